@@ -1,0 +1,3 @@
+from learner_jax.config import Config
+def get_config():
+    return Config()

@@ -1,0 +1,1 @@
+"""Train and score encoders of longitudinal scans in JAX."""

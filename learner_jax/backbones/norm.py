@@ -1,0 +1,52 @@
+"""Normalisation that padding cannot touch."""
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+
+class MaskedBatchNorm(nnx.Module):
+    """Batch norm over the real rows of the *global* batch.
+
+    ``y = (x - mean) / sqrt(var + 1e-5) * scale + bias``; in training mean and biased variance are of the rows whose mask
+    is True, and the running averages move by ``momentum`` towards them, the variance unbiased as in PyTorch. Under jit
+    over a mesh the sums run over all devices. Ioffe and Szegedy, arXiv 1502.03167.
+    """
+
+    def __init__(self, features: int, rngs: nnx.Rngs, momentum: float = 0.1, epsilon: float = 1e-5):
+        self.scale = nnx.Param(jnp.ones(features))
+        self.bias = nnx.Param(jnp.zeros(features))
+        self.mean = nnx.BatchStat(jnp.zeros(features))
+        self.var = nnx.BatchStat(jnp.ones(features))
+        self.momentum, self.epsilon = momentum, epsilon
+
+    def __call__(self, x: Float[Array, "b *space c"], mask: Bool[Array, "b"], train: bool) -> Float[Array, "b *space c"]:
+        mean, var = self.mean[...], self.var[...]
+        if train:
+            space = tuple(range(1, x.ndim - 1))
+            weight = mask.astype(jnp.float32)[:, None]
+            rows = jnp.maximum(weight.sum(), 1.0)
+            # per-row moments first: the mask then multiplies [b c] and not the whole activation
+            mean = (weight * x.mean(space, dtype=jnp.float32)).sum(0) / rows
+            var = jnp.maximum((weight * jnp.square(x).mean(space, dtype=jnp.float32)).sum(0) / rows - mean**2, 0.0)
+            count = rows * (x.size / (x.shape[0] * x.shape[-1]))
+            unbiased = var * count / jnp.maximum(count - 1, 1.0)
+            move = self.momentum * mask.any()  # an all-padding batch leaves the averages alone
+            self.mean[...] += move * (mean - self.mean[...])
+            self.var[...] += move * (unbiased - self.var[...])
+        factor = self.scale[...] / jnp.sqrt(var + self.epsilon)
+        return x * factor.astype(x.dtype) + (self.bias[...] - mean * factor).astype(x.dtype)
+
+
+class RowGroupNorm(nnx.Module):
+    """Group norm, which looks at one row only and so needs no mask. Wu and He, arXiv 1803.08494."""
+
+    def __init__(self, features: int, rngs: nnx.Rngs):
+        groups = max(g for g in range(1, min(32, features) + 1) if features % g == 0)
+        self.norm = nnx.GroupNorm(features, num_groups=groups, epsilon=1e-5, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "b *space c"], mask: Bool[Array, "b"], train: bool) -> Float[Array, "b *space c"]:
+        return self.norm(x)
+
+
+NORMS = {"batch": MaskedBatchNorm, "group": RowGroupNorm}

@@ -1,0 +1,48 @@
+"""Devices -> mesh; where batches and everything else live.
+
+One code path from one CPU to many hosts: ``jax.jit`` over this mesh. Axes are Auto on purpose: with Explicit axes, the
+default of ``jax.make_mesh``, stock layers of Flax refuse sharded inputs (jax 0.10 to 0.12).
+"""
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from tfds_builders.errors import InputError
+
+DATA = "data"  # the axis over which a global batch is cut
+
+
+def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
+    """A mesh with one axis, ``data``, over all devices (or the given ones)."""
+    devices = jax.devices() if devices is None else devices
+    return jax.make_mesh((len(devices),), (DATA,), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """Leading axis cut over the devices."""
+    return NamedSharding(mesh, P(DATA))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The same value on every device."""
+    return NamedSharding(mesh, P())
+
+
+def check_batch_size(batch_size: int, mesh: Mesh, field: str) -> None:
+    """Refuse a global batch that does not divide over the devices.
+
+    Raises:
+      InputError: with the nearest sizes that do.
+    """
+    n = mesh.devices.size
+    if batch_size % n:
+        below, above = batch_size // n * n, -(-batch_size // n) * n
+        sizes = f"{below} or {above}" if below else f"{above}"
+        raise InputError(f"{field} is {batch_size}, which {n} devices cannot share evenly; set --{field}={sizes}")
+
+
+def to_global(mesh: Mesh, local: np.ndarray) -> jax.Array:
+    """This process's rows of a batch -> the global array, cut over the mesh's devices."""
+    return jax.make_array_from_process_local_data(batch_sharding(mesh), local)

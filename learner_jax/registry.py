@@ -1,0 +1,57 @@
+"""Name -> thing, for everything that a config chooses by name."""
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+from tfds_builders.errors import InputError
+
+Thing = TypeVar("Thing")
+
+
+def suggest(name: str, options: Iterable[str]) -> str:
+    """``did you mean 'x'? possible: a, b, x``: the second half of an error about an unknown name."""
+    options = sorted(options)
+    near = difflib.get_close_matches(str(name), options, n=1)
+    possible = f"possible: {', '.join(options)}" if options else "nothing is possible here"
+    return f"did you mean {near[0]!r}? {possible}" if near else possible
+
+
+class Registry(Generic[Thing]):
+    """Things of one kind under their names.
+
+    >>> colours = Registry("colour", "config.paint.colour")
+    >>> @colours.register("red")
+    ... def red(): return "#f00"
+    >>> colours.get("red")()
+    '#f00'
+    """
+
+    def __init__(self, kind: str, field: str):
+        self._kind, self._field = kind, field
+        self._things: dict[str, Thing] = {}
+
+    def register(self, name: str) -> Callable[[Thing], Thing]:
+        """Decorator that files a thing under ``name``; a name is given once."""
+
+        def file(thing: Thing) -> Thing:
+            if name in self._things:
+                raise ValueError(f"{self._kind} {name!r} is registered twice")
+            self._things[name] = thing
+            return thing
+
+        return file
+
+    def get(self, name: str) -> Thing:
+        """The thing of that name.
+
+        Raises:
+          InputError: with the nearest name, all names and the field to set.
+        """
+        if name not in self._things:
+            raise InputError(f"no {self._kind} is called {name!r}; {suggest(name, self._things)}. Set --{self._field}=…")
+        return self._things[name]
+
+    def list(self) -> list[str]:
+        """All names, sorted."""
+        return sorted(self._things)

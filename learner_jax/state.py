@@ -1,0 +1,57 @@
+"""TrainState: everything that a step changes, and nothing else."""
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from learner_jax.backbones import Backbone
+from learner_jax.batch import BatchSpec
+from learner_jax.mesh import replicated
+from learner_jax.objectives import Objective
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """State after ``step`` updates."""
+
+    step: jax.Array  # i32 []
+    params: dict[str, Any]  # {"backbone": …, "objective": …}
+    stats: dict[str, Any]  # batch statistics of the backbone
+    optimizer: Any  # state of the optax optimizer
+    objective: dict[str, Any]  # state of the objective: queues and the like
+    skipped: jax.Array  # i32 []: steps whose loss or gradient was not finite and which changed nothing
+
+
+def init_state(
+    seed: int,
+    backbone: Backbone,
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    spec: BatchSpec,
+    mesh: Mesh,
+) -> TrainState:
+    """Initial state, born on the devices of the mesh.
+
+    The backbone's weights depend on ``seed`` alone, so runs that differ in their objective start from the same encoder.
+    """
+
+    def build() -> TrainState:
+        key = jax.random.key(seed)
+        variables = backbone.init(jax.random.fold_in(key, 0), spec)
+        own, memory = objective.init(jax.random.fold_in(key, 1), backbone.dim)
+        params = {"backbone": variables["params"], "objective": own}
+        zero = jnp.zeros((), jnp.int32)
+        return TrainState(zero, params, variables["stats"], optimizer.init(params), memory, zero)
+
+    return jax.jit(build, out_shardings=replicated(mesh))()
+
+
+def abstract_state(*args: Any) -> TrainState:
+    """Shapes of :func:`init_state`, without computing it; takes the same arguments."""
+    return jax.eval_shape(partial(init_state, *args))
