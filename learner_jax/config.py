@@ -7,12 +7,13 @@ where to change it; afterwards nobody writes to the config.
 
 import dataclasses
 import typing
+from collections.abc import Iterator
 
-from learner_jax.registry import suggest
 from tfds_builders.errors import InputError
+from tfds_builders.suggest import suggest
 
 
-def choice(default: str, *others: str) -> str:
+def choice(default: str, *others: str) -> typing.Any:
     """A text field that takes one of a few words; :func:`check` names them all when another one comes."""
     return dataclasses.field(default=default, metadata={"choices": (default, *others)})
 
@@ -155,7 +156,7 @@ def check_override(argument: str) -> None:
         section = fields[name]
 
 
-def walk(config: Config, prefix: str = "") -> typing.Iterator[tuple[str, dataclasses.Field, typing.Any]]:
+def walk(config: typing.Any, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field, typing.Any]]:
     """Yield ``(dotted path, field, value)`` of every leaf field."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
@@ -165,7 +166,7 @@ def walk(config: Config, prefix: str = "") -> typing.Iterator[tuple[str, datacla
             yield prefix + field.name, field, value
 
 
-def get(config: Config, path: str) -> typing.Any:
+def get(config: typing.Any, path: str) -> typing.Any:
     """The value at a dotted path."""
     for name in path.split("."):
         config = getattr(config, name)
@@ -183,3 +184,45 @@ def from_dict(values: dict, kind: type = Config) -> typing.Any:
     if unknown:
         raise InputError(f"the stored config has fields that this version lacks: {', '.join(sorted(unknown))}")
     return kind(**{k: from_dict(v, hints[k]) if dataclasses.is_dataclass(hints[k]) else v for k, v in values.items()})
+
+
+_MAY_CHANGE = ("log_every", "data.dir", "data.read_", "checkpoint.", "eval.")  # without touching what is learnt
+
+
+def refuse_changes(stored: dict, config: Config) -> None:
+    """Refuse to go on with another recipe than the one a checkpoint was trained with.
+
+    Raises:
+      InputError: with each field that differs, then and now.
+    """
+    before = {path: value for path, _, value in walk(from_dict(stored))}
+    changed = [
+        f"{path} was {before[path]!r} and is {value!r}"
+        for path, _, value in walk(config)
+        if value != before[path] and not path.startswith(_MAY_CHANGE)
+    ]
+    if changed:
+        raise InputError(
+            f"the workdir holds a run with another config: {'; '.join(changed)}. Use a new --workdir, or set them back"
+        )
+
+
+def override(config: Config, argument: str) -> None:
+    """Set one field from ``--config.section.field=value``.
+
+    Raises:
+      InputError: unknown field, no ``=``, or a value of another type.
+    """
+    check_override(argument)
+    left, given, text = argument.lstrip("-").partition("=")
+    *sections, name = left.split(".")[1:]
+    section = get(config, ".".join(sections)) if sections else config
+    kind = typing.get_type_hints(type(section))[name]
+    kind = next((k for k in typing.get_args(kind) if k is not type(None)), kind)
+    if dataclasses.is_dataclass(kind):
+        raise InputError(f"{argument!r} does not set a field but a whole section; its fields are in learner_jax/config.py")
+    try:
+        value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError, TypeError) as fault:
+        raise InputError(f"{argument!r} does not set a {kind.__name__}; write --{left}=VALUE") from fault
+    setattr(section, name, value)

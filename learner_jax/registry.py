@@ -1,20 +1,12 @@
 """Name -> thing, for everything that a config chooses by name."""
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from tfds_builders.errors import InputError
+from tfds_builders.suggest import suggest
 
 Thing = TypeVar("Thing")
-
-
-def suggest(name: str, options: Iterable[str]) -> str:
-    """``did you mean 'x'? possible: a, b, x``: the second half of an error about an unknown name."""
-    options = sorted(options)
-    near = difflib.get_close_matches(str(name), options, n=1)
-    possible = f"possible: {', '.join(options)}" if options else "nothing is possible here"
-    return f"did you mean {near[0]!r}? {possible}" if near else possible
 
 
 class Registry(Generic[Thing]):

@@ -1,7 +1,6 @@
 """TrainState: everything that a step changes, and nothing else."""
 
 import dataclasses
-from functools import partial
 from typing import Any
 
 import jax
@@ -50,8 +49,3 @@ def init_state(
         return TrainState(zero, params, variables["stats"], optimizer.init(params), memory, zero)
 
     return jax.jit(build, out_shardings=replicated(mesh))()
-
-
-def abstract_state(*args: Any) -> TrainState:
-    """Shapes of :func:`init_state`, without computing it; takes the same arguments."""
-    return jax.eval_shape(partial(init_state, *args))

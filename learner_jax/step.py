@@ -13,6 +13,7 @@ from learner_jax.batch import Batch
 from learner_jax.config import Config
 from learner_jax.objectives import Objective
 from learner_jax.objectives.api import Metrics, project
+from learner_jax.preprocess import intensity, normalise
 from learner_jax.state import TrainState
 
 
@@ -24,17 +25,6 @@ class Recipe:
     backbone: Backbone
     objective: Objective
     optimizer: optax.GradientTransformation
-
-
-def intensity(batch: Batch) -> jax.Array:
-    """Scans as stored -> intensities f32 ``[b t h w c]`` between 0 and 1."""
-    shape = (-1, 1, 1, 1, 1)
-    return batch.scan.astype(jnp.float32) * batch.scale.reshape(shape) + batch.offset.reshape(shape)
-
-
-def normalise(scan: jax.Array, config: Config) -> jax.Array:
-    """Intensities -> what a backbone sees."""
-    return (scan - config.data.mean) / config.data.std
 
 
 def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -52,7 +42,7 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     """
     config = recipe.config
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), 2), state.step)
-    scan = normalise(augment(intensity(batch), batch.row, key, config.augment), config)
+    scan = normalise(augment(intensity(batch), batch.row, key, config.augment), config.data)
 
     def loss_of(params):
         variables = {"params": params["backbone"], "stats": state.stats}

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.extend.core import jaxprs_in_params
 from jaxtyping import Array, Bool, Float
 
 from learner_jax.batch import BatchSpec
@@ -115,6 +116,6 @@ def _count(jaxpr: Any) -> int:
         elif eqn.primitive.name == "dot_general":
             (contracted, _), _ = eqn.params["dimension_numbers"]
             total += 2 * out * math.prod(eqn.invars[0].aval.shape[i] for i in contracted)
-        for inner in jax.core.jaxprs_in_params(eqn.params):
+        for inner in jaxprs_in_params(eqn.params):
             total += _count(inner)
     return total

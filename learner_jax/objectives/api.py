@@ -6,7 +6,7 @@ brings the rows together and bounds the memory to block x batch.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ Params = dict[str, Any]
 Metrics = dict[str, jax.Array]
 
 
+@runtime_checkable
 class Loss(Protocol):
     """``(params, state, z [b p], u [b d], batch, rng) -> (scalar, metrics, state)`` in float32 over the global batch.
 

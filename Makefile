@@ -1,0 +1,59 @@
+# `make demo` and `make test` are all a new user needs; both make .venv first. `make help` lists the rest.
+.PHONY: help demo test lint ci multiprocess real_data requirements clean
+.DEFAULT_GOAL := help
+
+PYTHON ?=# which interpreter makes .venv; empty: the newest of 3.13, 3.12, 3.11 that runs
+PY := .venv/bin/python
+
+help: ## this list
+	@grep -hE '^[a-z_]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+# The stamp is touched last, so an install that was cut off is made again. A pyenv shim answers to `python3.12` also where
+# that version is not chosen, hence the candidates are run and not only looked for.
+.venv/installed: requirements.txt
+	@set -e; \
+	for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+	  if $$python -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then \
+	    echo "installing into .venv with $$($$python --version) ($$python)"; \
+	    rm -rf .venv; $$python -m venv .venv; \
+	    .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt; \
+	    touch .venv/installed; exit 0; \
+	  fi; \
+	done; \
+	echo 'no Python from 3.11 to 3.13 found; install one, or name it: make PYTHON=/path/to/python3.12' >&2; exit 2
+
+.venv: .venv/installed ## the environment alone
+
+DEMO := runs/demo
+TRAIN := $(PY) -m learner_jax.main --config configs/demo.py
+
+demo: .venv/installed ## synthetic cohort -> three arms -> scores -> report, in about 5 minutes on 2 cores
+	$(PY) -m tfds_builders.build synthetic_lus --data_dir data/demo --n_patients 240
+	$(TRAIN) --workdir $(DEMO)/combined --config.objective.name learner_combined
+	$(TRAIN) --workdir $(DEMO)/contrastive --config.objective.name learner
+	$(TRAIN) --workdir $(DEMO)/mse --config.objective.name mse
+	$(PY) -m learner_jax.evaluate --workdir $(DEMO)
+	$(PY) -m learner_jax.report $(DEMO)
+
+test: .venv/installed ## the default suite, under 5 minutes on 2 cores
+	$(PY) -m pytest -n 2 -m "not slow and not parity and not multiprocess and not real_data and not gpu"
+
+multiprocess: .venv/installed ## several processes on loopback
+	$(PY) -m pytest -m multiprocess
+
+real_data: .venv/installed ## the real scans that LEARNER_REAL_DATA names; skipped where there are none
+	$(PY) -m pytest -m real_data
+
+lint: .venv/installed ## ruff: lint and format
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+ci: test lint multiprocess real_data ## what runs on every change
+
+requirements: ## resolve pyproject.toml again for all Pythons (needs uv)
+	(sed -n '/^#/p' requirements.txt; uv pip compile --universal --python-version 3.11 --extra test --no-header \
+	  --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml) > requirements.new
+	mv requirements.new requirements.txt
+
+clean: ## remove what the demo built
+	rm -rf data/demo $(DEMO)

@@ -1,0 +1,67 @@
+"""Train one run: ``python -m learner_jax.main --config configs/demo.py --workdir runs/demo/combined``.
+
+Any field of the config is changed on the command line, for example ``--config.objective.name=mse --config.steps=500``;
+learner_jax/config.py lists them all. The same command goes on where an interrupted run stopped.
+
+Exit codes: 0 the run is finished; 2 the input is at fault, as the message says; 143 preempted after a committed
+checkpoint, start the same command again; 1 anything else.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from learner_jax.config import check_override
+from tfds_builders.errors import InputError
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "File whose get_config() returns a Config.")
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run alone: checkpoints, metrics, scores.")
+
+
+def main(argv: list[str]) -> None:
+    """Train as the flags say."""
+    if argv[1:]:
+        raise InputError(f"{argv[1]!r} is not a flag; fields of the config are set by --config.section.field=value")
+    if not CONFIG.value or not WORKDIR.value:
+        raise InputError("both --config FILE and --workdir FOLDER are needed; --help shows an example")
+    from learner_jax.preemption import EXIT_CODE, Preempted
+    from learner_jax.train import train
+
+    logging.set_verbosity(logging.WARNING)  # orbax tells of each file it opens
+    try:
+        train(CONFIG.value, Path(WORKDIR.value))
+    except Preempted as stop:
+        print(f"{stop}; the checkpoint is committed, the same command goes on from there", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(EXIT_CODE)  # reader threads and a dead peer's collectives must not delay a restart
+
+
+def run() -> None:
+    """Entry point: one sentence and exit code 2 for whatever is the user's to mend."""
+    try:
+        app.run(main, flags_parser=_parse)
+    except InputError as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    if {"--help", "-h", "-help"} & set(argv):
+        print(__doc__)
+        sys.exit(0)
+    for argument in argv[1:]:
+        if argument.startswith(("--config.", "-config.")):
+            check_override(argument)
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as fault:
+        raise InputError(f"{fault}. --help shows an example") from fault
+    except (OSError, AttributeError, SyntaxError) as fault:
+        raise InputError(f"the config cannot be loaded: {fault}. Give --config a file with a get_config()") from fault
+
+
+if __name__ == "__main__":
+    run()

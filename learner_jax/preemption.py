@@ -1,0 +1,36 @@
+"""SIGTERM -> a flag that the loop reads between steps, the same on every process."""
+
+import signal
+from types import TracebackType
+
+import jax
+from jax.experimental import multihost_utils
+
+EXIT_CODE = 143  # what a launcher must answer by starting the same command again
+
+
+class Preempted(Exception):
+    """The run was told to stop and has committed a checkpoint; the same command goes on from there."""
+
+
+class Preemption:
+    """While entered, SIGTERM no longer kills; :meth:`requested` tells that it came."""
+
+    def __init__(self) -> None:
+        self._flag = False
+
+    def __enter__(self) -> "Preemption":
+        self._before = signal.signal(signal.SIGTERM, self._note)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+
+    def _note(self, *_: object) -> None:
+        self._flag = True
+
+    def requested(self, step: int) -> bool:
+        """Whether to stop after ``step``; all processes of a run hear the same answer for the same step."""
+        if jax.process_count() > 1:
+            return multihost_utils.reached_preemption_sync_point(step)
+        return self._flag

@@ -1,0 +1,76 @@
+"""One figure: its look, its panels, and how it becomes SVG and PNG."""
+
+import dataclasses
+import html
+import io
+import pathlib
+import re
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by colour-blind readers too; markers repeat the difference without colour.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("s", "^", "D", "v", "P", "X")
+INK, GREY = "#1c2024", "#6b7280"
+STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a run may be called cost_$5
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.unicode_minus": True,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "figure.facecolor": "white",
+    "legend.frameon": False,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One figure: ``name`` is its file name, ``alt`` says what is drawn to those who cannot see it."""
+
+    name: str
+    title: str
+    alt: str
+    caption: str
+    figure: Figure
+
+    def svg(self) -> str:
+        """An ``<svg>`` element to put into a page, its text as text and its ids unique to this picture."""
+        out = io.StringIO()
+        with matplotlib.rc_context({**STYLE, "svg.hashsalt": self.name}):
+            self.figure.savefig(out, format="svg", metadata={"Date": None})
+        element = out.getvalue()[out.getvalue().index("<svg") :]
+        element = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{self.name}-", element)
+        return element.replace("<svg", f'<svg role="img" aria-label="{html.escape(self.alt)}"', 1)
+
+    def save(self, folder: pathlib.Path) -> None:
+        """Write ``name.svg`` and ``name.png`` (200 dots per inch)."""
+        with matplotlib.rc_context({**STYLE, "svg.hashsalt": self.name}):
+            self.figure.savefig(folder / f"{self.name}.svg", metadata={"Date": None})
+            self.figure.savefig(folder / f"{self.name}.png", dpi=200)
+
+
+def panels(panels: int, columns: int, width: float, height: float, share: bool = True) -> tuple[Figure, list[Axes]]:
+    rows = -(-panels // columns)
+    figure = Figure(figsize=(max(columns * width, 4.2), rows * height + 0.5), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).ravel()
+    for axis in axes[panels:]:
+        axis.set_visible(False)
+    return figure, list(axes[:panels])
+
+
+def legend(figure: Figure, axis: Axes, grey: int = 0) -> None:
+    """One legend for all panels; the first ``grey`` entries stand for things that take each arm's own colour."""
+    handles, labels = axis.get_legend_handles_labels()
+    columns = min(len(labels), 5)
+    legend = figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=1.6, fontsize=8.5)
+    for handle in legend.legend_handles[:grey]:
+        handle.set_color(GREY)

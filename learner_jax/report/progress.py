@@ -1,0 +1,95 @@
+"""How far a run is: a bar on a terminal, a plain line every ten seconds in a log file."""
+
+import collections
+import datetime
+import sys
+import time
+import typing
+from collections.abc import Callable
+
+from rich import progress as rich_progress
+from rich.console import Console
+
+_LINE_EVERY = 10.0  # seconds between plain lines
+_WINDOW = 30.0  # seconds of the recent past that the rate is measured over
+
+
+class Progress:
+    """Step, loss, examples per second and time left, while the ``with`` block lasts.
+
+    Args:
+      total_steps: steps of the whole run.
+      start_step: step that this process starts from; not counted in the rate.
+      batch_size: examples per step, over all devices.
+      label: what is running, shown in front.
+      stream: where to write; standard output when None.
+      clock: seconds; replaced in tests.
+    """
+
+    def __init__(
+        self,
+        total_steps: int,
+        start_step: int = 0,
+        batch_size: int = 1,
+        label: str = "",
+        stream: typing.TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._total, self._step, self._batch_size, self._label = total_steps, start_step, batch_size, label
+        self._stream = sys.stdout if stream is None else stream
+        self._clock, self._loss = clock, None
+        # The rate is measured between updates: the first step contains the compilation, which says nothing about speed.
+        self._marks: collections.deque[tuple[float, int]] = collections.deque()
+        self._last_line, self._told = clock(), -1
+        self._bar = self._make_bar() if self._stream.isatty() else None
+
+    def update(self, step: int, loss: float | None = None) -> None:
+        """Step ``step`` is done. A loss of None keeps the last one: reading it from the device would hold training up."""
+        now = self._clock()
+        self._step = step
+        self._loss = self._loss if loss is None else float(loss)
+        self._marks.append((now, step))
+        while len(self._marks) > 2 and now - self._marks[0][0] > _WINDOW:
+            self._marks.popleft()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, **self._fields())
+        elif now - self._last_line >= _LINE_EVERY:
+            self._tell(now)
+
+    def __enter__(self) -> typing.Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        elif self._marks and self._told != self._step:
+            self._tell(self._clock())
+
+    def _make_bar(self) -> rich_progress.Progress:
+        bar = rich_progress.Progress(
+            rich_progress.TextColumn("{task.description}", markup=False),
+            rich_progress.BarColumn(bar_width=None),
+            rich_progress.TextColumn("{task.completed}/{task.total}  {task.fields[loss]}", markup=False),
+            rich_progress.TextColumn("{task.fields[rate]}  {task.fields[eta]}", markup=False),
+            console=Console(file=self._stream),
+            expand=True,
+        )
+        self._task = bar.add_task(self._label or "train", total=self._total, completed=self._step, **self._fields())
+        return bar
+
+    def _tell(self, now: float) -> None:
+        fields = self._fields()
+        words = [self._label, f"step {self._step}/{self._total}", fields["loss"], fields["rate"], fields["eta"]]
+        print("  ".join(word for word in words if word), file=self._stream, flush=True)
+        self._last_line, self._told = now, self._step
+
+    def _fields(self) -> dict[str, str]:
+        loss = "" if self._loss is None else f"loss {self._loss:.3f}"
+        if len(self._marks) < 2 or self._marks[-1][0] <= self._marks[0][0]:
+            return {"loss": loss, "rate": "", "eta": ""}
+        (start, first), (end, last) = self._marks[0], self._marks[-1]
+        rate = (last - first) / (end - start)
+        left = datetime.timedelta(seconds=round((self._total - self._step) / rate)) if rate > 0 else "unknown"
+        return {"loss": loss, "rate": f"{rate * self._batch_size:.0f} examples/s", "eta": f"eta {left}"}

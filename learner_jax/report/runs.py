@@ -1,0 +1,169 @@
+"""Read what training and evaluation left in run folders."""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import typing
+
+import polars as pl
+
+from learner_jax.report.writer import read_metrics
+from tfds_builders.errors import InputError
+
+# The page opens without JAX, so the objectives' registry cannot be asked for these words.
+_OBJECTIVES = {"learner_combined": "contrastive + MSE", "learner": "contrastive alone", "mse": "MSE alone"}
+
+_PAIRS = {
+    **dict.fromkeys(("patient", "first", "second"), pl.String),
+    **dict.fromkeys(("visit_1", "visit_2", "days", "score_1", "score_2", "delta", "predicted_delta"), pl.Float64),
+    **dict.fromkeys(("distance", "change", "predicted_change"), pl.Float64),
+}
+_OBSERVATIONS = {
+    "patient": pl.String,  # a keyed hash: one made of digits alone, or 12e34567, must not become a number
+    **dict.fromkeys(("visit", "time_days", "score", "predicted"), pl.Float64),
+    "split": pl.String,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One scored quantity; ``None`` where it could not be computed, with the reason in ``note``."""
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n_patients: int | None
+    n_pairs: int | None
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One evaluated run, as its newest evaluation left it."""
+
+    name: str
+    step: int
+    config: dict[str, typing.Any]
+    scores: dict[str, typing.Any]  # scores.json without its rows
+    rows: dict[str, Row]
+    floors: dict[str, dict[str, Row]]
+    pairs: pl.DataFrame
+    observations: pl.DataFrame
+    metrics: list[dict[str, typing.Any]]
+
+    @property
+    def objective(self) -> str:
+        """The objective in words."""
+        name = self.config.get("objective", {}).get("name", "")
+        return _OBJECTIVES.get(name, name)
+
+    @property
+    def title(self) -> str:
+        """Name and objective, as panels and legends show them."""
+        return f"{self.name}: {self.objective}" if self.objective not in ("", self.name) else self.name
+
+
+def find_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
+    """The evaluated runs in ``folder``, which is a run itself or holds runs, sorted by name.
+
+    Raises:
+      InputError: when there is no run, or none is evaluated; it says which command to run.
+    """
+    runs = _all_runs(pathlib.Path(folder))
+    if not runs:
+        raise InputError(
+            f"{folder} holds no run: neither it nor a folder in it has a config.json. "
+            "Make one with `python -m learner_jax.main --config … --workdir …`."
+        )
+    evaluated = [run for run in runs if _newest(run)]
+    if not evaluated:
+        raise InputError(
+            f"{folder} holds {len(runs)} run{'s' * (len(runs) > 1)} ({', '.join(run.name for run in runs)}) and no "
+            f"evaluation. Score first: `python -m learner_jax.evaluate --workdir {folder}`."
+        )
+    return evaluated
+
+
+def not_evaluated(folder: str | os.PathLike) -> list[pathlib.Path]:
+    """The runs that :func:`find_runs` leaves out."""
+    return [run for run in _all_runs(pathlib.Path(folder)) if not _newest(run)]
+
+
+def load(run: str | os.PathLike) -> Run:
+    """Read one run folder and its newest evaluation.
+
+    Raises:
+      InputError: when the run is not evaluated, or a file is damaged or lacks a column.
+    """
+    folder = pathlib.Path(run)
+    newest = _newest(folder)
+    if newest is None:
+        raise InputError(
+            f"{folder} has no evaluation. Score it first: `python -m learner_jax.evaluate --workdir {folder}`."
+        )
+    scores = _read_json(newest / "scores.json")
+    floors_path = newest.parent / "floors.json"
+    floors = _read_json(floors_path).get("rows", {}) if floors_path.exists() else {}
+    return Run(
+        name=folder.resolve().name,
+        step=int(scores.get("step", newest.name)),
+        config=_read_json(folder / "config.json"),
+        scores={name: value for name, value in scores.items() if name != "rows"},
+        rows=_rows(scores.get("rows", []), newest / "scores.json"),
+        floors={name: _rows(rows, floors_path) for name, rows in floors.items()},
+        pairs=_read_csv(newest / "pairs.csv", _PAIRS),
+        observations=_read_csv(newest / "observations.csv", _OBSERVATIONS),
+        metrics=read_metrics(folder / "metrics.jsonl"),
+    )
+
+
+def _all_runs(folder: pathlib.Path) -> list[pathlib.Path]:
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}; give a run, or a folder of runs.")
+    if (folder / "config.json").is_file():
+        return [folder]
+    return sorted(path.parent for path in folder.glob("*/config.json"))
+
+
+def _newest(run: pathlib.Path) -> pathlib.Path | None:
+    steps = [path.parent for path in run.glob("eval/*/scores.json") if path.parent.name.isdigit()]
+    return max(steps, key=lambda path: int(path.name), default=None)
+
+
+def _rows(rows: list[dict[str, typing.Any]], path: pathlib.Path) -> dict[str, Row]:
+    known = {field.name for field in dataclasses.fields(Row)}
+    try:
+        parsed = [Row(**{name: _null(value) for name, value in row.items() if name in known}) for row in rows]
+    except (TypeError, AttributeError) as error:
+        raise InputError(f"{path} has a row that is not a score ({error}). Evaluate the run again.") from error
+    return {row.name: row for row in parsed}
+
+
+def _null(value: typing.Any) -> typing.Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _read_json(path: pathlib.Path) -> dict[str, typing.Any]:
+    try:
+        values = json.loads(path.read_text())
+        if not isinstance(values, dict):
+            raise ValueError(f"it holds a {type(values).__name__}, not an object")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}). Evaluate the run again, or remove it.") from error
+    return values
+
+
+def _read_csv(path: pathlib.Path, schema: dict[str, typing.Any]) -> pl.DataFrame:
+    if not path.exists():
+        return pl.DataFrame(schema=schema)
+    try:
+        table = pl.read_csv(path, schema_overrides=schema, null_values=["", "nan", "NaN", "None", "null"])
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}). Evaluate the run again.") from error
+    missing = [name for name in schema if name not in table.columns]
+    if missing:
+        raise InputError(f"{path} lacks the column {missing[0]}; it has {', '.join(table.columns)}. Evaluate again.")
+    return table.select(list(schema))

@@ -1,0 +1,92 @@
+"""metrics.jsonl: one JSON object per line, ``{"step": 120, "loss": 0.41, …}``."""
+
+import json
+import math
+import os
+import pathlib
+import typing
+from collections.abc import Mapping
+
+from tfds_builders.errors import InputError
+
+
+class MetricsWriter:
+    """Append metrics of one run to ``path``.
+
+    Every line reaches the operating system before :meth:`write` returns, so a killed process loses at most the line it
+    was writing. On resume, lines after ``resume_step`` are dropped: the finished file equals the undisturbed run's.
+
+    Args:
+      path: the file; its folder is made when missing.
+      resume_step: step of the checkpoint that training goes on from. 0 starts an empty file.
+    """
+
+    def __init__(self, path: str | os.PathLike, resume_step: int = 0):
+        self._path = pathlib.Path(path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        kept = _lines_up_to(self._path, resume_step) if resume_step else []
+        beside = self._path.with_name(self._path.name + ".tmp")
+        beside.write_bytes(b"".join(kept))
+        os.replace(beside, self._path)
+        self._file = self._path.open("ab")
+
+    def write(self, step: int, values: Mapping[str, typing.Any]) -> None:
+        """Append one line; ``values`` are scalars of any library, and NaN or infinity is written as null."""
+        line = {"step": int(step), **{name: _finite(value) for name, value in values.items()}}
+        self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+        self._file.flush()
+
+    def sync(self) -> None:
+        """Force the lines onto the disk. Called before a checkpoint is committed, so that it never outlives its metrics."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Sync and close; a second call does nothing."""
+        if not self._file.closed:
+            self.sync()
+            self._file.close()
+
+    def __enter__(self) -> typing.Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_metrics(path: str | os.PathLike) -> list[dict[str, typing.Any]]:
+    """All lines of a metrics.jsonl, oldest first; a missing file holds none, an unfinished last line is left out.
+
+    Raises:
+      InputError: when a line before the last is not JSON, which no kill can cause.
+    """
+    return [line for _, line in _parse(pathlib.Path(path))]
+
+
+def _parse(path: pathlib.Path) -> list[tuple[bytes, dict[str, typing.Any]]]:
+    if not path.exists():
+        return []
+    # A kill leaves a last line without its newline; even if it happens to parse ("step": 1 of 120), it is not whole.
+    whole = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    parsed = []
+    for number, line in enumerate(whole, 1):
+        try:
+            values = json.loads(line)
+            if not isinstance(values["step"], int):
+                raise TypeError("step is not an integer")
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path} line {number} is not a line of metrics ({error}); "
+                "a line is a JSON object with a step. Delete that line, or the file."
+            ) from error
+        parsed.append((line, values))
+    return parsed
+
+
+def _lines_up_to(path: pathlib.Path, step: int) -> list[bytes]:
+    return [line for line, values in _parse(path) if values["step"] <= step]
+
+
+def _finite(value: typing.Any) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None

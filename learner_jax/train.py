@@ -1,0 +1,150 @@
+"""The run: state, stream and step put together, and the loop."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from learner_jax import backbones, objectives
+from learner_jax.batch import Batch
+from learner_jax.checkpoint import Checkpoints
+from learner_jax.config import Config, check, refuse_changes
+from learner_jax.data import cohort as cohorts
+from learner_jax.data.cohort import Cohort
+from learner_jax.data.device import on_device
+from learner_jax.data.pipeline import open_reader, training_batches
+from learner_jax.data.sampler import Shuffled
+from learner_jax.evaluators.api import Evaluator
+from learner_jax.mesh import check_batch_size, make_mesh
+from learner_jax.objectives.api import Metrics
+from learner_jax.optim import make_optimizer
+from learner_jax.preemption import Preempted, Preemption
+from learner_jax.report.progress import Progress
+from learner_jax.report.writer import MetricsWriter
+from learner_jax.state import TrainState, init_state
+from learner_jax.step import Recipe, train_step
+from tfds_builders.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Action:
+    """Something done after a step: every so many steps (0: never in between) and always after the last one."""
+
+    run: Callable[[int, TrainState, Metrics], None]
+    every: int
+    at_preemption: bool = False
+
+    def due(self, step: int, last: int, stopping: bool) -> bool:
+        return step == last or (self.every > 0 and step % self.every == 0) or (stopping and self.at_preemption)
+
+
+def loop(
+    state: TrainState,
+    batches: Iterator[Batch],
+    update: Callable[[TrainState, Batch], tuple[TrainState, Metrics]],
+    actions: list[Action],
+    last: int,
+    preempted: Callable[[int], bool],
+) -> TrainState:
+    """Update the state with each batch and do what is due.
+
+    Raises:
+      Preempted: ``preempted`` said so before the last step; the actions marked ``at_preemption`` are done.
+    """
+    for step, batch in enumerate(batches, int(state.step) + 1):
+        state, metrics = update(state, batch)
+        stopping = preempted(step)
+        for action in actions:
+            if action.due(step, last, stopping):
+                action.run(step, state, metrics)
+        if stopping and step < last:
+            raise Preempted(f"stopped after step {step} of {last}")
+    return state
+
+
+def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None = None) -> None:
+    """Train to ``config.steps``, going on from the newest whole checkpoint in ``workdir``.
+
+    Args:
+      config: every knob.
+      workdir: of this run alone: config.json, metrics.jsonl, checkpoints/, eval/.
+      preempted: whether to stop after a step; None: when SIGTERM came.
+
+    Raises:
+      InputError: the config, the dataset or the workdir does not allow the run.
+      Preempted: asked to stop; a checkpoint is committed.
+    """
+    check(config)
+    mesh = make_mesh()
+    check_batch_size(config.batch_size, mesh, "config.batch_size")
+    check_batch_size(config.eval.batch_size, mesh, "config.eval.batch_size")
+    cohort = cohorts.load(config.data)
+    reader = open_reader(cohort, config.data)
+    spec = reader.spec(config.batch_size)
+    recipe = Recipe(
+        config,
+        backbones.create(config.backbone.name, config.backbone.norm),
+        objectives.create(config.objective, mesh),
+        make_optimizer(config.optim, config.steps),
+    )
+    recipe.backbone.check(spec)
+    evaluator = Evaluator(config, cohort, reader, recipe.backbone, mesh)
+    build = partial(init_state, config.seed, recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)
+
+    with Preemption() as preemption, Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
+        state = _resume(checkpoints, config, cohort, build) or build()
+        start = int(state.step)
+        _write_config(workdir, config)
+        sampler = Shuffled(cohort.labeled_train, config.batch_size)
+        batches = on_device(training_batches(reader, sampler, config.seed, start, config.steps), mesh)
+        with (
+            MetricsWriter(workdir / "metrics.jsonl", start) as writer,
+            Progress(config.steps, start, config.batch_size, workdir.name) as progress,
+        ):
+            actions = [
+                Action(lambda step, state, metrics: progress.update(step, metrics["loss"]), every=1),
+                Action(lambda step, state, metrics: writer.write(step, metrics), config.log_every),
+                Action(
+                    lambda step, state, metrics: checkpoints.save(state, _meta(config, cohort)),
+                    config.checkpoint.every,
+                    at_preemption=True,
+                ),
+                Action(lambda step, state, metrics: evaluator.score_state(state, workdir), config.eval.every),
+            ]
+            update = jax.jit(partial(train_step, recipe), donate_argnums=0)
+            state = loop(state, batches, update, actions, config.steps, preempted or preemption.requested)
+        if not evaluator.has_scored(workdir, config.steps):  # killed between the last checkpoint and its scores
+            evaluator.score_state(state, workdir)
+
+
+def _resume(checkpoints: Checkpoints, config: Config, cohort: Cohort, build: Callable) -> TrainState | None:
+    found = checkpoints.restore_newest(jax.eval_shape(build))
+    if found is None:
+        return None
+    state, meta = found
+    refuse_changes(meta["config"], config)
+    if meta["fingerprints"] != cohort.fingerprints:
+        changed = [name for name, mark in cohort.fingerprints.items() if meta["fingerprints"].get(name) != mark]
+        raise InputError(
+            f"the checkpoints were trained with another {' and '.join(changed).replace('_', ' ')} than "
+            f"{config.data.dir} gives now; point --config.data.dir and --config.data.split to the old one or use a new --workdir"
+        )
+    return state
+
+
+def _meta(config: Config, cohort: Cohort) -> dict[str, Any]:
+    return {
+        "config": dataclasses.asdict(config),
+        "fingerprints": cohort.fingerprints,
+        "score": {"name": config.data.score, "mean": cohort.score_mean, "std": cohort.score_std},
+        "jax": jax.__version__,
+    }
+
+
+def _write_config(workdir: Path, config: Config) -> None:
+    if jax.process_index() == 0:
+        (workdir / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1) + "\n")

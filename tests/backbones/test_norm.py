@@ -1,0 +1,54 @@
+"""Batch norm that padding cannot touch, against the definition in float64."""
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from learner_jax.backbones.norm import MaskedBatchNorm, RowGroupNorm
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(3, 2, (5, 2, 4, 4, 6)).astype(np.float32)
+ALL = jnp.ones(5, bool)
+
+
+def test_training_equals_the_definition_over_real_rows():
+    mask = np.array([1, 0, 1, 1, 0], bool)
+    norm = MaskedBatchNorm(6, nnx.Rngs(0))
+    y = np.asarray(norm(jnp.asarray(X), jnp.asarray(mask), True))
+    real = X[mask].astype(np.float64).reshape(-1, 6)
+    np.testing.assert_allclose(y, (X - real.mean(0)) / np.sqrt(real.var(0) + 1e-5), atol=2e-5)
+    np.testing.assert_allclose(norm.mean[...], 0.1 * real.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(norm.var[...], 0.9 + 0.1 * real.var(0, ddof=1), rtol=1e-5)
+
+
+def test_what_is_in_the_padding_changes_nothing():
+    mask = jnp.asarray([True, True, True, False, False])
+    other = X.copy()
+    other[3:] = 1e3
+    first, second = MaskedBatchNorm(6, nnx.Rngs(0)), MaskedBatchNorm(6, nnx.Rngs(0))
+    a, b = first(jnp.asarray(X), mask, True), second(jnp.asarray(other), mask, True)
+    np.testing.assert_array_equal(a[:3], b[:3])
+    np.testing.assert_array_equal(first.var[...], second.var[...])
+
+
+def test_a_batch_of_padding_alone_leaves_the_averages():
+    norm = MaskedBatchNorm(6, nnx.Rngs(0))
+    y = norm(jnp.asarray(X), jnp.zeros(5, bool), True)
+    assert np.isfinite(y).all()
+    np.testing.assert_array_equal(norm.mean[...], 0)
+    np.testing.assert_array_equal(norm.var[...], 1)
+
+
+def test_evaluation_uses_the_averages_and_keeps_them():
+    norm = MaskedBatchNorm(6, nnx.Rngs(0))
+    norm.mean[...], norm.var[...] = jnp.full(6, 2.0), jnp.full(6, 4.0)
+    y = norm(jnp.asarray(X), ALL, False)
+    np.testing.assert_allclose(y, (X - 2) / np.sqrt(4 + 1e-5), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(norm.mean[...], 2)
+
+
+def test_group_norm_looks_at_one_row_only():
+    norm = RowGroupNorm(6, nnx.Rngs(0))
+    whole = norm(jnp.asarray(X), ALL, True)
+    alone = norm(jnp.asarray(X[2:3]), ALL[:1], True)
+    np.testing.assert_allclose(whole[2:3], alone, atol=1e-5)
