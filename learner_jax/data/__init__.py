@@ -1,0 +1,1 @@
+"""Cohort and split -> rows of each step -> records -> batches on the devices."""

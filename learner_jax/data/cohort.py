@@ -1,0 +1,131 @@
+"""The cohort as arrays: who was scanned when, with which score, and in which split."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from learner_jax.config import DataConfig
+from tfds_builders import cohort as table
+from tfds_builders import splits
+from tfds_builders.errors import InputError
+from tfds_builders.record import DatasetMeta, check_complete
+from tfds_builders.suggest import suggest
+
+
+@dataclasses.dataclass(frozen=True)
+class Cohort:
+    """One entry per scan, in the order of the records; ``n`` scans.
+
+    ``score`` is in score units, NaN where unlabeled; ``standardise`` maps it to what objectives see. ``train`` holds the
+    rows that training may see: with ``visits_per_patient = one`` a single visit of each training patient.
+    """
+
+    meta: DatasetMeta
+    patient: np.ndarray  # i32 [n], index into patients
+    visit: np.ndarray  # i32 [n]
+    view: np.ndarray  # i32 [n], index into views
+    site: np.ndarray  # i32 [n], index into sites
+    time_days: np.ndarray  # f32 [n], since the patient's first visit
+    score: np.ndarray  # f32 [n]
+    patients: tuple[str, ...]  # keyed hashes
+    views: tuple[str, ...]
+    sites: tuple[str, ...]
+    train: np.ndarray  # i64 rows
+    val: np.ndarray
+    test: np.ndarray
+    score_mean: float  # of the labeled training rows
+    score_std: float
+    split_fingerprint: str
+
+    def standardise(self, score: np.ndarray) -> np.ndarray:
+        """Score units -> mean 0 and SD 1 on the labeled training rows."""
+        return ((score - self.score_mean) / self.score_std).astype(np.float32)
+
+    @property
+    def labeled_train(self) -> np.ndarray:
+        """Training rows that carry the score: what the stream is made of."""
+        return self.train[np.isfinite(self.score[self.train])]
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What a checkpoint must agree with: the records, the split, and the rows that training draws from."""
+        rows = hashlib.sha256(self.labeled_train.astype("<i8").tobytes()).hexdigest()[:16]
+        return {"data": self.meta.fingerprint, "split": self.split_fingerprint, "training_rows": rows}
+
+
+def load(config: DataConfig) -> Cohort:
+    """Read the cohort table and the split of a built dataset, and check that no patient crosses the split.
+
+    Raises:
+      InputError: no complete dataset there, unknown score or split, a patient in two splits, no labeled training scan,
+        or training scores that are all equal.
+    """
+    folder = Path(config.dir)
+    check_complete(folder)
+    meta = DatasetMeta.read(folder)
+    if config.score not in meta.scores:
+        raise InputError(
+            f"{folder} has no score {config.score!r}; {suggest(config.score, meta.scores)}. Set --config.data.score=…"
+        )
+    frame = table.read_table(folder)
+    hashes = frame["patient"].to_list()
+    split = splits.read(folder, config.split)
+    splits.check(hashes, split)
+
+    patients, patient = _codes(hashes)
+    views, view = _codes(frame["view"].to_list())
+    sites, site = _codes(frame["site"].to_list())
+    visit = frame["visit"].to_numpy().astype(np.int32)
+    score = frame[f"score.{config.score}"].to_numpy().astype(np.float32)
+    train = np.asarray(split.train)
+    if config.visits_per_patient == "one":
+        train = _one_visit(train, patients, patient, visit, score)
+    known = score[train][np.isfinite(score[train])].astype(np.float64)
+    if known.size == 0:
+        raise InputError(
+            f"split {config.split!r} of {folder} has {len(split.train)} training scans and none carries the score "
+            f"{config.score!r}; choose another with --config.data.score=… or another split with --config.data.split=…"
+        )
+    if known.std() == 0:
+        raise InputError(
+            f"all {known.size} training scans of {folder} have {config.score} = {known[0]:g}; there is nothing to learn "
+            "between patients. Choose another with --config.data.score=…"
+        )
+    return Cohort(
+        meta=meta,
+        patient=patient,
+        visit=visit,
+        view=view,
+        site=site,
+        time_days=frame["time_days"].to_numpy().astype(np.float32),
+        score=score,
+        patients=patients,
+        views=views,
+        sites=sites,
+        train=train,
+        val=np.asarray(split.val),
+        test=np.asarray(split.test),
+        score_mean=float(known.mean()),
+        score_std=float(known.std()),
+        split_fingerprint=split.fingerprint,
+    )
+
+
+def _codes(values: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    names = tuple(sorted(set(values)))
+    index = {name: i for i, name in enumerate(names)}
+    return names, np.array([index[v] for v in values], np.int32)
+
+
+def _one_visit(rows: np.ndarray, patients, patient, visit, score) -> np.ndarray:
+    """Rows of one labeled visit of each patient, chosen by the patient's hash: the same in every run of any seed."""
+    keep = []
+    for p in np.unique(patient[rows]):
+        mine = rows[patient[rows] == p]
+        labeled = mine[np.isfinite(score[mine])]
+        visits = np.unique(visit[labeled if labeled.size else mine])
+        pick = visits[int(hashlib.sha256(patients[p].encode()).hexdigest(), 16) % len(visits)]
+        keep.append(mine[visit[mine] == pick])
+    return np.sort(np.concatenate(keep)) if keep else rows

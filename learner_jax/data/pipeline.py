@@ -1,0 +1,99 @@
+"""Step -> Batch: a grain dataset over steps, so that resuming needs only the step, and any process count sees the same
+global batches."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import grain
+import jax
+import numpy as np
+
+from learner_jax.batch import Batch, BatchSpec
+from learner_jax.config import DataConfig
+from learner_jax.data.cohort import Cohort
+from learner_jax.data.sampler import host_slice
+from learner_jax.data.source import Records
+from learner_jax.data.transforms import for_backbone
+
+
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """Rows of the cohort -> a host's Batch."""
+
+    cohort: Cohort
+    records: Records
+    transforms: tuple
+    config: DataConfig
+
+    def spec(self, batch_size: int) -> BatchSpec:
+        """Shape of the batches to come, without reading one."""
+        return BatchSpec(batch_size, self.config.frames, self.config.size, self.config.size, self.cohort.meta.scan_shape[3])
+
+    def read(self, rows: np.ndarray, mask: np.ndarray, key: tuple[int, int] | None = None) -> Batch:
+        """Batch of the given rows.
+
+        Args:
+          rows: i64 ``[b]`` cohort rows.
+          mask: bool ``[b]``; False rows pad the batch.
+          key: (seed, step) of random temporal sampling; None in evaluation.
+        """
+        scans, scales, offsets = [], [], []
+        for row, record in zip(rows.tolist(), self.records.read(rows), strict=True):
+            # keyed by the row, not by its place in the batch: any number of hosts draws the same frames
+            rng = None if key is None else np.random.Philox(key=[*key], counter=[row, 0, 0, 0])
+            scan = record["scan"]
+            for transform in self.transforms:
+                scan = transform(scan, rng)
+            scans.append(scan)
+            scales.append(record["scale"])
+            offsets.append(record["offset"])
+        c = self.cohort
+        return Batch(
+            scan=np.stack(scans),
+            scale=np.array(scales, np.float32),
+            offset=np.array(offsets, np.float32),
+            score=c.standardise(c.score[rows]),
+            patient=c.patient[rows],
+            visit=c.visit[rows],
+            view=c.view[rows],
+            site=c.site[rows],
+            row=rows.astype(np.int32),
+            time_days=c.time_days[rows],
+            mask=mask,
+        )
+
+
+def open_reader(cohort: Cohort, config: DataConfig) -> Reader:
+    """Open the records of a cohort with the transforms its config asks for."""
+    return Reader(cohort, Records(config.dir), for_backbone(config, cohort.meta), config)
+
+
+def training_batches(reader: Reader, sampler: Any, seed: int, start: int, stop: int) -> Iterator[Batch]:
+    """This process's part of the global batches of steps ``start`` to ``stop`` (exclusive), read ahead by threads."""
+    process, n_processes = jax.process_index(), jax.process_count()
+
+    def read(step: int) -> Batch:
+        rows = host_slice(sampler.rows(seed, step), process, n_processes)
+        return reader.read(rows, np.ones(len(rows), bool), key=(seed, step))
+
+    return _read_ahead(grain.MapDataset.range(start, stop).map(read), reader.config)
+
+
+def evaluation_batches(reader: Reader, rows: np.ndarray, batch_size: int) -> Iterator[Batch]:
+    """This process's part of the given rows, in order; the last batch repeats its last row under a False mask."""
+    process, n_processes = jax.process_index(), jax.process_count()
+
+    def read(step: int) -> Batch:
+        part = rows[step * batch_size : (step + 1) * batch_size]
+        padded = np.concatenate([part, np.repeat(part[-1:], batch_size - len(part))])
+        mask = np.arange(batch_size) < len(part)
+        return reader.read(host_slice(padded, process, n_processes), host_slice(mask, process, n_processes))
+
+    return _read_ahead(grain.MapDataset.range(-(-len(rows) // batch_size)).map(read), reader.config)
+
+
+def _read_ahead(steps: grain.MapDataset, config: DataConfig) -> Iterator[Batch]:
+    # grain's default buffers 500 elements, and an element is a global batch here: 500 batches would be gigabytes
+    options = grain.ReadOptions(num_threads=config.read_threads, prefetch_buffer_size=config.read_ahead)
+    return iter(steps.to_iter_dataset(options))
