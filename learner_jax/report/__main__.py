@@ -12,7 +12,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Report on a run or a folder of runs; the exit code is 2 when the input is at fault."""
     parser = argparse.ArgumentParser(
         prog="python -m learner_jax.report",
-        description="Compare evaluated runs: prints one table of arms and floors, writes index.html, table.csv and figures.",
+        description="Compare evaluated runs: print one table of arms and floors, write a page with figures.",
         epilog="example: python -m learner_jax.report runs/demo -o runs/demo/report",
     )
     parser.add_argument("dir", metavar="DIR", help="a run, or a folder of runs")
@@ -47,7 +47,9 @@ def report(folder: str, out: str | pathlib.Path) -> pathlib.Path:
     for sentence in (*table.notes, *notes, *differences(runs)):
         console.print(sentence)
     if notes:
-        console.print(f"`python -m learner_jax.evaluate --workdir {folder}` evaluates what is left out.", soft_wrap=True)
+        console.print(
+            f"`python -m learner_jax.evaluate --workdir {folder}` evaluates what is left out.", soft_wrap=True
+        )
     page = write_page(out, runs, notes)
     console.print(f"report: {page}", soft_wrap=True)
     return page

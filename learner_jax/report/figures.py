@@ -26,8 +26,8 @@ def draw(runs: Sequence[Run]) -> list[Picture]:
 def distance(runs: Sequence[Run]) -> Picture | None:
     """The paper's picture: distance between a fine pair's embeddings against its |Δscore|, one panel per arm.
 
-    The binned median takes bins of equal count. Source: arXiv v2 figure 1; axes and pairs as it states them, the median
-    and the interval are our reading of what makes it readable.
+    Source: arXiv 2411.01144 v2, figure 1, whose axes and pairs these are. The median, in bins of equal count, and the
+    interval are our addition.
     """
     shown = [run for run in runs if _moved(run)[0].size]
     if not shown:
@@ -59,8 +59,9 @@ def distance(runs: Sequence[Run]) -> Picture | None:
         f"against the absolute difference of their {score}. "
         + " ".join(f"{r.title}: Spearman ρ {interval(r.rows.get('embedding_distance_spearman'))}." for r in shown),
         caption=f"Each point is one pair of {pair} of a held-out patient. The wanted picture rises from left to right: "
-        "the more the score moved, the further apart the embeddings lie. Axes are shared; ρ does not depend on an arm's "
-        "scale of distances. Its interval is over patients. The black line joins medians of bins of equal count.",
+        "the more the score moved, the further apart the embeddings lie. Axes are shared; ρ does not depend on "
+        "an arm's scale of distances. Its interval is over patients. The black line joins the medians of bins of "
+        "equal count.",
         figure=figure,
     )
 
@@ -97,8 +98,8 @@ def trajectories(runs: Sequence[Run]) -> Picture | None:
     return Picture(
         name="trajectories",
         title="Patients over time",
-        alt=f"Small panels, one for each of {len(patients)} held-out patients: true {_score(first)} per visit as a black "
-        f"line and the prediction of {', '.join(run.title for run in arms)} as coloured lines.",
+        alt=f"Small panels, one for each of {len(patients)} held-out patients: true {_score(first)} per visit as a "
+        f"black line and the prediction of {', '.join(run.title for run in arms)} as coloured lines.",
         caption="Patients are chosen by a rule, not by hand: held-out patients with at least two visits are ordered by "
         f"how far their true score moved (largest minus smallest) and {len(patients)} are taken at equal steps, from "
         "the one that moved least to the one that moved most. The grey band is the first visit's score ± the change "
@@ -123,19 +124,21 @@ def loss(runs: Sequence[Run]) -> Picture | None:
     figure.supxlabel("step", fontsize=9)
     figure.supylabel("training loss", fontsize=9)
     legend(figure, axes[0], grey=2)
-    ends = " ".join(f"{run.title}: from {curves[run.name][1][0]:.3g} to {curves[run.name][1][-1]:.3g}." for run in shown)
+    ends = " ".join(
+        f"{run.title}: from {curves[run.name][1][0]:.3g} to {curves[run.name][1][-1]:.3g}." for run in shown
+    )
     return Picture(
         name="loss",
         title="Training loss",
         alt=f"Line plots of the training loss over steps, one per arm. {ends}",
-        caption="Compare the shapes, not the heights: objectives measure different things. The darker line is a running "
-        "mean over a twentieth of the points.",
+        caption="Compare the shapes, not the heights: objectives measure different things. The darker line is a "
+        "running mean over a twentieth of the points.",
         figure=figure,
     )
 
 
 def choose_patients(observations: pl.DataFrame, count: int = _PATIENTS) -> list[tuple[str, float]]:
-    """``(patient, movement)`` of patients at equal steps of the order by movement (largest minus smallest true score)."""
+    """``(patient, movement)`` of patients at equal steps of their order by movement (largest minus smallest score)."""
     moved = (
         observations.drop_nulls("score")
         .group_by("patient")

@@ -7,7 +7,7 @@ import platform
 import re
 import tempfile
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jinja2
 from markupsafe import Markup
@@ -90,7 +90,10 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     listed = [
         ("dataset", public(config.get("data", {}).get("dir", ""))),
         ("score", score),
-        ("fine pairs", "scans within one visit: spatial, not change over time" if spatial else f"{visits} of a patient"),
+        (
+            "fine pairs",
+            "scans within one visit: spatial, not change over time" if spatial else f"{visits} of a patient",
+        ),
         ("counts as changed", f"{score} differs by more than {threshold:g}" if threshold is not None else ""),
         ("patients", ", ".join(f"{n} {split}" for split, n in per_split.items())),
         ("backbone", ", ".join(dict.fromkeys(str(r.config.get("backbone", {}).get("name", "")) for r in runs))),
@@ -120,12 +123,12 @@ def configs(runs: Sequence[Run]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def public(value: typing.Any) -> str:
-    """A value as the page may show it: of a path only its last part, since a report is passed on and paths name people."""
+    """A value as the page may show it: of a path its last part, since reports are passed on and paths name people."""
     text = str(value)
     return re.split(r"[/\\]", text.rstrip("/\\"))[-1] if isinstance(value, str) else text
 
 
-def _flatten(config: dict[str, typing.Any], prefix: str = "") -> typing.Iterator[tuple[str, str]]:
+def _flatten(config: dict[str, typing.Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in config.items():
         if isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{name}.")
@@ -133,7 +136,7 @@ def _flatten(config: dict[str, typing.Any], prefix: str = "") -> typing.Iterator
             yield prefix + name, public(value)
 
 
-def _versions() -> typing.Iterator[tuple[str, str]]:
+def _versions() -> Iterator[tuple[str, str]]:
     for package in _PACKAGES:
         try:
             yield package, importlib.metadata.version(package)

@@ -1,6 +1,7 @@
 """One figure: its look, its panels, and how it becomes SVG and PNG."""
 
 import dataclasses
+import functools
 import html
 import io
 import pathlib
@@ -44,33 +45,40 @@ class Picture:
 
     def svg(self) -> str:
         """An ``<svg>`` element to put into a page, its text as text and its ids unique to this picture."""
-        out = io.StringIO()
-        with matplotlib.rc_context({**STYLE, "svg.hashsalt": self.name}):
-            self.figure.savefig(out, format="svg", metadata={"Date": None})
-        element = out.getvalue()[out.getvalue().index("<svg") :]
+        element = self._document[self._document.index("<svg") :]
         element = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{self.name}-", element)
         return element.replace("<svg", f'<svg role="img" aria-label="{html.escape(self.alt)}"', 1)
 
     def save(self, folder: pathlib.Path) -> None:
-        """Write ``name.svg`` and ``name.png`` (200 dots per inch)."""
+        """Write ``name.svg`` and ``name.png`` (150 dots per inch)."""
+        (folder / f"{self.name}.svg").write_text(self._document, encoding="utf-8")
+        with matplotlib.rc_context(STYLE):
+            self.figure.savefig(folder / f"{self.name}.png", dpi=150)
+
+    @functools.cached_property
+    def _document(self) -> str:
+        out = io.StringIO()
         with matplotlib.rc_context({**STYLE, "svg.hashsalt": self.name}):
-            self.figure.savefig(folder / f"{self.name}.svg", metadata={"Date": None})
-            self.figure.savefig(folder / f"{self.name}.png", dpi=200)
+            self.figure.savefig(out, format="svg", metadata={"Date": None})
+        # The layout is in inches and stays; solving it again for the PNG doubled the time of a page.
+        self.figure.set_layout_engine("none")
+        return out.getvalue()
 
 
-def panels(panels: int, columns: int, width: float, height: float, share: bool = True) -> tuple[Figure, list[Axes]]:
-    rows = -(-panels // columns)
+def panels(count: int, columns: int, width: float, height: float, share: bool = True) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` panels, each ``width`` × ``height`` inches; ``share`` gives all of them the same axes."""
+    rows = -(-count // columns)
     figure = Figure(figsize=(max(columns * width, 4.2), rows * height + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).ravel()
-    for axis in axes[panels:]:
+    for axis in axes[count:]:
         axis.set_visible(False)
-    return figure, list(axes[:panels])
+    return figure, list(axes[:count])
 
 
 def legend(figure: Figure, axis: Axes, grey: int = 0) -> None:
     """One legend for all panels; the first ``grey`` entries stand for things that take each arm's own colour."""
     handles, labels = axis.get_legend_handles_labels()
     columns = min(len(labels), 5)
-    legend = figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=1.6, fontsize=8.5)
-    for handle in legend.legend_handles[:grey]:
+    made = figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=1.6, fontsize=8.5)
+    for handle in made.legend_handles[:grey]:
         handle.set_color(GREY)

@@ -2,9 +2,9 @@
 
 import collections
 import datetime
+import io
 import sys
 import time
-import typing
 from collections.abc import Callable
 
 from rich import progress as rich_progress
@@ -32,7 +32,7 @@ class Progress:
         start_step: int = 0,
         batch_size: int = 1,
         label: str = "",
-        stream: typing.TextIO | None = None,
+        stream: io.TextIOBase | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self._total, self._step, self._batch_size, self._label = total_steps, start_step, batch_size, label
@@ -44,7 +44,7 @@ class Progress:
         self._bar = self._make_bar() if self._stream.isatty() else None
 
     def update(self, step: int, loss: float | None = None) -> None:
-        """Step ``step`` is done. A loss of None keeps the last one: reading it from the device would hold training up."""
+        """Step ``step`` is done. A loss of None keeps the last one: reading it from the device holds training up."""
         now = self._clock()
         self._step = step
         self._loss = self._loss if loss is None else float(loss)
@@ -56,7 +56,7 @@ class Progress:
         elif now - self._last_line >= _LINE_EVERY:
             self._tell(now)
 
-    def __enter__(self) -> typing.Self:
+    def __enter__(self) -> "Progress":
         if self._bar is not None:
             self._bar.start()
         return self

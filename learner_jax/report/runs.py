@@ -40,7 +40,7 @@ class Row:
     note: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Run:
     """One evaluated run, as its newest evaluation left it."""
 

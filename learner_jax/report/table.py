@@ -122,7 +122,7 @@ def count(row: Row) -> str:
 def to_terminal(table: Table) -> RichTable:
     """The table for a terminal; floors stand apart from arms, and names are text, never markup."""
     shown = RichTable(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    shown.add_column("")
+    shown.add_column("", overflow="fold")
     for column in table.columns:
         title = Text(textwrap.fill(column.title, 17))
         if column.n:

@@ -37,7 +37,7 @@ class MetricsWriter:
         self._file.flush()
 
     def sync(self) -> None:
-        """Force the lines onto the disk. Called before a checkpoint is committed, so that it never outlives its metrics."""
+        """Force the lines onto the disk; called before a checkpoint is committed, lest it outlive its metrics."""
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -47,7 +47,7 @@ class MetricsWriter:
             self.sync()
             self._file.close()
 
-    def __enter__(self) -> typing.Self:
+    def __enter__(self) -> "MetricsWriter":
         return self
 
     def __exit__(self, *_: object) -> None:

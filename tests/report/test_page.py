@@ -1,0 +1,169 @@
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from learner_jax.report.__main__ import main
+from learner_jax.report.page import public, render, write_page
+from learner_jax.report.runs import find_runs, load
+from learner_jax.report.table import HEADLINE, interval
+
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+
+
+class Page(html.parser.HTMLParser):
+    """Tags must close in order; keeps cells, svg labels, addresses and the words a reader sees."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open, self.cells, self.labels, self.addresses, self.ids, self.words = [], [], [], [], [], ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.addresses += [attributes[name] for name in ("href", "src", "xlink:href") if name in attributes]
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        if tag == "svg":
+            assert attributes["role"] == "img"
+            self.labels.append(attributes["aria-label"])
+        if tag == "span":
+            self.cells.append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words += data
+        if self.open and self.open[-1] == "span":
+            self.cells[-1] += data
+
+
+def written(folder) -> tuple[Page, str]:
+    text = write_page(folder / "report", [load(run) for run in find_runs(folder)]).read_text()
+    return Page(text), text
+
+
+def rendered(folder) -> tuple[Page, str]:
+    """The page without its figures, which take most of the time."""
+    text = render([load(run) for run in find_runs(folder)], [])
+    return Page(text), text
+
+
+def test_page_is_well_formed_complete_and_alone(demo):
+    page, text = written(demo)
+    for title in ("What was asked", "Result", "How to read it", "Figures", "Configuration", "Environment"):
+        assert title in page.words
+    assert len(page.labels) == 3
+    assert all(len(label) > 60 for label in page.labels)
+    assert len(page.ids) == len(set(page.ids))
+    beside = {path.name for path in (demo / "report").iterdir()}
+    pictures = {f"{name}.{kind}" for name in ("distance", "trajectories", "loss") for kind in ("png", "svg")}
+    assert beside == {"index.html", "table.csv"} | pictures
+    for address in page.addresses:
+        assert address in beside or address.startswith(("#", "data:"))
+    assert "<script" not in text
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+
+
+def test_table_of_the_page_holds_the_numbers_of_the_files(demo):
+    page, _ = rendered(demo)
+    expected = [interval(load(run).rows[name]) for run in find_runs(demo) for name in HEADLINE]
+    assert [cell for cell in page.cells if "[" in cell][: len(expected)] == expected
+
+
+def test_what_differs_and_what_is_private(demo):
+    page, text = rendered(demo)
+    assert "learner_combined" in page.words
+    assert "lus_demo" in page.words
+    assert "secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("/home/a/b/", "b"), ("runs\\x", "x"), ("../d", "d"), ("mse", "mse"), (0.5, "0.5"), (None, "None"), ("", "")],
+)
+def test_paths_show_their_last_part(value, shown):
+    assert public(value) == shown
+
+
+def test_names_and_notes_are_text_not_markup(run_at, tmp_path):
+    name = '<script>alert(1)<b>-->&$x$" onload="x'
+    run = run_at(tmp_path / "runs" / name, objective="<img src=x>", patients=9)
+    path = run / "eval" / "300" / "scores.json"
+    scores = json.loads(path.read_text())
+    scores.update(note="<script>note", score_name="<script>score")
+    scores["rows"][0].update(value=None, low=None, high=None, note="<script>row")
+    path.write_text(json.dumps(scores))
+    page, text = written(tmp_path / "runs")
+    assert "<script" not in text
+    assert "<img" not in text
+    assert "<script>note" in page.words
+    assert "<script>row" in page.words
+    assert "x" not in page.addresses
+
+
+def test_what_could_not_be_computed_is_a_dash_with_its_reason(run_at, tmp_path):
+    run_at(tmp_path / "runs" / "one", fine=False)
+    page, _ = rendered(tmp_path / "runs")
+    assert "no fine pairs: 35 patients, 1 visit each" in page.words
+    assert "It says nothing about change within a patient." in page.words
+    assert "–" in page.cells
+    assert not re.search(r"\b(nan|null|None)\b", page.words)
+
+
+def test_arms_that_cannot_be_compared_are_said_to_be(demo):
+    path = demo / "mse" / "eval" / "300" / "scores.json"
+    scores = json.loads(path.read_text())
+    scores.update(change_threshold=5.0, fingerprints={"data": "other", "split": "8f00b204"})
+    path.write_text(json.dumps(scores))
+    page, _ = rendered(demo)
+    assert "The arms differ in change_threshold (combined: 30.0, contrastive: 30.0, mse: 5.0)" in page.words
+    assert "The arms were not scored on the same data" in page.words
+    assert "same split" not in page.words
+
+
+def test_other_files_in_the_folder_stay(run_at, tmp_path):
+    run_at(tmp_path / "one", fine=False)
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "mine.txt").write_text("mine")
+    written(tmp_path)
+    written(tmp_path)
+    assert (tmp_path / "report" / "mine.txt").read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "report"}
+
+
+def test_command_prints_the_table_and_where_the_page_is(run_at, tmp_path, capsys):
+    run_at(tmp_path / "runs" / "mse", fine=False)
+    shutil.rmtree(run_at(tmp_path / "runs" / "contrastive", fine=False) / "eval")
+    assert main([str(tmp_path / "runs"), "-o", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert interval(load(tmp_path / "runs" / "mse").rows["score_mae"]) in printed
+    assert "contrastive is left out: it has no evaluation yet." in printed
+    assert f"report: {tmp_path / 'out' / 'index.html'}" in printed
+    assert "contrastive is left out" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_command_says_what_is_wrong_in_a_sentence(tmp_path, capsys):
+    assert main([str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path} holds no run")
+    assert not (tmp_path / "report").exists()
+
+
+def test_the_report_needs_no_jax():
+    code = "import sys, learner_jax.report.__main__, learner_jax.report.page; assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
