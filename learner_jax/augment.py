@@ -35,9 +35,9 @@ def _augment_one(scan: Float[Array, "t h w c"], key: jax.Array, config: AugmentC
     scan = _warp(scan, draw[0:2] * config.shift, 1 + draw[2] * config.zoom, jnp.deg2rad(draw[3] * config.rotate))
     if config.flip:
         scan = jnp.where(draw[4] > 0, scan[:, :, ::-1], scan)
-    lit = scan > 0  # outside the fan there is no tissue, and gain does not make any
+    black = scan <= 0.5 / 255  # outside the fan there is no tissue, and gain does not make any
     scan = jnp.clip(scan * (1 + draw[5] * config.contrast) + draw[6] * config.gain, 0, 1)
-    return jnp.where(lit, scan, 0)
+    return jnp.where(black, 0, scan)
 
 
 def _warp(scan: Float[Array, "t h w c"], shift: Array, zoom: Array, angle: Array) -> Float[Array, "t h w c"]:

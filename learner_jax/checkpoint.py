@@ -42,7 +42,7 @@ class Checkpoints:
     def save(self, state: TrainState, meta: dict[str, Any]) -> None:
         """Start to write the state of its step; the buffers may be donated as soon as this returns."""
         step = int(state.step)
-        if step in self.steps():
+        if step == self._manager.latest_step():
             return
         parts = _split(state)
         digests = {name: digest(tree) for name, tree in parts.items()}

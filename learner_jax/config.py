@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterator
 
 from tfds_builders.errors import InputError
-from tfds_builders.suggest import suggest
+from tfds_builders.wording import suggest
 
 
 def choice(default: str, *others: str) -> typing.Any:

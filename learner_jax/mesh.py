@@ -4,6 +4,8 @@ One code path from one CPU to many hosts: ``jax.jit`` over this mesh. Axes are A
 default of ``jax.make_mesh``, stock layers of Flax refuse sharded inputs (jax 0.10 to 0.12).
 """
 
+from typing import Any
+
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
@@ -28,6 +30,11 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 def replicated(mesh: Mesh) -> NamedSharding:
     """The same value on every device."""
     return NamedSharding(mesh, P())
+
+
+def replicated_shapes(tree: Any, mesh: Mesh) -> Any:
+    """Shapes and dtypes of a tree, each to live on every device: where restored arrays are born."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated(mesh)), tree)
 
 
 def check_batch_size(batch_size: int, mesh: Mesh, field: str) -> None:

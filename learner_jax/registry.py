@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from tfds_builders.errors import InputError
-from tfds_builders.suggest import suggest
+from tfds_builders.wording import suggest
 
 Thing = TypeVar("Thing")
 

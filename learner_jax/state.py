@@ -17,14 +17,14 @@ from learner_jax.objectives import Objective
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """State after ``step`` updates."""
+    """State after ``step`` updates. Leaves are arrays, or what JAX puts in their place: shapes, shardings."""
 
-    step: jax.Array  # i32 []
+    step: Any  # i32 []
     params: dict[str, Any]  # {"backbone": …, "objective": …}
     stats: dict[str, Any]  # batch statistics of the backbone
     optimizer: Any  # state of the optax optimizer
     objective: dict[str, Any]  # state of the objective: queues and the like
-    skipped: jax.Array  # i32 []: steps whose loss or gradient was not finite and which changed nothing
+    skipped: Any  # i32 []: steps whose loss or gradient was not finite and which changed nothing
 
 
 def init_state(

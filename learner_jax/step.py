@@ -54,7 +54,7 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
         return loss, (metrics, stats, memory)
 
     (loss, (metrics, stats, memory)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-    norm = optax.global_norm(gradients)
+    norm = optax.tree.norm(gradients)
     updates, optimizer = recipe.optimizer.update(gradients, state.optimizer, state.params)
     params = optax.apply_updates(state.params, updates)
 

@@ -19,7 +19,7 @@ from learner_jax.data.device import on_device
 from learner_jax.data.pipeline import open_reader, training_batches
 from learner_jax.data.sampler import Shuffled
 from learner_jax.evaluators.api import Evaluator
-from learner_jax.mesh import check_batch_size, make_mesh
+from learner_jax.mesh import check_batch_size, make_mesh, replicated_shapes
 from learner_jax.objectives.api import Metrics
 from learner_jax.optim import make_optimizer
 from learner_jax.preemption import Preempted, Preemption
@@ -40,6 +40,34 @@ class Action:
 
     def due(self, step: int, last: int, stopping: bool) -> bool:
         return step == last or (self.every > 0 and step % self.every == 0) or (stopping and self.at_preemption)
+
+
+class Reporter:
+    """Shows and writes the metrics of the step before, so that the host never waits for the step that is running."""
+
+    def __init__(self, writer: MetricsWriter, progress: Progress, every: int, last: int):
+        self._writer, self._progress, self._every, self._last = writer, progress, every, last
+        self._pending: tuple[int, Metrics] | None = None
+
+    def __call__(self, step: int, state: TrainState, metrics: Metrics) -> None:
+        before, self._pending = self._pending, (step, metrics)
+        self._report(before)
+        if step == self._last:
+            self.flush()
+
+    def flush(self) -> None:
+        """Report what is pending, and have it on disk."""
+        pending, self._pending = self._pending, None
+        self._report(pending)
+        self._writer.sync()
+
+    def _report(self, item: tuple[int, Metrics] | None) -> None:
+        if item is None:
+            return
+        step, metrics = item
+        self._progress.update(step, float(metrics["loss"]))
+        if step % self._every == 0 or step == self._last:
+            self._writer.write(step, {name: float(value) for name, value in metrics.items()})
 
 
 def loop(
@@ -96,7 +124,7 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
     build = partial(init_state, config.seed, recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)
 
     with Preemption() as preemption, Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
-        state = _resume(checkpoints, config, cohort, build) or build()
+        state = _resume(checkpoints, config, cohort, replicated_shapes(jax.eval_shape(build), mesh)) or build()
         start = int(state.step)
         _write_config(workdir, config)
         sampler = Shuffled(cohort.labeled_train, config.batch_size)
@@ -105,14 +133,15 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
             MetricsWriter(workdir / "metrics.jsonl", start) as writer,
             Progress(config.steps, start, config.batch_size, workdir.name) as progress,
         ):
+            reporter = Reporter(writer, progress, config.log_every, config.steps)
+
+            def save(step: int, state: TrainState, metrics: Metrics) -> None:
+                reporter.flush()  # the line of this step must not be lost where its checkpoint is not
+                checkpoints.save(state, _meta(config, cohort))
+
             actions = [
-                Action(lambda step, state, metrics: progress.update(step, metrics["loss"]), every=1),
-                Action(lambda step, state, metrics: writer.write(step, metrics), config.log_every),
-                Action(
-                    lambda step, state, metrics: checkpoints.save(state, _meta(config, cohort)),
-                    config.checkpoint.every,
-                    at_preemption=True,
-                ),
+                Action(reporter, every=1),
+                Action(save, config.checkpoint.every, at_preemption=True),
                 Action(lambda step, state, metrics: evaluator.score_state(state, workdir), config.eval.every),
             ]
             update = jax.jit(partial(train_step, recipe), donate_argnums=0)
@@ -121,8 +150,8 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
             evaluator.score_state(state, workdir)
 
 
-def _resume(checkpoints: Checkpoints, config: Config, cohort: Cohort, build: Callable) -> TrainState | None:
-    found = checkpoints.restore_newest(jax.eval_shape(build))
+def _resume(checkpoints: Checkpoints, config: Config, cohort: Cohort, shapes: TrainState) -> TrainState | None:
+    found = checkpoints.restore_newest(shapes)
     if found is None:
         return None
     state, meta = found

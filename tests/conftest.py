@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from absl import flags
 
@@ -10,7 +11,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 # Between two runs of the suite most of its time would go into compiling the same programs again.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 flags.FLAGS.mark_as_parsed()  # grain reads an absl flag, and pytest parses none
 
@@ -22,3 +23,28 @@ def real_data() -> Path:
     if not (folder / "MANIFEST.csv").is_file():
         pytest.skip(f"no real scans in {folder}; LEARNER_REAL_DATA names their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def make_batch():
+    """``make_batch(n, seed, shape, **fields)``: a Batch of noise with tied scores and two scans of most patients."""
+    from learner_jax.batch import Batch
+
+    def make(n=16, seed=0, shape=(1, 1, 1, 1), **fields):
+        rng = np.random.default_rng(seed)
+        values = {
+            "scan": rng.integers(0, 256, (n, *shape), dtype=np.uint8),
+            "scale": np.full(n, 1 / 255, np.float32),
+            "offset": np.zeros(n, np.float32),
+            "score": rng.choice([-2.0, -0.5, 0.3, 1.7, 2.5], n).astype(np.float32),
+            "patient": rng.integers(0, n // 2, n).astype(np.int32),
+            "visit": np.zeros(n, np.int32),
+            "view": np.zeros(n, np.int32),
+            "site": np.zeros(n, np.int32),
+            "row": np.arange(n, dtype=np.int32),
+            "time_days": np.zeros(n, np.float32),
+            "mask": np.ones(n, bool),
+        }
+        return Batch(**(values | fields))
+
+    return make

@@ -11,7 +11,7 @@ from tfds_builders import cohort as table
 from tfds_builders import splits
 from tfds_builders.errors import InputError
 from tfds_builders.record import DatasetMeta, check_complete
-from tfds_builders.suggest import suggest
+from tfds_builders.wording import suggest
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,38 +1,49 @@
 """Embeddings of cohort rows by a jitted forward pass; independent of batch size, order and device count."""
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Float32, Int
 
 from learner_jax.backbones import Backbone
 from learner_jax.batch import Batch
-from learner_jax.config import Config
+from learner_jax.config import DataConfig
 from learner_jax.data.device import on_device
 from learner_jax.data.pipeline import Reader, evaluation_batches
 from learner_jax.mesh import replicated
 from learner_jax.preprocess import intensity, normalise
 
+Encoder = Callable[[Any, Batch], Float[Array, "b d"]]  # (variables, batch) -> embeddings
 
-def embed_step(backbone: Backbone, config: Config, variables: Any, batch: Batch) -> Float[Array, "b d"]:
-    """Embeddings of one batch, without augmentation; rows of padding are computed and thrown away by the caller."""
-    u, _ = backbone.apply(variables, normalise(intensity(batch), config.data), batch.mask, train=False)
-    return u
+
+def encoder_of(backbone: Backbone, config: DataConfig) -> Encoder:
+    """The backbone as scoring uses it: no augmentation, running statistics."""
+
+    def encode(variables: Any, batch: Batch) -> Float[Array, "b d"]:
+        return backbone.apply(variables, normalise(intensity(batch), config), batch.mask, train=False)[0]
+
+    return encode
 
 
 class Embedder:
-    """``rows -> u``: reads the rows, runs the encoder, puts the embeddings in the order asked for."""
+    """``rows -> u``: reads the rows, runs an encoder, gives the embeddings in the order asked for."""
 
-    def __init__(self, backbone: Backbone, config: Config, reader: Reader, mesh: Mesh):
-        self._reader, self._mesh, self._batch_size = reader, mesh, config.eval.batch_size
-        self._dim = backbone.dim
-        self._step = jax.jit(partial(embed_step, backbone, config), out_shardings=replicated(mesh))
+    def __init__(self, encoder: Encoder, reader: Reader, mesh: Mesh, batch_size: int):
+        self._encode = jax.jit(encoder, out_shardings=replicated(mesh))
+        self._reader, self._mesh, self._batch_size = reader, mesh, batch_size
 
-    def __call__(self, variables: Any, rows: np.ndarray) -> np.ndarray:
-        """Embeddings f32 ``[n d]`` of i64 ``[n]`` cohort rows under ``{"params", "stats"}``."""
+    def __call__(self, variables: Any, rows: Int[np.ndarray, "n"]) -> Float32[np.ndarray, "n d"]:
+        """Embeddings of cohort rows under ``variables``; rows of padding are computed and dropped."""
+        if not len(rows):
+            return np.zeros((0, self._width(variables)), np.float32)
         batches = evaluation_batches(self._reader, rows, self._batch_size)
-        parts = [np.asarray(self._step(variables, batch)) for batch in on_device(batches, self._mesh)]
-        return np.concatenate(parts)[: len(rows)] if parts else np.zeros((0, self._dim), np.float32)
+        u = [np.asarray(self._encode(variables, batch), np.float32) for batch in on_device(batches, self._mesh)]
+        return np.concatenate(u)[: len(rows)]
+
+    def _width(self, variables: Any) -> int:
+        # a batch of row 0 has the shapes of any other
+        batch = self._reader.read(np.zeros(1, np.int64), np.ones(1, bool))
+        return jax.eval_shape(self._encode, variables, batch).shape[1]

@@ -1,0 +1,176 @@
+"""Score the checkpoints of a run, or of every run in a folder: ``python -m learner_jax.evaluate --workdir runs/demo``.
+
+Scores the newest checkpoint of each run that has no scores yet, on whatever device this process has, and the label-free
+floors beside it. ``--follow`` stays with a running job and scores each new checkpoint until the job ends. Fields that
+concern scoring are changed as in training: ``--config.eval.pairs=scans``, ``--config.data.dir=…``.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import jax
+
+from learner_jax import backbones
+from learner_jax.checkpoint import Checkpoints
+from learner_jax.config import Config, check, from_dict, override, refuse_changes
+from learner_jax.data import cohort as cohorts
+from learner_jax.data.pipeline import open_reader
+from learner_jax.evaluators import artifacts
+from learner_jax.evaluators.api import Evaluator
+from learner_jax.mesh import check_batch_size, make_mesh, replicated_shapes
+from tfds_builders.errors import InputError
+
+_HEADLINE = ("pairwise_accuracy", "macro_f1", "kendall_tau_b")
+_POLL_SECONDS = 2.0
+
+
+class Run:
+    """A run on disk, seen by the evaluator alone: its config, its checkpoints and its cohort."""
+
+    def __init__(self, workdir: Path, overrides: Iterable[str] = ()):
+        self.workdir = workdir
+        stored = json.loads((workdir / "config.json").read_text())
+        self.config: Config = from_dict(stored)
+        for argument in overrides:
+            override(self.config, argument)
+        check(self.config)
+        refuse_changes(stored, self.config)
+        mesh = make_mesh()
+        check_batch_size(self.config.eval.batch_size, mesh, "config.eval.batch_size")
+        self._cohort = cohorts.load(self.config.data)
+        reader = open_reader(self._cohort, self.config.data)
+        backbone = backbones.create(self.config.backbone.name, self.config.backbone.norm)
+        self.evaluator = Evaluator(self.config, self._cohort, reader, backbone, mesh)
+        build = partial(backbone.init, spec=reader.spec(1))
+        self._abstract = replicated_shapes(jax.eval_shape(build, jax.random.key(0)), mesh)
+
+    def steps(self) -> list[int]:
+        """Steps with a committed checkpoint."""
+        with Checkpoints(self.workdir) as checkpoints:
+            return checkpoints.steps()
+
+    def score(self, step: int) -> None:
+        """Score the checkpoint of a step and write the result.
+
+        Raises:
+          InputError: the checkpoint was trained on other records or another split than the dataset gives now.
+        """
+        with Checkpoints(self.workdir) as checkpoints:
+            trained_on = checkpoints.meta(step)["fingerprints"]
+            for name in ("data", "split"):
+                if trained_on[name] != self._cohort.fingerprints[name]:
+                    raise InputError(
+                        f"{self.workdir} was trained with another {name} than {self.config.data.dir} gives now, so its "
+                        "test patients may be among those it was trained on; name the old dataset by --config.data.dir=…"
+                    )
+            variables = checkpoints.restore_encoder(step, self._abstract)
+        self.evaluator.write(self.evaluator.evaluate(variables, step), self.workdir, step)
+
+    def floors_key(self) -> str:
+        """Runs with the same key have the same floors."""
+        config = self.config
+        return repr((self._cohort.fingerprints, config.data, config.backbone, config.eval))
+
+    def line(self, step: int) -> str:
+        """The headline of a step's scores."""
+        scores = artifacts.read_scores(self.workdir, step)
+        rows = {row["name"]: row for row in scores["rows"]}
+        told = [_told(rows[name]) for name in _HEADLINE if name in rows]
+        told = told or [scores["note"], *(_told(row) for row in rows.values())]
+        return f"{self.workdir} step {step}: {', '.join(filter(None, told))}"
+
+
+def find(folder: Path) -> list[Path]:
+    """The run in ``folder``, or the runs one level below it.
+
+    Raises:
+      InputError: when there is none.
+    """
+    found = [path.parent for path in sorted([folder / "config.json", *folder.glob("*/config.json")]) if path.is_file()]
+    if not found:
+        raise InputError(
+            f"{folder} is no run and holds none: no config.json there or one level below. "
+            "Train one: python -m learner_jax.main --config configs/demo.py --workdir …"
+        )
+    return found
+
+
+def evaluate(folder: Path, overrides: Iterable[str] = (), *, every: bool = False, again: bool = False) -> None:
+    """Score the newest checkpoint (``every``: all of them) of each run in ``folder``, and the floors.
+
+    Args:
+      folder: a run or a folder of runs.
+      overrides: ``--config.section.field=value`` that concern scoring alone.
+      every: all checkpoints instead of the newest.
+      again: also those that have scores.
+    """
+    known: dict[str, dict] = {}
+    for workdir in find(folder):
+        run = Run(workdir, overrides)
+        steps = run.steps()
+        if not steps:
+            print(f"{workdir}: no checkpoint yet")
+        for step in steps if every else steps[-1:]:
+            if again or not artifacts.exists(workdir, step):
+                run.score(step)
+            print(run.line(step))
+        key = run.floors_key()
+        if key not in known:
+            print(f"floors of {run.config.data.dir}: majority, time alone, pixels, an untrained encoder")
+            known[key] = run.evaluator.floors()
+        artifacts.write_floors(known[key], workdir)
+
+
+def follow(workdir: Path, overrides: Iterable[str] = ()) -> None:
+    """Score each new checkpoint of a running job until that of its last step is scored."""
+    while not (workdir / "config.json").is_file() or not (workdir / "checkpoints").is_dir():
+        time.sleep(_POLL_SECONDS)
+    run = Run(workdir, overrides)
+    while True:
+        for step in run.steps():
+            if not artifacts.exists(workdir, step):
+                run.score(step)
+                print(run.line(step), flush=True)
+            if step == run.config.steps:
+                return
+        time.sleep(_POLL_SECONDS)
+
+
+def _told(row: dict) -> str:
+    value, low, high = (row[name] for name in ("value", "low", "high"))
+    if value is None:
+        return f"{row['name']} – ({row['note']})"
+    return f"{row['name']} {value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low is not None else "")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m learner_jax.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--workdir", type=Path, required=True, help="a run, or a folder of runs")
+    parser.add_argument("--all", action="store_true", help="score every checkpoint, not only the newest")
+    parser.add_argument("--again", action="store_true", help="score also what has scores")
+    parser.add_argument("--follow", action="store_true", help="score each new checkpoint of one running job until it ends")
+    known, rest = parser.parse_known_args(arguments)
+    try:
+        for argument in rest:
+            if not argument.startswith("--config."):
+                raise InputError(f"{argument!r} is not a flag of this command; --help lists them")
+        if known.follow:
+            follow(known.workdir, rest)
+        else:
+            evaluate(known.workdir, rest, every=known.all, again=known.again or bool(rest))
+    except InputError as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

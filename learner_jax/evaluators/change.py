@@ -1,0 +1,99 @@
+"""Three-way change of a fine pair: the score decreased, stayed stable, or increased.
+
+Whether an increase is an improvement depends on the score; the classes say what the number did.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Int32, Num, Shaped
+
+from learner_jax.evaluators.statistics import ratio, summed
+
+CLASSES = (-1, 0, 1)
+NAMES = ("decreased", "stable", "increased")
+_EYE = np.eye(3, dtype=np.float32)
+
+
+def true_change(
+    first: Float[np.ndarray, "k"], second: Float[np.ndarray, "k"], threshold: float
+) -> Int32[np.ndarray, "k"]:
+    """Sign of ``second - first`` beyond ``threshold`` (score units); a change of exactly the threshold is stable."""
+    delta = second.astype(np.float64) - first.astype(np.float64)
+    # Scores are stored as float32, where 0.3 - 0.2 exceeds 0.1.
+    rounding = 1e-6 * np.maximum(np.abs(first), np.abs(second))
+    return change_class(delta, threshold + rounding)
+
+
+def change_class(delta: Float[np.ndarray, "k"], threshold: float | Float[np.ndarray, "k"]) -> Int32[np.ndarray, "k"]:
+    """-1, 0 or 1: ``sign(delta)`` where ``|delta| > threshold``, else 0."""
+    return np.where(np.abs(delta) > threshold, np.sign(delta), 0).astype(np.int32)
+
+
+@partial(jax.jit, static_argnames="n_patients")
+def confusion(
+    change: Int32[Array, "k"],
+    predicted: Int32[Array, "k"],
+    patient: Int32[Array, "k"],
+    mask: Bool[Array, "k"],
+    n_patients: int,
+) -> Float[Array, "p 3 3"]:
+    """Pairs of each patient by true class (rows) and predicted class (columns), in the order of ``CLASSES``."""
+    cell = patient * 9 + (change + 1) * 3 + (predicted + 1)
+    return jax.ops.segment_sum(mask.astype(jnp.float32), cell, n_patients * 9).reshape(n_patients, 3, 3)
+
+
+def macro_f1(matrix: Shaped[Array | np.ndarray, "*n 3 3"]) -> Num[Array | np.ndarray | np.generic, "*n"]:
+    """Mean F1 over the classes that occur in truth or prediction; ``F1 = 2 TP / (true + predicted)``.
+
+    scikit-learn's ``f1_score(average="macro")`` without ``labels``. Operators only: numpy and JAX arrays both pass.
+    """
+    pairs = matrix.sum(-1) + matrix.sum(-2)
+    occurs = pairs > 0
+    f1 = 2 * (matrix * _EYE).sum(-1) / (pairs + ~occurs)
+    return f1.sum(-1) / occurs.sum(-1)
+
+
+def change_scores(matrices: Float[Array, "p 3 3"], counts: Float[Array, "p"]) -> dict[str, Float[Array, ""]]:
+    """``macro_f1``, ``accuracy`` and ``balanced_accuracy`` over the pairs of all drawn patients.
+
+    Balanced accuracy is the mean recall over the classes that occur in truth. Macro-F1 and balanced accuracy are NaN
+    when a class of the whole sample has no pair among the drawn patients: their scale would not be the same.
+    """
+    matrix = summed(matrices, counts)
+    support, right = matrix.sum(-1), (matrix * _EYE).sum(-1)
+    occurs = support > 0
+    complete = (occurs == (matrices.sum(axis=(0, 2)) > 0)).all() & occurs.any()
+    recall = (right / jnp.where(occurs, support, 1)).sum() / jnp.maximum(occurs.sum(), 1)
+    return {
+        "macro_f1": jnp.where(complete, macro_f1(matrix), jnp.nan),
+        "accuracy": ratio(right.sum(), matrix.sum()),
+        "balanced_accuracy": jnp.where(complete, recall, jnp.nan),
+    }
+
+
+def fit_threshold(predicted_delta: Float[np.ndarray, "k"], change: Int[np.ndarray, "k"], near: float) -> float:
+    """The threshold on ``|predicted delta|`` with the highest macro-F1.
+
+    Candidates are the midpoints between neighbouring values of ``{0} | |predicted delta|``, and one above them all.
+
+    Args:
+      near: of equally good candidates the one nearest to this wins.
+    """
+    size = np.abs(predicted_delta).astype(np.float64)
+    order = np.argsort(size, kind="stable")
+    size, change, sign = size[order], change[order], np.sign(predicted_delta[order]).astype(int)
+    edges = np.unique(np.append(size, 0.0))
+    candidates = np.append((edges[1:] + edges[:-1]) / 2, max(1.5 * edges[-1], near))
+    below = np.searchsorted(size, candidates, "right")  # pairs that a candidate calls stable
+    stable = np.zeros((len(size) + 1, 3, 3), np.int64)
+    moved = np.zeros_like(stable)
+    at = np.arange(len(size))
+    stable[at + 1, change + 1, 1] = 1
+    moved[at + 1, change + 1, sign + 1] = 1
+    stable, moved = stable.cumsum(axis=0), moved.cumsum(axis=0)
+    f1 = macro_f1(stable[below] + moved[-1] - moved[below])
+    best = candidates[f1 >= f1.max() - 1e-12]
+    return float(best[np.argmin(np.abs(best - near))])

@@ -1,0 +1,183 @@
+"""Observations and fine pairs: what of one patient is compared with what.
+
+A repeat of a scan is not a second visit. So scans become observations first, and only observations form pairs.
+"""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float, Float32, Int
+
+MODES = ("visits", "scans")
+ORDERS = ("all", "consecutive")
+
+
+@dataclasses.dataclass(frozen=True)
+class Observations:
+    """What is scored: visits, or single scans, in the order (patient, visit, time, row) when :func:`observe` made them.
+
+    ``score`` is in score units, NaN where unlabeled; ``view`` is -1 where views were averaged; ``rows`` holds the rows
+    of the cohort table behind each observation, ascending.
+    """
+
+    u: Float32[np.ndarray, "m d"]
+    score: Float32[np.ndarray, "m"]
+    patient: Int[np.ndarray, "m"]
+    visit: Int[np.ndarray, "m"]
+    time_days: Float32[np.ndarray, "m"]
+    view: Int[np.ndarray, "m"]
+    rows: tuple[tuple[int, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def labeled(self) -> np.ndarray:
+        """Bool ``[m]``: observations that carry the score."""
+        return ~np.isnan(self.score)
+
+    def take(self, index: np.ndarray) -> "Observations":
+        """The observations at ``index``, in that order."""
+        arrays = {f.name: getattr(self, f.name)[index] for f in dataclasses.fields(self) if f.name != "rows"}
+        return Observations(**arrays, rows=tuple(self.rows[i] for i in index))
+
+    def sorted(self) -> "Observations":
+        """The same observations in the one order in which everything is computed, whatever order they came in."""
+        return self.take(canonical_order(self))
+
+
+@dataclasses.dataclass(frozen=True)
+class FinePairs:
+    """Pairs of observations of one patient: indices into the observations, earlier -> later."""
+
+    first: Int[np.ndarray, "k"]
+    second: Int[np.ndarray, "k"]
+    patient: Int[np.ndarray, "k"]
+
+    def __len__(self) -> int:
+        return len(self.patient)
+
+
+def observe(
+    u: Float[np.ndarray, "n d"],
+    score: Float[np.ndarray, "n"],
+    patient: Int[np.ndarray, "n"],
+    visit: Int[np.ndarray, "n"],
+    time_days: Float[np.ndarray, "n"],
+    view: Int[np.ndarray, "n"],
+    row: Int[np.ndarray, "n"],
+    mode: str,
+) -> Observations:
+    """Turn ``n`` scans into ``m`` observations; any order of the scans gives the same bits.
+
+    Args:
+      u: embeddings. Under ``visits`` they are averaged per (patient, visit, view), then over the views of a visit, so a
+        view that was scanned thrice counts once.
+      score: score units, NaN unlabeled. The score of a visit is the mean over its labeled scans.
+      mode: ``visits``, or ``scans``: every scan is its own observation.
+
+    Raises:
+      ValueError: for another ``mode``.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode is {mode!r}; it is one of {', '.join(MODES)}")
+    order = np.lexsort((row, view, visit, patient) if mode == "visits" else (row, visit, patient))
+    u, score, patient, visit, time_days, view, row = (
+        x[order] for x in (u, score, patient, visit, time_days, view, row)
+    )
+    if mode == "scans":
+        rows = tuple((int(r),) for r in row)
+        return Observations(
+            u.astype(np.float32), score.astype(np.float32), patient, visit, time_days.astype(np.float32), view, rows
+        )
+    per_view, scans_in_view = _average(u, _starts(patient, visit, view))
+    first_of_view = np.cumsum(scans_in_view) - scans_in_view
+    per_visit, _ = _average(per_view, _starts(patient[first_of_view], visit[first_of_view]))
+    starts = _starts(patient, visit)
+    labeled = ~np.isnan(score)
+    total = np.add.reduceat(np.where(labeled, score, 0).astype(np.float64), starts) if len(starts) else np.zeros(0)
+    count = np.add.reduceat(labeled.astype(np.int64), starts) if len(starts) else np.zeros(0, np.int64)
+    return Observations(
+        u=per_visit.astype(np.float32),
+        score=np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32),
+        patient=patient[starts],
+        visit=visit[starts],
+        time_days=_average(time_days, starts)[0].astype(np.float32),
+        view=np.full(len(starts), -1, np.int32),
+        rows=tuple(tuple(sorted(map(int, part))) for part in np.split(row, starts[1:])) if len(starts) else (),
+    )
+
+
+def fine_pairs(observations: Observations, mode: str, order: str) -> FinePairs:
+    """Pairs of labeled observations of one patient, sorted by patient and then by time.
+
+    Args:
+      mode: ``visits``: earlier -> later visit. ``scans``: the scans of one visit, lower row -> higher row, each
+        unordered pair once; they differ in place, not in time.
+      order: ``all`` pairs, or ``consecutive``: neighbours among the labeled visits. Scans of one visit have no
+        neighbours, so there ``consecutive`` means all pairs too.
+
+    Raises:
+      ValueError: for another ``mode`` or ``order``.
+    """
+    if mode not in MODES or order not in ORDERS:
+        raise ValueError(f"mode is {mode!r} ({', '.join(MODES)}), order is {order!r} ({', '.join(ORDERS)})")
+    index = canonical_order(observations)
+    index = index[observations.labeled[index]]
+    group = observations.patient[index][:, None]
+    if mode == "scans":
+        group = np.stack([observations.patient[index], observations.visit[index]], axis=1)
+    found = [np.zeros((0, 2), np.int64)]
+    for gap in range(1, len(index)):
+        at = np.flatnonzero((group[gap:] == group[:-gap]).all(axis=1))
+        if at.size == 0 or (gap > 1 and mode == "visits" and order == "consecutive"):
+            break
+        found.append(np.stack([at, at + gap], axis=1))
+    position = np.concatenate(found)
+    position = position[np.lexsort((position[:, 1], position[:, 0]))]
+    first, second = index[position[:, 0]], index[position[:, 1]]
+    return FinePairs(first, second, observations.patient[first])
+
+
+def describe_no_pairs(observations: Observations, mode: str = "visits") -> str:
+    """Why there is no fine pair: ``no fine pairs: 5 patients, 1 visit each``."""
+    if len(observations) == 0:
+        return "no fine pairs: no patients"
+    _, visits = np.unique(observations.patient, return_counts=True)
+    unit, counts = "visit", visits
+    if mode == "scans":
+        unit = "scan per visit"
+        _, counts = np.unique(np.stack([observations.patient, observations.visit]), axis=1, return_counts=True)
+    low, high = counts.min(), counts.max()
+    span = f"{low}" if low == high else f"{low}–{high}"
+    plural = "" if high == 1 else "s"
+    sentence = f"no fine pairs: {_count(len(visits), 'patient')}, {span} {unit.replace(' ', plural + ' ', 1)}"
+    if mode == "visits":
+        sentence += plural + (" each" if len(visits) > 1 else "")
+    labeled = int(observations.labeled.sum())
+    return sentence if labeled == len(observations) else f"{sentence}, {labeled} of {len(observations)} labeled"
+
+
+def canonical_order(observations: Observations) -> np.ndarray:
+    """Indices that sort by patient, visit, time and first row."""
+    first_row = np.array([rows[0] for rows in observations.rows], np.int64)
+    return np.lexsort((first_row, observations.time_days, observations.visit, observations.patient))
+
+
+def _starts(*keys: np.ndarray) -> np.ndarray:
+    """Where sorted keys change: the first index of each group."""
+    changed = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    return np.flatnonzero(np.concatenate([np.ones(min(1, len(keys[0])), bool), changed]))
+
+
+def _average(values: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means of the groups in float64, and their sizes."""
+    sizes = np.diff(np.append(starts, len(values)))
+    if len(starts) == 0:
+        return np.zeros_like(values, np.float64), sizes
+    sums = np.add.reduceat(values.astype(np.float64), starts, axis=0)
+    return sums / sizes.reshape(-1, *[1] * (values.ndim - 1)), sizes
+
+
+def _count(n: int, word: str) -> str:
+    return f"{n} {word}{'s' * (n != 1)}"

@@ -1,0 +1,34 @@
+"""Batch: one place where shapes are defined, checked when it is made, invisible to JAX afterwards."""
+
+import jax
+import numpy as np
+import pytest
+
+from learner_jax.mesh import make_mesh, to_global
+
+
+def test_shapes_are_checked_when_a_batch_is_made(make_batch):
+    with pytest.raises(Exception, match="score"):
+        make_batch(8, score=np.zeros(7, np.float32))
+    with pytest.raises(Exception, match="mask"):
+        make_batch(8, mask=np.ones(8, np.float32))
+
+
+def test_jax_takes_it_apart_and_puts_it_together(make_batch):
+    batch = make_batch(8)
+    shapes = jax.eval_shape(lambda b: b, batch)
+    assert shapes.scan.shape == (8, 1, 1, 1, 1)
+    paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(batch)]
+    assert paths[:2] == [".scan", ".scale"]
+
+
+def test_labeled_rows_are_real_and_carry_a_score(make_batch):
+    batch = make_batch(3, score=np.array([1, np.nan, 2], np.float32), mask=np.array([True, True, False]))
+    assert batch.labeled.tolist() == [True, False, False]
+
+
+def test_a_batch_is_cut_over_the_devices_in_order(make_batch):
+    mesh = make_mesh()
+    rows = to_global(mesh, make_batch(16).row)
+    assert len(rows.addressable_shards) == 8
+    assert [int(shard.data[0]) for shard in rows.addressable_shards] == list(range(0, 16, 2))

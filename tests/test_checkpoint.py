@@ -1,0 +1,112 @@
+"""Checkpoints: exact, kept few, and never silently wrong."""
+
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from learner_jax.checkpoint import Checkpoints, DamagedCheckpoint, digest
+from learner_jax.state import TrainState
+from tfds_builders.errors import InputError
+
+
+def state(step: int) -> TrainState:
+    rng = np.random.default_rng(step)
+    leaf = lambda *shape: jnp.asarray(rng.normal(size=shape), jnp.float32)  # noqa: E731
+    return TrainState(
+        step=jnp.asarray(step, jnp.int32),
+        params={"backbone": {"conv": {"kernel": leaf(3, 3, 1, 64)}}, "objective": {"head": leaf(64, 1)}},
+        stats={"norm": {"mean": leaf(64)}},
+        optimizer=(leaf(64), {"count": jnp.asarray(step, jnp.int32)}),
+        objective={},
+        skipped=jnp.asarray(0, jnp.int32),
+    )
+
+
+ABSTRACT = jax.eval_shape(lambda: state(0))
+
+
+def saved(folder, steps, keep=5):
+    with Checkpoints(folder, keep) as checkpoints:
+        for step in steps:
+            checkpoints.save(state(step), {"note": f"step {step}"})
+    return folder
+
+
+def test_what_is_restored_is_what_was_saved(tmp_path):
+    saved(tmp_path, (3, 5))
+    with Checkpoints(tmp_path) as checkpoints:
+        restored, meta = checkpoints.restore_newest(ABSTRACT)
+        assert checkpoints.steps() == [3, 5]
+        encoder = checkpoints.restore_encoder(3, {"params": ABSTRACT.params["backbone"], "stats": ABSTRACT.stats})
+    jax.tree.map(np.testing.assert_array_equal, restored, state(5))
+    assert (meta["step"], meta["note"]) == (5, "step 5")
+    np.testing.assert_array_equal(encoder["params"]["conv"]["kernel"], state(3).params["backbone"]["conv"]["kernel"])
+
+
+def test_only_the_newest_are_kept(tmp_path):
+    saved(tmp_path, (1, 2, 3, 4), keep=2)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [3, 4]
+
+
+def test_a_new_folder_has_nothing_to_restore(tmp_path):
+    with Checkpoints(tmp_path, 2) as checkpoints:
+        assert checkpoints.restore_newest(ABSTRACT) is None
+
+
+def largest_file(folder):
+    return max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+
+
+def flip(folder):
+    path = largest_file(folder / "encoder")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 16
+    path.write_bytes(content)
+
+
+def truncate(folder):
+    path = largest_file(folder / "encoder")
+    path.write_bytes(path.read_bytes()[:20])
+
+
+def empty(folder):
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+@pytest.mark.parametrize("damage", [flip, truncate, empty])
+def test_a_damaged_newest_is_noticed_and_the_one_before_is_used(tmp_path, damage, caplog):
+    saved(tmp_path, (1, 2))
+    damage(tmp_path / "checkpoints" / "2")
+    with Checkpoints(tmp_path) as checkpoints:
+        restored, _ = checkpoints.restore_newest(ABSTRACT)
+    assert int(restored.step) == 1
+    assert "checkpoints/2 is damaged and passed over" in caplog.text
+
+
+def test_a_flipped_byte_is_not_scored_either(tmp_path):
+    saved(tmp_path, (1,))
+    flip(tmp_path / "checkpoints" / "1")
+    abstract = {"params": ABSTRACT.params["backbone"], "stats": ABSTRACT.stats}
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(Exception) as fault:  # noqa: PT011 orbax may notice first
+        checkpoints.restore_encoder(1, abstract)
+    assert isinstance(fault.value, DamagedCheckpoint | ValueError)
+
+
+def test_nothing_whole_is_said_and_not_started_over(tmp_path):
+    saved(tmp_path, (1, 2))
+    truncate(tmp_path / "checkpoints" / "1")
+    truncate(tmp_path / "checkpoints" / "2")
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(InputError, match="none of the 2 checkpoints in"):
+        checkpoints.restore_newest(ABSTRACT)
+
+
+def test_digests_see_every_bit_and_the_shape():
+    a = {"x": np.zeros((2, 3), np.float32)}
+    b = {"x": np.zeros((3, 2), np.float32)}
+    c = {"x": np.array([[0, 0, 0], [0, 0, -0.0]], np.float32)}
+    assert len({digest(tree)["['x']"] for tree in (a, b, c)}) == 3

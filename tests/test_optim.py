@@ -1,0 +1,52 @@
+"""Optimizers and schedules: against closed forms and numpy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from learner_jax.config import OptimConfig
+from learner_jax.optim import decayed, make_optimizer, schedule
+
+
+def test_cosine_with_warm_up_by_its_formula():
+    rate = schedule(OptimConfig(learning_rate=0.1, warmup=0.1), 100)
+    for step in (0, 3, 9):
+        assert float(rate(step)) == pytest.approx(0.1 * step / 10)
+    for step in (10, 40, 99, 100):
+        assert float(rate(step)) == pytest.approx(0.05 * (1 + np.cos(np.pi * (step - 10) / 90)), abs=1e-7)
+
+
+def test_constant_without_warm_up():
+    rate = schedule(OptimConfig(learning_rate=0.1, warmup=0.0, schedule="constant"), 100)
+    np.testing.assert_allclose([float(rate(step)) for step in (0, 50, 99)], 0.1)
+
+
+def test_only_kernels_decay():
+    params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2), "norm": {"scale": jnp.ones(2)}}
+    assert decayed(params) == {"kernel": True, "bias": False, "norm": {"scale": False}}
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd", "lamb"])
+def test_every_optimizer_lowers_a_quadratic_and_decays_kernels_alone(name):
+    optimizer = make_optimizer(OptimConfig(name=name, learning_rate=0.05, weight_decay=0.1, warmup=0.0), 50)
+    params = {"kernel": jnp.full((2, 2), 3.0), "bias": jnp.full(2, 3.0)}
+    state = optimizer.init(params)
+    for _ in range(5):
+        updates, state = optimizer.update(jax.tree.map(lambda x: 2 * x, params), state, params)
+        params = jax.tree.map(jnp.add, params, updates)
+    assert all((leaf < 3).all() for leaf in jax.tree.leaves(params))
+
+    still = {"kernel": jnp.full((2, 2), 3.0), "bias": jnp.full(2, 3.0)}
+    updates, _ = optimizer.update(jax.tree.map(jnp.zeros_like, still), optimizer.init(still), still)
+    assert (updates["kernel"] < 0).all()
+    assert (updates["bias"] == 0).all()
+
+
+def test_clipping_bounds_the_step_of_sgd():
+    huge = {"w": jnp.full((2, 2), 1e6)}
+    for clip, expected in ((1.0, 1.0), (0.0, 2e6)):
+        config = OptimConfig(name="sgd", learning_rate=1.0, weight_decay=0.0, warmup=0.0, schedule="constant", momentum=0.0, clip_norm=clip)
+        optimizer = make_optimizer(config, 10)
+        updates, _ = optimizer.update(huge, optimizer.init(huge), huge)
+        assert float(jnp.linalg.norm(updates["w"])) == pytest.approx(expected, rel=1e-5)

@@ -1,0 +1,94 @@
+"""train_step: the same on any number of devices, blind to padding, untouched by what is not finite."""
+
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+
+from learner_jax import backbones, objectives
+from learner_jax.batch import BatchSpec
+from learner_jax.config import Config
+from learner_jax.mesh import make_mesh, to_global
+from learner_jax.optim import make_optimizer
+from learner_jax.state import init_state
+from learner_jax.step import Recipe, train_step
+
+SHAPE = (2, 32, 32, 1)
+
+
+def set_up(n_devices=1, objective="learner_combined", jit=True):
+    config = Config(steps=10)
+    config.objective.name, config.objective.projection = objective, 8
+    config.optim.warmup, config.optim.learning_rate = 0.0, 1e-2
+    mesh = make_mesh(jax.devices()[:n_devices])
+    recipe = Recipe(
+        config,
+        backbones.create("tsm_resnet18_test"),
+        objectives.create(config.objective, mesh),
+        make_optimizer(config.optim, config.steps),
+    )
+    state = init_state(0, recipe.backbone, recipe.objective, recipe.optimizer, BatchSpec(16, *SHAPE), mesh)
+    step = partial(train_step, recipe)
+    return state, jax.jit(step) if jit else step, lambda batch: jax.tree.map(partial(to_global, mesh), batch)
+
+
+def test_the_loss_is_the_same_on_1_and_8_devices(make_batch):
+    losses = []
+    for n_devices in (1, 8):
+        state, step, place = set_up(n_devices)
+        losses.append([])
+        for seed in range(3):
+            state, metrics = step(state, place(make_batch(16, seed, SHAPE)))
+            losses[-1].append(float(metrics["loss"]))
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def test_it_runs_without_jit_and_gives_the_same(make_batch):
+    batch = make_batch(16, 0, SHAPE)
+    values = []
+    for jit in (True, False):
+        state, step, place = set_up(objective="mse", jit=jit)
+        state, metrics = step(state, place(batch))
+        values.append(float(metrics["loss"]))
+        assert int(state.step) == 1
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def test_what_is_in_the_padding_changes_nothing(make_batch):
+    mask = np.arange(16) < 11
+    first = make_batch(16, 0, SHAPE, mask=mask)
+    scan, score, patient = first.scan.copy(), first.score.copy(), first.patient.copy()
+    scan[11:], score[11:], patient[11:] = 255, 99, 0
+    second = make_batch(16, 0, SHAPE, mask=mask, scan=scan, score=score, patient=patient)
+    state, step, place = set_up()
+    one, two = step(state, place(first)), step(state, place(second))
+    jax.tree.map(np.testing.assert_array_equal, one, two)
+
+
+def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(make_batch):
+    state, step, place = set_up()
+    poisoned = make_batch(16, 0, SHAPE, scale=np.full(16, np.nan, np.float32))
+    after, metrics = step(state, place(poisoned))
+    assert (int(after.step), int(after.skipped)) == (1, 1)
+    assert float(metrics["skipped"]) == 1
+    for part in ("params", "stats", "optimizer", "objective"):
+        jax.tree.map(np.testing.assert_array_equal, getattr(after, part), getattr(state, part))
+    healthy, _ = step(after, place(make_batch(16, 0, SHAPE)))
+    assert int(healthy.skipped) == 1
+
+
+def test_arms_start_from_the_same_encoder():
+    states = [set_up(objective=name)[0] for name in ("learner_combined", "learner", "mse")]
+    for other in states[1:]:
+        jax.tree.map(np.testing.assert_array_equal, states[0].params["backbone"], other.params["backbone"])
+
+
+def test_training_lowers_the_loss(make_batch):
+    state, step, place = set_up(objective="mse")
+    batch = place(make_batch(16, 0, SHAPE))
+    losses = []
+    for _ in range(10):
+        state, metrics = step(state, batch)
+        losses.append(float(metrics["loss"]))
+    assert losses[-1] < 0.8 * losses[0]
