@@ -1,0 +1,145 @@
+import math
+
+import pytest
+
+from tfds_builders import cohort_csv
+from tfds_builders.errors import InputError
+
+
+def test_a_sound_table_keeps_only_what_is_named(table, make):
+    frame = table(make.rows(), covariates=("age",))
+    assert set(frame.columns) == {
+        *("line", "scan", "path", "source", "patient", "site", "visit", "time_days", "view"),
+        *("acquisition", "processing", "score.severity", "covariate.age"),
+    }
+    assert frame["line"].to_list() == list(range(2, 14))
+    assert frame["score.severity"].to_list() == [float(row["severity"]) for row in make.rows()]
+
+
+@pytest.mark.parametrize("blank", ["", " ", "NA", "nan", "n/a", "None", "."])
+def test_a_blank_score_is_unlabeled(table, make, blank):
+    rows = make.rows()
+    rows[0]["severity"] = rows[1]["time_days"] = blank
+    frame = table(rows)
+    assert math.isnan(frame["score.severity"][0])
+    assert math.isnan(frame["time_days"][1])
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "sentence"),
+    [
+        ("severity", "mild", "line 3: score severity is 'mild'; it is a number, or blank when unknown"),
+        ("severity", "1,5", "line 3: score severity is '1,5'; it is a number, with a point and not a comma, or blank"),
+        ("severity", "inf", "line 3: score severity is 'inf'"),
+        ("severity", "1e999", "line 3: score severity is '1e999'"),
+        ("severity", "1_0", "line 3: score severity is '1_0'"),
+        ("age", "old", "line 3: covariate age is 'old'"),
+        ("time_days", "monday", "line 3: time_days is 'monday'"),
+        ("visit", "first", "line 3: visit is 'first'; it is an integer"),
+        ("visit", "1.5", "line 3: visit is '1.5'"),
+        ("patient", " ", "line 3: patient is empty"),
+        ("view", "left upper", "line 3: view is 'left upper'; it is one word of 1 to 32 letters"),
+        ("view", "", "line 3: view is ''"),
+        ("view", "v" * 33, "line 3: view is 'vvv"),
+        ("acquisition", "John Smith", "line 3: acquisition is 'John Smith'"),
+        ("split", "trian", "line 3: split is 'trian'; did you mean 'train'?"),
+        ("scan", "", "line 3: scan is empty"),
+        ("scan", "x" * 999, "line 3: scan 'xxx"),
+        ("scan", "loop/a.mp4", "line 3: scan 'loop/a.mp4' is not a path that can be followed"),
+        ("scan", "clips", "line 3: scan 'clips' is not a file"),
+        ("scan", "absent.mp4", "line 3: scan 'absent.mp4' is missing; looked for /"),
+        ("scan", "clips/a_0.mp4", "line 3: scan 'clips/a_0.mp4' is already on line 2"),
+        ("scan", "clips/../clips/a_0.mp4", "line 3: scan 'clips/../clips/a_0.mp4' is already on line 2"),
+        ("time_days", "-4", "line 3: visit 1 of patient 'patient_a' is at day -4, before visit 0 at day 0 on line 2"),
+    ],
+)
+def test_every_fault_has_its_sentence_and_line(table, make, tmp_path, column, value, sentence):
+    rows = [{**row, "acquisition": "", "split": "test"} for row in make.rows()]
+    table(rows)  # sound before the fault
+    rows[1][column] = value
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError) as caught:
+        table(rows, covariates=("age",), files=False)
+    assert sentence in str(caught.value)
+    assert "has 1 fault:" in str(caught.value)
+
+
+def test_all_faults_come_at_once_and_the_list_ends(table, make):
+    rows = make.rows(patients=30, visits=1)
+    for row in rows:
+        row["severity"] = "x"
+    with pytest.raises(InputError, match="has 30 faults:") as caught:
+        table(rows)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 22
+    assert lines[1].strip().startswith("line 2: ")
+    assert lines[-1].strip() == "and 10 more"
+
+
+def test_a_missing_column_is_named_with_the_nearest(table, make):
+    rows = [{("patient_id" if k == "patient" else k): v for k, v in row.items()} for row in make.rows()]
+    with pytest.raises(InputError, match=r"no column 'patient'; did you mean 'patient_id'\? possible: age, name, "):
+        table(rows)
+    with pytest.raises(InputError, match=r"no column 'severty'; did you mean 'severity'\? .*See --scores"):
+        table(make.rows(), scores=("severty",))
+    with pytest.raises(InputError, match=r"no column 'sex'; possible: age, name, severity\. See --covariates"):
+        table(make.rows(), covariates=("sex",))
+
+
+def test_identifying_columns_cannot_pass_as_scores(table, make):
+    with pytest.raises(InputError, match="'patient' cannot be a covariate"):
+        table(make.rows(), covariates=("patient",))
+    with pytest.raises(InputError, match="'severity' is named twice"):
+        table(make.rows(), covariates=("severity",))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "is empty; its first line names the columns scan, patient"),
+        ("scan,patient,visit,time_days,view,severity\n\n", "is empty: it has a header and no scan below it"),
+        ("scan;patient;visit\na;b;1\n", "separates its columns by ';'"),
+        ("scan,patient,visit,time_days,view,view,severity\na,b,1,0,L1,L1,0\n", "names the column 'view' twice"),
+        ("scan,patient,visit,time_days,view,severity\na,b,1\n", "line 2: 3 cells, but the header names 6 columns"),
+        ("scan,patient,visit,time_days,view,severity\n\xff\n", "is not UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_table_says_so(tmp_path, text, sentence):
+    (tmp_path / "cohort.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError) as caught:
+        cohort_csv.read(tmp_path / "cohort.csv", ("severity",))
+    assert sentence in str(caught.value)
+    with pytest.raises(InputError, match="cannot be opened"):
+        cohort_csv.read(tmp_path / "absent.csv", ("severity",))
+
+
+def test_a_byte_order_mark_and_line_breaks_in_quotes_are_no_trouble(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "b.mp4").touch()
+    text = 'scan,patient,visit,time_days,view,severity,note\na.mp4,p,0,0,L1,1,"two\nlines"\nb.mp4,p,x,1,L1,1,\n'
+    (tmp_path / "cohort.csv").write_text("\ufeff" + text)
+    with pytest.raises(InputError, match="line 4: visit is 'x'"):
+        cohort_csv.read(tmp_path / "cohort.csv", ("severity",))
+
+
+def test_scans_outside_the_folder_need_leave(tmp_path, make):
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (outside / "a.mp4").touch()
+    (inside / "link.mp4").symlink_to(outside / "a.mp4")
+    for scan, how in (("../outside/a.mp4", "leads out"), (str(outside / "a.mp4"), "absolute"), ("link.mp4", "leads")):
+        path = make.cohort(inside / "cohort.csv", [{**make.rows()[0], "scan": scan}])
+        with pytest.raises(InputError, match=f"outside the CSV's folder .it .*{how}.*--allow_outside"):
+            cohort_csv.read(path, ("severity",))
+        frame = cohort_csv.read(path, ("severity",), allow_outside=True)
+        assert frame["path"][0] == str(outside / "a.mp4")
+
+
+def test_a_patient_of_two_splits_is_a_fault(table, make):
+    rows = [{**row, "split": "train"} for row in make.rows()]
+    rows[2]["split"] = "test"
+    with pytest.raises(
+        InputError, match="line 4: patient 'patient_a' is in split 'test' here and in 'train' on line 2"
+    ):
+        table(rows)

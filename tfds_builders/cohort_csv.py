@@ -1,0 +1,190 @@
+"""The cohort as a user writes it: a CSV with one row per scan. Every fault is said with its line, all at once."""
+
+import csv
+import itertools
+import math
+import re
+from pathlib import Path
+
+import polars as pl
+
+from tfds_builders.cohort import SPLITS
+from tfds_builders.errors import InputError
+from tfds_builders.wording import plural, suggest
+
+REQUIRED = ("scan", "patient", "visit", "time_days", "view")
+OPTIONAL = ("source", "site", "acquisition", "processing", "split")
+MAX_FAULTS = 20
+
+_WORD = re.compile(r"[A-Za-z0-9_+.-]{1,32}")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+_BLANK = {"", ".", "-", "na", "n/a", "nan", "none", "null"}
+
+
+def read(
+    path: Path | str, scores: tuple[str, ...], covariates: tuple[str, ...] = (), allow_outside: bool = False
+) -> pl.DataFrame:
+    """Read and check a cohort CSV; only the named scores and covariates are taken over from its other columns.
+
+    Returns:
+      One row per scan in the order of the file: ``line`` (of the CSV), ``scan`` (as written), ``path`` (resolved),
+      ``source``, ``patient``, ``site``, ``visit`` i32, ``time_days`` f64 (NaN unknown), ``view``, ``acquisition``,
+      ``processing``, ``split`` (where the CSV has that column) and f32 ``score.<name>`` and ``covariate.<name>``
+      (NaN: blank).
+
+    Raises:
+      InputError: every fault with its line, up to 20.
+    """
+    path = Path(path)
+    header, rows = _read_rows(path)
+    _check_columns(path, header, scores, covariates)
+    faults: list[str] = []
+    parsed = []
+    for line, cells in rows:
+        if len(cells) != len(header):
+            faults.append(f"line {line}: {len(cells)} cells, but the header names {len(header)} columns")
+            continue
+        row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+        values, wrong = _parse_row(row, path.parent, scores, covariates, allow_outside)
+        parsed.append({"line": line, **values})
+        faults += [f"line {line}: {fault}" for fault in wrong]
+    faults += _faults_between_rows(parsed)
+    if faults:
+        raise InputError(_report(path, faults))
+    schema = {"line": pl.Int64, "visit": pl.Int32, "time_days": pl.Float64}
+    for name in parsed[0]:
+        schema.setdefault(name, pl.Float32 if name.startswith(("score.", "covariate.")) else pl.String)
+    return pl.DataFrame(parsed, schema=schema, orient="row")
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    # The csv module, because it knows the physical line of a row also after line breaks inside quotes.
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = [cell.strip() for cell in next(reader, [])]
+            rows, last = [], reader.line_num
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    rows.append((last + 1, cells))
+                last = reader.line_num
+    except OSError as error:
+        raise InputError(f"the cohort {path} cannot be opened ({error.strerror}); name it with --cohort") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error.reason}); save it as a CSV in UTF-8") from error
+    except csv.Error as error:
+        raise InputError(f"{path} is not a readable CSV: {error} near line {reader.line_num}") from error
+    if header and not rows:
+        raise InputError(f"{path} is empty: it has a header and no scan below it")
+    return header, rows
+
+
+def _check_columns(path: Path, header: list[str], scores: tuple[str, ...], covariates: tuple[str, ...]) -> None:
+    if not header:
+        raise InputError(f"{path} is empty; its first line names the columns {', '.join(REQUIRED)} and the scores")
+    if len(header) == 1 and ";" in header[0]:
+        raise InputError(f"{path} separates its columns by ';'; save it with ',' between columns and '.' in numbers")
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise InputError(f"{path} names the column {twice[0]!r} twice; columns: {', '.join(header)}")
+    for name in REQUIRED:
+        if name not in header:
+            raise InputError(f"{path} has no column {name!r}; {suggest(name, header)}. Required: {', '.join(REQUIRED)}")
+    for kind, names in (("score", scores), ("covariate", covariates)):
+        for name in names:
+            if name in REQUIRED or name in OPTIONAL:
+                raise InputError(f"{name!r} cannot be a {kind}: it is one of the cohort's own columns. See --{kind}s")
+            if name not in header:
+                others = [c for c in header if c not in REQUIRED and c not in OPTIONAL]
+                raise InputError(f"{path} has no column {name!r}; {suggest(name, others)}. See --{kind}s")
+    both = set(scores) & set(covariates) or {n for n in scores + covariates if (scores + covariates).count(n) > 1}
+    if both:
+        raise InputError(f"{sorted(both)[0]!r} is named twice among --scores and --covariates; once is enough")
+
+
+def _parse_row(row: dict[str, str], folder: Path, scores, covariates, allow_outside: bool) -> tuple[dict, list[str]]:
+    faults: list[str] = []
+    values: dict = {"scan": row["scan"], "path": _resolve(row["scan"], folder, allow_outside, faults)}
+    for name in ("source", "patient", "site"):
+        values[name] = row.get(name, "")
+    if not row["patient"]:
+        faults.append("patient is empty")
+    values["visit"] = int(row["visit"]) if _INTEGER.fullmatch(row["visit"]) else None
+    if values["visit"] is None:
+        faults.append(f"visit is {row['visit']!r}; it is an integer: the visit's place in time")
+    values["time_days"] = _number("time_days", row["time_days"], faults)
+    for name in ("view", "acquisition", "processing"):
+        values[name] = row.get(name, "")
+        if not _WORD.fullmatch(values[name]) and (name == "view" or values[name]):
+            faults.append(f"{name} is {values[name]!r}; it is one word of 1 to 32 letters, digits and _ + . -")
+    if "split" in row:
+        values["split"] = row["split"]
+        if row["split"] not in SPLITS:
+            faults.append(f"split is {row['split']!r}; {suggest(row['split'], SPLITS)}")
+    for kind, names in (("score", scores), ("covariate", covariates)):
+        for name in names:
+            values[f"{kind}.{name}"] = _number(f"{kind} {name}", row[name], faults)
+    return values, faults
+
+
+def _number(what: str, text: str, faults: list[str]) -> float:
+    if text.lower() in _BLANK:
+        return math.nan
+    if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
+        hint = ", with a point and not a comma" if _NUMBER.fullmatch(text.replace(",", ".")) else ""
+        faults.append(f"{what} is {text!r}; it is a number{hint}, or blank when unknown")
+        return math.nan
+    return float(text)
+
+
+def _resolve(scan: str, folder: Path, allow_outside: bool, faults: list[str]) -> str:
+    if not scan:
+        faults.append("scan is empty; it is the path of a file, relative to the CSV")
+        return ""
+    try:
+        path = (folder / scan).resolve()
+        exists, is_file = path.exists(), path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, a circle of links, a NUL
+        faults.append(f"scan {scan!r} is not a path that can be followed ({error})")
+        return ""
+    if not allow_outside and not path.is_relative_to(folder.resolve()):
+        how = "is absolute" if Path(scan).is_absolute() else "leads out of it"
+        faults.append(f"scan {scan!r} is outside the CSV's folder (it {how}); allow it with --allow_outside")
+    elif not is_file:
+        faults.append(f"scan {scan!r} is {'not a file' if exists else 'missing'}; looked for {path}")
+    return str(path)
+
+
+def _faults_between_rows(rows: list[dict]) -> list[str]:
+    faults: list[str] = []
+    seen: dict[str, int] = {}
+    assigned: dict[tuple[str, str], dict] = {}
+    visits: dict[tuple[str, str], list[dict]] = {}
+    for row in rows:
+        who = (row["source"], row["patient"])
+        if row["path"] and seen.setdefault(row["path"], row["line"]) != row["line"]:
+            faults.append(f"line {row['line']}: scan {row['scan']!r} is already on line {seen[row['path']]}")
+        first = assigned.setdefault(who, row) if row.get("split") in SPLITS else row
+        if first is not row and first["split"] != row["split"]:
+            faults.append(
+                f"line {row['line']}: patient {row['patient']!r} is in split {row['split']!r} here and in "
+                f"{first['split']!r} on line {first['line']}; a patient belongs to one split"
+            )
+        if row["visit"] is not None and math.isfinite(row["time_days"]):
+            visits.setdefault(who, []).append(row)
+    for mine in visits.values():
+        mine = sorted(mine, key=lambda row: (row["visit"], row["time_days"]))
+        for before, after in itertools.pairwise(mine):
+            if before["visit"] < after["visit"] and before["time_days"] > after["time_days"]:
+                faults.append(
+                    f"line {after['line']}: visit {after['visit']} of patient {after['patient']!r} is at day "
+                    f"{after['time_days']:g}, before visit {before['visit']} at day {before['time_days']:g} on line "
+                    f"{before['line']}"
+                )
+    return faults
+
+
+def _report(path: Path, faults: list[str]) -> str:
+    more = [f"and {len(faults) - MAX_FAULTS} more"] if len(faults) > MAX_FAULTS else []
+    return "\n  ".join([f"{path} has {plural(len(faults), 'fault')}:", *faults[:MAX_FAULTS], *more])

@@ -1,0 +1,89 @@
+"""Keyed hashes: what stands for a patient, a site and a scan once they have left their source.
+
+Without the key nobody can recompute a hash from a guessed identifier, which a bare hash would allow. The key lives
+outside data and work folders; a dataset stores only the key's fingerprint.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from tfds_builders.errors import InputError
+
+ENVIRONMENT = "LEARNER_KEY_FILE"
+DEFAULT_FILE = Path("~/.config/learner_jax/identity.key")
+
+# Synthetic patients have no identity to protect; a public key keeps their dataset byte-identical on every machine.
+PUBLIC_KEY = b"learner_jax: synthetic cohorts protect nobody"
+
+
+def patient_hash(key: bytes, source: str, patient: str) -> str:
+    """Hash of a patient, who is a patient id *of a source*: the same id in two sources is two people."""
+    return _hash(key, "patient", source, patient)
+
+
+def site_hash(key: bytes, source: str, site: str) -> str:
+    """Hash of a site of a source; scans without a stated site share their source's."""
+    return _hash(key, "site", source, site)
+
+
+def scan_hash(key: bytes, scan: str) -> str:
+    """Hash of a scan's path as written in the cohort CSV."""
+    return _hash(key, "scan", scan)
+
+
+def fingerprint(key: bytes) -> str:
+    """What may be stored of a key: 16 hex digits that tell keys apart and do not give them away."""
+    return _hash(key, "fingerprint")
+
+
+def keyed_digest(key: bytes, data: bytes) -> str:
+    """HMAC-SHA256 of ``data``, 64 hex digits."""
+    return hmac.new(key, data, hashlib.sha256).hexdigest()
+
+
+def _hash(key: bytes, *words: str) -> str:
+    # Lengths in front: ("ab", "c") and ("a", "bc") must differ. 64 bits: one collision expected among 5e9 patients.
+    text = "".join(f"{len(word)}:{word}" for word in words)
+    return keyed_digest(key, text.encode("utf-8"))[:16]
+
+
+def key_file(given: Path | str | None = None) -> Path:
+    """``given`` (--key_file), else the environment's LEARNER_KEY_FILE, else ~/.config/learner_jax/identity.key."""
+    return Path(given or os.environ.get(ENVIRONMENT) or DEFAULT_FILE).expanduser()
+
+
+def load_key(path: Path, data_dir: Path) -> bytes:
+    """Read the key, 32 bytes as 64 hex digits; make a random one, readable by its owner alone, when there is none.
+
+    Raises:
+      InputError: the key would lie inside ``data_dir``, cannot be read or written, or is not 64 hex digits.
+    """
+    if path.resolve().is_relative_to(data_dir.resolve()):
+        raise InputError(
+            f"the key file {path} lies inside the data folder {data_dir}, and whoever gets the data would get the key; "
+            f"choose another place with --key_file or {ENVIRONMENT}"
+        )
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_hex(32) + "\n")
+            print(f"made a new identity key: {path} (keep it private and backed up; hashes can be made only with it)")
+        text = path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError as error:
+        raise InputError(
+            f"the key file {path} cannot be used ({error.strerror}); name another with --key_file or {ENVIRONMENT}"
+        ) from error
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise InputError(
+            f"the key file {path} does not hold 64 hex digits; name the right file with --key_file or {ENVIRONMENT}, "
+            "or move this one away and a new key is made"
+        )
+    return key

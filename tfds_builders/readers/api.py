@@ -1,0 +1,43 @@
+"""What every reader returns and how it fails."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from tfds_builders.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """Grey pixels of one file and where they lie; nothing else of its header is kept."""
+
+    pixels: np.ndarray  # uint8 [t h w 1]
+    spacing: np.ndarray  # f32 [3]: between frames in s or slices in mm, rows in mm, columns in mm; NaN unknown
+
+
+class UnreadableScan(InputError):
+    """The file is missing, damaged, cut off, or of a kind this reader does not know."""
+
+
+class TooLarge(InputError):
+    """The file would take more memory than the limits allow; raised before the memory is taken."""
+
+
+class UnsupportedScan(InputError):
+    """The file is sound, but holds something that is not one scan."""
+
+
+def evenly(total: int, wanted: int) -> np.ndarray:
+    """Indices i64 ``[wanted]`` spread over ``0 … total - 1``, both ends included; they repeat when ``total < wanted``.
+
+    One index is the middle one.
+    """
+    if wanted == 1:
+        return np.array([(total - 1) // 2])
+    return np.floor(np.linspace(0, total - 1, wanted) + 0.5).astype(np.int64)
+
+
+def open_error(path: Path | str, error: OSError) -> UnreadableScan:
+    """The sentence for a file that the operating system will not hand over."""
+    return UnreadableScan(f"{path} cannot be opened: {error.strerror or error}")

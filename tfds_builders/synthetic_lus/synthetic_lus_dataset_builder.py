@@ -1,0 +1,59 @@
+"""Synthetic lung ultrasound: a cohort whose every score is known."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import polars as pl
+import tensorflow_datasets as tfds
+
+from tfds_builders.builder import Row, ScanBuilder
+from tfds_builders.record import Record
+from tfds_builders.synthetic_lus import simulate
+
+
+class Builder(ScanBuilder):
+    """Simulated clips: an identity that changes the picture strongly, a score that changes it subtly over visits."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012 (the name and type are TFDS's)
+    MODALITY = "ultrasound"
+    AXIS0 = "time"
+    OPTIONS = simulate.Knobs
+    READS_FILES = False
+    EXAMPLE = "python -m tfds_builders.build synthetic_lus --n_patients 40 --visits 6 --data_dir data/synthetic"
+
+    @staticmethod
+    def cohort(options: simulate.Knobs) -> tuple[pl.DataFrame, list[Row]]:
+        """The cohort as ``cohort.read_csv`` would give it, and what :meth:`read` needs of each scan."""
+        rows = simulate.cohort_rows(options)
+        table = [
+            {
+                "scan": f"{row.patient}/{row.visit}/{row.view}/{row.clip}",
+                "source": "synthetic_lus",
+                "patient": str(row.patient),
+                "site": "",
+                "visit": row.visit,
+                "time_days": float(row.time_days),
+                "view": row.view,
+                "acquisition": "",
+                "processing": "",
+                **{f"score.{name}": float(value) for name, value in row.scores.items()},
+                **{f"covariate.{name}": float(value) for name, value in row.covariates.items()},
+            }
+            for row in rows
+        ]
+        return pl.DataFrame(table), [{"line": i, "row": row} for i, row in enumerate(rows)]
+
+    @staticmethod
+    def shape(options: simulate.Knobs) -> tuple[int, int, int, int]:
+        return options.frames, options.size, options.size, 1
+
+    @staticmethod
+    def preprocessing(options: simulate.Knobs) -> dict[str, Any]:
+        return {"reader": "simulate", "knobs": dataclasses.asdict(options), "intensity": "scan / 255"}
+
+    @staticmethod
+    def read(row: Row, options: simulate.Knobs) -> Record:
+        seconds = simulate.FRAME_SECONDS if options.frames > 1 else np.nan
+        return Record(simulate.render(row["row"], options), np.array([seconds, np.nan, np.nan], np.float32))

@@ -1,0 +1,17 @@
+"""Turns of phrase that messages share."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def suggest(name: str, options: Iterable[str]) -> str:
+    """``did you mean 'x'? possible: a, b, x``: the second half of an error about an unknown name."""
+    options = sorted(options)
+    near = difflib.get_close_matches(str(name), options, n=1)
+    possible = f"possible: {', '.join(options)}" if options else "nothing is possible here"
+    return f"did you mean {near[0]!r}? {possible}" if near else possible
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 scan``, ``2 scans``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
