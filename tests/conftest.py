@@ -48,3 +48,31 @@ def make_batch():
         return Batch(**(values | fields))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory) -> Path:
+    """A built synthetic cohort: 24 patients, 3 visits, 1 view, clips of 4 frames of 32x32."""
+    from tfds_builders import build
+
+    folder = tmp_path_factory.mktemp("tiny") / "dataset"
+    knobs = {"n_patients": 24, "visits": 3, "views": 1, "frames": 4, "size": 32}
+    flags = [text for name, value in knobs.items() for text in (f"--{name}", str(value))]
+    assert build.main(["synthetic_lus", "--data_dir", str(folder), "--processes", "1", *flags]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_config(tiny_dataset):
+    """``make_config()``: a new config that trains 4 steps on ``tiny_dataset`` in seconds."""
+    from configs.demo import get_config
+
+    def make():
+        config = get_config()
+        config.steps, config.batch_size, config.log_every = 4, 16, 1
+        config.data.dir, config.data.frames, config.data.size = str(tiny_dataset), 4, 32
+        config.backbone.name, config.objective.projection = "tsm_resnet18_test", 8
+        config.checkpoint.every, config.eval.batch_size, config.eval.bootstrap = 2, 16, 100
+        return config
+
+    return make

@@ -1,9 +1,10 @@
 """Records of a built dataset, by row."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 
 class Records:
@@ -17,6 +18,6 @@ class Records:
     def __len__(self) -> int:
         return len(self._source)
 
-    def read(self, rows: Sequence[int]) -> list[dict[str, np.ndarray]]:
+    def read(self, rows: Int[np.ndarray, "b"]) -> list[dict[str, Any]]:
         """Records of the given rows, in that order: ``scan [t h w c]``, ``scale``, ``offset``, ``spacing``, ``scan_id``."""
-        return self._source.__getitems__([int(row) for row in rows])
+        return self._source.__getitems__(rows.tolist())

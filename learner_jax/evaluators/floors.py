@@ -4,6 +4,8 @@ A floor goes through the same read-out and the same scoring as an encoder. ``maj
 ``random_init`` is the run's own backbone before training, embedded like a checkpoint.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,7 +45,7 @@ def majority_scores(
     Every score is predicted at the training mean, so that order is a coin toss: pairwise accuracy 0.5 and tau-b 0. Of
     equally frequent classes stable wins, then the lower.
     """
-    val, test = val.sorted(), test.sorted()
+    val, test = val.sorted(), dataclasses.replace(test.sorted(), u=np.zeros((len(test), 1), np.float32))
     seen = fine_pairs(val, config.pairs, config.order)
     changes = true_change(val.score[seen.first], val.score[seen.second], config.change_threshold)
     most_frequent = max(CLASSES, key=lambda label: (np.sum(changes == label), label == 0, -label))

@@ -22,7 +22,7 @@ def pair_order(
 ) -> dict[str, Float32[Array, "p"]]:
     """Per patient: pairs ordered right (a predicted tie counts half) and pairs that can be (true ties cannot)."""
     comparable = mask & (delta != 0)
-    right = jnp.where(predicted_delta == 0, 0.5, jnp.sign(delta) == jnp.sign(predicted_delta))
+    right = (1 + jnp.sign(delta) * jnp.sign(predicted_delta)) / 2
     add = partial(jax.ops.segment_sum, segment_ids=patient, num_segments=n_patients)
     return {"right": add(jnp.where(comparable, right, 0.0)), "comparable": add(comparable.astype(jnp.float32))}
 
@@ -66,36 +66,50 @@ def mean_tau(taus: dict[str, Float32[Array, "p"]], counts: Float32[Array, "p"]) 
     return ratio(summed(taus["tau"] * taus["defined"], counts), summed(taus["defined"], counts))
 
 
-def c_index(data: dict[str, Array], counts: Float32[Array, "p"]) -> Float32[Array, ""]:
-    """Coarse order: ``(C + ties / 2) / comparable`` over observations of different patients with different scores.
+@partial(jax.jit, static_argnames="n_patients")
+def coarse_order(
+    score: Float32[Array, "m"],
+    predicted: Float32[Array, "m"],
+    patient: Int32[Array, "m"],
+    mask: Bool[Array, "m"],
+    n_patients: int,
+) -> dict[str, Float32[Array, "p p"]]:
+    """Per pair of patients: observations ordered right (a predicted tie counts half) and those that can be.
 
-    A pair counts as often as both its patients were drawn; two copies of one patient are never compared.
+    Entry ``[a, b]`` counts the pairs in which patient a has the higher score; a patient is not compared with itself.
+    Needs ``8 p^2`` bytes.
 
     Args:
-      data: ``score``, ``predicted`` ``[m]`` f32 (any increasing transform; dense ranks keep float64 order), ``patient``
-        ``[m]`` i32, ``mask`` ``[m]`` bool.
+      score, predicted: any increasing transform of them; dense ranks keep the order of float64.
     """
-    weight = jnp.where(data["mask"], counts[data["patient"]], 0.0)
-    everyone = {**data, "weight": weight}
-    m = weight.shape[0]
+    everyone = {"score": score, "predicted": predicted, "patient": patient, "mask": mask}
+    m = len(score)
     block = min(_BLOCK, m)
+    add = partial(jax.ops.segment_sum, num_segments=n_patients)
 
-    def against_all(anchor: dict[str, Array]) -> Float32[Array, "2"]:
-        # Only the anchor with the higher score counts the pair, so each is counted once.
-        comparable = anchor["score"][:, None] > everyone["score"]
-        comparable &= anchor["patient"][:, None] != everyone["patient"]
-        difference = anchor["predicted"][:, None] - everyone["predicted"]
-        right = jnp.where(comparable, (jnp.sign(difference) + 1) / 2, 0.0)
-        dot = partial(jnp.matmul, precision="highest")
-        return jnp.stack([dot(anchor["weight"], dot(x, weight)) for x in (right, comparable.astype(jnp.float32))])
+    def against_all(sums: Float32[Array, "p 2 p"], anchor: dict[str, Array]) -> tuple[Float32[Array, "p 2 p"], None]:
+        comparable = (score[:, None] < anchor["score"]) & (patient[:, None] != anchor["patient"])
+        comparable &= mask[:, None] & anchor["mask"]
+        right = (jnp.sign(anchor["predicted"] - predicted[:, None]) + 1) / 2
+        pairs = jnp.stack([jnp.where(comparable, right, 0.0), comparable.astype(jnp.float32)], axis=1)  # [m 2 b]
+        return sums + add(add(pairs, patient).T, anchor["patient"]), None
 
     blocks = jax.tree.map(lambda x: jnp.pad(x, (0, -m % block)).reshape(-1, block), everyone)
-    right, comparable = jax.lax.map(against_all, blocks).sum(axis=0)
+    sums, _ = jax.lax.scan(against_all, jnp.zeros((n_patients, 2, n_patients), jnp.float32), blocks)
+    return {"right": sums[:, 0], "comparable": sums[:, 1]}
+
+
+def c_index(sums: dict[str, Float32[Array, "p p"]], counts: Float32[Array, "p"]) -> Float32[Array, ""]:
+    """Coarse order: ``(right + ties / 2) / comparable`` over observations of different patients.
+
+    A pair counts as often as both its patients were drawn; two copies of one patient are never compared.
+    """
+    right, comparable = (summed(summed(sums[name], counts), counts) for name in ("right", "comparable"))
     return ratio(right, comparable)
 
 
 def count_coarse_pairs(score: Num[np.ndarray, "m"], patient: Num[np.ndarray, "m"]) -> int:
-    """Exact number of pairs that :func:`c_index` compares: of different patients, with different scores."""
+    """Exact number of pairs that :func:`coarse_order` compares: of different patients, with different scores."""
 
     def pairs(*keys: np.ndarray) -> int:
         _, sizes = np.unique(np.stack(keys), axis=1, return_counts=True)

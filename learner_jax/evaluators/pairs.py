@@ -85,7 +85,7 @@ def observe(
     u, score, patient, visit, time_days, view, row = (
         x[order] for x in (u, score, patient, visit, time_days, view, row)
     )
-    if mode == "scans":
+    if mode == "scans" or len(row) == 0:
         rows = tuple((int(r),) for r in row)
         return Observations(
             u.astype(np.float32), score.astype(np.float32), patient, visit, time_days.astype(np.float32), view, rows
@@ -95,8 +95,8 @@ def observe(
     per_visit, _ = _average(per_view, _starts(patient[first_of_view], visit[first_of_view]))
     starts = _starts(patient, visit)
     labeled = ~np.isnan(score)
-    total = np.add.reduceat(np.where(labeled, score, 0).astype(np.float64), starts) if len(starts) else np.zeros(0)
-    count = np.add.reduceat(labeled.astype(np.int64), starts) if len(starts) else np.zeros(0, np.int64)
+    total = np.add.reduceat(np.where(labeled, score, 0).astype(np.float64), starts)
+    count = np.add.reduceat(labeled.astype(np.int64), starts)
     return Observations(
         u=per_visit.astype(np.float32),
         score=np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32),
@@ -104,7 +104,7 @@ def observe(
         visit=visit[starts],
         time_days=_average(time_days, starts)[0].astype(np.float32),
         view=np.full(len(starts), -1, np.int32),
-        rows=tuple(tuple(sorted(map(int, part))) for part in np.split(row, starts[1:])) if len(starts) else (),
+        rows=tuple(tuple(sorted(map(int, part))) for part in np.split(row, starts[1:])),
     )
 
 
@@ -112,7 +112,7 @@ def fine_pairs(observations: Observations, mode: str, order: str) -> FinePairs:
     """Pairs of labeled observations of one patient, sorted by patient and then by time.
 
     Args:
-      mode: ``visits``: earlier -> later visit. ``scans``: the scans of one visit, lower row -> higher row, each
+      mode: ``visits``: earlier -> later visit. ``scans``: the scans of one visit, in the order of their rows, each
         unordered pair once; they differ in place, not in time.
       order: ``all`` pairs, or ``consecutive``: neighbours among the labeled visits. Scans of one visit have no
         neighbours, so there ``consecutive`` means all pairs too.
@@ -167,14 +167,12 @@ def canonical_order(observations: Observations) -> np.ndarray:
 def _starts(*keys: np.ndarray) -> np.ndarray:
     """Where sorted keys change: the first index of each group."""
     changed = np.any([key[1:] != key[:-1] for key in keys], axis=0)
-    return np.flatnonzero(np.concatenate([np.ones(min(1, len(keys[0])), bool), changed]))
+    return np.flatnonzero(np.append(True, changed))
 
 
 def _average(values: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means of the groups in float64, and their sizes."""
     sizes = np.diff(np.append(starts, len(values)))
-    if len(starts) == 0:
-        return np.zeros_like(values, np.float64), sizes
     sums = np.add.reduceat(values.astype(np.float64), starts, axis=0)
     return sums / sizes.reshape(-1, *[1] * (values.ndim - 1)), sizes
 

@@ -166,15 +166,15 @@ def _coarse_rows(test: Observations, predicted: np.ndarray, config: EvalConfig, 
     patients, patient = np.unique(test.patient[known], return_inverse=True)
     error = np.abs(truth.astype(np.float64) - guess).astype(np.float32)
     ranks = [np.unique(x, return_inverse=True)[1].astype(np.float32) for x in (truth, guess)]
-    of_rank, of_guess, index, mask = _padded(*ranks, patient)
+    width = _width(len(patients))
     data = {
-        "c_index": {"score": of_rank, "predicted": of_guess, "patient": index, "mask": mask},
+        "order": ordering.coarse_order(*_padded(*ranks, patient), n_patients=width),
         "error": dict(zip(("error", "patient", "mask"), _padded(error, patient), strict=True)),
         "score": _ranked(truth, guess, patient),
     }
     n = dict.fromkeys(COARSE, (len(patients), None))
     n["coarse_c_index"] = (len(patients), ordering.count_coarse_pairs(truth, patient))
-    return _rows(coarse_statistic, data, len(patients), _width(len(patients)), n, config, seed)
+    return _rows(coarse_statistic, data, len(patients), width, n, config, seed)
 
 
 def fine_statistic(data: dict[str, Any], counts: Float32[Array, "p"]) -> dict[str, jax.Array]:
@@ -191,7 +191,7 @@ def coarse_statistic(data: dict[str, Any], counts: Float32[Array, "p"]) -> dict[
     """All rows over observations."""
     weight = jnp.where(data["error"]["mask"], counts[data["error"]["patient"]], 0.0)
     return {
-        "coarse_c_index": ordering.c_index(data["c_index"], counts),
+        "coarse_c_index": ordering.c_index(data["order"], counts),
         "score_mae": ratio(summed(data["error"]["error"], weight), weight.sum()),
         "score_spearman": correlation.spearman(data["score"], counts),
     }
@@ -208,10 +208,17 @@ def _rows(
 ) -> list[Row]:
     once = np.pad(np.ones((1, n_patients), np.float32), ((0, 0), (0, width - n_patients)))
     drawn = resample(seed, n_patients, replicates=config.bootstrap, width=width)
-    values, samples = (jax.tree.map(np.asarray, replicate(statistic, data, counts)) for counts in (once, drawn))
+    values = jax.tree.map(np.asarray, replicate(statistic, data, jnp.concatenate([once, drawn])))
     return [
-        make_row(name, values[name][0], samples[name], config.confidence, *counts, _UNDEFINED.get(name, "undefined"))
-        for name, counts in n.items()
+        make_row(
+            name,
+            values[name][0].item(),
+            values[name][1:],
+            config.confidence,
+            *n[name],
+            _UNDEFINED.get(name, "undefined"),
+        )
+        for name in n
     ]
 
 
@@ -236,4 +243,4 @@ def _padded(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _width(n: int) -> int:
-    return max(8, 1 << (n - 1).bit_length()) if n else 8
+    return max(64, 1 << max(n - 1, 0).bit_length())

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Shaped
 
 FEW_PATIENTS = 30  # below, percentile intervals are visibly too narrow
-_CHUNK = 100  # replicates in memory at once; divides the usual 1000, 2000 and 10000
+_CHUNK = 128  # replicates in memory at once
 
 Statistic = Callable[[Any, Float32[Array, "p"]], dict[str, jax.Array]]
 
@@ -53,7 +53,11 @@ def resample(seed: int | Array, n_patients: int | Array, *, replicates: int, wid
 @partial(jax.jit, static_argnames="statistic")
 def replicate(statistic: Statistic, data: Any, counts: Float32[Array, "r p"]) -> dict[str, Float[Array, "r"]]:
     """The statistic of every replicate; NaN where a replicate leaves it undefined."""
-    return jax.lax.map(lambda drawn: statistic(data, drawn), counts, batch_size=_CHUNK)
+    r = counts.shape[0]
+    # lax.map's own batch_size compiles the statistic a second time for the remainder.
+    chunks = jnp.pad(counts, ((0, -r % _CHUNK), (0, 0))).reshape(-1, _CHUNK, counts.shape[1])
+    values = jax.lax.map(jax.vmap(lambda drawn: statistic(data, drawn)), chunks)
+    return jax.tree.map(lambda x: x.reshape(-1)[:r], values)
 
 
 def summed(sums: Shaped[Array, "p *shape"], counts: Float32[Array, "p"]) -> Float[Array, "*shape"]:

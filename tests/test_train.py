@@ -1,0 +1,213 @@
+"""The loop on a real cohort: 4 steps are 2 and 2 more, also after signals; and what it leaves behind."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from learner_jax.checkpoint import Checkpoints
+from learner_jax.data import cohort as cohorts
+from learner_jax.data.pipeline import evaluation_batches, open_reader, training_batches
+from learner_jax.data.sampler import Shuffled
+from learner_jax.preemption import Preempted
+from learner_jax.report.writer import read_metrics
+from learner_jax.state import TrainState
+from learner_jax.train import Action, loop, train
+from tfds_builders.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+def digests(workdir: Path, step: int) -> dict:
+    with Checkpoints(workdir) as checkpoints:
+        return checkpoints.meta(step)["digests"]
+
+
+@pytest.fixture(scope="module")
+def config(make_config):
+    return make_config()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(config, tmp_path_factory):
+    """A run of 4 steps that nobody stopped."""
+    workdir = tmp_path_factory.mktemp("undisturbed")
+    train(config, workdir)
+    return workdir
+
+
+def test_a_run_leaves_config_metrics_checkpoints_and_scores(undisturbed, config):
+    assert json.loads((undisturbed / "config.json").read_text()) == dataclasses.asdict(config)
+    lines = read_metrics(undisturbed / "metrics.jsonl")
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert {"loss", "mse", "contrastive", "gradient_norm", "skipped"} <= set(lines[0])
+    with Checkpoints(undisturbed) as checkpoints:
+        assert checkpoints.steps() == [2, 4]
+    scores = json.loads((undisturbed / "eval" / "4" / "scores.json").read_text())
+    values = {row["name"]: row for row in scores["rows"]}
+    assert 0 <= values["pairwise_accuracy"]["low"] <= values["pairwise_accuracy"]["value"] <= 1
+    assert values["pairwise_accuracy"]["n_patients"] > 0
+    assert (undisturbed / "eval" / "4" / "readout.safetensors").is_file()
+
+
+def test_4_steps_are_2_and_2_more_to_the_bit(undisturbed, config, tmp_path):
+    with pytest.raises(Preempted, match="stopped after step 2 of 4"):
+        train(config, tmp_path, preempted=lambda step: step == 2)
+    assert not (tmp_path / "eval").exists()
+    train(config, tmp_path)
+    assert digests(tmp_path, 4) == digests(undisturbed, 4)
+    assert (tmp_path / "metrics.jsonl").read_text() == (undisturbed / "metrics.jsonl").read_text()
+    assert (tmp_path / "eval/4/scores.json").read_text() == (undisturbed / "eval/4/scores.json").read_text()
+
+
+def test_a_finished_run_does_nothing_more(undisturbed, config):
+    before = {path: path.stat().st_mtime_ns for path in (undisturbed / "checkpoints").rglob("*")}
+    train(config, undisturbed)
+    assert {path: path.stat().st_mtime_ns for path in (undisturbed / "checkpoints").rglob("*")} == before
+
+
+def test_another_recipe_or_cohort_in_the_same_workdir_is_refused(undisturbed, config):
+    other = dataclasses.replace(config, batch_size=8)
+    with pytest.raises(InputError, match=r"batch_size was 16 and is 8. Use a new --workdir"):
+        train(other, undisturbed)
+
+
+def test_the_stream_from_step_2_is_the_stream_resumed_at_step_2(config):
+    cohort = cohorts.load(config.data)
+    reader = open_reader(cohort, config.data)
+    sampler = Shuffled(cohort.labeled_train, 16)
+    whole = list(training_batches(reader, sampler, 0, 0, 5))
+    resumed = list(training_batches(reader, sampler, 0, 2, 5))
+    for one, two in zip(whole[2:], resumed, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, one, two)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_stream_does_not_depend_on_threads(config, threads):
+    cohort = cohorts.load(config.data)
+    sampler = Shuffled(cohort.labeled_train, 16)
+    streams = []
+    for read_threads in (2, threads):
+        data = dataclasses.replace(config.data, read_threads=read_threads)
+        streams.append(list(training_batches(open_reader(cohort, data), sampler, 0, 0, 4)))
+    jax.tree.map(np.testing.assert_array_equal, *streams)
+
+
+def test_evaluation_reads_each_row_once_in_order_and_pads_the_last_batch(config):
+    cohort = cohorts.load(config.data)
+    rows = np.array([5, 1, 7, 3, 2, 9, 11, 4, 30, 6])
+    batches = list(evaluation_batches(open_reader(cohort, config.data), rows, 8))
+    assert np.concatenate([batch.row[batch.mask] for batch in batches]).tolist() == rows.tolist()
+    assert [int(batch.mask.sum()) for batch in batches] == [8, 2]
+
+
+def test_scores_reach_the_objective_standardised_on_training_patients(config):
+    cohort = cohorts.load(config.data)
+    z = cohort.standardise(cohort.score[cohort.labeled_train])
+    assert abs(float(z.mean())) < 1e-5
+    assert float(z.std()) == pytest.approx(1, abs=1e-4)
+
+
+def test_one_visit_per_patient_shows_training_one_visit_and_keeps_the_others_for_evaluation(config):
+    every = cohorts.load(config.data)
+    one = cohorts.load(dataclasses.replace(config.data, visits_per_patient="one"))
+    assert set(one.train) < set(every.train)
+    for patient in np.unique(every.patient[every.train]):
+        assert len(np.unique(one.visit[one.train][one.patient[one.train] == patient])) == 1
+    np.testing.assert_array_equal(one.test, every.test)
+
+
+def test_a_planted_leak_stops_the_start_with_a_sentence(config, tmp_path):
+    import shutil
+
+    folder = tmp_path / "leaky"
+    shutil.copytree(config.data.dir, folder)
+    path = folder / "splits" / "default.json"
+    split = json.loads(path.read_text())
+    split["test"] = [*split["test"], split["train"].pop()]  # one scan of a patient whose other scans stay in train
+    path.write_text(json.dumps(split))
+    data = dataclasses.replace(config.data, dir=str(folder))
+    with pytest.raises(InputError, match="patient"):
+        cohorts.load(data)
+
+
+def test_what_is_due_when():
+    log = []
+    actions = [
+        Action(lambda step, state, metrics: log.append(("every", step)), every=2),
+        Action(lambda step, state, metrics: log.append(("end", step)), every=0),
+        Action(lambda step, state, metrics: log.append(("save", step)), every=4, at_preemption=True),
+    ]
+
+    at = lambda step: TrainState(step, {}, {}, (), {}, 0)  # noqa: E731
+    advance = lambda state, batch: (at(state.step + 1), {})  # noqa: E731
+    run = lambda start, preempted: loop(at(start), iter(range(5 - start)), advance, actions, 5, preempted)  # noqa: E731
+    run(0, lambda step: False)
+    assert log == [("every", 2), ("every", 4), ("save", 4), ("every", 5), ("end", 5), ("save", 5)]
+    log.clear()
+    with pytest.raises(Preempted):
+        run(0, lambda step: step == 3)
+    assert log == [("every", 2), ("save", 3)]
+    log.clear()
+    run(4, lambda step: True)
+    assert log == [("every", 5), ("end", 5), ("save", 5)], "a run that is told to stop after its last step is finished"
+
+
+def start(workdir: Path, dataset: Path, steps: int) -> subprocess.Popen:
+    fields = {
+        "steps": steps, "batch_size": 16, "log_every": 1, "data.dir": dataset, "data.frames": 4, "data.size": 32,
+        "backbone.name": "tsm_resnet18_test", "objective.projection": 8, "checkpoint.every": 3, "checkpoint.keep": 100,
+        "eval.batch_size": 16, "eval.bootstrap": 100,
+    }  # fmt: skip
+    flags = [f"--config.{name}={value}" for name, value in fields.items()]
+    command = [sys.executable, "-m", "learner_jax.main", "--config", "configs/demo.py", "--workdir", str(workdir), *flags]
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_step(workdir: Path, step: int, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        path = workdir / "metrics.jsonl"
+        if path.is_file() and any(line["step"] >= step for line in read_metrics(path)):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"step {step} was not reached: {process.communicate(timeout=10)}")
+
+
+def test_after_sigterm_and_sigkill_the_same_command_ends_where_an_undisturbed_run_does(tiny_dataset, tmp_path):
+    steps = 40
+    calm, disturbed = tmp_path / "calm", tmp_path / "disturbed"
+    process = start(calm, tiny_dataset, steps)
+    output = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+
+    process = start(disturbed, tiny_dataset, steps)
+    wait_for_step(disturbed, 4, process)
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=60)
+    assert process.returncode == 143, output
+    assert "the checkpoint is committed, the same command goes on from there" in output[1]
+    with Checkpoints(disturbed) as checkpoints:
+        stopped = checkpoints.steps()[-1]
+    assert 4 <= stopped < steps
+
+    process = start(disturbed, tiny_dataset, steps)
+    wait_for_step(disturbed, stopped + 4, process)
+    process.kill()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+
+    process = start(disturbed, tiny_dataset, steps)
+    output = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert digests(disturbed, steps) == digests(calm, steps)
+    assert (disturbed / "metrics.jsonl").read_text() == (calm / "metrics.jsonl").read_text()
