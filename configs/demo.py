@@ -1,7 +1,7 @@
 """The demo: an embedded synthetic lung-ultrasound cohort, a narrow TSM-ResNet-18, minutes on 2 CPU cores.
 
-    python -m tfds_builders.build synthetic_lus --data_dir data/demo
-    python -m learner_jax.main --config configs/demo.py --workdir runs/demo/combined
+python -m tfds_builders.build synthetic_lus --data_dir data/demo
+python -m learner_jax.main --config configs/demo.py --workdir runs/demo/combined
 """
 
 from learner_jax.config import (

@@ -13,7 +13,7 @@ from learner_jax.config import AugmentConfig
 
 
 def augment(
-    scan: Float[Array, "b t h w c"], rows: Int[Array, "b"], key: jax.Array, config: AugmentConfig
+    scan: Float[Array, "b t h w c"], rows: Int[Array, " b"], key: jax.Array, config: AugmentConfig
 ) -> Float[Array, "b t h w c"]:
     """Shift, zoom, rotate, maybe flip left to right, and change gain and contrast of each scan.
 

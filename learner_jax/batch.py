@@ -19,19 +19,19 @@ class Batch:
     """Scans of one step, in the order of the stream. Rows whose ``mask`` is False pad the batch and change nothing."""
 
     scan: Shaped[Array, "b t h w c"]  # as stored: uint8, uint16 or float16
-    scale: Float32[Array, "b"]  # intensity = scan * scale + offset, between 0 and 1
-    offset: Float32[Array, "b"]
-    score: Float32[Array, "b"]  # standardised on training patients; NaN: unlabeled
-    patient: Int32[Array, "b"]  # these four index the cohort's patients, views and sites
-    visit: Int32[Array, "b"]
-    view: Int32[Array, "b"]
-    site: Int32[Array, "b"]
-    row: Int32[Array, "b"]  # row of the cohort table
-    time_days: Float32[Array, "b"]
-    mask: Bool[Array, "b"]
+    scale: Float32[Array, " b"]  # intensity = scan * scale + offset, between 0 and 1
+    offset: Float32[Array, " b"]
+    score: Float32[Array, " b"]  # standardised on training patients; NaN: unlabeled
+    patient: Int32[Array, " b"]  # these four index the cohort's patients, views and sites
+    visit: Int32[Array, " b"]
+    view: Int32[Array, " b"]
+    site: Int32[Array, " b"]
+    row: Int32[Array, " b"]  # row of the cohort table
+    time_days: Float32[Array, " b"]
+    mask: Bool[Array, " b"]
 
     @property
-    def labeled(self) -> Bool[Array, "b"]:
+    def labeled(self) -> Bool[Array, " b"]:
         """Rows that are real and carry a score."""
         return self.mask & ~(self.score != self.score)
 

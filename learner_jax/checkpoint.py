@@ -35,9 +35,7 @@ class Checkpoints:
     def __init__(self, workdir: Path | str, keep: int | None = None):
         self._folder = Path(workdir).absolute() / "checkpoints"
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=keep is not None, read_only=keep is None)
-        self._manager = ocp.CheckpointManager(
-            self._folder, item_names=("encoder", "training", "meta"), options=options
-        )
+        self._manager = ocp.CheckpointManager(self._folder, item_names=("encoder", "training", "meta"), options=options)
 
     def save(self, state: TrainState, meta: dict[str, Any]) -> None:
         """Start to write the state of its step; the buffers may be donated as soon as this returns."""
@@ -99,7 +97,9 @@ class Checkpoints:
                 continue
             return _join(parts), meta
         if steps:
-            raise InputError(f"none of the {len(steps)} checkpoints in {self._folder} can be restored; remove the folder")
+            raise InputError(
+                f"none of the {len(steps)} checkpoints in {self._folder} can be restored; remove the folder"
+            )
         return None
 
     def _restore(self, step: int, abstract: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,9 @@ class DataConfig:
     dir: str = ""  # folder of a built dataset (python -m tfds_builders.build)
     split: str = "default"  # name of a file in DIR/splits
     score: str = ""  # which of the dataset's scores to learn and to evaluate
-    visits_per_patient: str = choice("all", "one")  # "one": the strict coarse setting, one visit of each training patient
+    visits_per_patient: str = choice(
+        "all", "one"
+    )  # "one": the strict coarse setting, one visit of each training patient
     frames: int = 8  # frames (or slices) the backbone sees
     size: int = 112  # height and width the backbone sees, in pixels
     mean: float = 0.25  # intensity (0 to 1) that the backbone sees as 0
@@ -39,7 +41,9 @@ class AugmentConfig:
     rotate: float = 5.0  # largest rotation in degrees
     gain: float = 0.15  # largest additive gain, as a fraction of the intensity range
     contrast: float = 0.15  # largest multiplicative change of intensity, as a fraction
-    flip: bool = False  # left-right flips; only where the view allows it. There is no vertical flip: depth has a direction
+    flip: bool = (
+        False  # left-right flips; only where the view allows it. There is no vertical flip: depth has a direction
+    )
 
 
 @dataclasses.dataclass
@@ -53,8 +57,12 @@ class ObjectiveConfig:
     name: str = "learner_combined"  # one of learner_jax.objectives.list_objectives()
     mse_weight: float = 1.0  # learner_combined: weight of the squared error
     contrastive_weight: float = 1.0  # learner_combined: weight of the contrastive part
-    pair_weight: str = choice("distance", "uniform")  # learner: every coarse pair counts 1, or its score distance over the largest
-    score_range: float = 4.0  # learner: score difference, in SD of training scores, laid on opposite ends of the embedding
+    pair_weight: str = choice(
+        "distance", "uniform"
+    )  # learner: every coarse pair counts 1, or its score distance over the largest
+    score_range: float = (
+        4.0  # learner: score difference, in SD of training scores, laid on opposite ends of the embedding
+    )
     projection: int = 64  # width of z, the projection that the contrastive part compares
     block: int = 256  # anchors compared at once; bounds memory to block x batch
 
@@ -79,7 +87,9 @@ class CheckpointConfig:
 @dataclasses.dataclass
 class EvalConfig:
     every: int = 0  # steps between evaluations inside training; 0: only after the last step
-    pairs: str = choice("visits", "scans")  # fine pairs of visits, or of scans within one visit (spatial, not change over time)
+    pairs: str = choice(
+        "visits", "scans"
+    )  # fine pairs of visits, or of scans within one visit (spatial, not change over time)
     order: str = choice("all", "consecutive")  # all pairs of a patient's visits, or neighbours only (the paper)
     change_threshold: float | None = None  # |score difference| up to which a patient counts as stable, in score units
     batch_size: int = 32  # scans embedded at once
@@ -152,7 +162,9 @@ def check_override(argument: str) -> None:
         fields = typing.get_type_hints(section) if dataclasses.is_dataclass(section) else {}
         if name not in fields:
             here = ".".join(["config", *path[:depth]])
-            raise InputError(f"{here} has no field {name!r}; {suggest(name, fields)}. All fields: learner_jax/config.py")
+            raise InputError(
+                f"{here} has no field {name!r}; {suggest(name, fields)}. All fields: learner_jax/config.py"
+            )
         section = fields[name]
 
 
@@ -220,7 +232,9 @@ def override(config: Config, argument: str) -> None:
     kind = typing.get_type_hints(type(section))[name]
     kind = next((k for k in typing.get_args(kind) if k is not type(None)), kind)
     if dataclasses.is_dataclass(kind):
-        raise InputError(f"{argument!r} does not set a field but a whole section; its fields are in learner_jax/config.py")
+        raise InputError(
+            f"{argument!r} does not set a field but a whole section; its fields are in learner_jax/config.py"
+        )
     try:
         value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError, TypeError) as fault:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import jax
+from absl import flags, logging
 
 from learner_jax import backbones
 from learner_jax.checkpoint import Checkpoints
@@ -156,8 +157,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workdir", type=Path, required=True, help="a run, or a folder of runs")
     parser.add_argument("--all", action="store_true", help="score every checkpoint, not only the newest")
     parser.add_argument("--again", action="store_true", help="score also what has scores")
-    parser.add_argument("--follow", action="store_true", help="score each new checkpoint of one running job until it ends")
+    parser.add_argument(
+        "--follow", action="store_true", help="score each new checkpoint of one running job until it ends"
+    )
     known, rest = parser.parse_known_args(arguments)
+    flags.FLAGS.mark_as_parsed()  # grain reads an absl flag
+    logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
     try:
         for argument in rest:
             if not argument.startswith("--config."):

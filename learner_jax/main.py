@@ -7,6 +7,7 @@ Exit codes: 0 the run is finished; 2 the input is at fault, as the message says;
 checkpoint, start the same command again; 1 anything else.
 """
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -27,10 +28,10 @@ def main(argv: list[str]) -> None:
         raise InputError(f"{argv[1]!r} is not a flag; fields of the config are set by --config.section.field=value")
     if not CONFIG.value or not WORKDIR.value:
         raise InputError("both --config FILE and --workdir FOLDER are needed; --help shows an example")
+    logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
     from learner_jax.preemption import EXIT_CODE, Preempted
     from learner_jax.train import train
 
-    logging.set_verbosity(logging.WARNING)  # orbax tells of each file it opens
     try:
         train(CONFIG.value, Path(WORKDIR.value))
     except Preempted as stop:
@@ -56,11 +57,13 @@ def _parse(argv: list[str]) -> list[str]:
         if argument.startswith(("--config.", "-config.")):
             check_override(argument)
     try:
-        return flags.FLAGS(argv)
+        positional = flags.FLAGS(argv)
+        dataclasses.fields(CONFIG.value) if CONFIG.value is not None else ()  # a file that failed to load says so here
     except flags.Error as fault:
         raise InputError(f"{fault}. --help shows an example") from fault
-    except (OSError, AttributeError, SyntaxError) as fault:
+    except (OSError, AttributeError, TypeError, SyntaxError) as fault:
         raise InputError(f"the config cannot be loaded: {fault}. Give --config a file with a get_config()") from fault
+    return positional
 
 
 if __name__ == "__main__":

@@ -41,7 +41,9 @@ class Registry(Generic[Thing]):
           InputError: with the nearest name, all names and the field to set.
         """
         if name not in self._things:
-            raise InputError(f"no {self._kind} is called {name!r}; {suggest(name, self._things)}. Set --{self._field}=…")
+            raise InputError(
+                f"no {self._kind} is called {name!r}; {suggest(name, self._things)}. Set --{self._field}=…"
+            )
         return self._things[name]
 
     def list(self) -> list[str]:

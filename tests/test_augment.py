@@ -64,7 +64,9 @@ def test_flip_is_left_to_right_and_only_when_asked():
     assert any(np.abs(after - before).max() > 0.1 for before, after in zip(np.asarray(SCAN), flipped, strict=True))
 
 
-@pytest.mark.parametrize(("field", "value"), [("shift", 0.1), ("zoom", 0.2), ("rotate", 10.0), ("gain", 0.2), ("contrast", 0.2)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("shift", 0.1), ("zoom", 0.2), ("rotate", 10.0), ("gain", 0.2), ("contrast", 0.2)]
+)
 def test_each_strength_does_something(field, value):
     config = AugmentConfig(**(dict.fromkeys(("shift", "zoom", "rotate", "gain", "contrast"), 0.0) | {field: value}))
     assert np.abs(run(config=config) - SCAN).max() > 0.01

@@ -70,7 +70,9 @@ def test_override_reads_each_type():
     assert (config.eval.change_threshold, config.backbone.name) == (30.0, "tsn_resnet18")
 
 
-@pytest.mark.parametrize("argument", ["--config.steps=abc", "--config.augment.flip=maybe", "--config.steps", "--config.data=3"])
+@pytest.mark.parametrize(
+    "argument", ["--config.steps=abc", "--config.augment.flip=maybe", "--config.steps", "--config.data=3"]
+)
 def test_override_refuses_another_type(argument):
     with pytest.raises(InputError, match="does not set a"):
         override(fine(), argument)

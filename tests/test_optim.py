@@ -46,7 +46,15 @@ def test_every_optimizer_lowers_a_quadratic_and_decays_kernels_alone(name):
 def test_clipping_bounds_the_step_of_sgd():
     huge = {"w": jnp.full((2, 2), 1e6)}
     for clip, expected in ((1.0, 1.0), (0.0, 2e6)):
-        config = OptimConfig(name="sgd", learning_rate=1.0, weight_decay=0.0, warmup=0.0, schedule="constant", momentum=0.0, clip_norm=clip)
+        config = OptimConfig(
+            name="sgd",
+            learning_rate=1.0,
+            weight_decay=0.0,
+            warmup=0.0,
+            schedule="constant",
+            momentum=0.0,
+            clip_norm=clip,
+        )
         optimizer = make_optimizer(config, 10)
         updates, _ = optimizer.update(huge, optimizer.init(huge), huge)
         assert float(jnp.linalg.norm(updates["w"])) == pytest.approx(expected, rel=1e-5)

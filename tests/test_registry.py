@@ -11,7 +11,10 @@ from tfds_builders.errors import InputError
 
 
 def test_an_unknown_backbone_is_answered_with_the_nearest_and_the_flag():
-    with pytest.raises(InputError, match=r"no backbone is called 'tsm_resnet1'; did you mean 'tsm_resnet18'\?.*Set --config.backbone.name"):
+    with pytest.raises(
+        InputError,
+        match=r"no backbone is called 'tsm_resnet1'; did you mean 'tsm_resnet18'\?.*Set --config.backbone.name",
+    ):
         backbones.create("tsm_resnet1")
 
 

@@ -168,9 +168,20 @@ def start(workdir: Path, dataset: Path, steps: int) -> subprocess.Popen:
         "eval.batch_size": 16, "eval.bootstrap": 100,
     }  # fmt: skip
     flags = [f"--config.{name}={value}" for name, value in fields.items()]
-    command = [sys.executable, "-m", "learner_jax.main", "--config", "configs/demo.py", "--workdir", str(workdir), *flags]
+    command = [
+        sys.executable,
+        "-m",
+        "learner_jax.main",
+        "--config",
+        "configs/demo.py",
+        "--workdir",
+        str(workdir),
+        *flags,
+    ]
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def wait_for_step(workdir: Path, step: int, process: subprocess.Popen) -> None:

@@ -53,7 +53,7 @@ class Backbone:
         self,
         variables: Variables,
         scan: Float[Array, "b t h w c"],
-        mask: Bool[Array, "b"],
+        mask: Bool[Array, " b"],
         *,
         train: bool,
         rng: jax.Array | None = None,

@@ -20,7 +20,9 @@ class MaskedBatchNorm(nnx.Module):
         self.var = nnx.BatchStat(jnp.ones(features))
         self.momentum, self.epsilon = momentum, epsilon
 
-    def __call__(self, x: Float[Array, "b *space c"], mask: Bool[Array, "b"], train: bool) -> Float[Array, "b *space c"]:
+    def __call__(
+        self, x: Float[Array, "b *space c"], mask: Bool[Array, " b"], train: bool
+    ) -> Float[Array, "b *space c"]:
         mean, var = self.mean[...], self.var[...]
         if train:
             space = tuple(range(1, x.ndim - 1))
@@ -45,7 +47,9 @@ class RowGroupNorm(nnx.Module):
         groups = max(g for g in range(1, min(32, features) + 1) if features % g == 0)
         self.norm = nnx.GroupNorm(features, num_groups=groups, epsilon=1e-5, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "b *space c"], mask: Bool[Array, "b"], train: bool) -> Float[Array, "b *space c"]:
+    def __call__(
+        self, x: Float[Array, "b *space c"], mask: Bool[Array, " b"], train: bool
+    ) -> Float[Array, "b *space c"]:
         return self.norm(x)
 
 

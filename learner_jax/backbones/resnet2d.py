@@ -61,7 +61,7 @@ class BasicBlock(nnx.Module):
             self.conv0, self.norm0 = _conv(c_in, c_out, 1, stride, rngs), norm(c_out, rngs)
         self.shift = shift
 
-    def __call__(self, x: Float[Array, "b t h w c"], mask: Bool[Array, "b"], train: bool) -> Float[Array, "b t i j k"]:
+    def __call__(self, x: Float[Array, "b t h w c"], mask: Bool[Array, " b"], train: bool) -> Float[Array, "b t i j k"]:
         y = temporal_shift(x) if self.shift else x
         y = nnx.relu(self.norm1(self.conv1(y), mask, train))
         y = self.norm2(self.conv2(y), mask, train)
@@ -73,9 +73,7 @@ class BasicBlock(nnx.Module):
 class ResNet(nnx.Module):
     """Stem, four stages of residual blocks, mean over space and time."""
 
-    def __init__(
-        self, channels: int, rngs: nnx.Rngs, *, width: int, blocks: tuple[int, ...], norm: str, shift: bool
-    ):
+    def __init__(self, channels: int, rngs: nnx.Rngs, *, width: int, blocks: tuple[int, ...], norm: str, shift: bool):
         self.conv1, self.norm1 = _conv(channels, width, 7, 2, rngs), NORMS[norm](width, rngs)
         self.names = []
         c_in = width
@@ -89,7 +87,7 @@ class ResNet(nnx.Module):
         self.names = tuple(self.names)
 
     def __call__(
-        self, scan: Float[Array, "b t h w c"], mask: Bool[Array, "b"], *, train: bool, rngs: nnx.Rngs | None
+        self, scan: Float[Array, "b t h w c"], mask: Bool[Array, " b"], *, train: bool, rngs: nnx.Rngs | None
     ) -> Float[Array, "b d"]:
         x = nnx.relu(self.norm1(self.conv1(scan), mask, train))
         x = max_pool(max_pool(x, axis=2), axis=3)

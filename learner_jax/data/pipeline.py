@@ -28,7 +28,9 @@ class Reader:
 
     def spec(self, batch_size: int) -> BatchSpec:
         """Shape of the batches to come, without reading one."""
-        return BatchSpec(batch_size, self.config.frames, self.config.size, self.config.size, self.cohort.meta.scan_shape[3])
+        return BatchSpec(
+            batch_size, self.config.frames, self.config.size, self.config.size, self.cohort.meta.scan_shape[3]
+        )
 
     def read(self, rows: np.ndarray, mask: np.ndarray, key: tuple[int, int] | None = None) -> Batch:
         """Batch of the given rows.

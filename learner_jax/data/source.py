@@ -18,6 +18,6 @@ class Records:
     def __len__(self) -> int:
         return len(self._source)
 
-    def read(self, rows: Int[np.ndarray, "b"]) -> list[dict[str, Any]]:
+    def read(self, rows: Int[np.ndarray, " b"]) -> list[dict[str, Any]]:
         """Records of the given rows, in that order: ``scan [t h w c]``, ``scale``, ``offset``, ``spacing``, ``scan_id``."""
         return self._source.__getitems__(rows.tolist())

@@ -72,7 +72,7 @@ class Evaluator:
         pixels = self._embedder(lambda _, batch: floors.pixel_features(intensity(batch)))
         # the weights of seed 0 for all runs: a floor of the backbone and not of a run
         initial = jax.jit(partial(self._backbone.init, spec=self._reader.spec(1)), out_shardings=replicated(self._mesh))
-        train, val, test = (self._observe(time, rows) for rows in (cohort.train, cohort.val, cohort.test))
+        train, val, test = (self._observe(time[rows], rows) for rows in (cohort.train, cohort.val, cohort.test))
         majority = floors.majority_scores(train, val, test, self._config.eval, BOOTSTRAP_SEED)
         return {
             "majority": majority.rows,

@@ -1,7 +1,7 @@
 """What an evaluation leaves in ``WORKDIR/eval/STEP``, for reports, predictions and other programs.
 
-``scores.json`` (rows with intervals), ``pairs.csv`` (every fine pair of test), ``observations.csv`` (what was scored and
-what the read-out was fitted on) and the read-out. Patients appear as keyed hashes only.
+``scores.json`` (rows with intervals), ``pairs.csv`` (every fine pair of test), ``observations.csv`` (what was scored
+and what the read-out was fitted on) and the read-out. Patients appear as keyed hashes only.
 """
 
 import csv

@@ -18,8 +18,8 @@ _EYE = np.eye(3, dtype=np.float32)
 
 
 def true_change(
-    first: Float[np.ndarray, "k"], second: Float[np.ndarray, "k"], threshold: float
-) -> Int32[np.ndarray, "k"]:
+    first: Float[np.ndarray, " k"], second: Float[np.ndarray, " k"], threshold: float
+) -> Int32[np.ndarray, " k"]:
     """Sign of ``second - first`` beyond ``threshold`` (score units); a change of exactly the threshold is stable."""
     delta = second.astype(np.float64) - first.astype(np.float64)
     # Scores are stored as float32, where 0.3 - 0.2 exceeds 0.1.
@@ -27,17 +27,17 @@ def true_change(
     return change_class(delta, threshold + rounding)
 
 
-def change_class(delta: Float[np.ndarray, "k"], threshold: float | Float[np.ndarray, "k"]) -> Int32[np.ndarray, "k"]:
+def change_class(delta: Float[np.ndarray, " k"], threshold: float | Float[np.ndarray, " k"]) -> Int32[np.ndarray, " k"]:
     """-1, 0 or 1: ``sign(delta)`` where ``|delta| > threshold``, else 0."""
     return np.where(np.abs(delta) > threshold, np.sign(delta), 0).astype(np.int32)
 
 
 @partial(jax.jit, static_argnames="n_patients")
 def confusion(
-    change: Int32[Array, "k"],
-    predicted: Int32[Array, "k"],
-    patient: Int32[Array, "k"],
-    mask: Bool[Array, "k"],
+    change: Int32[Array, " k"],
+    predicted: Int32[Array, " k"],
+    patient: Int32[Array, " k"],
+    mask: Bool[Array, " k"],
     n_patients: int,
 ) -> Float[Array, "p 3 3"]:
     """Pairs of each patient by true class (rows) and predicted class (columns), in the order of ``CLASSES``."""
@@ -56,7 +56,7 @@ def macro_f1(matrix: Shaped[Array | np.ndarray, "*n 3 3"]) -> Num[Array | np.nda
     return f1.sum(-1) / occurs.sum(-1)
 
 
-def change_scores(matrices: Float[Array, "p 3 3"], counts: Float[Array, "p"]) -> dict[str, Float[Array, ""]]:
+def change_scores(matrices: Float[Array, "p 3 3"], counts: Float[Array, " p"]) -> dict[str, Float[Array, ""]]:
     """``macro_f1``, ``accuracy`` and ``balanced_accuracy`` over the pairs of all drawn patients.
 
     Balanced accuracy is the mean recall over the classes that occur in truth. Macro-F1 and balanced accuracy are NaN
@@ -74,7 +74,7 @@ def change_scores(matrices: Float[Array, "p 3 3"], counts: Float[Array, "p"]) ->
     }
 
 
-def fit_threshold(predicted_delta: Float[np.ndarray, "k"], change: Int[np.ndarray, "k"], near: float) -> float:
+def fit_threshold(predicted_delta: Float[np.ndarray, " k"], change: Int[np.ndarray, " k"], near: float) -> float:
     """The threshold on ``|predicted delta|`` with the highest macro-F1.
 
     Candidates are the midpoints between neighbouring values of ``{0} | |predicted delta|``, and one above them all.

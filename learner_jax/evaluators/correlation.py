@@ -8,20 +8,20 @@ from jaxtyping import Array, Float32, Int32, Num
 from learner_jax.evaluators.statistics import summed
 
 
-def rank_plan(values: Num[np.ndarray, "k"]) -> dict[str, Int32[np.ndarray, "k"]]:
+def rank_plan(values: Num[np.ndarray, " k"]) -> dict[str, Int32[np.ndarray, " k"]]:
     """How to rank ``values`` under any weights without sorting again: their order, and where each tie lies in it."""
     order = np.argsort(values, kind="stable")
     ends = {side: np.searchsorted(values[order], values, side) for side in ("left", "right")}
     return {name: array.astype(np.int32) for name, array in {"order": order, **ends}.items()}
 
 
-def weighted_ranks(plan: dict[str, Int32[Array, "k"]], weight: Float32[Array, "k"]) -> Float32[Array, "k"]:
+def weighted_ranks(plan: dict[str, Int32[Array, " k"]], weight: Float32[Array, " k"]) -> Float32[Array, " k"]:
     """Mid-ranks of a sample in which entry i occurs ``weight[i]`` times, as scipy.stats.rankdata ranks the copies."""
     below = jnp.concatenate([jnp.zeros(1, weight.dtype), jnp.cumsum(weight[plan["order"]])])
     return (below[plan["left"]] + below[plan["right"]] + 1) / 2
 
 
-def spearman(data: dict[str, Array], counts: Float32[Array, "p"]) -> Float32[Array, ""]:
+def spearman(data: dict[str, Array], counts: Float32[Array, " p"]) -> Float32[Array, ""]:
     """Spearman's rho over the entries of all drawn patients; NaN when either side is constant.
 
     Args:
@@ -38,7 +38,7 @@ def spearman(data: dict[str, Array], counts: Float32[Array, "p"]) -> Float32[Arr
 
 
 @jax.jit
-def cosine_distance(a: Float32[Array, "k d"], b: Float32[Array, "k d"]) -> Float32[Array, "k"]:
+def cosine_distance(a: Float32[Array, "k d"], b: Float32[Array, "k d"]) -> Float32[Array, " k"]:
     """``1 - cos(a, b)``, between 0 and 2; equal rows give exactly 0, and a zero row is at 1 from any other.
 
     Computed as ``|a/|a| - b/|b||^2 / 2``: ``1 - cos`` has no digits left for the small distances that matter here.

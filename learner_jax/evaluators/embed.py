@@ -35,7 +35,7 @@ class Embedder:
         self._encode = jax.jit(encoder, out_shardings=replicated(mesh))
         self._reader, self._mesh, self._batch_size = reader, mesh, batch_size
 
-    def __call__(self, variables: Any, rows: Int[np.ndarray, "n"]) -> Float32[np.ndarray, "n d"]:
+    def __call__(self, variables: Any, rows: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n d"]:
         """Embeddings of cohort rows under ``variables``; rows of padding are computed and dropped."""
         if not len(rows):
             return np.zeros((0, self._width(variables)), np.float32)

@@ -20,7 +20,7 @@ FLOORS = ("majority", "time_only", "pixels", "random_init")
 _SIDE = 8
 
 
-def time_features(time_days: Float[np.ndarray, "n"], visit: Int[np.ndarray, "n"]) -> Float32[np.ndarray, "n 2"]:
+def time_features(time_days: Float[np.ndarray, " n"], visit: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n 2"]:
     """When the scan was taken and nothing of what it shows: days since the first visit, and the visit's ordinal."""
     return np.stack([time_days, visit], axis=1).astype(np.float32)
 

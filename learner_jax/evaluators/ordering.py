@@ -14,12 +14,12 @@ _BLOCK = 256  # anchors compared with all observations at once: bounds memory to
 
 @partial(jax.jit, static_argnames="n_patients")
 def pair_order(
-    delta: Float32[Array, "k"],
-    predicted_delta: Float32[Array, "k"],
-    patient: Int32[Array, "k"],
-    mask: Bool[Array, "k"],
+    delta: Float32[Array, " k"],
+    predicted_delta: Float32[Array, " k"],
+    patient: Int32[Array, " k"],
+    mask: Bool[Array, " k"],
     n_patients: int,
-) -> dict[str, Float32[Array, "p"]]:
+) -> dict[str, Float32[Array, " p"]]:
     """Per patient: pairs ordered right (a predicted tie counts half) and pairs that can be (true ties cannot)."""
     comparable = mask & (delta != 0)
     right = (1 + jnp.sign(delta) * jnp.sign(predicted_delta)) / 2
@@ -27,7 +27,7 @@ def pair_order(
     return {"right": add(jnp.where(comparable, right, 0.0)), "comparable": add(comparable.astype(jnp.float32))}
 
 
-def pairwise_accuracy(sums: dict[str, Float32[Array, "p"]], counts: Float32[Array, "p"]) -> Float32[Array, ""]:
+def pairwise_accuracy(sums: dict[str, Float32[Array, " p"]], counts: Float32[Array, " p"]) -> Float32[Array, ""]:
     """``(right + ties / 2) / comparable`` over the pairs of all drawn patients: Harrell's C within patients.
 
     Every pair weighs the same, so a patient with many visits weighs more. Source: doi 10.1001/jama.1982.03320430047030.
@@ -37,12 +37,12 @@ def pairwise_accuracy(sums: dict[str, Float32[Array, "p"]], counts: Float32[Arra
 
 @partial(jax.jit, static_argnames="n_patients")
 def patient_tau(
-    delta: Float32[Array, "k"],
-    predicted_delta: Float32[Array, "k"],
-    patient: Int32[Array, "k"],
-    mask: Bool[Array, "k"],
+    delta: Float32[Array, " k"],
+    predicted_delta: Float32[Array, " k"],
+    patient: Int32[Array, " k"],
+    mask: Bool[Array, " k"],
     n_patients: int,
-) -> dict[str, Float32[Array, "p"]]:
+) -> dict[str, Float32[Array, " p"]]:
     """Kendall's tau-b of each patient, and whether it is defined: at least two distinct true scores.
 
     ``tau = (C - D) / sqrt((n0 - Tx) (n0 - Ty))``; 0 when all predictions are tied, for then nothing was ordered.
@@ -61,17 +61,17 @@ def patient_tau(
     return {"tau": tau, "defined": (untied > 0).astype(jnp.float32)}
 
 
-def mean_tau(taus: dict[str, Float32[Array, "p"]], counts: Float32[Array, "p"]) -> Float32[Array, ""]:
+def mean_tau(taus: dict[str, Float32[Array, " p"]], counts: Float32[Array, " p"]) -> Float32[Array, ""]:
     """Mean over the drawn patients in whom tau-b is defined: every patient weighs the same."""
     return ratio(summed(taus["tau"] * taus["defined"], counts), summed(taus["defined"], counts))
 
 
 @partial(jax.jit, static_argnames="n_patients")
 def coarse_order(
-    score: Float32[Array, "m"],
-    predicted: Float32[Array, "m"],
-    patient: Int32[Array, "m"],
-    mask: Bool[Array, "m"],
+    score: Float32[Array, " m"],
+    predicted: Float32[Array, " m"],
+    patient: Int32[Array, " m"],
+    mask: Bool[Array, " m"],
     n_patients: int,
 ) -> dict[str, Float32[Array, "p p"]]:
     """Per pair of patients: observations ordered right (a predicted tie counts half) and those that can be.
@@ -99,7 +99,7 @@ def coarse_order(
     return {"right": sums[:, 0], "comparable": sums[:, 1]}
 
 
-def c_index(sums: dict[str, Float32[Array, "p p"]], counts: Float32[Array, "p"]) -> Float32[Array, ""]:
+def c_index(sums: dict[str, Float32[Array, "p p"]], counts: Float32[Array, " p"]) -> Float32[Array, ""]:
     """Coarse order: ``(right + ties / 2) / comparable`` over observations of different patients.
 
     A pair counts as often as both its patients were drawn; two copies of one patient are never compared.
@@ -108,7 +108,7 @@ def c_index(sums: dict[str, Float32[Array, "p p"]], counts: Float32[Array, "p"])
     return ratio(right, comparable)
 
 
-def count_coarse_pairs(score: Num[np.ndarray, "m"], patient: Num[np.ndarray, "m"]) -> int:
+def count_coarse_pairs(score: Num[np.ndarray, " m"], patient: Num[np.ndarray, " m"]) -> int:
     """Exact number of pairs that :func:`coarse_order` compares: of different patients, with different scores."""
 
     def pairs(*keys: np.ndarray) -> int:

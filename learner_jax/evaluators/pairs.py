@@ -21,11 +21,11 @@ class Observations:
     """
 
     u: Float32[np.ndarray, "m d"]
-    score: Float32[np.ndarray, "m"]
-    patient: Int[np.ndarray, "m"]
-    visit: Int[np.ndarray, "m"]
-    time_days: Float32[np.ndarray, "m"]
-    view: Int[np.ndarray, "m"]
+    score: Float32[np.ndarray, " m"]
+    patient: Int[np.ndarray, " m"]
+    visit: Int[np.ndarray, " m"]
+    time_days: Float32[np.ndarray, " m"]
+    view: Int[np.ndarray, " m"]
     rows: tuple[tuple[int, ...], ...]
 
     def __len__(self) -> int:
@@ -50,9 +50,9 @@ class Observations:
 class FinePairs:
     """Pairs of observations of one patient: indices into the observations, earlier -> later."""
 
-    first: Int[np.ndarray, "k"]
-    second: Int[np.ndarray, "k"]
-    patient: Int[np.ndarray, "k"]
+    first: Int[np.ndarray, " k"]
+    second: Int[np.ndarray, " k"]
+    patient: Int[np.ndarray, " k"]
 
     def __len__(self) -> int:
         return len(self.patient)
@@ -60,12 +60,12 @@ class FinePairs:
 
 def observe(
     u: Float[np.ndarray, "n d"],
-    score: Float[np.ndarray, "n"],
-    patient: Int[np.ndarray, "n"],
-    visit: Int[np.ndarray, "n"],
-    time_days: Float[np.ndarray, "n"],
-    view: Int[np.ndarray, "n"],
-    row: Int[np.ndarray, "n"],
+    score: Float[np.ndarray, " n"],
+    patient: Int[np.ndarray, " n"],
+    visit: Int[np.ndarray, " n"],
+    time_days: Float[np.ndarray, " n"],
+    view: Int[np.ndarray, " n"],
+    row: Int[np.ndarray, " n"],
     mode: str,
 ) -> Observations:
     """Turn ``n`` scans into ``m`` observations; any order of the scans gives the same bits.

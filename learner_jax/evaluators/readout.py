@@ -32,9 +32,9 @@ class Readout:
     more than ``threshold``. Constant dimensions have ``std = 1`` and ``coef = 0``.
     """
 
-    mean: Float64[np.ndarray, "d"]
-    std: Float64[np.ndarray, "d"]
-    coef: Float64[np.ndarray, "d"]
+    mean: Float64[np.ndarray, " d"]
+    std: Float64[np.ndarray, " d"]
+    coef: Float64[np.ndarray, " d"]
     intercept: float
     penalty: float  # lambda of |y - X w|^2 + lambda |w|^2
     threshold: float  # on |predicted difference|, score units
@@ -46,7 +46,7 @@ class Readout:
     warning: str = ""
     spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # JSON values: vocabulary, preprocessing, …
 
-    def predict(self, u: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n"]:
+    def predict(self, u: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
         """Predicted score in score units; a row's prediction does not depend on the other rows.
 
         Raises:

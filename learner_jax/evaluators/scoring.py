@@ -40,19 +40,19 @@ _UNDEFINED = {
 class ScoredPairs:
     """Every fine pair of the test patients, for tables and figures; ``first`` and ``second`` index the observations."""
 
-    patient: Int[np.ndarray, "k"]
-    first: Int[np.ndarray, "k"]
-    second: Int[np.ndarray, "k"]
-    visit_1: Int[np.ndarray, "k"]
-    visit_2: Int[np.ndarray, "k"]
-    days: Float32[np.ndarray, "k"]  # from the first to the second
-    score_1: Float32[np.ndarray, "k"]
-    score_2: Float32[np.ndarray, "k"]
-    delta: Float32[np.ndarray, "k"]  # score_2 - score_1
-    predicted_delta: Float64[np.ndarray, "k"]
-    distance: Float32[np.ndarray, "k"]  # cosine distance of the embeddings
-    change: Int32[np.ndarray, "k"]  # -1, 0, 1
-    predicted_change: Int32[np.ndarray, "k"]
+    patient: Int[np.ndarray, " k"]
+    first: Int[np.ndarray, " k"]
+    second: Int[np.ndarray, " k"]
+    visit_1: Int[np.ndarray, " k"]
+    visit_2: Int[np.ndarray, " k"]
+    days: Float32[np.ndarray, " k"]  # from the first to the second
+    score_1: Float32[np.ndarray, " k"]
+    score_2: Float32[np.ndarray, " k"]
+    delta: Float32[np.ndarray, " k"]  # score_2 - score_1
+    predicted_delta: Float64[np.ndarray, " k"]
+    distance: Float32[np.ndarray, " k"]  # cosine distance of the embeddings
+    change: Int32[np.ndarray, " k"]  # -1, 0, 1
+    predicted_change: Int32[np.ndarray, " k"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Scores:
     note: str  # sentences for under the table; empty when there is nothing to say
     pairs: ScoredPairs
     observations: Observations
-    predicted: Float64[np.ndarray, "m"]  # score units, one per observation
+    predicted: Float64[np.ndarray, " m"]  # score units, one per observation
 
 
 def score(test: Observations, readout: Readout, config: EvalConfig, seed: int) -> Scores:
@@ -89,8 +89,8 @@ def score(test: Observations, readout: Readout, config: EvalConfig, seed: int) -
 def score_predictions(
     test: Observations,
     pairs: FinePairs,
-    predicted: Float64[np.ndarray, "m"],
-    predicted_change: Int32[np.ndarray, "k"],
+    predicted: Float64[np.ndarray, " m"],
+    predicted_change: Int32[np.ndarray, " k"],
     change_threshold: float,
     mode: str,
     config: EvalConfig,
@@ -177,7 +177,7 @@ def _coarse_rows(test: Observations, predicted: np.ndarray, config: EvalConfig, 
     return _rows(coarse_statistic, data, len(patients), width, n, config, seed)
 
 
-def fine_statistic(data: dict[str, Any], counts: Float32[Array, "p"]) -> dict[str, jax.Array]:
+def fine_statistic(data: dict[str, Any], counts: Float32[Array, " p"]) -> dict[str, jax.Array]:
     """All rows over fine pairs, so that one program and one resampling serve them all."""
     return {
         "pairwise_accuracy": ordering.pairwise_accuracy(data["order"], counts),
@@ -187,7 +187,7 @@ def fine_statistic(data: dict[str, Any], counts: Float32[Array, "p"]) -> dict[st
     }
 
 
-def coarse_statistic(data: dict[str, Any], counts: Float32[Array, "p"]) -> dict[str, jax.Array]:
+def coarse_statistic(data: dict[str, Any], counts: Float32[Array, " p"]) -> dict[str, jax.Array]:
     """All rows over observations."""
     weight = jnp.where(data["error"]["mask"], counts[data["error"]["patient"]], 0.0)
     return {
@@ -222,7 +222,7 @@ def _rows(
     ]
 
 
-def _ranked(x: Float[np.ndarray, "k"], y: Float[np.ndarray, "k"], patient: Int[np.ndarray, "k"]) -> dict[str, Any]:
+def _ranked(x: Float[np.ndarray, " k"], y: Float[np.ndarray, " k"], patient: Int[np.ndarray, " k"]) -> dict[str, Any]:
     """Data of :func:`correlation.spearman`; padding ranks last and weighs nothing."""
     extra = (0, _width(len(x)) - len(x))
     index, mask = _padded(patient)

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Float32, Shaped
 FEW_PATIENTS = 30  # below, percentile intervals are visibly too narrow
 _CHUNK = 128  # replicates in memory at once
 
-Statistic = Callable[[Any, Float32[Array, "p"]], dict[str, jax.Array]]
+Statistic = Callable[[Any, Float32[Array, " p"]], dict[str, jax.Array]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ def resample(seed: int | Array, n_patients: int | Array, *, replicates: int, wid
 
 
 @partial(jax.jit, static_argnames="statistic")
-def replicate(statistic: Statistic, data: Any, counts: Float32[Array, "r p"]) -> dict[str, Float[Array, "r"]]:
+def replicate(statistic: Statistic, data: Any, counts: Float32[Array, "r p"]) -> dict[str, Float[Array, " r"]]:
     """The statistic of every replicate; NaN where a replicate leaves it undefined."""
     r = counts.shape[0]
     # lax.map's own batch_size compiles the statistic a second time for the remainder.
@@ -60,7 +60,7 @@ def replicate(statistic: Statistic, data: Any, counts: Float32[Array, "r p"]) ->
     return jax.tree.map(lambda x: x.reshape(-1)[:r], values)
 
 
-def summed(sums: Shaped[Array, "p *shape"], counts: Float32[Array, "p"]) -> Float[Array, "*shape"]:
+def summed(sums: Shaped[Array, "p *shape"], counts: Float32[Array, " p"]) -> Float[Array, "*shape"]:
     """Sum of per-patient sums, each as often as its patient was drawn; exact while it stays below 2**24."""
     # Default precision would round counts to bfloat16 on a TPU.
     return jnp.tensordot(counts, sums.astype(jnp.float32), 1, precision="highest")
@@ -71,7 +71,7 @@ def ratio(part: Float[Array, ""], whole: Float[Array, ""]) -> Float[Array, ""]:
     return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), jnp.nan)
 
 
-def percentile_interval(values: Float[np.ndarray, "r"], confidence: float) -> tuple[float | None, float | None, int]:
+def percentile_interval(values: Float[np.ndarray, " r"], confidence: float) -> tuple[float | None, float | None, int]:
     """Percentile interval of the defined replicates, and how many were not. Efron & Tibshirani 1993, chapter 13."""
     defined = values[~np.isnan(values)].astype(np.float64)
     if defined.size == 0:
@@ -84,7 +84,7 @@ def percentile_interval(values: Float[np.ndarray, "r"], confidence: float) -> tu
 def make_row(
     name: str,
     value: float,
-    replicates: Float[np.ndarray, "r"],
+    replicates: Float[np.ndarray, " r"],
     confidence: float,
     n_patients: int,
     n_pairs: int | None,

@@ -60,11 +60,20 @@ def test_parameters_and_flops_are_those_of_resnet18():
 
 def test_names_of_parameters_do_not_move(tiny):
     # a renamed parameter is a checkpoint that nobody can open
-    paths = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in jax.tree_util.tree_leaves_with_path(tiny[1])]
-    blocks = {f"layer{i}_0.{leaf}" for i in (1, 2) for leaf in ("conv1.kernel", "conv2.kernel", "norm1.bias", "norm1.scale", "norm2.bias", "norm2.scale")}
+    paths = [
+        jax.tree_util.keystr(path, simple=True, separator=".")
+        for path, _ in jax.tree_util.tree_leaves_with_path(tiny[1])
+    ]
+    blocks = {
+        f"layer{i}_0.{leaf}"
+        for i in (1, 2)
+        for leaf in ("conv1.kernel", "conv2.kernel", "norm1.bias", "norm1.scale", "norm2.bias", "norm2.scale")
+    }
     shortcut = {"layer2_0.conv0.kernel", "layer2_0.norm0.bias", "layer2_0.norm0.scale"}
     stem = {"conv1.kernel", "norm1.bias", "norm1.scale"}
-    assert {path for path in paths if path.startswith("params.")} == {f"params.{name}" for name in blocks | shortcut | stem}
+    assert {path for path in paths if path.startswith("params.")} == {
+        f"params.{name}" for name in blocks | shortcut | stem
+    }
 
 
 def test_padding_changes_no_embedding_and_no_statistic(tiny):

@@ -41,7 +41,9 @@ def test_equals_the_formula_with_ties_masks_and_unlabeled_rows(weight, seed, mak
     b = make_batch(seed=seed)
     b = make_batch(seed=seed, mask=np.arange(16) % 5 != 4, score=np.where(np.arange(16) == 3, np.nan, b.score))
     z = np.random.default_rng(seed).normal(size=(16, 6)).astype(np.float32)
-    np.testing.assert_allclose(ours(z, b, weight=weight, score_range=3.0), by_the_formula(z, b, weight, 3.0), rtol=2e-6, atol=1e-7)
+    np.testing.assert_allclose(
+        ours(z, b, weight=weight, score_range=3.0), by_the_formula(z, b, weight, 3.0), rtol=2e-6, atol=1e-7
+    )
 
 
 @pytest.mark.parametrize(("n_devices", "block"), [(1, 1), (1, 5), (2, 3), (8, 1), (8, 100)])

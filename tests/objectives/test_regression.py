@@ -8,7 +8,9 @@ from learner_jax.objectives.regression import squared_error
 
 def test_equals_the_mean_over_labeled_rows(make_batch):
     rng = np.random.default_rng(0)
-    b = make_batch(mask=np.arange(16) % 4 != 1, score=np.where(np.arange(16) == 2, np.nan, rng.normal(size=16)).astype(np.float32))
+    b = make_batch(
+        mask=np.arange(16) % 4 != 1, score=np.where(np.arange(16) == 2, np.nan, rng.normal(size=16)).astype(np.float32)
+    )
     u, kernel = rng.normal(size=(16, 5)).astype(np.float32), rng.normal(size=(5, 1)).astype(np.float32)
     keep = b.mask & np.isfinite(b.score)
     expected = np.mean((u[keep] @ kernel[:, 0] + 0.5 - b.score[keep]) ** 2)

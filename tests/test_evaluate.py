@@ -1,0 +1,170 @@
+"""The separate evaluator: equal to the one in the loop, refuses what does not belong together, follows a running job."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from learner_jax import evaluate as command
+from learner_jax.checkpoint import Checkpoints
+from learner_jax.evaluate import Run, evaluate, find, follow
+from learner_jax.evaluators.readout import Readout
+from learner_jax.train import train
+from tfds_builders.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def finished(make_config, tmp_path_factory):
+    """A folder with one finished run."""
+    folder = tmp_path_factory.mktemp("runs")
+    train(make_config(), folder / "run")
+    return folder
+
+
+def copy(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished / "run", tmp_path / "run"))
+
+
+def numbers(workdir: Path, step: int) -> dict:
+    rows = json.loads((workdir / f"eval/{step}/scores.json").read_text())["rows"]
+    return {row["name"]: row["value"] for row in rows}
+
+
+def test_equals_the_evaluation_in_the_loop(finished, tmp_path):
+    workdir = copy(finished, tmp_path)
+    shutil.rmtree(workdir / "eval")
+    evaluate(workdir)
+    for name in ("scores.json", "pairs.csv", "observations.csv", "readout.json"):
+        assert (workdir / "eval/4" / name).read_text() == (finished / "run/eval/4" / name).read_text()
+
+
+def test_scores_depend_on_neither_batch_size_nor_device_count(finished, tmp_path):
+    workdir = copy(finished, tmp_path)
+    evaluate(workdir, ["--config.eval.batch_size=24"], again=True)
+    assert numbers(workdir, 4) == pytest.approx(numbers(finished / "run", 4), abs=1e-6)
+    script = "from learner_jax.evaluate import main; raise SystemExit(main())"
+    environment = {"JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu", "PATH": "/usr/bin:/bin"}
+    arguments = ["--workdir", str(workdir), "--again"]
+    subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, env=environment, check=True, timeout=240)
+    assert numbers(workdir, 4) == pytest.approx(numbers(finished / "run", 4), abs=1e-5)
+
+
+def test_a_folder_of_runs_is_scored_with_its_floors(finished, tmp_path, capsys):
+    for name in ("a", "b"):
+        shutil.copytree(finished / "run", tmp_path / name)
+    evaluate(tmp_path)
+    floors = [json.loads((tmp_path / name / "eval/floors.json").read_text())["rows"] for name in ("a", "b")]
+    assert floors[0] == floors[1]
+    assert set(floors[0]) == {"majority", "time_only", "pixels", "random_init"}
+    assert {row["name"] for row in floors[0]["random_init"]} >= {"pairwise_accuracy", "macro_f1", "kendall_tau_b"}
+    told = capsys.readouterr().out
+    assert told.count("step 4: pairwise_accuracy") == 2
+    assert told.count("floors of") == 1, "equal floors are computed once"
+
+
+def test_all_checkpoints_are_scored_when_asked(finished, tmp_path):
+    workdir = copy(finished, tmp_path)
+    evaluate(workdir, every=True)
+    assert sorted(path.name for path in (workdir / "eval").iterdir() if path.is_dir()) == ["2", "4"]
+
+
+def test_the_readout_is_an_artifact_that_stands_alone(finished):
+    readout = Readout.read(finished / "run/eval/4")
+    assert readout.score_name == "sf_ratio"
+    assert readout.spec["input"] == {"frames": 4, "size": 32, "mean": 0.25, "std": 0.25}
+    assert set(readout.spec["fingerprints"]) == {"data", "split", "training_rows"}
+    u = np.random.default_rng(0).normal(size=(2, len(readout.coef))).astype(np.float32)
+    forward, backward = np.diff(readout.predict(u)), np.diff(readout.predict(u[::-1]))
+    np.testing.assert_array_equal(forward, -backward)
+
+
+def test_no_clear_patient_id_is_under_the_workdir(finished):
+    for path in (finished / "run").rglob("*"):
+        if path.is_file():
+            assert b"patient_" not in path.read_bytes() or path.suffix not in {".csv", ".json", ".jsonl"}
+
+
+def test_another_split_is_refused(finished, tmp_path):
+    from tfds_builders import splits
+
+    workdir = copy(finished, tmp_path)
+    config = json.loads((workdir / "config.json").read_text())
+    moved = tmp_path / "dataset"
+    shutil.copytree(config["data"]["dir"], moved)
+    assert splits.main([str(moved), "--name", "other", "--seed", "9"]) == 0
+    (moved / "splits/other.json").rename(moved / "splits/default.json")
+    with pytest.raises(InputError, match="was trained with another split than .* its test patients may be among those"):
+        evaluate(workdir, [f"--config.data.dir={moved}"], again=True)
+
+
+def test_what_is_learnt_cannot_be_overridden_when_scoring(finished):
+    with pytest.raises(InputError, match=r"objective.name was 'learner_combined' and is 'mse'"):
+        Run(finished / "run", ["--config.objective.name=mse"])
+
+
+def test_no_run_is_said(tmp_path):
+    with pytest.raises(InputError, match="is no run and holds none"):
+        find(tmp_path)
+
+
+def test_a_cohort_without_fine_pairs_gets_coarse_scores_and_a_sentence(make_config, tmp_path, capsys):
+    from tfds_builders import build
+
+    folder = tmp_path / "one_visit"
+    knobs = {"n_patients": 25, "visits": 1, "views": 1, "frames": 4, "size": 32}
+    flags = [text for name, value in knobs.items() for text in (f"--{name}", str(value))]
+    assert build.main(["synthetic_lus", "--data_dir", str(folder), *flags]) == 0
+    config = make_config()
+    config.data.dir = str(folder)
+    train(config, tmp_path / "run")
+    evaluate(tmp_path / "run")
+    assert "no fine pairs: 5 patients, 1 visit each" in capsys.readouterr().out
+    assert set(numbers(tmp_path / "run", 4)) == {"coarse_c_index", "score_mae", "score_spearman"}
+
+
+def test_follow_scores_each_checkpoint_until_the_job_ends(finished, tmp_path):
+    """The job is replayed: its checkpoints appear one by one while the evaluator looks."""
+    whole, workdir = finished / "run", tmp_path / "running"
+    thread = threading.Thread(target=follow, args=(workdir,), daemon=True)
+    thread.start()
+    (workdir / "checkpoints").mkdir(parents=True)
+    shutil.copytree(whole / "checkpoints/2", workdir / "checkpoints/2")
+    shutil.copy(whole / "config.json", workdir)
+    for _ in range(600):
+        if (workdir / "eval/2/scores.json").is_file():
+            break
+        thread.join(0.1)
+    assert thread.is_alive(), "the job has not ended"
+    shutil.copytree(whole / "checkpoints/4", workdir / "checkpoints/arriving")
+    (workdir / "checkpoints/arriving").rename(workdir / "checkpoints/4")
+    thread.join(60)
+    assert not thread.is_alive()
+    assert numbers(workdir, 4) == numbers(whole, 4)
+
+
+def test_a_wrong_flag_and_a_wrong_folder_exit_2_with_a_sentence(tmp_path, capsys):
+    assert command.main(["--workdir", str(tmp_path), "--cofnig.eval.pairs=scans"]) == 2
+    assert "'--cofnig.eval.pairs=scans' is not a flag of this command" in capsys.readouterr().err
+    assert command.main(["--workdir", str(tmp_path)]) == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_a_restored_encoder_is_the_trained_one(finished):
+    run = Run(finished / "run")
+    with Checkpoints(run.workdir) as checkpoints:
+        encoder = checkpoints.restore_encoder(4, run._abstract)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(encoder))
+
+
+def test_scoring_does_not_load_the_training_code():
+    script = "import sys, learner_jax.evaluate; print([m for m in ('train', 'step', 'augment', 'optim') if f'learner_jax.{m}' in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

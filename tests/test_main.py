@@ -1,0 +1,78 @@
+"""Commands as a user types them: help for each, one sentence and exit code 2 for what the user can mend."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = (
+    "learner_jax.main",
+    "learner_jax.evaluate",
+    "learner_jax.report",
+    "tfds_builders.build",
+    "tfds_builders.splits",
+)
+
+
+def run(*arguments: str, timeout: int = 120) -> subprocess.CompletedProcess:
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command):
+    done = run(command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"python -m {command} " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "both --config FILE and --workdir FOLDER are needed"),
+        (("--config", "configs/none.py", "--workdir", "x"), "the config cannot be loaded"),
+        (("--config", "configs/demo.py", "--workdir", "x", "--config.objectiv.name=mse"), "did you mean 'objective'?"),
+        (("--config", "configs/demo.py", "--workdir", "x", "--config.steps=many"), "--config.steps=many"),
+        (("--config", "configs/demo.py", "--wordkir", "x"), "Unknown command line flag 'wordkir'"),
+        (("--config", "configs/demo.py", "--workdir", "x", "extra"), "'extra' is not a flag"),
+        (
+            ("--config", "configs/demo.py", "--workdir", "x", "--config.data.dir=/nowhere"),
+            "there is no folder /nowhere",
+        ),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(arguments, sentence):
+    done = run("learner_jax.main", *arguments)
+    assert done.returncode == 2, done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (ROOT / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("--config.backbone.name=tsm_resnet", "no backbone is called 'tsm_resnet'; did you mean"),
+        ("--config.objective.name=rnc", "no objective is called 'rnc'"),
+        ("--config.data.score=mmse", "has no score 'mmse'; possible: sf_ratio, sf_ratio_true. Set --config.data.score"),
+        ("--config.data.split=fold7", "fold7"),
+        ("--config.data.frames=99", "--config.data.frames asks for 99"),
+        ("--config.eval.change_threshold=-1", "config.eval.change_threshold is -1.0"),
+    ],
+)
+def test_names_and_shapes_are_checked_against_the_dataset(make_config, tmp_path, override, sentence):
+    from learner_jax.config import override as set_field
+    from learner_jax.train import train
+    from tfds_builders.errors import InputError
+
+    config = make_config()
+    set_field(config, override)
+    with pytest.raises(InputError) as fault:
+        train(config, tmp_path / "run")
+    assert sentence in str(fault.value)
+    assert not (tmp_path / "run" / "checkpoints").exists()
