@@ -35,8 +35,8 @@ class Batch:
         """Rows that are real and carry a score."""
         return self.mask & ~(self.score != self.score)
 
-    # JAX rebuilds trees around things that are not arrays (shardings, shapes), so unflattening skips __init__ and with it
-    # the shape checks of the tests.
+    # JAX rebuilds trees around things that are not arrays (shardings, shapes), so unflattening skips __init__ and with
+    # it the shape checks of the tests.
     def tree_flatten_with_keys(self):
         names = [field.name for field in dataclasses.fields(self)]
         return [(jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in names], None

@@ -6,14 +6,14 @@ where to change it; afterwards nobody writes to the config.
 """
 
 import dataclasses
-import typing
-from collections.abc import Iterator
+from typing import Any
 
+from learner_jax.fields import from_dict, get, walk
 from tfds_builders.errors import InputError
 from tfds_builders.wording import suggest
 
 
-def choice(default: str, *others: str) -> typing.Any:
+def choice(default: str, *others: str) -> Any:
     """A text field that takes one of a few words; :func:`check` names them all when another one comes."""
     return dataclasses.field(default=default, metadata={"choices": (default, *others)})
 
@@ -113,14 +113,15 @@ class Config:
 
 
 _POSITIVE = (
-    "steps batch_size log_every data.frames data.size data.std data.read_threads data.read_ahead objective.projection "
-    "objective.block optim.learning_rate checkpoint.every checkpoint.keep eval.batch_size eval.bootstrap "
-    "objective.score_range"
-).split()
+    *("steps", "batch_size", "log_every", "objective.score_range", "objective.projection", "objective.block"),
+    *("data.frames", "data.size", "data.std", "data.read_threads", "data.read_ahead", "optim.learning_rate"),
+    *("checkpoint.every", "checkpoint.keep", "eval.batch_size", "eval.bootstrap"),
+)
 _NOT_NEGATIVE = (
-    "seed augment.shift augment.zoom augment.rotate augment.gain augment.contrast objective.mse_weight optim.warmup "
-    "objective.contrastive_weight optim.weight_decay optim.clip_norm eval.every"
-).split()
+    *("seed", "augment.shift", "augment.zoom", "augment.rotate", "augment.gain", "augment.contrast"),
+    *("objective.mse_weight", "objective.contrastive_weight"),
+    *("optim.warmup", "optim.weight_decay", "optim.clip_norm", "eval.every"),
+)
 
 
 def check(config: Config) -> None:
@@ -150,54 +151,6 @@ def check(config: Config) -> None:
         raise InputError(f"config.eval.confidence is {config.eval.confidence}; it lies between 0 and 1.")
 
 
-def check_override(argument: str) -> None:
-    """Refuse ``--config.a.b=…`` when there is no field ``a.b``.
-
-    Raises:
-      InputError: with the fields that exist at that place and the nearest one.
-    """
-    path = argument.lstrip("-").split("=")[0].split(".")[1:]
-    section: type = Config
-    for depth, name in enumerate(path):
-        fields = typing.get_type_hints(section) if dataclasses.is_dataclass(section) else {}
-        if name not in fields:
-            here = ".".join(["config", *path[:depth]])
-            raise InputError(
-                f"{here} has no field {name!r}; {suggest(name, fields)}. All fields: learner_jax/config.py"
-            )
-        section = fields[name]
-
-
-def walk(config: typing.Any, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field, typing.Any]]:
-    """Yield ``(dotted path, field, value)`` of every leaf field."""
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            yield from walk(value, f"{prefix}{field.name}.")
-        else:
-            yield prefix + field.name, field, value
-
-
-def get(config: typing.Any, path: str) -> typing.Any:
-    """The value at a dotted path."""
-    for name in path.split("."):
-        config = getattr(config, name)
-    return config
-
-
-def from_dict(values: dict, kind: type = Config) -> typing.Any:
-    """Rebuild a config from ``dataclasses.asdict``, as stored in a run's config.json.
-
-    Raises:
-      InputError: for a field that this version does not have.
-    """
-    hints = typing.get_type_hints(kind)
-    unknown = set(values) - set(hints)
-    if unknown:
-        raise InputError(f"the stored config has fields that this version lacks: {', '.join(sorted(unknown))}")
-    return kind(**{k: from_dict(v, hints[k]) if dataclasses.is_dataclass(hints[k]) else v for k, v in values.items()})
-
-
 _MAY_CHANGE = ("log_every", "data.dir", "data.read_", "checkpoint.", "eval.")  # without touching what is learnt
 
 
@@ -207,7 +160,7 @@ def refuse_changes(stored: dict, config: Config) -> None:
     Raises:
       InputError: with each field that differs, then and now.
     """
-    before = {path: value for path, _, value in walk(from_dict(stored))}
+    before = {path: value for path, _, value in walk(from_dict(Config, stored))}
     changed = [
         f"{path} was {before[path]!r} and is {value!r}"
         for path, _, value in walk(config)
@@ -217,26 +170,3 @@ def refuse_changes(stored: dict, config: Config) -> None:
         raise InputError(
             f"the workdir holds a run with another config: {'; '.join(changed)}. Use a new --workdir, or set them back"
         )
-
-
-def override(config: Config, argument: str) -> None:
-    """Set one field from ``--config.section.field=value``.
-
-    Raises:
-      InputError: unknown field, no ``=``, or a value of another type.
-    """
-    check_override(argument)
-    left, given, text = argument.lstrip("-").partition("=")
-    *sections, name = left.split(".")[1:]
-    section = get(config, ".".join(sections)) if sections else config
-    kind = typing.get_type_hints(type(section))[name]
-    kind = next((k for k in typing.get_args(kind) if k is not type(None)), kind)
-    if dataclasses.is_dataclass(kind):
-        raise InputError(
-            f"{argument!r} does not set a field but a whole section; its fields are in learner_jax/config.py"
-        )
-    try:
-        value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
-    except (ValueError, KeyError, TypeError) as fault:
-        raise InputError(f"{argument!r} does not set a {kind.__name__}; write --{left}=VALUE") from fault
-    setattr(section, name, value)

@@ -18,11 +18,13 @@ from absl import flags, logging
 
 from learner_jax import backbones
 from learner_jax.checkpoint import Checkpoints
-from learner_jax.config import Config, check, from_dict, override, refuse_changes
+from learner_jax.compilation_cache import keep_compiled
+from learner_jax.config import Config, check, refuse_changes
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import open_reader
 from learner_jax.evaluators import artifacts
 from learner_jax.evaluators.api import Evaluator
+from learner_jax.fields import from_dict, override
 from learner_jax.mesh import check_batch_size, make_mesh, replicated_shapes
 from tfds_builders.errors import InputError
 
@@ -36,7 +38,7 @@ class Run:
     def __init__(self, workdir: Path, overrides: Iterable[str] = ()):
         self.workdir = workdir
         stored = json.loads((workdir / "config.json").read_text())
-        self.config: Config = from_dict(stored)
+        self.config: Config = from_dict(Config, stored)
         for argument in overrides:
             override(self.config, argument)
         check(self.config)
@@ -66,8 +68,9 @@ class Run:
             for name in ("data", "split"):
                 if trained_on[name] != self._cohort.fingerprints[name]:
                     raise InputError(
-                        f"{self.workdir} was trained with another {name} than {self.config.data.dir} gives now, so its "
-                        "test patients may be among those it was trained on; name the old dataset by --config.data.dir=…"
+                        f"{self.workdir} was trained with another {name} than {self.config.data.dir} gives now, so "
+                        "its test patients may be among those it was trained on; name the old dataset by "
+                        "--config.data.dir=…"
                     )
             variables = checkpoints.restore_encoder(step, self._abstract)
         self.evaluator.write(self.evaluator.evaluate(variables, step), self.workdir, step)
@@ -163,6 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
     known, rest = parser.parse_known_args(arguments)
     flags.FLAGS.mark_as_parsed()  # grain reads an absl flag
     logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
+    keep_compiled()
     try:
         for argument in rest:
             if not argument.startswith("--config."):

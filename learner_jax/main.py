@@ -15,7 +15,8 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from learner_jax.config import check_override
+from learner_jax.config import Config
+from learner_jax.fields import check_override
 from tfds_builders.errors import InputError
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "File whose get_config() returns a Config.")
@@ -29,9 +30,11 @@ def main(argv: list[str]) -> None:
     if not CONFIG.value or not WORKDIR.value:
         raise InputError("both --config FILE and --workdir FOLDER are needed; --help shows an example")
     logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
+    from learner_jax.compilation_cache import keep_compiled
     from learner_jax.preemption import EXIT_CODE, Preempted
     from learner_jax.train import train
 
+    keep_compiled()
     try:
         train(CONFIG.value, Path(WORKDIR.value))
     except Preempted as stop:
@@ -55,7 +58,7 @@ def _parse(argv: list[str]) -> list[str]:
         sys.exit(0)
     for argument in argv[1:]:
         if argument.startswith(("--config.", "-config.")):
-            check_override(argument)
+            check_override(Config, argument)
     try:
         positional = flags.FLAGS(argv)
         dataclasses.fields(CONFIG.value) if CONFIG.value is not None else ()  # a file that failed to load says so here

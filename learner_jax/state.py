@@ -1,6 +1,7 @@
 """TrainState: everything that a step changes, and nothing else."""
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -37,15 +38,17 @@ def init_state(
 ) -> TrainState:
     """Initial state, born on the devices of the mesh.
 
-    The backbone's weights depend on ``seed`` alone, so runs that differ in their objective start from the same encoder.
+    The backbone's weights depend on ``seed`` alone, so runs that differ in their objective start from the same encoder
+    (and share its compiled program).
     """
+    key = jax.random.key(seed)
+    place = replicated(mesh)
+    variables = jax.jit(partial(backbone.init, spec=spec), out_shardings=place)(jax.random.fold_in(key, 0))
 
-    def build() -> TrainState:
-        key = jax.random.key(seed)
-        variables = backbone.init(jax.random.fold_in(key, 0), spec)
+    def build(variables: Any) -> TrainState:
         own, memory = objective.init(jax.random.fold_in(key, 1), backbone.dim)
         params = {"backbone": variables["params"], "objective": own}
         zero = jnp.zeros((), jnp.int32)
         return TrainState(zero, params, variables["stats"], optimizer.init(params), memory, zero)
 
-    return jax.jit(build, out_shardings=replicated(mesh))()
+    return jax.jit(build, out_shardings=place)(variables)

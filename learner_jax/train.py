@@ -160,7 +160,8 @@ def _resume(checkpoints: Checkpoints, config: Config, cohort: Cohort, shapes: Tr
         changed = [name for name, mark in cohort.fingerprints.items() if meta["fingerprints"].get(name) != mark]
         raise InputError(
             f"the checkpoints were trained with another {' and '.join(changed).replace('_', ' ')} than "
-            f"{config.data.dir} gives now; point --config.data.dir and --config.data.split to the old one or use a new --workdir"
+            f"{config.data.dir} gives now; point --config.data.dir and --config.data.split to the old one, or use a "
+            "new --workdir"
         )
     return state
 

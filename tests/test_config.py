@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from learner_jax.config import Config, check, check_override, from_dict, override, refuse_changes
+from learner_jax.config import Config, check, refuse_changes
+from learner_jax.fields import check_override, from_dict, override
 from tfds_builders.errors import InputError
 
 
@@ -53,7 +54,7 @@ def test_a_threshold_that_nobody_stated_is_asked_for():
 )
 def test_an_unknown_field_is_refused_with_the_nearest(argument, sentence):
     with pytest.raises(InputError, match=sentence):
-        check_override(argument)
+        check_override(Config, argument)
 
 
 def test_override_reads_each_type():
@@ -81,12 +82,12 @@ def test_override_refuses_another_type(argument):
 def test_a_stored_config_comes_back_whole():
     config = fine()
     config.augment.gain = 0.4
-    assert from_dict(dataclasses.asdict(config)) == config
+    assert from_dict(Config, dataclasses.asdict(config)) == config
 
 
 def test_a_stored_config_of_another_version_is_refused():
     with pytest.raises(InputError, match="fields that this version lacks: colour"):
-        from_dict(dataclasses.asdict(fine()) | {"colour": 1})
+        from_dict(Config, dataclasses.asdict(fine()) | {"colour": 1})
 
 
 def test_resuming_with_another_recipe_is_refused_and_with_other_housekeeping_is_not():

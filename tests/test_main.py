@@ -66,7 +66,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, sentence):
     ],
 )
 def test_names_and_shapes_are_checked_against_the_dataset(make_config, tmp_path, override, sentence):
-    from learner_jax.config import override as set_field
+    from learner_jax.fields import override as set_field
     from learner_jax.train import train
     from tfds_builders.errors import InputError
 

@@ -77,7 +77,7 @@ class Backbone:
             )
 
     def flops(self, spec: BatchSpec) -> int:
-        """Floating-point operations of one forward pass over the batch: 2 per multiply-add of convolutions and products."""
+        """Operations of one forward pass over the batch: 2 per multiply-add of convolutions and products."""
         variables = jax.eval_shape(functools.partial(self.init, spec=spec), jax.random.key(0))
         scan = jax.ShapeDtypeStruct(spec.shape, jnp.float32)
         mask = jax.ShapeDtypeStruct((spec.b,), jnp.bool_)

@@ -8,9 +8,9 @@ from jaxtyping import Array, Bool, Float
 class MaskedBatchNorm(nnx.Module):
     """Batch norm over the real rows of the *global* batch.
 
-    ``y = (x - mean) / sqrt(var + 1e-5) * scale + bias``; in training mean and biased variance are of the rows whose mask
-    is True, and the running averages move by ``momentum`` towards them, the variance unbiased as in PyTorch. Under jit
-    over a mesh the sums run over all devices. Ioffe and Szegedy, arXiv 1502.03167.
+    ``y = (x - mean) / sqrt(var + 1e-5) * scale + bias``; in training mean and biased variance are of the rows whose
+    mask is True, and the running averages move by ``momentum`` towards them, the variance unbiased as in PyTorch. Under
+    jit over a mesh the sums run over all devices. Ioffe and Szegedy, arXiv 1502.03167.
     """
 
     def __init__(self, features: int, rngs: nnx.Rngs, momentum: float = 0.1, epsilon: float = 1e-5):

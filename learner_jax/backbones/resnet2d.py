@@ -16,7 +16,7 @@ from learner_jax.backbones.norm import NORMS
 
 
 def temporal_shift(x: Float[Array, "b t h w c"], fold: int = 8) -> Float[Array, "b t h w c"]:
-    """The first ``c // fold`` channels show the next frame, as many after them the frame before; zeros past both ends."""
+    """The first ``c // fold`` channels show the next frame, as many after them the one before; zeros past both ends."""
     part = x.shape[-1] // fold
     ends = ((0, 0), (0, 1), (0, 0), (0, 0), (0, 0)), ((0, 0), (1, 0), (0, 0), (0, 0), (0, 0))
     return jnp.concatenate(

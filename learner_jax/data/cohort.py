@@ -18,8 +18,8 @@ from tfds_builders.wording import suggest
 class Cohort:
     """One entry per scan, in the order of the records; ``n`` scans.
 
-    ``score`` is in score units, NaN where unlabeled; ``standardise`` maps it to what objectives see. ``train`` holds the
-    rows that training may see: with ``visits_per_patient = one`` a single visit of each training patient.
+    ``score`` is in score units, NaN where unlabeled; ``standardise`` maps it to what objectives see. ``train`` holds
+    the rows that training may see: with ``visits_per_patient = one`` a single visit of each training patient.
     """
 
     meta: DatasetMeta
@@ -90,8 +90,8 @@ def load(config: DataConfig) -> Cohort:
         )
     if known.std() == 0:
         raise InputError(
-            f"all {known.size} training scans of {folder} have {config.score} = {known[0]:g}; there is nothing to learn "
-            "between patients. Choose another with --config.data.score=…"
+            f"all {known.size} training scans of {folder} have {config.score} = {known[0]:g}; there is nothing to "
+            "learn between patients. Choose another with --config.data.score=…"
         )
     return Cohort(
         meta=meta,

@@ -19,5 +19,5 @@ class Records:
         return len(self._source)
 
     def read(self, rows: Int[np.ndarray, " b"]) -> list[dict[str, Any]]:
-        """Records of the given rows, in that order: ``scan [t h w c]``, ``scale``, ``offset``, ``spacing``, ``scan_id``."""
+        """Records of the given rows, in that order; see ``tfds_builders.record.features`` for what each holds."""
         return self._source.__getitems__(rows.tolist())

@@ -1,7 +1,8 @@
 """From a stored scan to the frames and size that a backbone sees, on the host.
 
 Each transform is a frozen dataclass, called with one scan ``[t h w c]`` and a source of random words (None:
-evaluation, no randomness), and keeps the stored dtype. What is random per pixel happens on the device, in ``augment.py``.
+evaluation, no randomness), and keeps the stored dtype. What is random per pixel happens on the device, in
+``augment.py``.
 """
 
 import dataclasses

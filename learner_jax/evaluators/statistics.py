@@ -60,7 +60,7 @@ def replicate(statistic: Statistic, data: Any, counts: Float32[Array, "r p"]) ->
     return jax.tree.map(lambda x: x.reshape(-1)[:r], values)
 
 
-def summed(sums: Shaped[Array, "p *shape"], counts: Float32[Array, " p"]) -> Float[Array, "*shape"]:
+def summed(sums: Shaped[Array, " p *shape"], counts: Float32[Array, " p"]) -> Float[Array, "*shape"]:
     """Sum of per-patient sums, each as often as its patient was drawn; exact while it stays below 2**24."""
     # Default precision would round counts to bfloat16 on a TPU.
     return jnp.tensordot(counts, sums.astype(jnp.float32), 1, precision="highest")

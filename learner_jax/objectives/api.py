@@ -103,8 +103,8 @@ def over_anchors(block: Callable[[Any, Any], Any], rows: Any, mesh: Mesh, size: 
     """Sum of ``block(anchors, everyone)`` over blocks of anchors, over the whole global batch.
 
     Args:
-      block: takes two trees like ``rows``, one with ``[k …]`` anchors and one with all ``[b …]`` rows, and returns a tree
-        of sums. Blocks are padded with zeros, so a row that is all zeros must contribute nothing.
+      block: takes two trees like ``rows``, one with ``[k …]`` anchors and one with all ``[b …]`` rows, and returns a
+        tree of sums. Blocks are padded with zeros, so a row that is all zeros must contribute nothing.
       rows: tree of arrays ``[b …]``, cut over the devices of the mesh.
       mesh: with the axis ``data``.
       size: anchors in a block; activations of a block are recomputed in the backward pass.

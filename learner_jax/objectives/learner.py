@@ -22,8 +22,8 @@ def distance_match(
     """Cosine distance that grows with the score difference of coarse pairs (our reading, see above).
 
     ``sum_ij w_ij (D_ij - g(d_ij))² / sum_ij w_ij`` over ordered pairs of labeled scans of different patients, with
-    ``D = 1 - cos(z_i, z_j)``, ``d = |y_i - y_j|`` and ``g(d) = 1 - cos(π min(d / score_range, 1))``: scores laid out along
-    half a circle, which a plane can realise exactly, so that zero loss is within reach.
+    ``D = 1 - cos(z_i, z_j)``, ``d = |y_i - y_j|`` and ``g(d) = 1 - cos(π min(d / score_range, 1))``: scores laid
+    out along half a circle, which a plane can realise exactly, so that zero loss is within reach.
 
     Args:
       z: projections.
@@ -81,7 +81,7 @@ def learner(config: ObjectiveConfig, mesh: Mesh) -> Objective:
 
 @objectives.register("learner_combined")
 def learner_combined(config: ObjectiveConfig, mesh: Mesh) -> Objective:
-    """``mse_weight · MSE + contrastive_weight · contrastive``; the paper combines both, its weights are not known to us."""
+    """``mse_weight · MSE + contrastive_weight · contrastive``; the paper combines both, with weights unknown to us."""
     contrastive = learner(config, mesh)
 
     def init(rng: jax.Array, dim: int) -> tuple[dict, dict]:
