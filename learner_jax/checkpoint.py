@@ -93,7 +93,8 @@ class Checkpoints:
                 parts = self._restore(step, _split(abstract))
                 meta = self.meta(step)
             except Exception as fault:  # orbax raises half a dozen kinds for one missing file
-                log.error("checkpoint %s/%d is damaged and passed over: %s", self._folder, step, fault)
+                reason = f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"[:200]
+                log.error("checkpoint %s/%d is damaged and passed over: %s", self._folder, step, reason)
                 continue
             return _join(parts), meta
         if steps:

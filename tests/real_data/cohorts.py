@@ -64,6 +64,22 @@ def open_ms(root: Path, out_csv: Path) -> Path:
     return _write(out_csv, rows)
 
 
+def blues_then_days(root: Path, out_csv: Path) -> Path:
+    """Train and validate on all COVID-BLUES patients, test on the longitudinal patient; score ``severity``."""
+    everyone = tuple(sorted({path.name.split("_")[1] for path in (root / "lus" / "covid_blues").glob("*.mp4")}))
+    coarse = _table(blues(root, out_csv, everyone, sites=99))
+    held_out = everyone[::4]
+    rows = [{**row, "split": "val" if row["patient"] in held_out else "train"} for row in coarse]
+    return _write(out_csv, rows + [{**row, "split": "test"} for row in _table(pocus_days(root, out_csv))])
+
+
+def ixi_then_open_ms(root: Path, out_csv: Path) -> Path:
+    """Train and validate on the IXI people, test on the two with real visits at two dates; score ``age``."""
+    coarse = [{name: value for name, value in row.items() if name != "site"} for row in _table(ixi(root, out_csv))]
+    rows = [{**row, "split": "val" if i == 0 else "train"} for i, row in enumerate(coarse)]
+    return _write(out_csv, rows + [{**row, "split": "test"} for row in _table(open_ms(root, out_csv))])
+
+
 def _row(scan: str, patient: str, visit: int | str, days: float, view: str, **others: str) -> dict:
     return {**dict(zip(COLUMNS, (scan, patient, visit, days, view), strict=True)), **others}
 
