@@ -28,7 +28,7 @@ DEMO := runs/demo
 TRAIN := $(PY) -m learner_jax.main --config configs/demo.py
 
 demo: .venv/installed ## synthetic cohort -> three arms -> scores -> report, in about 5 minutes on 2 cores
-	$(PY) -m tfds_builders.build synthetic_lus --data_dir data/demo --n_patients 240
+	$(PY) -m tfds_builders.build synthetic_lus --data_dir data/demo --n_patients 300
 	$(TRAIN) --workdir $(DEMO)/combined --config.objective.name learner_combined
 	$(TRAIN) --workdir $(DEMO)/contrastive --config.objective.name learner
 	$(TRAIN) --workdir $(DEMO)/mse --config.objective.name mse

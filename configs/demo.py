@@ -19,9 +19,9 @@ from learner_jax.config import (
 def get_config() -> Config:
     """One arm; the arms of `make demo` differ in ``--config.objective.name`` alone."""
     return Config(
-        steps=150,
+        steps=240,
         batch_size=32,
-        data=DataConfig(dir="data/demo", score="sf_ratio", frames=8, size=64),
+        data=DataConfig(dir="data/demo", score="sf_ratio", frames=4, size=64),
         augment=AugmentConfig(),
         backbone=BackboneConfig(name="tsm_resnet18_narrow"),
         objective=ObjectiveConfig(name="learner_combined"),

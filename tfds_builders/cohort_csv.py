@@ -144,15 +144,17 @@ def _resolve(scan: str, folder: Path, allow_outside: bool, faults: list[str]) ->
         return ""
     try:
         path = (folder / scan).resolve()
-        exists, is_file = path.exists(), path.is_file()
+        (folder / scan).stat()  # tells of a circle of links, which resolve() passes over from Python 3.13 on
+    except (FileNotFoundError, NotADirectoryError):
+        pass
     except (OSError, RuntimeError, ValueError) as error:  # too long, a circle of links, a NUL
         faults.append(f"scan {scan!r} is not a path that can be followed ({error})")
         return ""
     if not allow_outside and not path.is_relative_to(folder.resolve()):
         how = "is absolute" if Path(scan).is_absolute() else "leads out of it"
         faults.append(f"scan {scan!r} is outside the CSV's folder (it {how}); allow it with --allow_outside")
-    elif not is_file:
-        faults.append(f"scan {scan!r} is {'not a file' if exists else 'missing'}; looked for {path}")
+    elif not path.is_file():
+        faults.append(f"scan {scan!r} is {'not a file' if path.exists() else 'missing'}; looked for {path}")
     return str(path)
 
 
