@@ -19,7 +19,7 @@ from learner_jax.config import (
 def get_config() -> Config:
     """One arm; the arms of `make demo` differ in ``--config.objective.name`` alone."""
     return Config(
-        steps=240,
+        steps=200,
         batch_size=32,
         data=DataConfig(dir="data/demo", score="sf_ratio", frames=4, size=64),
         augment=AugmentConfig(),

@@ -73,6 +73,15 @@ class Checkpoints:
         """What was stored beside the arrays."""
         return self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
 
+    def newest_meta(self) -> dict[str, Any] | None:
+        """Meta of the newest checkpoint whose meta can be read; None when there is none."""
+        for step in reversed(self.steps()):
+            try:
+                return self.meta(step)
+            except Exception as fault:  # what is damaged is reported where the arrays are restored
+                log.debug("no meta in checkpoint %d: %s", step, fault)
+        return None
+
     def restore_encoder(self, step: int, abstract: Any) -> Any:
         """The encoder ``{"params", "stats"}`` of a step, in the shapes and places of ``abstract``.
 
@@ -81,8 +90,8 @@ class Checkpoints:
         """
         return self._restore(step, {"encoder": abstract})["encoder"]
 
-    def restore_newest(self, abstract: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
-        """State and meta of the newest checkpoint that proves whole, or None when there is no checkpoint.
+    def restore_newest(self, abstract: TrainState) -> TrainState | None:
+        """State of the newest checkpoint that proves whole, or None when there is no checkpoint.
 
         Raises:
           InputError: when there are checkpoints and none can be restored.
@@ -90,13 +99,10 @@ class Checkpoints:
         steps = self.steps()
         for step in reversed(steps):
             try:
-                parts = self._restore(step, _split(abstract))
-                meta = self.meta(step)
+                return _join(self._restore(step, _split(abstract)))
             except Exception as fault:  # orbax raises half a dozen kinds for one missing file
                 reason = f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"[:200]
                 log.error("checkpoint %s/%d is damaged and passed over: %s", self._folder, step, reason)
-                continue
-            return _join(parts), meta
         if steps:
             raise InputError(
                 f"none of the {len(steps)} checkpoints in {self._folder} can be restored; remove the folder"

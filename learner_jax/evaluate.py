@@ -26,7 +26,7 @@ from learner_jax.evaluators import artifacts
 from learner_jax.evaluators.api import Evaluator
 from learner_jax.fields import from_dict, override
 from learner_jax.mesh import check_batch_size, make_mesh, replicated_shapes
-from tfds_builders.errors import InputError
+from tfds_builders.errors import InputError, exit_code
 
 _HEADLINE = ("pairwise_accuracy", "macro_f1", "kendall_tau_b")
 _POLL_SECONDS = 2.0
@@ -167,7 +167,8 @@ def main(arguments: list[str] | None = None) -> int:
     flags.FLAGS.mark_as_parsed()  # grain reads an absl flag
     logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
     keep_compiled()
-    try:
+
+    def run() -> None:
         for argument in rest:
             if not argument.startswith("--config."):
                 raise InputError(f"{argument!r} is not a flag of this command; --help lists them")
@@ -175,10 +176,8 @@ def main(arguments: list[str] | None = None) -> int:
             follow(known.workdir, rest)
         else:
             evaluate(known.workdir, rest, every=known.all, again=known.again or bool(rest))
-    except InputError as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_code(run)
 
 
 if __name__ == "__main__":

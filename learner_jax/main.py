@@ -17,7 +17,7 @@ from ml_collections import config_flags
 
 from learner_jax.config import Config
 from learner_jax.fields import check_override
-from tfds_builders.errors import InputError
+from tfds_builders.errors import InputError, exit_code
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "File whose get_config() returns a Config.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run alone: checkpoints, metrics, scores.")
@@ -46,10 +46,10 @@ def main(argv: list[str]) -> None:
 def run() -> None:
     """Entry point: one sentence and exit code 2 for whatever is the user's to mend."""
     try:
-        app.run(main, flags_parser=_parse)
-    except InputError as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(exit_code(lambda: app.run(main, flags_parser=_parse)))
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from the newest checkpoint", file=sys.stderr)
+        sys.exit(130)
 
 
 def _parse(argv: list[str]) -> list[str]:

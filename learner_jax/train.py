@@ -126,6 +126,8 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
     with Preemption() as preemption, Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
         state = _resume(checkpoints, config, cohort, replicated_shapes(jax.eval_shape(build), mesh)) or build()
         start = int(state.step)
+        if start == config.steps:
+            print(f"{workdir} is finished: step {start} of {config.steps}")
         _write_config(workdir, config)
         sampler = Shuffled(cohort.labeled_train, config.batch_size)
         batches = on_device(training_batches(reader, sampler, config.seed, start, config.steps), mesh)
@@ -151,11 +153,10 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
 
 
 def _resume(checkpoints: Checkpoints, config: Config, cohort: Cohort, shapes: TrainState) -> TrainState | None:
-    found = checkpoints.restore_newest(shapes)
-    if found is None:
+    meta = checkpoints.newest_meta()
+    if meta is None:
         return None
-    state, meta = found
-    refuse_changes(meta["config"], config)
+    refuse_changes(meta["config"], config)  # before the arrays: another backbone's would look like damage
     if meta["fingerprints"] != cohort.fingerprints:
         changed = [name for name, mark in cohort.fingerprints.items() if meta["fingerprints"].get(name) != mark]
         raise InputError(
@@ -163,7 +164,7 @@ def _resume(checkpoints: Checkpoints, config: Config, cohort: Cohort, shapes: Tr
             f"{config.data.dir} gives now; point --config.data.dir and --config.data.split to the old one, or use a "
             "new --workdir"
         )
-    return state
+    return checkpoints.restore_newest(shapes)
 
 
 def _meta(config: Config, cohort: Cohort) -> dict[str, Any]:
@@ -177,4 +178,6 @@ def _meta(config: Config, cohort: Cohort) -> dict[str, Any]:
 
 def _write_config(workdir: Path, config: Config) -> None:
     if jax.process_index() == 0:
-        (workdir / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1) + "\n")
+        beside = workdir / "config.json.new"
+        beside.write_text(json.dumps(dataclasses.asdict(config), indent=1) + "\n")
+        beside.replace(workdir / "config.json")

@@ -12,9 +12,8 @@ from learner_jax.checkpoint import Checkpoints, DamagedCheckpoint, digest
 from learner_jax.state import TrainState
 from tfds_builders.errors import InputError
 
-
-# orbax 0.12.8 leaves coroutines behind when an array of a damaged checkpoint cannot be read; they are collected here, so
-# that they are not held against a later test.
+# orbax 0.12.8 leaves coroutines behind when an array of a damaged checkpoint cannot be read; they are collected here,
+# so that they are not held against a later test.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -50,7 +49,7 @@ def saved(folder, steps, keep=5):
 def test_what_is_restored_is_what_was_saved(tmp_path):
     saved(tmp_path, (3, 5))
     with Checkpoints(tmp_path) as checkpoints:
-        restored, meta = checkpoints.restore_newest(ABSTRACT)
+        restored, meta = checkpoints.restore_newest(ABSTRACT), checkpoints.newest_meta()
         assert checkpoints.steps() == [3, 5]
         encoder = checkpoints.restore_encoder(3, {"params": ABSTRACT.params["backbone"], "stats": ABSTRACT.stats})
     jax.tree.map(np.testing.assert_array_equal, restored, state(5))
@@ -95,7 +94,7 @@ def test_a_damaged_newest_is_noticed_and_the_one_before_is_used(tmp_path, damage
     saved(tmp_path, (1, 2))
     damage(tmp_path / "checkpoints" / "2")
     with Checkpoints(tmp_path) as checkpoints:
-        restored, _ = checkpoints.restore_newest(ABSTRACT)
+        restored = checkpoints.restore_newest(ABSTRACT)
     assert int(restored.step) == 1
     assert "checkpoints/2 is damaged and passed over" in caplog.text
 

@@ -86,12 +86,6 @@ def test_the_readout_is_an_artifact_that_stands_alone(finished):
     np.testing.assert_array_equal(forward, -backward)
 
 
-def test_no_clear_patient_id_is_under_the_workdir(finished):
-    for path in (finished / "run").rglob("*"):
-        if path.is_file():
-            assert b"patient_" not in path.read_bytes() or path.suffix not in {".csv", ".json", ".jsonl"}
-
-
 def test_another_split_is_refused(finished, tmp_path):
     from tfds_builders import splits
 

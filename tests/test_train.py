@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,10 +18,12 @@ from learner_jax.checkpoint import Checkpoints
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import evaluation_batches, open_reader, training_batches
 from learner_jax.data.sampler import Shuffled
+from learner_jax.fields import override
 from learner_jax.preemption import Preempted
 from learner_jax.report.writer import read_metrics
 from learner_jax.state import TrainState
 from learner_jax.train import Action, loop, train
+from tfds_builders import splits
 from tfds_builders.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -68,15 +71,39 @@ def test_4_steps_are_2_and_2_more_to_the_bit(undisturbed, config, tmp_path):
     assert (tmp_path / "eval/4/scores.json").read_text() == (undisturbed / "eval/4/scores.json").read_text()
 
 
-def test_a_finished_run_does_nothing_more(undisturbed, config):
+def test_a_finished_run_does_nothing_more_and_says_so(undisturbed, config, capsys):
     before = {path: path.stat().st_mtime_ns for path in (undisturbed / "checkpoints").rglob("*")}
     train(config, undisturbed)
     assert {path: path.stat().st_mtime_ns for path in (undisturbed / "checkpoints").rglob("*")} == before
+    assert "is finished: step 4 of 4" in capsys.readouterr().out
 
 
-def test_another_recipe_or_cohort_in_the_same_workdir_is_refused(undisturbed, config):
-    other = dataclasses.replace(config, batch_size=8)
-    with pytest.raises(InputError, match=r"batch_size was 16 and is 8. Use a new --workdir"):
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("--config.batch_size=8", "batch_size was 16 and is 8. Use a new --workdir"),
+        (
+            "--config.backbone.name=tsm_resnet18_narrow",
+            "backbone.name was 'tsm_resnet18_test' and is 'tsm_resnet18_narrow'",
+        ),
+        ("--config.objective.name=mse", "objective.name was 'learner_combined' and is 'mse'"),
+    ],
+)
+def test_another_recipe_in_the_same_workdir_is_refused(undisturbed, make_config, argument, sentence):
+    other = make_config()
+    override(other, argument)
+    with pytest.raises(InputError, match=sentence):
+        train(other, undisturbed)
+
+
+def test_another_split_in_the_same_workdir_is_refused(undisturbed, make_config, tmp_path):
+    moved = tmp_path / "dataset"
+    other = make_config()
+    shutil.copytree(other.data.dir, moved)
+    assert splits.main([str(moved), "--name", "other", "--seed", "9"]) == 0
+    (moved / "splits/other.json").rename(moved / "splits/default.json")
+    other.data.dir = str(moved)
+    with pytest.raises(InputError, match="were trained with another split and training rows than"):
         train(other, undisturbed)
 
 
@@ -126,8 +153,6 @@ def test_one_visit_per_patient_shows_training_one_visit_and_keeps_the_others_for
 
 
 def test_a_planted_leak_stops_the_start_with_a_sentence(config, tmp_path):
-    import shutil
-
     folder = tmp_path / "leaky"
     shutil.copytree(config.data.dir, folder)
     path = folder / "splits" / "default.json"

@@ -22,7 +22,7 @@ from tfds_builders import cohort, cohort_csv, dataset_dir, identity, progress, s
 from tfds_builders.brain_volumes import brain_volumes_dataset_builder
 from tfds_builders.builder import ScanBuilder, attempt
 from tfds_builders.dataset_dir import Source
-from tfds_builders.errors import InputError
+from tfds_builders.errors import InputError, exit_code
 from tfds_builders.pool import cores
 from tfds_builders.record import DatasetMeta
 from tfds_builders.synthetic_lus import synthetic_lus_dataset_builder
@@ -40,14 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     try:
         with _stoppable():
-            run(args)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+            return exit_code(lambda: run(args))
     except KeyboardInterrupt:
         print("stopped; nothing was written", file=sys.stderr)
         return 130
-    return 0
 
 
 def run(args: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from tfds_builders.cohort import SPLITS, read_table
-from tfds_builders.errors import InputError
+from tfds_builders.errors import InputError, exit_code
 from tfds_builders.record import check_complete
 from tfds_builders.wording import plural, suggest
 
@@ -199,21 +199,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="another seed deals the patients out differently")
     parser.add_argument("--fractions", type=float, nargs=3, default=FRACTIONS, metavar=("TRAIN", "VAL", "TEST"))
     args = parser.parse_args(arguments)
-    try:
-        check_complete(args.data_dir)
-        if not re.fullmatch(r"[A-Za-z0-9_+.-]{1,32}", args.name) or args.name.startswith("."):
-            raise InputError(f"--name is {args.name!r}; it is one word of 1 to 32 letters, digits and _ + . -")
-        if (args.data_dir / FOLDER / f"{args.name}.json").exists():
-            raise InputError(f"{args.data_dir} already has a split {args.name!r}; choose another --name")
-        table = read_table(args.data_dir)
-        split = make(table, args.fractions, args.seed, args.name)
-        check(table["patient"].to_list(), split)
-        print(describe(table, split))
-        print(write(args.data_dir, split))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: add(args.data_dir, args.name, args.fractions, args.seed))
+
+
+def add(data_dir: Path, name: str, fractions: Sequence[float], seed: int) -> None:
+    """Make a split of a built dataset, write it beside the others and say what it holds.
+
+    Raises:
+      InputError: no dataset there, an impossible or taken name, or impossible fractions.
+    """
+    check_complete(data_dir)
+    if not re.fullmatch(r"[A-Za-z0-9_+.-]{1,32}", name) or name.startswith("."):
+        raise InputError(f"--name is {name!r}; it is one word of 1 to 32 letters, digits and _ + . -")
+    if (data_dir / FOLDER / f"{name}.json").exists():
+        raise InputError(f"{data_dir} already has a split {name!r}; choose another --name")
+    table = read_table(data_dir)
+    split = make(table, fractions, seed, name)
+    check(table["patient"].to_list(), split)
+    print(describe(table, split))
+    print(write(data_dir, split))
 
 
 if __name__ == "__main__":

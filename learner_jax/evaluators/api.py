@@ -21,8 +21,8 @@ from learner_jax.evaluators import artifacts, floors
 from learner_jax.evaluators.embed import Embedder, encoder_of
 from learner_jax.evaluators.pairs import Observations, observe
 from learner_jax.evaluators.readout import Readout, fit
+from learner_jax.evaluators.rows import Row
 from learner_jax.evaluators.scoring import Scores, score
-from learner_jax.evaluators.statistics import Row
 from learner_jax.mesh import replicated
 from learner_jax.preprocess import intensity
 from learner_jax.state import TrainState

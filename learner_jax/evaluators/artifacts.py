@@ -18,8 +18,8 @@ from typing import Any
 from learner_jax.data.cohort import Cohort
 from learner_jax.evaluators.pairs import Observations
 from learner_jax.evaluators.readout import Readout
+from learner_jax.evaluators.rows import Row
 from learner_jax.evaluators.scoring import Scores
-from learner_jax.evaluators.statistics import Row
 
 _FLOORS = "floors.json"
 

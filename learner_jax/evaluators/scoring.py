@@ -16,7 +16,8 @@ from learner_jax.config import EvalConfig
 from learner_jax.evaluators import change, correlation, ordering
 from learner_jax.evaluators.pairs import FinePairs, Observations, describe_no_pairs, fine_pairs
 from learner_jax.evaluators.readout import Readout, check_embeddings
-from learner_jax.evaluators.statistics import Row, Statistic, make_row, ratio, replicate, resample, summed
+from learner_jax.evaluators.rows import Row
+from learner_jax.evaluators.statistics import Statistic, make_row, ratio, replicate, resample, summed
 
 FINE = (
     "pairwise_accuracy",

@@ -5,7 +5,6 @@ function ``(data, counts [p]) -> scalars`` in which ``counts`` says how often ea
 value itself. Nothing here knows which quantity it is.
 """
 
-import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,23 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Shaped
 
+from learner_jax.evaluators.rows import Row
+
 FEW_PATIENTS = 30  # below, percentile intervals are visibly too narrow
 _CHUNK = 128  # replicates in memory at once
 
 Statistic = Callable[[Any, Float32[Array, " p"]], dict[str, jax.Array]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One line of a result; what could not be computed is None, with the reason in ``note``, and never NaN."""
-
-    name: str
-    value: float | None
-    low: float | None
-    high: float | None
-    n_patients: int
-    n_pairs: int | None  # None: this quantity is over observations, not pairs
-    note: str = ""
 
 
 @partial(jax.jit, static_argnames=("replicates", "width"))

@@ -5,7 +5,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from tfds_builders.errors import InputError
+from tfds_builders.errors import exit_code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,12 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("dir", metavar="DIR", help="a run, or a folder of runs")
     parser.add_argument("-o", "--out", metavar="OUT", help="where the page goes (default: DIR/report)")
     flags = parser.parse_args(arguments)
-    try:
-        report(flags.dir, flags.out or pathlib.Path(flags.dir, "report"))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: report(flags.dir, flags.out or pathlib.Path(flags.dir, "report")))
 
 
 def report(folder: str, out: str | pathlib.Path) -> pathlib.Path:

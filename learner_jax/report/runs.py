@@ -9,6 +9,7 @@ import typing
 
 import polars as pl
 
+from learner_jax.evaluators.rows import Row
 from learner_jax.report.writer import read_metrics
 from tfds_builders.errors import InputError
 
@@ -25,19 +26,6 @@ _OBSERVATIONS = {
     **dict.fromkeys(("visit", "time_days", "score", "predicted"), pl.Float64),
     "split": pl.String,
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One scored quantity; ``None`` where it could not be computed, with the reason in ``note``."""
-
-    name: str
-    value: float | None
-    low: float | None
-    high: float | None
-    n_patients: int | None
-    n_pairs: int | None
-    note: str = ""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

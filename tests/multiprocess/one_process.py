@@ -1,4 +1,4 @@
-"""One of n processes on loopback: the rows it reads of each global batch, and the losses it sees. Run by test_stream.py."""
+"""One of n processes on loopback: its rows of each global batch and the losses it sees (see test_stream.py)."""
 
 import json
 import sys
