@@ -6,12 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from absl import flags
+from hypothesis import settings
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 # Between two runs of the suite most of its time would go into compiling the same programs again.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+settings.register_profile("untimed", deadline=None)  # a first example compiles, and machines are noisy
+settings.load_profile("untimed")
 
 flags.FLAGS.mark_as_parsed()  # grain reads an absl flag, and pytest parses none
 

@@ -15,6 +15,7 @@ from learner_jax import evaluate as command
 from learner_jax.checkpoint import Checkpoints
 from learner_jax.evaluate import Run, evaluate, find, follow
 from learner_jax.evaluators.readout import Readout
+from learner_jax.report.__main__ import main as report
 from learner_jax.train import train
 from tfds_builders.errors import InputError
 
@@ -68,6 +69,9 @@ def test_a_folder_of_runs_is_scored_with_its_floors(finished, tmp_path, capsys):
     told = capsys.readouterr().out
     assert told.count("step 4: pairwise_accuracy") == 2
     assert told.count("floors of") == 1, "equal floors are computed once"
+    assert report([str(tmp_path)]) == 0
+    page = (tmp_path / "report/index.html").read_text()
+    assert all(text in page for text in ("untrained backbone", "raw pixels", "Patients over time", "sf_ratio"))
 
 
 def test_all_checkpoints_are_scored_when_asked(finished, tmp_path):

@@ -54,8 +54,11 @@ def write(
         observed["test"] = scores.observations, scores.predicted
         _write_csv(building / "observations.csv", _observations(observed, cohort))
         os.chmod(building, 0o755)
-        shutil.rmtree(final, ignore_errors=True)
-        building.rename(final)
+        try:
+            building.rename(final)
+        except OSError:  # an older evaluation is there
+            shutil.rmtree(final)
+            building.rename(final)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 
