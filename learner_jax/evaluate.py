@@ -137,12 +137,24 @@ def follow(workdir: Path, overrides: Iterable[str] = ()) -> None:
     run = Run(workdir, overrides)
     while True:
         for step in run.steps():
-            if not artifacts.exists(workdir, step):
-                run.score(step)
+            if not artifacts.exists(workdir, step) and score_if_kept(run, step):
                 print(run.line(step), flush=True)
             if step == run.config.steps:
                 return
         time.sleep(_POLL_SECONDS)
+
+
+def score_if_kept(run: Run, step: int) -> bool:
+    """Score a step of a running job, which may remove old checkpoints at any moment; False when it was removed."""
+    try:
+        run.score(step)
+    except InputError:
+        raise
+    except Exception:  # orbax has no one name for a file that is gone
+        if step in run.steps():
+            raise
+        return False
+    return True
 
 
 def _told(row: dict) -> str:

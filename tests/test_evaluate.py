@@ -13,7 +13,7 @@ import pytest
 
 from learner_jax import evaluate as command
 from learner_jax.checkpoint import Checkpoints
-from learner_jax.evaluate import Run, evaluate, find, follow
+from learner_jax.evaluate import Run, evaluate, find, follow, score_if_kept
 from learner_jax.evaluators.readout import Readout
 from learner_jax.report.__main__ import main as report
 from learner_jax.train import train
@@ -148,6 +148,15 @@ def test_follow_scores_each_checkpoint_until_the_job_ends(finished, tmp_path):
     thread.join(60)
     assert not thread.is_alive()
     assert numbers(workdir, 4) == numbers(whole, 4)
+
+
+def test_a_checkpoint_that_the_job_removes_meanwhile_is_passed_over_and_a_damaged_one_is_not(finished, tmp_path):
+    run = Run(copy(finished, tmp_path))
+    shutil.rmtree(run.workdir / "checkpoints/2")
+    assert not score_if_kept(run, 2)
+    shutil.rmtree(run.workdir / "checkpoints/4/encoder")
+    with pytest.raises(Exception, match="encoder"):
+        score_if_kept(run, 4)
 
 
 def test_a_wrong_flag_and_a_wrong_folder_exit_2_with_a_sentence(tmp_path, capsys):
