@@ -6,6 +6,7 @@ concern scoring are changed as in training: ``--config.eval.pairs=scans``, ``--c
 """
 
 import argparse
+import hashlib
 import json
 import sys
 import time
@@ -78,7 +79,8 @@ class Run:
     def floors_key(self) -> str:
         """Runs with the same key have the same floors."""
         config = self.config
-        return repr((self._cohort.fingerprints, config.data, config.backbone, config.eval))
+        parts = repr((self._cohort.fingerprints, config.data, config.backbone, config.eval))
+        return hashlib.sha256(parts.encode()).hexdigest()
 
     def line(self, step: int) -> str:
         """The headline of a step's scores."""
@@ -124,10 +126,12 @@ def evaluate(folder: Path, overrides: Iterable[str] = (), *, every: bool = False
                 run.score(step)
             print(run.line(step))
         key = run.floors_key()
+        if artifacts.floors_key(workdir) == key and not again:
+            continue
         if key not in known:
             print(f"floors of {run.config.data.dir}: majority, time alone, pixels, an untrained encoder")
             known[key] = run.evaluator.floors()
-        artifacts.write_floors(known[key], workdir)
+        artifacts.write_floors(known[key], key, workdir)
 
 
 def follow(workdir: Path, overrides: Iterable[str] = ()) -> None:

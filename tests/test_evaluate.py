@@ -69,6 +69,8 @@ def test_a_folder_of_runs_is_scored_with_its_floors(finished, tmp_path, capsys):
     told = capsys.readouterr().out
     assert told.count("step 4: pairwise_accuracy") == 2
     assert told.count("floors of") == 1, "equal floors are computed once"
+    evaluate(tmp_path)
+    assert "floors of" not in capsys.readouterr().out, "floors that are there are not computed again"
     assert report([str(tmp_path)]) == 0
     page = (tmp_path / "report/index.html").read_text()
     assert all(text in page for text in ("untrained backbone", "raw pixels", "Patients over time", "sf_ratio"))

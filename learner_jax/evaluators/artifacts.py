@@ -63,11 +63,17 @@ def write(
         shutil.rmtree(building, ignore_errors=True)
 
 
-def write_floors(rows: dict[str, Iterable[Row]], workdir: Path) -> None:
-    """Write the rows of all floors into ``WORKDIR/eval/floors.json``."""
+def write_floors(rows: dict[str, Iterable[Row]], key: str, workdir: Path) -> None:
+    """Write the rows of all floors into ``WORKDIR/eval/floors.json``; ``key`` says what they were computed from."""
     (Path(workdir) / "eval").mkdir(parents=True, exist_ok=True)
     values = {name: [dataclasses.asdict(row) for row in floor] for name, floor in rows.items()}
-    _write_json(Path(workdir) / "eval" / _FLOORS, {"rows": values})
+    _write_json(Path(workdir) / "eval" / _FLOORS, {"key": key, "rows": values})
+
+
+def floors_key(workdir: Path) -> str | None:
+    """What the floors of a run were computed from; None when it has none."""
+    path = Path(workdir) / "eval" / _FLOORS
+    return json.loads(path.read_text())["key"] if path.is_file() else None
 
 
 def read_scores(workdir: Path, step: int) -> dict[str, Any]:
