@@ -53,10 +53,6 @@ class Checkpoints:
             ),
         )
 
-    def wait(self) -> None:
-        """Return when everything started is committed."""
-        self._manager.wait_until_finished()
-
     def __enter__(self) -> "Checkpoints":
         return self
 

@@ -103,9 +103,9 @@ def test_a_flipped_byte_is_not_scored_either(tmp_path):
     saved(tmp_path, (1,))
     flip(tmp_path / "checkpoints" / "1")
     abstract = {"params": ABSTRACT.params["backbone"], "stats": ABSTRACT.stats}
-    with Checkpoints(tmp_path) as checkpoints, pytest.raises(Exception) as fault:  # noqa: PT011 orbax may notice first
+    # orbax restores it in silence: what speaks is our digest
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(DamagedCheckpoint, match="do not match their digest"):
         checkpoints.restore_encoder(1, abstract)
-    assert isinstance(fault.value, DamagedCheckpoint | ValueError)
 
 
 def test_nothing_whole_is_said_and_not_started_over(tmp_path):

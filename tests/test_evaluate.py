@@ -7,12 +7,10 @@ import sys
 import threading
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
 from learner_jax import evaluate as command
-from learner_jax.checkpoint import Checkpoints
 from learner_jax.evaluate import Run, evaluate, find, follow, score_if_kept
 from learner_jax.evaluators.readout import Readout
 from learner_jax.report.__main__ import main as report
@@ -166,13 +164,6 @@ def test_a_wrong_flag_and_a_wrong_folder_exit_2_with_a_sentence(tmp_path, capsys
     assert "'--cofnig.eval.pairs=scans' is not a flag of this command" in capsys.readouterr().err
     assert command.main(["--workdir", str(tmp_path)]) == 2
     assert "error: " in capsys.readouterr().err
-
-
-def test_a_restored_encoder_is_the_trained_one(finished):
-    run = Run(finished / "run")
-    with Checkpoints(run.workdir) as checkpoints:
-        encoder = checkpoints.restore_encoder(4, run._abstract)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(encoder))
 
 
 def test_scoring_does_not_load_the_training_code():

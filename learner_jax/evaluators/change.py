@@ -12,8 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, Int32, Num, Shaped
 
 from learner_jax.evaluators.statistics import ratio, summed
 
-CLASSES = (-1, 0, 1)
-NAMES = ("decreased", "stable", "increased")
+CLASSES = (-1, 0, 1)  # the score decreased, stayed stable, increased
 _EYE = np.eye(3, dtype=np.float32)
 
 

@@ -1,7 +1,7 @@
 """Label-free floors: what a table must be read against.
 
 A floor goes through the same read-out and the same scoring as an encoder. ``majority`` has no embedding;
-``random_init`` is the run's own backbone before training, embedded like a checkpoint.
+``random_init`` is an untrained backbone of the run's kind, the same for all its seeds, embedded like a checkpoint.
 """
 
 import dataclasses
@@ -16,7 +16,6 @@ from learner_jax.evaluators.change import CLASSES, true_change
 from learner_jax.evaluators.pairs import Observations, fine_pairs
 from learner_jax.evaluators.scoring import Scores, score_predictions
 
-FLOORS = ("majority", "time_only", "pixels", "random_init")
 _SIDE = 8
 
 
