@@ -2,29 +2,27 @@
 
     python -m tfds_builders.build ultrasound_clips --cohort cohort.csv --scores severity --data_dir data/lus
 
-The table and every file are checked first. The dataset is then built beside its place and moved there when it is
-complete, so a build that fails or is stopped leaves nothing behind.
+The table and the head of every file are checked first. The dataset is then built beside its place and moved there when
+it is complete, so a build that fails or is stopped leaves nothing that opens. Shards that were finished are kept: the
+same command goes on from them.
 """
 
 import argparse
 import contextlib
-import dataclasses
-import hashlib
 import inspect
-import json
-import re
+import math
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tfds_builders import cohort, cohort_csv, dataset_dir, identity, progress, splits
+from tfds_builders import beam, cohort, cohort_csv, dataset_dir, flags, identity, progress, source, splits, write
 from tfds_builders.brain_volumes import brain_volumes_dataset_builder
-from tfds_builders.builder import ScanBuilder, attempt
-from tfds_builders.dataset_dir import Source
+from tfds_builders.builder import ScanBuilder
 from tfds_builders.errors import InputError, exit_code
 from tfds_builders.pool import cores
-from tfds_builders.record import DatasetMeta
+from tfds_builders.readers.api import ScanError
+from tfds_builders.source import Source
 from tfds_builders.synthetic_lus import synthetic_lus_dataset_builder
 from tfds_builders.ultrasound_clips import ultrasound_clips_dataset_builder
 from tfds_builders.wording import plural
@@ -53,74 +51,63 @@ def run(args: argparse.Namespace) -> None:
       InputError: whatever the user can mend.
     """
     builder, data_dir = BUILDERS[args.dataset], args.data_dir.absolute()
-    options = builder.OPTIONS(**{f.name: getattr(args, f.name) for f in dataclasses.fields(builder.OPTIONS)})
-    source = _source(args, builder, options, data_dir)
+    options = flags.values(args, builder.OPTIONS)
+    pipeline = None if args.beam is None else beam.pipeline_options(args.beam)
+    how = write.How(args.processes, args.max_bad_fraction, pipeline)
+    cohort_source = _source(args, builder, options, data_dir)
+    n_rows = len(cohort_source.rows)
     if args.check:
-        _check_all(builder, source, options, args.processes)
-        print("\n".join([*cohort.summary(source.table), "all scans can be read; nothing was built (--check)"]))
+        _refuse(cohort_source, builder.records(cohort_source.rows, options, args.processes), 0, "reading")
+        said = f"{plural(n_rows, 'scan')} can be read; nothing was built (--check)"
+        print("\n".join([*cohort.summary(cohort_source.table), said]))
         return
-    if dataset_dir.is_built(data_dir, source.meta, args.overwrite):
+    if dataset_dir.is_built(data_dir, cohort_source.meta, args.overwrite):
         print(f"{data_dir} is already built from these files with these settings; nothing to do")
         return
     if builder.READS_FILES:
-        _probe(builder, source)
-    with dataset_dir.beside(data_dir) as scratch:
-        built = dataset_dir.write(builder, source, options, args.processes, scratch)
-        split = splits.read(built, "default")
+        probed = (_probe(builder, row) for row in cohort_source.rows)
+        _refuse(cohort_source, probed, int(args.max_bad_fraction * n_rows), "checking")
+    with dataset_dir.work_folder(data_dir) as work:
+        built = write.dataset(builder, cohort_source, options, how, work)
+        table, split = cohort.read_table(built), splits.read(built, "default")
         size = sum(path.stat().st_size for path in built.rglob("*") if path.is_file())
-        dataset_dir.move(built, data_dir, scratch)
+        dataset_dir.move(built, data_dir, work)
     place = f"{size / 2**20:.1f} MiB in {data_dir}"
-    print("\n".join([*cohort.summary(source.table), splits.describe(source.table, split), place]))
+    print("\n".join([*cohort.summary(table), splits.describe(table, split), place]))
 
 
 def _source(args: argparse.Namespace, builder: type[ScanBuilder], options, data_dir: Path) -> Source:
-    if builder.READS_FILES:
-        frame = cohort_csv.read(args.cohort, tuple(args.scores), tuple(args.covariates), args.allow_outside)
-        rows = frame.select("line", "path").to_dicts()
-        stats = [Path(row["path"]).stat() for row in rows]
-        files = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
-        key = identity.load_key(identity.key_file(args.key_file), data_dir)
-    else:
-        frame, rows = builder.cohort(options)
-        files, key = [], identity.PUBLIC_KEY
-    table = cohort.deidentify(frame, key)
-    preprocessing = builder.preprocessing(options)
-    what = json.dumps([builder.name, str(builder.VERSION), preprocessing], sort_keys=True).encode()
-    content = what + cohort.canonical_bytes(table)
-    named = [column.split(".", 1) for column in table.columns if "." in column]
-    meta = DatasetMeta(
-        name=builder.name,
-        version=str(builder.VERSION),
-        modality=builder.MODALITY,
-        dtype="uint8",
-        axis0=builder.AXIS0,
-        scan_shape=builder.shape(options),
-        preprocessing=preprocessing,
-        scores=tuple(name for kind, name in named if kind == "score"),
-        covariates=tuple(name for kind, name in named if kind == "covariate"),
-        key_fingerprint=identity.fingerprint(key),
-        fingerprint=hashlib.sha256(what + cohort.canonical_bytes(table.drop("split", strict=False))).hexdigest(),
-        inputs=identity.keyed_digest(key, content + json.dumps(files).encode()),
-        n_scans=table.height,
+    if not builder.READS_FILES:
+        return source.of_nothing(builder, options)
+    return source.of_files(
+        builder,
+        options,
+        csv=args.cohort,
+        scores=tuple(args.scores),
+        covariates=tuple(args.covariates),
+        root=args.root,
+        allow_outside=args.allow_outside,
+        key=identity.load_key(identity.key_file(args.key_file), data_dir),
     )
-    return Source(table, rows, meta)
 
 
-def _probe(builder: type[ScanBuilder], source: Source) -> None:
-    results = (attempt(lambda row=row: builder.probe(row), row) for row in source.rows)
-    _refuse(results, len(source.rows), "checking")
+def _probe(builder: type[ScanBuilder], row: source.Row) -> ScanError | None:
+    try:
+        builder.probe(row)
+    except ScanError as error:
+        return error
+    return None
 
 
-def _check_all(builder: type[ScanBuilder], source: Source, options, processes: int) -> None:
-    _refuse(builder.records(source.rows, options, processes), len(source.rows), "reading")
-
-
-def _refuse(results: Iterator, total: int, what: str) -> None:
-    faults = [str(result) for result in progress.track(results, total, what) if isinstance(result, InputError)]
-    if faults:
+def _refuse(cohort_source: Source, results: Iterator, allowed: int, what: str) -> None:
+    """Refuse more than ``allowed`` errors among the results, naming all at once."""
+    rows = cohort_source.rows
+    tracked = zip(rows, progress.track(results, len(rows), what), strict=True)
+    faults = [f"line {row['line']}: {result}" for row, result in tracked if isinstance(result, ScanError)]
+    if len(faults) > allowed:
         shown = faults[: cohort_csv.MAX_FAULTS]
         more = [f"and {len(faults) - len(shown)} more"] if len(faults) > len(shown) else []
-        raise InputError("\n  ".join([f"{len(faults)} of {plural(total, 'scan')} cannot be used:", *shown, *more]))
+        raise InputError("\n  ".join([f"{len(faults)} of {plural(len(rows), 'scan')} cannot be used:", *shown, *more]))
 
 
 @contextlib.contextmanager
@@ -148,28 +135,42 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--data_dir", type=Path, required=True, help="folder that will hold the dataset")
         if builder.READS_FILES:
             _add_cohort_flags(command)
-        comments = dict(re.findall(r"^    (\w+): .*#\s*(.*)$", inspect.getsource(builder.OPTIONS), re.MULTILINE))
-        for field in dataclasses.fields(builder.OPTIONS):
-            text = f"{comments.get(field.name, '').replace('%', '%%')} (default {field.default})"
-            command.add_argument(f"--{field.name}", type=field.type, default=field.default, help=text)
+        flags.add(command, builder.OPTIONS)
         command.add_argument(
             "--processes", type=_processes, default=cores(), help="that read scans (default: all cores)"
         )
+        command.add_argument(
+            "--max_bad_fraction", type=_fraction, default=0.0, metavar="F", help=f"{_MAX_BAD} (default 0)"
+        )
+        command.add_argument("--beam", nargs="?", const="", metavar="NAME=VALUE,…", help=_BEAM)
         command.add_argument("--overwrite", action="store_true", help="replace the dataset in --data_dir")
         command.add_argument("--check", action="store_true", help="read everything, say every fault, build nothing")
     return parser
 
 
 def _add_cohort_flags(command: argparse.ArgumentParser) -> None:
-    columns = (
-        f"CSV with {', '.join(cohort_csv.REQUIRED)}, optional {', '.join(cohort_csv.OPTIONAL)}; paths relative to it"
-    )
+    columns = f"CSV with {', '.join(cohort_csv.REQUIRED)}, optional {', '.join(cohort_csv.OPTIONAL)}"
     command.add_argument("--cohort", type=Path, required=True, help=columns)
     command.add_argument("--scores", nargs="+", required=True, metavar="NAME", help="columns stored as health scores")
     command.add_argument("--covariates", nargs="+", default=[], metavar="NAME", help="further columns to store")
     key = f"secret behind patients' hashes (default {identity.DEFAULT_FILE} or {identity.ENVIRONMENT}; made if absent)"
     command.add_argument("--key_file", type=Path, help=key)
-    command.add_argument("--allow_outside", action="store_true", help="scans may lie outside the CSV's folder")
+    command.add_argument("--root", type=Path, help="folder that the paths start from (default: the CSV's)")
+    command.add_argument("--allow_outside", action="store_true", help="scans may lie outside that folder")
+
+
+_MAX_BAD = "part of the scans that may be left out because they cannot be used; each is named in build_report.json"
+_BEAM = "build with Apache Beam and these options of its pipeline, as in runner=DirectRunner,direct_num_workers=2"
+
+
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to below 1")
+    return value
 
 
 def _processes(text: str) -> int:

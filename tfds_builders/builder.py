@@ -3,33 +3,36 @@
 import abc
 import contextlib
 import dataclasses
-import hashlib
+import functools
 import io
-from collections.abc import Callable, Iterator
+import itertools
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
-from tfds_builders import progress, record
+from tfds_builders import progress, record, shards
 from tfds_builders.errors import InputError
 from tfds_builders.pool import ordered_map
-from tfds_builders.record import DatasetMeta, Record
-
-Row = dict[str, Any]
+from tfds_builders.readers.api import ScanError
+from tfds_builders.record import Record
+from tfds_builders.shards import Note, Shard
+from tfds_builders.source import Row, Source
+from tfds_builders.wording import plural
 
 _WORTH_A_PROCESS = 32  # scans; starting one takes as long as reading about 50 clips (2026-11)
 
 
-class ScanBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class ScanBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     """Writes the records of a cohort in the order of its table.
 
     Args:
-      rows: what :meth:`read` needs of each scan, in record order.
-      scan_ids: keyed hashes, in the same order.
-      meta: of the dataset, its fingerprint still open; complete after building.
+      source: the cohort and what :meth:`read` needs of each scan.
       options: values of :attr:`OPTIONS`.
-      processes: that read files at the same time; the shards are the same bytes for any number.
+      work: folder of finished shards, which a later build takes over.
+      max_bad: how many scans may be left out because they cannot be used.
       **kwargs: of TFDS.
     """
 
@@ -39,18 +42,20 @@ class ScanBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     READS_FILES: ClassVar[bool] = True  # False: the cohort comes from the builder itself
     EXAMPLE: ClassVar[str]  # a command for --help
 
-    def __init__(
-        self, *, rows: list[Row], scan_ids: list[str], meta: DatasetMeta, options: Any, processes: int = 1, **kwargs
-    ):
-        self._rows, self._scan_ids, self._options, self._processes = rows, scan_ids, options, processes
-        self._meta = meta
-        self._pixels = hashlib.sha256()
+    def __init__(self, *, source: Source, options: Any, work: Path, max_bad: int = 0, **kwargs: Any):
+        self._source, self._options, self._work, self._max_bad = source, options, work, max_bad
+        self._shards: list[Shard] = []
         super().__init__(file_format="array_record", **kwargs)
 
     @staticmethod
     @abc.abstractmethod
     def shape(options: Any) -> tuple[int, int, int, int]:
         """``t h w c`` of every record."""
+
+    @staticmethod
+    def dtype(options: Any) -> str:
+        """Of every record, one of ``record.DTYPES``."""
+        return "uint8"
 
     @staticmethod
     @abc.abstractmethod
@@ -63,7 +68,7 @@ class ScanBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """One scan as it is stored; depends on nothing else, so that any process may do it.
 
         Raises:
-          InputError: the file cannot be used, and why.
+          ScanError: the file cannot be used, and why.
         """
 
     @staticmethod
@@ -71,69 +76,124 @@ class ScanBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """Say early and cheaply that :meth:`read` would fail; what passes may still turn out to be damaged.
 
         Raises:
-          InputError: as :meth:`read`.
+          ScanError: as :meth:`read`.
         """
 
     @classmethod
-    def records(cls, rows: list[Row], options: Any, processes: int) -> Iterator[Record | InputError]:
+    def records(cls, rows: list[Row], options: Any, processes: int = 1) -> Iterator[Record | ScanError]:
         """Records in the order of the rows; a scan that cannot be used is returned as its error."""
-        return ordered_map(_Read(cls, options), rows, min(processes, 1 + len(rows) // _WORTH_A_PROCESS))
-
-    @property
-    def meta(self) -> DatasetMeta:
-        """Of the dataset; with the digest of all pixels folded into the fingerprint once they are written."""
-        return dataclasses.replace(self._meta, fingerprint=_fold(self._meta.fingerprint, self._pixels.hexdigest()))
+        read = functools.partial(_read_or_error, cls, options)
+        return ordered_map(read, rows, min(processes, 1 + len(rows) // _WORTH_A_PROCESS))
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
-            builder=self, description=self.__doc__, features=record.features(self._meta), disable_shuffling=True
+            builder=self, description=self.__doc__, features=record.features(self._source.meta), disable_shuffling=True
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-        return {record.SPLIT: self._generate_examples()}
+    def _example_writer(self) -> tfds.core.ExampleWriter:
+        return shards.KeepingWriter(self._work)
 
-    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        scans = self.records(self._rows, self._options, self._processes)
-        for key, scan in enumerate(progress.track(scans, len(self._rows), self.name)):
-            if isinstance(scan, InputError):
-                raise InputError(f"{scan}\nnothing was written; list every such scan with --check")
-            self._pixels.update(scan.digest())
-            yield key, scan.example(self._scan_ids[key])
+    def _shard_iterators_per_split(self, dl_manager: tfds.download.DownloadManager) -> dict[str, list[Shard]]:
+        return {record.SPLIT: self._shards}
 
-    def write_shards(self) -> Path:
-        """Write shards and TFDS metadata below ``data_dir``, without what TFDS prints.
+    def write_here(self, processes: int = 1) -> tuple[Path, list[Note]]:
+        """Write shards and TFDS metadata below ``data_dir``, with ``processes`` that read files at the same time.
+
+        The shards are the same bytes for any number.
 
         Returns:
-          The folder that holds them.
+          The folder that holds them, and what is in each shard.
+
+        Raises:
+          InputError: more than ``max_bad`` scans cannot be used. Shards that were finished stay in ``work``.
         """
+        plan = self._plan()
+        rows = [row for shard in plan if not shard.note for row in self._source.rows[shard.slice]]
+        # One stream for all shards: the pool need not come to rest between two of them.
+        scans = progress.track(self.records(rows, self._options, processes), len(rows), self.name)
+        with contextlib.closing(scans):
+            stream = self._refuse_too_many(zip(rows, scans, strict=True), sum(s.n_refused for s in plan))
+            self._shards = [
+                dataclasses.replace(shard, scans=functools.partial(itertools.islice, stream, len(shard.rows)))
+                for shard in plan
+            ]
+            written = self._write(tfds.download.DownloadConfig(try_download_gcs=False))
+            next(stream, None)  # its end, where the progress is told for the last time
+            return written
+
+    def write_with_beam(self, options: Any) -> tuple[Path, list[Note]]:
+        """Like :meth:`write_here`, one shard a task of an Apache Beam pipeline.
+
+        Args:
+          options: ``apache_beam.options.pipeline_options.PipelineOptions``; ``work`` and the files must lie where all
+            workers see them.
+        """
+        self._shards = self._plan()
+        runner = options.get_all_options()["runner"] or "DirectRunner"
+        config = tfds.download.DownloadConfig(try_download_gcs=False, beam_runner=runner, beam_options=options)
+        folder, notes = self._write(config)
+        refused = [refusal for note in notes for refusal in note.refused]
+        if len(refused) > self._max_bad:
+            rows = [self._source.rows[refusal.row] for refusal in refused]
+            told = [f"{where(row)} {refusal.reason}" for row, refusal in zip(rows, refused, strict=True)]
+            raise too_many(told, self._max_bad)
+        for scratch in folder.glob("*.shard_infos.json"):  # of TFDS's pipeline
+            scratch.unlink()
+        return folder, notes
+
+    def _plan(self) -> list[Shard]:
+        source = self._source
+        ranges = shards.ranges(len(source.rows), source.meta.scan_bytes)
+        plan = [
+            Shard(
+                file=self._work / shards.file_name(self.name, i, len(ranges)),
+                rows=rows,
+                scan_ids=source.table["scan_id"].to_list()[rows.start : rows.stop],
+                key=source.key_of(rows),
+                scans=functools.partial(self.records, source.rows[rows.start : rows.stop], self._options),
+            )
+            for i, rows in enumerate(ranges)
+        ]
+        for shard in plan:
+            shard.discard_other()
+        return plan
+
+    def _write(self, config: tfds.download.DownloadConfig) -> tuple[Path, list[Note]]:
         tfds.disable_progress_bar()
-        config = tfds.download.DownloadConfig(try_download_gcs=False)
         with contextlib.redirect_stdout(io.StringIO()):
             self.download_and_prepare(download_config=config)
-        return Path(self.data_path)
+        return Path(self.data_path), [shard.note for shard in self._shards]
+
+    def _refuse_too_many(
+        self, scans: Iterator[tuple[Row, Record | ScanError]], n_bad: int
+    ) -> Iterator[Record | ScanError]:
+        for row, scan in scans:
+            if isinstance(scan, ScanError):
+                n_bad += 1
+                told = f"line {row['line']}: {scan}"
+                if n_bad > self._max_bad:
+                    raise too_many([told], self._max_bad)
+                print(f"left out: {told}", file=sys.stderr)
+            yield scan
 
 
-@dataclasses.dataclass(frozen=True)
-class _Read:
-    """Calls a builder's ``read``, which is importable in another process where the builder itself is not."""
-
-    builder: type[ScanBuilder]
-    options: Any
-
-    def __call__(self, row: Row) -> Record | InputError:
-        return attempt(lambda: self.builder.read(row, self.options), row)
-
-
-def attempt(action: Callable[[], Any], row: Row) -> Any:
-    """The result of an action on one scan, or its error with the line of the cohort CSV in front."""
+def _read_or_error(builder: type[ScanBuilder], options: Any, row: Row) -> Record | ScanError:
     try:
-        return action()
-    except InputError as error:
-        return type(error)(f"line {row['line']}: {error}")
+        return builder.read(row, options)
+    except ScanError as error:
+        return error
 
 
-def _fold(*digests: str) -> str:
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
+def where(row: Row) -> str:
+    """``line 3: scans/a.mp4``, as messages to the terminal begin."""
+    return f"line {row['line']}: {row['path']}"
+
+
+def too_many(told: list[str], max_bad: int) -> InputError:
+    """The error for more scans that cannot be used than ``max_bad``."""
+    allowed = f"{plural(max_bad, 'scan')} may be left out (--max_bad_fraction)" if max_bad else "none may be left out"
+    advice = "list every such scan with --check, or let some be left out with --max_bad_fraction"
+    return InputError("\n".join([*told, f"{allowed}: nothing was written; {advice}"]))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,9 +23,15 @@ _BLANK = {"", ".", "-", "na", "n/a", "nan", "none", "null"}
 
 
 def read(
-    path: Path | str, scores: tuple[str, ...], covariates: tuple[str, ...] = (), allow_outside: bool = False
+    path: Path | str,
+    scores: tuple[str, ...],
+    covariates: tuple[str, ...] = (),
+    allow_outside: bool = False,
+    root: Path | None = None,
 ) -> pl.DataFrame:
     """Read and check a cohort CSV; only the named scores and covariates are taken over from its other columns.
+
+    Paths start from ``root``, by default the CSV's folder, and may leave it only with ``allow_outside``.
 
     Returns:
       One row per scan in the order of the file: ``line`` (of the CSV), ``scan`` (as written), ``path`` (resolved),
@@ -37,6 +43,7 @@ def read(
       InputError: every fault with its line, up to 20.
     """
     path = Path(path)
+    root = path.parent if root is None else Path(root)
     header, rows = _read_rows(path)
     _check_columns(path, header, scores, covariates)
     faults: list[str] = []
@@ -46,7 +53,7 @@ def read(
             faults.append(f"line {line}: {len(cells)} cells, but the header names {len(header)} columns")
             continue
         row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-        values, wrong = _parse_row(row, path.parent, scores, covariates, allow_outside)
+        values, wrong = _parse_row(row, root, scores, covariates, allow_outside)
         parsed.append({"line": line, **values})
         faults += [f"line {line}: {fault}" for fault in wrong]
     faults += _faults_between_rows(parsed)
@@ -103,9 +110,9 @@ def _check_columns(path: Path, header: list[str], scores: tuple[str, ...], covar
         raise InputError(f"{sorted(both)[0]!r} is named twice among --scores and --covariates; once is enough")
 
 
-def _parse_row(row: dict[str, str], folder: Path, scores, covariates, allow_outside: bool) -> tuple[dict, list[str]]:
+def _parse_row(row: dict[str, str], root: Path, scores, covariates, allow_outside: bool) -> tuple[dict, list[str]]:
     faults: list[str] = []
-    values: dict = {"scan": row["scan"], "path": _resolve(row["scan"], folder, allow_outside, faults)}
+    values: dict = {"scan": row["scan"], "path": _resolve(row["scan"], root, allow_outside, faults)}
     for name in ("source", "patient", "site"):
         values[name] = row.get(name, "")
     if not row["patient"]:
@@ -138,23 +145,26 @@ def _number(what: str, text: str, faults: list[str]) -> float:
     return float(text)
 
 
-def _resolve(scan: str, folder: Path, allow_outside: bool, faults: list[str]) -> str:
+def _resolve(scan: str, root: Path, allow_outside: bool, faults: list[str]) -> str:
     if not scan:
-        faults.append("scan is empty; it is the path of a file, relative to the CSV")
+        faults.append("scan is empty; it is the path of a file or a DICOM series, relative to the CSV or to --root")
         return ""
     try:
-        path = (folder / scan).resolve()
-        (folder / scan).stat()  # tells of a circle of links, which resolve() passes over from Python 3.13 on
+        path = (root / scan).resolve()
+        (root / scan).stat()  # tells of a circle of links, which resolve() passes over from Python 3.13 on
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, RuntimeError, ValueError) as error:  # too long, a circle of links, a NUL
         faults.append(f"scan {scan!r} is not a path that can be followed ({error})")
         return ""
-    if not allow_outside and not path.is_relative_to(folder.resolve()):
+    if not allow_outside and not path.is_relative_to(root.resolve()):
         how = "is absolute" if Path(scan).is_absolute() else "leads out of it"
-        faults.append(f"scan {scan!r} is outside the CSV's folder (it {how}); allow it with --allow_outside")
-    elif not path.is_file():
-        faults.append(f"scan {scan!r} is {'not a file' if path.exists() else 'missing'}; looked for {path}")
+        faults.append(
+            f"scan {scan!r} is outside {root} (it {how}); name the scans' folder with --root, or allow it with "
+            "--allow_outside"
+        )
+    elif not path.is_file() and not path.is_dir():  # a folder may be a DICOM series
+        faults.append(f"scan {scan!r} is {'neither file nor folder' if path.exists() else 'missing'}: {path}")
     return str(path)
 
 

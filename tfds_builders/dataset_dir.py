@@ -2,51 +2,15 @@
 
 import contextlib
 import dataclasses
+import fcntl
 import shutil
-import tempfile
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import polars as pl
-
-from tfds_builders import cohort, splits
-from tfds_builders.builder import Row, ScanBuilder
 from tfds_builders.errors import InputError
 from tfds_builders.record import MARKER, DatasetMeta
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """What a dataset is to be built from."""
-
-    table: pl.DataFrame  # deidentified, in record order; may have a split column
-    rows: list[Row]  # what the builder reads, in the same order
-    meta: DatasetMeta  # its fingerprint does not hold the pixels yet
-
-
-def write(builder: type[ScanBuilder], source: Source, options: Any, processes: int, scratch: Path) -> Path:
-    """Write a complete dataset below ``scratch``; the marker comes last.
-
-    Returns:
-      Its folder.
-    """
-    split = splits.make(source.table)
-    splits.check(source.table["patient"].to_list(), split)
-    writer = builder(
-        rows=source.rows,
-        scan_ids=source.table["scan_id"].to_list(),
-        meta=source.meta,
-        options=options,
-        processes=processes,
-        data_dir=str(scratch),
-    )
-    folder = writer.write_shards()
-    cohort.write_table(source.table, folder)
-    writer.meta.write(folder)
-    splits.write(folder, split)
-    (folder / MARKER).write_text(writer.meta.fingerprint + "\n", encoding="ascii")
-    return folder
+from tfds_builders.wording import plural
 
 
 def is_built(data_dir: Path, meta: DatasetMeta, overwrite: bool) -> bool:
@@ -69,27 +33,63 @@ def is_built(data_dir: Path, meta: DatasetMeta, overwrite: bool) -> bool:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """The folder beside a dataset's place in which it is built."""
+
+    root: Path
+
+    @property
+    def shards(self) -> Path:
+        """Finished shards: they outlive a build that is stopped."""
+        return self.root / "shards"
+
+    @property
+    def dataset(self) -> Path:
+        """The dataset while it is not complete."""
+        return self.root / "dataset"
+
+
 @contextlib.contextmanager
-def beside(data_dir: Path) -> Iterator[Path]:
-    """A folder on the same filesystem as ``data_dir``, which is gone afterwards whatever happens.
+def work_folder(data_dir: Path) -> Iterator[Work]:
+    """The work folder of ``data_dir``, for one build at a time.
+
+    It is gone afterwards, except for finished shards when the build fails or is stopped.
 
     Raises:
-      InputError: nothing can be written there.
+      InputError: nothing can be written there, or another build is at work on the same dataset.
     """
+    work = Work(data_dir.parent / f".{data_dir.name}.building")
     try:
-        data_dir.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{data_dir.name}.building-", dir=data_dir.parent))
+        work.shards.mkdir(parents=True, exist_ok=True)
+        lock = (work.root / "lock").open("w")
     except OSError as error:
         raise InputError(f"{data_dir} cannot be written ({error.strerror}); choose another --data_dir") from error
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"{data_dir} is being built by another process; wait for it, or stop it first") from error
+        shutil.rmtree(work.dataset, ignore_errors=True)  # of a build that was killed
+        try:
+            yield work
+        except BaseException:
+            shutil.rmtree(work.dataset, ignore_errors=True)
+            for part in work.shards.glob("*.part"):
+                part.unlink()
+            kept = len(list(work.shards.glob("*.json")))
+            if kept:
+                told = f"{plural(kept, 'finished shard')} kept in {work.root}: the same command goes on from there"
+                print(told, file=sys.stderr)
+            else:
+                shutil.rmtree(work.root)
+            raise
+        shutil.rmtree(work.root)
 
 
-def move(built: Path, data_dir: Path, scratch: Path) -> None:
+def move(built: Path, data_dir: Path, work: Work) -> None:
     """Put the folder ``built`` in the place of ``data_dir``; what was there stays if that fails."""
-    replaced = scratch / "replaced"
+    replaced = work.root / "replaced"
     if data_dir.exists():
         data_dir.rename(replaced)
     try:

@@ -7,6 +7,7 @@ them ``dataset.json`` (:class:`DatasetMeta`), ``splits/`` and, written last, the
 import dataclasses
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,12 @@ class Record:
             "scan_id": scan_id,
         }
 
-    def digest(self) -> bytes:
-        """sha256 over all that is stored of the scan, except its name."""
-        numbers = np.array([self.scale, self.offset, *self.spacing], "<f4")
-        little = np.ascontiguousarray(self.scan, self.scan.dtype.newbyteorder("<"))
-        return hashlib.sha256(little.tobytes() + numbers.tobytes()).digest()
+    def digests(self) -> tuple[str, str]:
+        """sha256 over all that is stored of the scan except its name, and over its pixels alone."""
+        pixels = hashlib.sha256(np.ascontiguousarray(self.scan, self.scan.dtype.newbyteorder("<")).tobytes())
+        whole = pixels.copy()
+        whole.update(np.array([self.scale, self.offset, *self.spacing], "<f4").tobytes())
+        return whole.hexdigest(), pixels.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +73,11 @@ class DatasetMeta:
         for name, possible in (("modality", MODALITIES), ("axis0", AXES), ("dtype", DTYPES)):
             if getattr(self, name) not in possible:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; possible: {', '.join(possible)}")
+
+    @property
+    def scan_bytes(self) -> int:
+        """Of the pixels of one scan."""
+        return math.prod(self.scan_shape) * np.dtype(self.dtype).itemsize
 
     def write(self, folder: Path) -> None:
         """Write ``dataset.json`` into ``folder``."""

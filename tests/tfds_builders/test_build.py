@@ -1,4 +1,3 @@
-import functools
 import json
 import os
 import shutil
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from tfds_builders import build, builder, cohort, identity, splits
+from tfds_builders import build, builder, cohort, identity, shards, splits
 from tfds_builders.brain_volumes.brain_volumes_dataset_builder import Builder as BrainVolumes
 from tfds_builders.builder import Sampling
 from tfds_builders.readers import video
@@ -28,7 +27,7 @@ def clips_command(clips: Path, out: Path, *more: str) -> list[str]:
     return [*command, *SMALL, *more]
 
 
-def shards(folder: Path) -> list[bytes]:
+def shard_bytes(folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in sorted(folder.glob("*.array_record-*"))]
 
 
@@ -73,16 +72,15 @@ def test_a_second_build_gives_the_same_bytes_with_any_number_of_processes(clips,
     assert build.main(clips_command(clips, tmp_path / "a")) == 0
     assert build.main([*clips_command(clips, tmp_path / "b"), "--processes", "2"]) == 0
     names = sorted(str(p.relative_to(tmp_path / "a")) for p in (tmp_path / "a").rglob("*") if p.is_file())
-    assert len(names) == 7
+    assert len(names) == 12
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
 def test_records_keep_the_tables_order_over_several_shards(clips, tmp_path, monkeypatch):
-    config = functools.partial(tfds.download.DownloadConfig, num_shards=5)
-    monkeypatch.setattr(tfds.download, "DownloadConfig", config)
+    monkeypatch.setattr(shards, "_BYTES", 3 * 4 * 32 * 32)
     assert build.main(clips_command(clips, tmp_path / "lus")) == 0
-    assert len(shards(tmp_path / "lus")) == 5
+    assert len(shard_bytes(tmp_path / "lus")) == 4
     source = tfds.builder_from_directory(str(tmp_path / "lus")).as_data_source("scans")
     ids = [scan["scan_id"].decode() for scan in source.__getitems__(range(12))]
     assert ids == cohort.read_table(tmp_path / "lus")["scan_id"].to_list()
@@ -145,7 +143,7 @@ def test_damage_found_while_building_leaves_nothing(clips, tmp_path, capsys, mak
     assert build.main(clips_command(clips, tmp_path / "lus")) == 2
     said = capsys.readouterr().err
     assert "line 13: " in said
-    assert "19 of its 40 frames can be decoded\nnothing was written; list every such scan with --check" in said
+    assert "19 of its 40 frames can be decoded\nnone may be left out: nothing was written; list every such scan" in said
     assert_nothing_built(tmp_path)
     assert build.main(clips_command(clips, tmp_path / "lus", "--check")) == 2
     assert "1 of 12 scans cannot be used:" in capsys.readouterr().err
@@ -153,7 +151,7 @@ def test_damage_found_while_building_leaves_nothing(clips, tmp_path, capsys, mak
 
 def test_check_reads_everything_and_writes_nothing(clips, tmp_path, capsys):
     assert build.main(clips_command(clips, tmp_path / "lus", "--check")) == 0
-    assert "all scans can be read; nothing was built (--check)" in capsys.readouterr().out
+    assert "12 scans can be read; nothing was built (--check)" in capsys.readouterr().out
     assert_nothing_built(tmp_path)
 
 
@@ -175,10 +173,10 @@ def test_a_key_inside_the_dataset_is_refused(clips, tmp_path, capsys):
 
 def test_a_planted_leak_stops_the_build(clips, tmp_path, monkeypatch, capsys):
     leaky = splits.Split("default", np.array([0]), np.array([1]), np.array([5]))
-    monkeypatch.setattr(splits, "make", lambda table: leaky)
+    monkeypatch.setattr(splits, "make", lambda *_, **__: leaky)
     assert build.main(clips_command(clips, tmp_path / "lus")) == 2
     assert "split 'default' leaks: 1 patient is in more than one part" in capsys.readouterr().err
-    assert_nothing_built(tmp_path)
+    assert not (tmp_path / "lus").exists()
 
 
 def test_a_split_column_decides(clips, tmp_path):
@@ -197,7 +195,7 @@ def test_a_split_column_decides(clips, tmp_path):
 
 def test_what_was_there_stays_when_the_move_fails(clips, tmp_path, monkeypatch):
     assert build.main(clips_command(clips, tmp_path / "lus")) == 0
-    before = shards(tmp_path / "lus")
+    before = shard_bytes(tmp_path / "lus")
     rename = Path.rename
 
     def failing(path, target):
@@ -205,21 +203,23 @@ def test_what_was_there_stays_when_the_move_fails(clips, tmp_path, monkeypatch):
             raise OSError("disk full")
         return rename(path, target)
 
-    monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(OSError, match="disk full"):
-        build.main(clips_command(clips, tmp_path / "lus", "--overwrite"))
-    assert shards(tmp_path / "lus") == before
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", failing)
+        with pytest.raises(OSError, match="disk full"):
+            build.main(clips_command(clips, tmp_path / "lus", "--overwrite"))
+    assert shard_bytes(tmp_path / "lus") == before
+    assert build.main(clips_command(clips, tmp_path / "lus", "--overwrite", "--size", "24")) == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["keys", "lus", "source"]
 
 
 def test_an_interrupt_leaves_nothing(clips, tmp_path, monkeypatch, capsys):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cohort, "write_table", interrupted)
+    monkeypatch.setattr(shards.KeepingWriter, "write", interrupted)
     assert build.main(clips_command(clips, tmp_path / "lus")) == 130
     assert "stopped; nothing was written" in capsys.readouterr().err
-    monkeypatch.setattr(cohort, "write_table", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(shards.KeepingWriter, "write", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
     with pytest.raises(SystemExit) as stopped:
         build.main(clips_command(clips, tmp_path / "lus"))
     assert stopped.value.code == 143
@@ -248,7 +248,7 @@ def test_the_synthetic_cohort_needs_no_files_and_no_key(tmp_path, monkeypatch):
     for name in ("a", "b"):
         assert build.main([*SYNTHETIC, "--data_dir", str(tmp_path / name), "--seed", "5"]) == 0
     assert not (tmp_path / "key").exists()
-    assert shards(tmp_path / "a") == shards(tmp_path / "b")
+    assert shard_bytes(tmp_path / "a") == shard_bytes(tmp_path / "b")
     assert (tmp_path / "a" / "dataset.json").read_bytes() == (tmp_path / "b" / "dataset.json").read_bytes()
     knobs = simulate.Knobs(n_patients=4, visits=2, frames=2, size=32, seed=5)
     rows = simulate.cohort_rows(knobs)

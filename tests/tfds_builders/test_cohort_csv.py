@@ -1,4 +1,5 @@
 import math
+import os
 
 import pytest
 
@@ -46,8 +47,7 @@ def test_a_blank_score_is_unlabeled(table, make, blank):
         ("scan", "", "line 3: scan is empty"),
         ("scan", "x" * 999, "line 3: scan 'xxx"),
         ("scan", "loop/a.mp4", "line 3: scan 'loop/a.mp4' is not a path that can be followed"),
-        ("scan", "clips", "line 3: scan 'clips' is not a file"),
-        ("scan", "absent.mp4", "line 3: scan 'absent.mp4' is missing; looked for /"),
+        ("scan", "absent.mp4", "line 3: scan 'absent.mp4' is missing: /"),
         ("scan", "clips/a_0.mp4", "line 3: scan 'clips/a_0.mp4' is already on line 2"),
         ("scan", "clips/../clips/a_0.mp4", "line 3: scan 'clips/../clips/a_0.mp4' is already on line 2"),
         ("time_days", "-4", "line 3: visit 1 of patient 'patient_a' is at day -4, before visit 0 at day 0 on line 2"),
@@ -122,6 +122,23 @@ def test_a_byte_order_mark_and_line_breaks_in_quotes_are_no_trouble(tmp_path):
         cohort_csv.read(tmp_path / "cohort.csv", ("severity",))
 
 
+def test_a_scan_is_a_file_or_a_folder(tmp_path, make):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "series").mkdir()
+    with pytest.raises(InputError, match="line 2: scan 'pipe' is neither file nor folder"):
+        cohort_csv.read(make.cohort(tmp_path / "a.csv", [{**make.rows()[0], "scan": "pipe"}]), ("severity",))
+    frame = cohort_csv.read(make.cohort(tmp_path / "b.csv", [{**make.rows()[0], "scan": "series"}]), ("severity",))
+    assert frame["path"].to_list() == [str(tmp_path / "series")]
+
+
+def test_paths_may_start_from_another_folder(tmp_path, make):
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "a.mp4").touch()
+    table = make.cohort(tmp_path / "cohort.csv", [{**make.rows()[0], "scan": "a.mp4"}])
+    frame = cohort_csv.read(table, ("severity",), root=tmp_path / "scans")
+    assert frame["path"].to_list() == [str(tmp_path / "scans" / "a.mp4")]
+
+
 def test_scans_outside_the_folder_need_leave(tmp_path, make):
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     inside.mkdir()
@@ -130,7 +147,7 @@ def test_scans_outside_the_folder_need_leave(tmp_path, make):
     (inside / "link.mp4").symlink_to(outside / "a.mp4")
     for scan, how in (("../outside/a.mp4", "leads out"), (str(outside / "a.mp4"), "absolute"), ("link.mp4", "leads")):
         path = make.cohort(inside / "cohort.csv", [{**make.rows()[0], "scan": scan}])
-        with pytest.raises(InputError, match=f"outside the CSV's folder .it .*{how}.*--allow_outside"):
+        with pytest.raises(InputError, match=f"is outside .*{how}.*--root.*--allow_outside"):
             cohort_csv.read(path, ("severity",))
         frame = cohort_csv.read(path, ("severity",), allow_outside=True)
         assert frame["path"][0] == str(outside / "a.mp4")

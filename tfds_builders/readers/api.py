@@ -16,15 +16,40 @@ class Reading:
     spacing: np.ndarray  # f32 [3]: between frames in s or slices in mm, rows in mm, columns in mm; NaN unknown
 
 
-class UnreadableScan(InputError):
+@dataclasses.dataclass(frozen=True)
+class Volume:
+    """Grey voxels of one volume as its file holds them, and where they lie."""
+
+    voxels: np.ndarray  # [i j k] numbers after slope and intercept
+    affine: np.ndarray | None  # f64 [4 4]: voxel index -> mm in RAS+; None: the header does not say
+
+
+class ScanError(InputError):
+    """One scan cannot be used.
+
+    Args:
+      path: of the scan, for the terminal alone.
+      reason: the rest of the sentence. It leaves the source with the dataset's build report, so it names no file and
+        quotes no text of a header: numbers and words of our own only.
+    """
+
+    def __init__(self, path: Path | str, reason: str):
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.reason}"
+
+
+class UnreadableScan(ScanError):
     """The file is missing, damaged, cut off, or of a kind this reader does not know."""
 
 
-class TooLarge(InputError):
+class TooLarge(ScanError):
     """The file would take more memory than the limits allow; raised before the memory is taken."""
 
 
-class UnsupportedScan(InputError):
+class UnsupportedScan(ScanError):
     """The file is sound, but holds something that is not one scan."""
 
 
@@ -40,4 +65,4 @@ def evenly(total: int, wanted: int) -> np.ndarray:
 
 def open_error(path: Path | str, error: OSError) -> UnreadableScan:
     """The sentence for a file that the operating system will not hand over."""
-    return UnreadableScan(f"{path} cannot be opened: {error.strerror or error}")
+    return UnreadableScan(path, f"cannot be opened: {error.strerror or error}")

@@ -26,9 +26,9 @@ class Limits:
           TooLarge, UnreadableScan.
         """
         if height < 1 or width < 1:
-            raise UnreadableScan(f"{path} declares frames of {width}x{height} pixels; the file is damaged")
+            raise UnreadableScan(path, f"declares frames of {width}x{height} pixels; the file is damaged")
         if max(height, width) > self.side:
-            raise TooLarge(f"{path} has frames of {width}x{height} pixels; the limit is {self.side} a side")
+            raise TooLarge(path, f"has frames of {width}x{height} pixels; the limit is {self.side} a side")
 
     def check_count(self, path: Path | str, frames: int) -> None:
         """Refuse too many frames or slices.
@@ -37,7 +37,7 @@ class Limits:
           TooLarge.
         """
         if frames > self.frames:
-            raise TooLarge(f"{path} has {frames} frames or more; the limit is {self.frames}. Cut it into clips")
+            raise TooLarge(path, f"has {frames} frames or more; the limit is {self.frames}. Cut it into clips")
 
     def check_bytes(self, path: Path | str, size: int) -> None:
         """Refuse what would not fit.
@@ -46,7 +46,7 @@ class Limits:
           TooLarge.
         """
         if size > self.decoded_bytes:
-            raise TooLarge(f"{path} would take {_mib(size)} in memory; the limit is {_mib(self.decoded_bytes)}")
+            raise TooLarge(path, f"would take {_mib(size)} in memory; the limit is {_mib(self.decoded_bytes)}")
 
 
 LIMITS = Limits()
@@ -66,7 +66,7 @@ def gunzip(path: Path | str, file: BinaryIO) -> Iterator[bytes]:
         while True:
             waiting = waiting or file.read(_CHUNK)
             if not waiting:
-                raise UnreadableScan(f"{path} is cut off: its compressed data ends too early")
+                raise UnreadableScan(path, "is cut off: its compressed data ends too early")
             piece = unpacker.decompress(waiting, _CHUNK)
             if piece:
                 yield piece
@@ -77,7 +77,7 @@ def gunzip(path: Path | str, file: BinaryIO) -> Iterator[bytes]:
                     return
                 unpacker = zlib.decompressobj(wbits=31)  # a gzip file may have several members
     except zlib.error as error:
-        raise UnreadableScan(f"{path} is damaged: its compressed data is not what was written ({error})") from error
+        raise UnreadableScan(path, f"is damaged: its compressed data is not what was written ({error})") from error
 
 
 def _mib(size: int) -> str:

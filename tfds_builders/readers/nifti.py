@@ -29,7 +29,7 @@ def read(path: Path | str, limits: Limits = LIMITS) -> Reading:
     image = _load(path, limits)
     canonical = nib.as_closest_canonical(image)
     if not np.issubdtype(canonical.get_data_dtype(), np.number) or canonical.get_data_dtype().kind == "c":
-        raise UnsupportedScan(f"{path} holds {canonical.get_data_dtype()} voxels; a volume of grey values is needed")
+        raise UnsupportedScan(path, f"holds {canonical.get_data_dtype()} voxels; a volume of grey values is needed")
     volume = canonical.get_fdata(dtype=np.float32, caching="unchanged")
     volume = volume.reshape(volume.shape[:3])
     zooms = canonical.header.get_zooms()[:3]
@@ -53,7 +53,7 @@ def _load(path: Path | str, limits: Limits) -> nib.Nifti1Image:
     kind, header = _header(path, data)
     _check_header(path, header, limits)
     if len(data) < _needed(header):
-        raise UnreadableScan(f"{path} is cut off: {len(data)} bytes, and its header needs {_needed(header)}")
+        raise UnreadableScan(path, f"is cut off: {len(data)} bytes, and its header needs {_needed(header)}")
     return kind.from_bytes(data)
 
 
@@ -85,21 +85,21 @@ def _header(path: Path | str, data: bytes) -> tuple[type[nib.Nifti1Image], nib.N
             try:
                 return kind, kind.header_class(bytes(data[:size]), check=False)
             except (nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError) as error:
-                raise UnreadableScan(f"{path} has a damaged NIfTI header ({error})") from error
-    raise UnreadableScan(f"{path} is not a NIfTI volume (.nii or .nii.gz)")
+                raise UnreadableScan(path, f"has a damaged NIfTI header ({error})") from error
+    raise UnreadableScan(path, "is not a NIfTI volume (.nii or .nii.gz)")
 
 
 def _check_header(path: Path | str, header: nib.Nifti1Header, limits: Limits) -> None:
     try:
         shape, dtype = header.get_data_shape(), header.get_data_dtype()
     except nib.spatialimages.HeaderDataError as error:
-        raise UnreadableScan(f"{path} has a damaged NIfTI header ({error})") from error
+        raise UnreadableScan(path, f"has a damaged NIfTI header ({error})") from error
     if len(shape) < 3 or min(shape) < 1:
-        raise UnsupportedScan(f"{path} has the shape {_by(shape)}; a volume has three axes")
+        raise UnsupportedScan(path, f"has the shape {_by(shape)}; a volume has three axes")
     if math.prod(shape[3:]) != 1:
-        raise UnsupportedScan(f"{path} holds {math.prod(shape[3:])} volumes ({_by(shape)}); store the one to use alone")
+        raise UnsupportedScan(path, f"holds {math.prod(shape[3:])} volumes ({_by(shape)}); store the one to use alone")
     if max(shape[:3]) > limits.side:
-        raise TooLarge(f"{path} declares {_by(shape)} voxels; the limit is {limits.side} along an axis")
+        raise TooLarge(path, f"declares {_by(shape)} voxels; the limit is {limits.side} along an axis")
     # As stored, and as the f32 in which the window is applied.
     limits.check_bytes(path, math.prod(shape) * max(dtype.itemsize, 4))
 
@@ -114,9 +114,7 @@ def _window(path: Path | str, volume: np.ndarray) -> np.ndarray:
     known = volume if finite.all() else volume[finite]
     low, high = np.percentile(known, WINDOW) if known.size else (0.0, 0.0)
     if not high > low:
-        raise UnsupportedScan(
-            f"{path} is one even grey: percentiles {WINDOW[0]} and {WINDOW[1]} of it are both {low:g}"
-        )
+        raise UnsupportedScan(path, f"is one even grey: percentiles {WINDOW[0]} and {WINDOW[1]} of it are both {low:g}")
     grey = np.clip((volume - np.float32(low)) * np.float32(255 / (high - low)), 0, 255)
     return np.rint(np.where(finite, grey, 0)).astype(np.uint8)
 

@@ -39,7 +39,7 @@ def read(path: Path | str, frames: int, limits: Limits = LIMITS) -> Reading:
     limits.check_count(path, declared)
     kept, total, seconds = _keep(path, evenly(declared, frames) if declared else None, limits)
     if total < _COMPLETE * declared:
-        raise UnreadableScan(f"{path} is cut off or damaged: {total} of its {declared} frames can be decoded")
+        raise UnreadableScan(path, f"is cut off or damaged: {total} of its {declared} frames can be decoded")
     if total != declared:
         kept, _, _ = _keep(path, evenly(total, frames), limits)
     step = seconds * (total - 1) / (frames - 1) if frames > 1 and total > 1 else np.nan
@@ -55,7 +55,7 @@ def probe(path: Path | str, limits: Limits = LIMITS) -> None:
     limits.check_count(path, _declared(path))
     for _ in _decode(path, limits):
         return
-    raise UnreadableScan(f"{path} holds no frame that can be decoded")
+    raise UnreadableScan(path, "holds no frame that can be decoded")
 
 
 def _declared(path: Path | str) -> int:
@@ -69,10 +69,10 @@ def _open(path: Path | str) -> av.container.InputContainer:
         container = av.open(f"file:{path}", options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"})
     except (av.error.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UnreadableScan(f"{path} is not a video that can be read ({reason})") from error
+        raise UnreadableScan(path, f"is not a video that can be read ({reason})") from error
     if not container.streams.video or container.streams.video[0].codec_context is None:
         container.close()
-        raise UnreadableScan(f"{path} is not a video that can be read (no picture in it, or of an unknown codec)")
+        raise UnreadableScan(path, "is not a video that can be read (no picture in it, or of an unknown codec)")
     return container
 
 
@@ -87,12 +87,12 @@ def _decode(path: Path | str, limits: Limits) -> Iterator[av.VideoFrame]:
                 limits.check_count(path, i + 1)
                 if size not in (None, (frame.height, frame.width)):
                     raise UnreadableScan(
-                        f"{path} changes its size from {size[1]}x{size[0]} to {frame.width}x{frame.height} at frame {i}"
+                        path, f"changes its size from {size[1]}x{size[0]} to {frame.width}x{frame.height} at frame {i}"
                     )
                 size = frame.height, frame.width
                 yield frame
         except av.error.FFmpegError as error:
-            raise UnreadableScan(f"{path} is damaged: {error.strerror} while decoding") from error
+            raise UnreadableScan(path, f"is damaged: {error.strerror} while decoding") from error
 
 
 def _keep(path: Path | str, wanted: np.ndarray | None, limits: Limits) -> tuple[np.ndarray, int, float]:
@@ -108,7 +108,7 @@ def _keep(path: Path | str, wanted: np.ndarray | None, limits: Limits) -> tuple[
             limits.check_bytes(path, len(wanted) * frame.height * frame.width)
             images[i] = _grey(frame)
     if not total:
-        raise UnreadableScan(f"{path} holds no frame that can be decoded")
+        raise UnreadableScan(path, "holds no frame that can be decoded")
     known = total > 1 and first is not None and last is not None and last > first
     seconds = (last - first) / (total - 1) if known else np.nan
     complete = wanted is not None and max(indices) < total

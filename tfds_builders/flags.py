@@ -1,0 +1,36 @@
+"""The fields of an options dataclass as flags of the command line."""
+
+import argparse
+import dataclasses
+import inspect
+import re
+import typing
+
+
+def add(parser: argparse.ArgumentParser, options: type) -> None:
+    """One flag for each field: its type and default from the field, its help from the comment behind it.
+
+    A ``bool`` is a switch that is off, a ``Literal`` a choice, and a tuple takes as many values as its default has.
+    """
+    comments = dict(re.findall(r"^    (\w+): .*#\s*(.*)$", inspect.getsource(options), re.MULTILINE))
+    types = typing.get_type_hints(options)
+    for field in dataclasses.fields(options):
+        text, kind = comments.get(field.name, "").replace("%", "%%"), types[field.name]
+        flag = f"--{field.name}"
+        if kind is bool:
+            parser.add_argument(flag, action="store_true", help=text)
+            continue
+        shown = field.default
+        more: dict = {"type": kind}
+        if typing.get_origin(kind) is typing.Literal:
+            more = {"choices": typing.get_args(kind)}
+        elif typing.get_origin(kind) is tuple:
+            more = {"type": typing.get_args(kind)[0], "nargs": len(field.default)}
+            shown = " ".join(map(str, field.default))
+        parser.add_argument(flag, default=field.default, help=f"{text} (default {shown})", **more)
+
+
+def values(args: argparse.Namespace, options: type) -> typing.Any:
+    """The options that the flags stand for."""
+    given = {field.name: getattr(args, field.name) for field in dataclasses.fields(options)}
+    return options(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})

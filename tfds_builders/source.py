@@ -1,0 +1,99 @@
+"""What a dataset is built from: the cohort, the files that it names, and the settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tfds_builders import cohort, cohort_csv, identity
+from tfds_builders.record import DatasetMeta
+
+if TYPE_CHECKING:
+    from tfds_builders.builder import ScanBuilder
+
+Row = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Table, rows and row keys are in record order."""
+
+    table: pl.DataFrame  # deidentified; may have a split column
+    rows: list[Row]  # what the builder reads
+    row_keys: list[str]  # a keyed digest of file and settings for each row: equal where the record would be equal
+    meta: DatasetMeta  # its fingerprint does not hold the pixels yet
+
+    def key_of(self, rows: range) -> str:
+        """Of a part of the rows: equal where their records would be equal."""
+        return hashlib.sha256("".join(self.row_keys[rows.start : rows.stop]).encode()).hexdigest()
+
+
+def of_files(
+    builder: type[ScanBuilder],
+    options: Any,
+    *,
+    csv: Path,
+    scores: tuple[str, ...],
+    covariates: tuple[str, ...] = (),
+    root: Path | None = None,
+    allow_outside: bool = False,
+    key: bytes,
+) -> Source:
+    """The scans that a cohort CSV names.
+
+    Raises:
+      InputError: every fault of the table.
+    """
+    frame = cohort_csv.read(csv, scores, covariates, allow_outside, root)
+    rows = frame.select("line", "path").to_dicts()
+    stamps = [json.dumps([row["path"], _stamp(Path(row["path"]))]) for row in rows]
+    return _source(builder, options, frame, rows, stamps, key)
+
+
+def of_nothing(builder: type[ScanBuilder], options: Any) -> Source:
+    """The scans that a builder makes up."""
+    frame, rows = builder.cohort(options)
+    stamps = [str(i) for i in range(len(rows))]
+    return _source(builder, options, frame, rows, stamps, identity.PUBLIC_KEY)
+
+
+def _stamp(path: Path) -> list:
+    """Size and time of change of a file, or of all files of a folder."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    stats = [(file.name, file.stat()) for file in files]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+
+
+def _source(builder, options, frame: pl.DataFrame, rows: list[Row], stamps: list[str], key: bytes) -> Source:
+    table = cohort.deidentify(frame, key)
+    preprocessing = builder.preprocessing(options)
+    shape, dtype = builder.shape(options), builder.dtype(options)
+    what = json.dumps([builder.name, str(builder.VERSION), preprocessing, shape, dtype], sort_keys=True).encode()
+    content = what + cohort.canonical_bytes(table)
+    named = [column.split(".", 1) for column in table.columns if "." in column]
+    scan_ids = table["scan_id"].to_list()
+    row_keys = [
+        identity.keyed_digest(key, what + f"{scan_id}{stamp}".encode())
+        for scan_id, stamp in zip(scan_ids, stamps, strict=True)
+    ]
+    meta = DatasetMeta(
+        name=builder.name,
+        version=str(builder.VERSION),
+        modality=builder.MODALITY,
+        dtype=dtype,
+        axis0=builder.AXIS0,
+        scan_shape=shape,
+        preprocessing=preprocessing,
+        scores=tuple(name for kind, name in named if kind == "score"),
+        covariates=tuple(name for kind, name in named if kind == "covariate"),
+        key_fingerprint=identity.fingerprint(key),
+        fingerprint=hashlib.sha256(what + cohort.canonical_bytes(table.drop("split", strict=False))).hexdigest(),
+        inputs=identity.keyed_digest(key, content + "".join(row_keys).encode()),
+        n_scans=table.height,
+    )
+    return Source(table, rows, row_keys, meta)

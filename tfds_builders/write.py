@@ -1,0 +1,118 @@
+"""A complete dataset: shards, cohort table, splits, report, card and, last of all, the marker."""
+
+import dataclasses
+import hashlib
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tfds_builders import card, cohort, splits
+from tfds_builders.builder import ScanBuilder
+from tfds_builders.dataset_dir import Work
+from tfds_builders.errors import InputError
+from tfds_builders.record import MARKER, DatasetMeta
+from tfds_builders.shards import Note
+from tfds_builders.source import Source
+from tfds_builders.wording import plural
+
+REPORT_FILE = "build_report.json"
+DUPLICATES_FILE = "duplicates.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class How:
+    """How a build goes about its work; none of it changes a byte of the dataset."""
+
+    processes: int = 1
+    max_bad_fraction: float = 0.0
+    beam: Any = None  # PipelineOptions, or None: without Apache Beam
+
+
+def dataset(builder: type[ScanBuilder], source: Source, options: Any, how: How, work: Work) -> Path:
+    """Write a complete dataset below ``work``.
+
+    Returns:
+      Its folder.
+
+    Raises:
+      InputError: more scans cannot be used than ``how`` allows, or none can.
+    """
+    writer = builder(
+        source=source,
+        options=options,
+        work=work.shards,
+        max_bad=int(how.max_bad_fraction * len(source.rows)),
+        data_dir=str(work.dataset),
+    )
+    folder, notes = writer.write_with_beam(how.beam) if how.beam else writer.write_here(how.processes)
+    kept = [row for note in notes for row in note.rows]
+    if not kept:
+        raise InputError("no scan can be used: nothing was written")
+    table = source.table[kept]
+    meta = _complete(source.meta, notes, len(kept))
+    duplicates = _duplicates([pixels for note in notes for pixels in note.pixels])
+    split = splits.make(table)
+    splits.check(table["patient"].to_list(), split)
+    cohort.write_table(table, folder)
+    meta.write(folder)
+    splits.write(folder, split)
+    _dump(folder / DUPLICATES_FILE, duplicates)
+    _dump(folder / REPORT_FILE, _report(source, notes, duplicates))
+    card.write(folder, meta, table, split)
+    _warn(source, [source.rows[row]["line"] for row in kept], table, duplicates)
+    (folder / MARKER).write_text(meta.fingerprint + "\n", encoding="ascii")
+    return folder
+
+
+def _complete(meta: DatasetMeta, notes: list[Note], n_scans: int) -> DatasetMeta:
+    """With the pixels of all records folded into the fingerprint."""
+    records = "".join(record for note in notes for record in note.records)
+    fingerprint = hashlib.sha256((meta.fingerprint + records).encode()).hexdigest()
+    return dataclasses.replace(meta, fingerprint=fingerprint, n_scans=n_scans)
+
+
+def _duplicates(pixels: list[str]) -> list[list[int]]:
+    """Groups of record rows whose stored pixels are identical."""
+    groups = defaultdict(list)
+    for row, digest in enumerate(pixels):
+        groups[digest].append(row)
+    return [rows for rows in groups.values() if len(rows) > 1]
+
+
+def _report(source: Source, notes: list[Note], duplicates: list[list[int]]) -> dict[str, Any]:
+    """What was left out and why; row numbers and scan ids, since paths do not leave the source."""
+    ids = source.table["scan_id"].to_list()
+    refused = [refusal for note in notes for refusal in note.refused]
+    return {
+        "n_rows": len(source.rows),
+        "n_scans": sum(len(note.rows) for note in notes),
+        "refused": [
+            {"row": refusal.row, "line": source.rows[refusal.row]["line"], "scan_id": ids[refusal.row]}
+            | {"error": refusal.error, "reason": refusal.reason}
+            for refusal in refused
+        ],
+        "identical_pixels": duplicates,
+    }
+
+
+def _warn(source: Source, lines: list[int], table: pl.DataFrame, duplicates: list[list[int]]) -> None:
+    patients = np.array(table["patient"].to_list())
+    across = [rows for rows in duplicates if len(set(patients[rows])) > 1]
+    for rows in across[:5]:
+        where = ", ".join(str(lines[row]) for row in rows)
+        print(f"warning: identical pixels under different patients: lines {where} of the cohort", file=sys.stderr)
+    if across:
+        print(
+            f"warning: {plural(len(across), 'picture')} under different patients in all; their patients stay in one "
+            f"part of every split, and {DUPLICATES_FILE} lists them",
+            file=sys.stderr,
+        )
+
+
+def _dump(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
