@@ -19,4 +19,4 @@ def pipeline_options(text: str) -> Any:
     for pair in pairs:
         if not pair.partition("=")[0] or "=" not in pair:
             raise InputError(f"--beam has {pair!r}; it takes NAME=VALUE,…, as in runner=DirectRunner")
-    return PipelineOptions(flags=[], **{k: v for k, _, v in (pair.partition("=") for pair in pairs)})
+    return PipelineOptions([f"--{pair}" for pair in pairs])

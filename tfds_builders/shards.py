@@ -15,6 +15,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.file_adapters import FileFormat
+from tensorflow_datasets.proto import tf_example_pb2
 
 from tfds_builders import record
 from tfds_builders.readers.api import ScanError
@@ -132,12 +133,17 @@ class KeepingWriter(tfds.core.ExampleWriter):
         kept = self._work / Path(path).name
         if not kept.exists():
             part = kept.with_name(kept.name + ".part")
-            super().write(part, examples)
+            super().write(part, ((key, _in_order(example)) for key, example in examples))
             os.replace(part, kept)
         try:
             os.link(kept, path)
         except OSError:  # a filesystem without hard links
             shutil.copyfile(kept, path)
+
+
+def _in_order(example: bytes) -> bytes:
+    """The same example with its features in the order of their names: protobuf's own differs between processes."""
+    return tf_example_pb2.Example.FromString(example).SerializeToString(deterministic=True)
 
 
 def file_name(builder: str, index: int, total: int) -> str:

@@ -124,6 +124,14 @@ def test_a_build_that_was_killed_leaves_nothing_that_opens_and_goes_on(tmp_path)
     assert not work.exists()
 
 
+def test_another_process_writes_the_same_bytes(tmp_path):
+    given = ["synthetic_lus", "--n_patients", "4", "--frames", "2", "--size", "32", "--processes", "1", "--data_dir"]
+    for name, start in (("a", "0"), ("b", "1")):
+        command = [sys.executable, "-m", "tfds_builders.build", *given, str(tmp_path / name)]
+        subprocess.run(command, cwd=REPOSITORY, env={**os.environ, "PYTHONHASHSEED": start}, check=True)
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+
+
 def test_bad_files_cost_a_sample_and_not_the_build(clips, tmp_path, capsys):
     for name in ("a_1", "c_2"):
         (clips.parent / "clips" / f"{name}.mp4").write_bytes(b"not a video")
@@ -174,7 +182,7 @@ def test_a_filesystem_without_links_gets_a_copy(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "link", no_links)
     (tmp_path / "work").mkdir()
-    KeepingWriter(tmp_path / "work").write(tmp_path / "x", iter([(0, b"one"), (1, b"two")]))
+    KeepingWriter(tmp_path / "work").write(tmp_path / "x", iter([(0, b""), (1, b"")]))
     assert (tmp_path / "x").read_bytes() == (tmp_path / "work" / "x").read_bytes() != b""
 
 
