@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
         print(f"{data_dir} is already built from these files with these settings; nothing to do")
         return
     if builder.READS_FILES:
-        probed = (_probe(builder, row) for row in cohort_source.rows)
+        probed = (_probe(builder, row, options) for row in cohort_source.rows)
         _refuse(cohort_source, probed, int(args.max_bad_fraction * n_rows), "checking")
     with dataset_dir.work_folder(data_dir) as work:
         built = write.dataset(builder, cohort_source, options, how, work)
@@ -91,9 +91,9 @@ def _source(args: argparse.Namespace, builder: type[ScanBuilder], options, data_
     )
 
 
-def _probe(builder: type[ScanBuilder], row: source.Row) -> ScanError | None:
+def _probe(builder: type[ScanBuilder], row: source.Row, options) -> ScanError | None:
     try:
-        builder.probe(row)
+        builder.probe(row, options)
     except ScanError as error:
         return error
     return None

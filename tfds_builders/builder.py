@@ -72,7 +72,7 @@ class ScanBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         """
 
     @staticmethod
-    def probe(row: Row) -> None:
+    def probe(row: Row, options: Any) -> None:
         """Say early and cheaply that :meth:`read` would fail; what passes may still turn out to be damaged.
 
         Raises:

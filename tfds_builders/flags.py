@@ -12,7 +12,8 @@ def add(parser: argparse.ArgumentParser, options: type) -> None:
 
     A ``bool`` is a switch that is off, a ``Literal`` a choice, and a tuple takes as many values as its default has.
     """
-    comments = dict(re.findall(r"^    (\w+): .*#\s*(.*)$", inspect.getsource(options), re.MULTILINE))
+    sources = "".join(inspect.getsource(cls) for cls in options.__mro__ if dataclasses.is_dataclass(cls))
+    comments = dict(re.findall(r"^    (\w+): .*#\s*(.*)$", sources, re.MULTILINE))
     types = typing.get_type_hints(options)
     for field in dataclasses.fields(options):
         text, kind = comments.get(field.name, "").replace("%", "%%"), types[field.name]

@@ -1,52 +1,93 @@
-"""Brain volumes from NIfTI files."""
+"""Brain volumes from NIfTI, FreeSurfer and DICOM files."""
 
-from typing import Any
+import dataclasses
+from typing import Any, Literal
 
+import numpy as np
 import tensorflow_datasets as tfds
 
-from tfds_builders.builder import Row, Sampling, ScanBuilder
-from tfds_builders.readers import nifti
-from tfds_builders.readers.api import evenly
+from tfds_builders import volume
+from tfds_builders.builder import Row, ScanBuilder
+from tfds_builders.errors import InputError
+from tfds_builders.readers import kinds
+from tfds_builders.readers.api import UnsupportedScan
 from tfds_builders.record import Record
-from tfds_builders.resize import fit
+
+_WHITE = {"uint8": 255, "uint16": 65535, "float16": 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a volume is stored."""
+
+    shape: tuple[int, int, int] = (96, 112, 96)  # slices, rows and columns; more than that of a scan is cut off
+    spacing: float = 2.0  # mm between slices, rows and columns
+    around: Literal["head", "image"] = "head"  # what the crop is centred on; image for scans registered to one grid
+    orientation: str = ""  # of voxel axes where a header does not say, as in RAS or LAS; empty: such scans are refused
+    dtype: Literal["uint8", "uint16", "float16"] = "uint8"  # of the stored voxels
+
+    def __post_init__(self):
+        if min(self.shape) < 8:
+            raise InputError(f"--shape is {' '.join(map(str, self.shape))}; each of it must be at least 8")
+        if not 0.1 <= self.spacing <= 20:
+            raise InputError(f"--spacing is {self.spacing:g}; it is in mm, from 0.1 to 20")
+        axes = sorted(self.orientation.translate(str.maketrans("LPI", "RAS")))
+        if self.orientation and axes != ["A", "R", "S"]:
+            raise InputError(
+                f"--orientation is {self.orientation!r}; it takes one of L and R, one of A and P, one of S and I, "
+                "in the order of the voxel axes, as in RAS or LPS"
+            )
 
 
 class Builder(ScanBuilder):
-    """Brain MRI as axial slices of equal number and size, with the visits and scores of their patients."""
+    """Brain MRI on one grid of equal spacing, with the visits and scores of their patients."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012 (the name and type are TFDS's)
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES = {  # noqa: RUF012 (the name and type are TFDS's)
+        "2.0.0": "Resampled to one spacing, oblique scans turned, cropped around the head.",
+        "1.0.0": "First release.",
+    }
     MODALITY = "mri"
     AXIS0 = "depth"
-    OPTIONS = Sampling
+    OPTIONS = Options
     EXAMPLE = "python -m tfds_builders.build brain_volumes --cohort cohort.csv --scores mmse --data_dir data/brain"
 
     @staticmethod
-    def shape(options: Sampling) -> tuple[int, int, int, int]:
-        return options.frames, options.size, options.size, 1
+    def shape(options: Options) -> tuple[int, int, int, int]:
+        return *options.shape, 1
 
     @staticmethod
-    def preprocessing(options: Sampling) -> dict[str, Any]:
-        low, high = nifti.WINDOW
+    def dtype(options: Options) -> str:
+        return options.dtype
+
+    @staticmethod
+    def preprocessing(options: Options) -> dict[str, Any]:
+        low, high = volume.WINDOW
         return {
-            "reader": "nifti",
+            "reader": "volume",
             "orientation": "axial slices from inferior to superior, rows anterior to posterior, columns left to right",
-            "window": f"percentiles {low} to {high} of all voxels to 0 to 255",
-            "frames": options.frames,
-            "frame_sampling": "nearest slice, evenly spread, first and last included; repeated where there are fewer",
-            "size": options.size,
-            "resize": "whole slice fitted into the square in mm, Pillow BILINEAR, centred on black",
-            "intensity": "scan / 255",
+            "orientation_where_unstated": options.orientation or "refused",
+            "spacing_mm": options.spacing,
+            "resampling": "triangle filter along the voxel axes, then trilinear where they are oblique",
+            "shape": list(options.shape),
+            "crop": f"around the {options.around}" + (", its top kept" if options.around == "head" else ""),
+            "window": f"percentile {low} of all voxels is black, {high} of the foreground white",
+            "intensity": f"scan / {_WHITE[options.dtype]}",
         }
 
     @staticmethod
-    def read(row: Row, options: Sampling) -> Record:
-        reading = nifti.read(row["path"])
-        total = len(reading.pixels)
-        scan, spacing = fit(reading.pixels[evenly(total, options.frames)], options.size, reading.spacing)
-        spacing[0] *= (total - 1) / (options.frames - 1) if options.frames > 1 and total > 1 else float("nan")
-        return Record(scan, spacing)
+    def read(row: Row, options: Options) -> Record:
+        path = row["path"]
+        slices, rows, columns = options.shape
+        grid = volume.Grid((columns, rows, slices), options.spacing, options.around)
+        try:
+            values = volume.prepare(kinds.read_volume(path, options.orientation or None), grid)
+        except UnsupportedScan as error:
+            raise UnsupportedScan(path, error.reason) from error
+        white = _WHITE[options.dtype]
+        scan = values if white == 1 else np.rint(values * white)
+        return Record(scan[..., None].astype(options.dtype), np.full(3, options.spacing, np.float32), scale=1 / white)
 
     @staticmethod
-    def probe(row: Row) -> None:
-        nifti.probe(row["path"])
+    def probe(row: Row, options: Options) -> None:
+        kinds.probe_volume(row["path"])

@@ -21,7 +21,7 @@ class Volume:
     """Grey voxels of one volume as its file holds them, and where they lie."""
 
     voxels: np.ndarray  # [i j k] numbers after slope and intercept
-    affine: np.ndarray | None  # f64 [4 4]: voxel index -> mm in RAS+; None: the header does not say
+    affine: np.ndarray  # f64 [4 4]: voxel index -> mm in RAS+
 
 
 class ScanError(InputError):

@@ -1,23 +1,32 @@
 """Guards that hold before memory is taken: a header may claim anything, and a small file may unpack to gigabytes."""
 
 import dataclasses
-import zlib
-from collections.abc import Iterator
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from tfds_builders.readers.api import TooLarge, UnreadableScan
+from isal import isal_zlib
+
+from tfds_builders.readers.api import TooLarge, UnreadableScan, open_error
 
 _CHUNK = 1 << 20
+_GZIP = b"\x1f\x8b"
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
     """What one file may ask for."""
 
-    decoded_bytes: int = 2 << 30  # held in memory at once
+    decoded_bytes: int = 1 << 30  # held in memory at once; 512 voxels cubed in 16 bits are a quarter of it
     frames: int = 20_000  # frames or slices; at 25 frames/s a quarter of an hour
     side: int = 8192  # pixels or voxels along any axis of a frame
+    frame_pixels: int = 1 << 25  # of one frame: 8192x4096
+    expansion: int = 200  # unpacked over packed size; real volumes stay below 15, and zeros reach 1030 (2026-11)
+    expansion_from: int = 16 << 20  # bytes unpacked from which that holds: a small label map may well be all zeros
+    seconds: float = 300.0  # to decode
 
     def check_frame(self, path: Path | str, height: int, width: int) -> None:
         """Refuse frames that are too large, or empty.
@@ -29,6 +38,8 @@ class Limits:
             raise UnreadableScan(path, f"declares frames of {width}x{height} pixels; the file is damaged")
         if max(height, width) > self.side:
             raise TooLarge(path, f"has frames of {width}x{height} pixels; the limit is {self.side} a side")
+        if height * width > self.frame_pixels:
+            raise TooLarge(path, f"has frames of {width}x{height} pixels; the limit is {self.frame_pixels} pixels")
 
     def check_count(self, path: Path | str, frames: int) -> None:
         """Refuse too many frames or slices.
@@ -48,36 +59,133 @@ class Limits:
         if size > self.decoded_bytes:
             raise TooLarge(path, f"would take {_mib(size)} in memory; the limit is {_mib(self.decoded_bytes)}")
 
+    def check_expansion(self, path: Path | str, packed: int, unpacked: int) -> None:
+        """Refuse a file that unpacks to far more than pictures do.
+
+        Raises:
+          TooLarge.
+        """
+        if unpacked > self.expansion_from and unpacked > self.expansion * packed:
+            raise TooLarge(
+                path,
+                f"unpacks to more than {self.expansion} times its size; no picture is that empty, so it is refused",
+            )
+
+    def watch(self, path: Path | str) -> Callable[[], None]:
+        """A function to be called now and then while a file is decoded; it raises once that has taken too long.
+
+        Raises:
+          TooLarge: by the function.
+        """
+        end = time.monotonic() + self.seconds
+
+        def check() -> None:
+            if time.monotonic() > end:
+                raise TooLarge(
+                    path, f"takes more than {self.seconds:g} s to decode; cut it, or store it in another format"
+                )
+
+        return check
+
 
 LIMITS = Limits()
 
 
-def gunzip(path: Path | str, file: BinaryIO) -> Iterator[bytes]:
-    """Unpack a gzip file in pieces of at most 1 MiB, to its very end, so that its checksum is compared.
+def open_file(path: Path | str) -> BinaryIO:
+    """Open a regular file; a pipe, a device or a folder is refused and not waited for.
 
-    The caller adds up the sizes and stops when there is too much.
+    Raises:
+      UnreadableScan.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UnreadableScan(path, "is not a file")
+        return open(path, "rb")
+    except OSError as error:
+        raise open_error(path, error) from error
+
+
+def read_head(path: Path | str, size: int) -> bytes:
+    """The first ``size`` bytes of a file, unpacked where it is gzip; fewer where it is shorter.
+
+    Raises:
+      UnreadableScan: cannot be opened, or its compressed data is damaged.
+    """
+    with open_file(path) as file:
+        try:
+            start = file.read(size)
+            if start[:2] != _GZIP:
+                return start
+            file.seek(0)
+            return next(gunzip(path, file), b"")[:size]
+        except OSError as error:
+            raise open_error(path, error) from error
+
+
+def read_bytes(path: Path | str, limits: Limits = LIMITS) -> bytes | bytearray:
+    """The whole content of a file, unpacked where it is gzip; then the checksum at its end is compared.
+
+    Raises:
+      UnreadableScan: cannot be opened, is damaged or cut off.
+      TooLarge: beyond ``limits``.
+    """
+    with open_file(path) as file:
+        try:
+            if file.read(2) != _GZIP:
+                limits.check_bytes(path, os.fstat(file.fileno()).st_size)
+                file.seek(0)
+                return file.read()
+            file.seek(0)
+            data = bytearray()
+            for piece in gunzip(path, file, limits):
+                data += piece
+                limits.check_bytes(path, len(data))
+            return data
+        except OSError as error:
+            raise open_error(path, error) from error
+
+
+def gunzip(path: Path | str, file: BinaryIO, limits: Limits = LIMITS) -> Iterator[bytes]:
+    """Unpack a gzip file in pieces of at most 1 MiB, to its very end, so that its checksum is compared.
 
     Raises:
       UnreadableScan: damaged (checksum) or cut off.
+      TooLarge: unpacks to far more than pictures do, or takes too long.
     """
-    unpacker = zlib.decompressobj(wbits=31)
-    waiting = b""
+    yield from _inflate(path, file, 31, limits, members=True)
+
+
+def inflate(path: Path | str, file: BinaryIO, limits: Limits = LIMITS) -> Iterator[bytes]:
+    """Unpack the rest of a file that is a bare deflate stream, as in a deflated DICOM file, in pieces of up to 1 MiB.
+
+    Raises:
+      UnreadableScan, TooLarge: as :func:`gunzip`.
+    """
+    yield from _inflate(path, file, -15, limits, members=False)
+
+
+def _inflate(path: Path | str, file: BinaryIO, wbits: int, limits: Limits, members: bool) -> Iterator[bytes]:
+    unpacker, late = isal_zlib.decompressobj(wbits=wbits), limits.watch(path)
+    waiting, unpacked = b"", 0
     try:
         while True:
             waiting = waiting or file.read(_CHUNK)
             if not waiting:
                 raise UnreadableScan(path, "is cut off: its compressed data ends too early")
             piece = unpacker.decompress(waiting, _CHUNK)
+            unpacked += len(piece)
+            limits.check_expansion(path, file.tell(), unpacked)
+            late()
             if piece:
                 yield piece
             waiting = unpacker.unconsumed_tail
             if unpacker.eof:
                 waiting = unpacker.unused_data or file.read(_CHUNK)
-                if not waiting.strip(b"\0"):  # zeros may pad a gzip file
+                if not members or not waiting.strip(b"\0"):  # zeros may pad a gzip file
                     return
-                unpacker = zlib.decompressobj(wbits=31)  # a gzip file may have several members
-    except zlib.error as error:
-        raise UnreadableScan(path, f"is damaged: its compressed data is not what was written ({error})") from error
+                unpacker = isal_zlib.decompressobj(wbits=wbits)  # a gzip file may have several members
+    except isal_zlib.error as error:
+        raise UnreadableScan(path, "is damaged: its compressed data is not what was written") from error
 
 
 def _mib(size: int) -> str:

@@ -1,123 +1,146 @@
-"""NIfTI volumes (.nii, .nii.gz) -> grey slices from the feet upwards."""
+"""NIfTI and Analyze volumes: .nii, .nii.gz, and pairs of .hdr and .img."""
 
 import math
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.nifti1 import Nifti1PairHeader
+from nibabel.nifti2 import Nifti2PairHeader
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
-from tfds_builders.readers.api import Reading, TooLarge, UnreadableScan, UnsupportedScan, open_error
-from tfds_builders.readers.limits import LIMITS, Limits, gunzip
+from tfds_builders.readers.affine import checked, from_code
+from tfds_builders.readers.api import TooLarge, UnreadableScan, UnsupportedScan, Volume
+from tfds_builders.readers.limits import LIMITS, Limits, read_bytes, read_head
 
-WINDOW = (0.5, 99.5)  # percentiles of all voxels that become black and white
+_HEAD = 540  # bytes of the longer of the two headers
 _MILLIMETRES = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
-_KINDS = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
 
 
-def read(path: Path | str, limits: Limits = LIMITS) -> Reading:
-    """Read one volume, turned so that voxel axes run to the right, anterior and superior, in a robust grey window.
+def read(path: Path | str, orientation: str | None = None, limits: Limits = LIMITS) -> Volume:
+    """Read one volume; a compressed file is unpacked to its end, so that its checksum is compared.
 
-    Returns:
-      ``pixels`` uint8 ``[t h w 1]``: slices from inferior to superior, rows from anterior to posterior, columns from
-      the person's left to right; ``spacing`` in mm.
+    Args:
+      path: of a single file, or of either half of a pair.
+      orientation: where the voxel axes run, such as ``RAS`` or ``LAS``; used where the header does not say.
 
     Raises:
       UnreadableScan: not NIfTI, damaged or cut off.
-      UnsupportedScan: several volumes, colours, or every voxel alike.
+      UnsupportedScan: several volumes, colours, no usable affine.
       TooLarge: beyond ``limits``.
     """
-    image = _load(path, limits)
-    canonical = nib.as_closest_canonical(image)
-    if not np.issubdtype(canonical.get_data_dtype(), np.number) or canonical.get_data_dtype().kind == "c":
-        raise UnsupportedScan(path, f"holds {canonical.get_data_dtype()} voxels; a volume of grey values is needed")
-    volume = canonical.get_fdata(dtype=np.float32, caching="unchanged")
-    volume = volume.reshape(volume.shape[:3])
-    zooms = canonical.header.get_zooms()[:3]
-    unit = _MILLIMETRES[canonical.header.get_xyzt_units()[0]]
-    x, y, z = (float(zoom) * unit if math.isfinite(zoom) and zoom > 0 else math.nan for zoom in zooms)
-    grey = _window(path, volume)
-    return Reading(np.ascontiguousarray(grey.transpose(2, 1, 0)[:, ::-1])[..., None], np.array([z, y, x], np.float32))
+    header, data_file = _checked_header(path, limits)
+    affine = _affine(path, header, orientation)
+    return Volume(_voxels(path, header, read_bytes(data_file, limits)), affine)
 
 
 def probe(path: Path | str, limits: Limits = LIMITS) -> None:
-    """Read header and data to the end of the file, comparing the checksum of a compressed one; the voxels stay unused.
+    """Read the header, and no voxel.
 
     Raises:
       UnreadableScan, UnsupportedScan, TooLarge: as :func:`read`.
     """
-    _load(path, limits)
+    _checked_header(path, limits)
 
 
-def _load(path: Path | str, limits: Limits) -> nib.Nifti1Image:
-    data = _bytes(path, limits)
-    kind, header = _header(path, data)
-    _check_header(path, header, limits)
-    if len(data) < _needed(header):
-        raise UnreadableScan(path, f"is cut off: {len(data)} bytes, and its header needs {_needed(header)}")
-    return kind.from_bytes(data)
+def is_nifti(head: bytes) -> bool:
+    """Whether a file that begins so is NIfTI or Analyze."""
+    sizes = {int.from_bytes(head[:4], order) for order in ("little", "big")}
+    return len(head) >= 348 and bool(sizes & {348, 540})
 
 
-def _bytes(path: Path | str, limits: Limits) -> bytes:
+def is_pair(path: Path) -> bool:
+    """Whether a file holds the voxels of a pair, which only the header beside it can tell."""
+    name = path.name.removesuffix(".gz")
+    return name.endswith(".img") and path.with_name(path.name.replace(".img", ".hdr")).is_file()
+
+
+def _checked_header(path: Path | str, limits: Limits) -> tuple[nib.AnalyzeHeader, Path]:
+    """The header, and the file that holds the voxels."""
+    header_file = _sibling(path, ".img", ".hdr")
+    head = read_head(header_file, _HEAD)
+    if not is_nifti(head):
+        raise UnreadableScan(path, "is not a NIfTI volume (.nii, .nii.gz, or .hdr with .img)")
+    kind = _kind(head)
     try:
-        with open(path, "rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            if not packed:
-                limits.check_bytes(path, Path(path).stat().st_size)
-                return file.read()
-            data = bytearray()
-            checked = False
-            for piece in gunzip(path, file):
-                data += piece
-                if not checked and len(data) >= 540:
-                    _check_header(path, _header(path, data)[1], limits)
-                    checked = True
-                limits.check_bytes(path, len(data))
-            return bytes(data)
-    except OSError as error:
-        raise open_error(path, error) from error
-
-
-def _header(path: Path | str, data: bytes) -> tuple[type[nib.Nifti1Image], nib.Nifti1Header]:
-    sizes = {int.from_bytes(data[:4], order) for order in ("little", "big")}
-    for size, kind in _KINDS.items():
-        if size in sizes and len(data) >= size:
-            try:
-                return kind, kind.header_class(bytes(data[:size]), check=False)
-            except (nib.spatialimages.HeaderDataError, nib.wrapstruct.WrapStructError) as error:
-                raise UnreadableScan(path, f"has a damaged NIfTI header ({error})") from error
-    raise UnreadableScan(path, "is not a NIfTI volume (.nii or .nii.gz)")
-
-
-def _check_header(path: Path | str, header: nib.Nifti1Header, limits: Limits) -> None:
-    try:
+        header = kind(head[: kind.sizeof_hdr], check=False)
         shape, dtype = header.get_data_shape(), header.get_data_dtype()
-    except nib.spatialimages.HeaderDataError as error:
-        raise UnreadableScan(path, f"has a damaged NIfTI header ({error})") from error
+    except (HeaderDataError, WrapStructError, KeyError, ValueError) as error:
+        raise UnreadableScan(path, "has a damaged NIfTI header") from error
+    _check_shape(path, shape, dtype, limits)
+    data_file = Path(path) if getattr(header, "is_single", False) else _sibling(path, ".hdr", ".img")
+    return header, data_file
+
+
+def _sibling(path: Path | str, suffix: str, other: str) -> Path:
+    """The other half of a pair where ``path`` ends with ``suffix``; ``path`` itself otherwise."""
+    path = Path(path)
+    packed = ".gz" if path.suffix == ".gz" else ""
+    name = path.name.removesuffix(packed)
+    if not name.endswith(suffix):
+        return path
+    found = path.with_name(name.removesuffix(suffix) + other + packed)
+    if not found.is_file():
+        raise UnreadableScan(path, f"is half of a pair, and its {other}{packed} is missing beside it")
+    if found.resolve().parent != path.resolve().parent:
+        raise UnreadableScan(path, f"is half of a pair, and its {other}{packed} is a link to another folder")
+    return found
+
+
+def _kind(head: bytes) -> type[nib.AnalyzeHeader]:
+    magic = head[344:348]
+    if magic == b"n+1\0":
+        return nib.Nifti1Header
+    if magic == b"ni1\0":
+        return Nifti1PairHeader
+    if 540 in {int.from_bytes(head[:4], order) for order in ("little", "big")}:
+        return nib.Nifti2Header if head[4:7] == b"n+2" else Nifti2PairHeader
+    return nib.AnalyzeHeader
+
+
+def _check_shape(path: Path | str, shape: tuple[int, ...], dtype: np.dtype, limits: Limits) -> None:
+    if dtype.kind not in "iuf":
+        raise UnsupportedScan(path, "holds colours or complex numbers; a volume of grey values is needed")
     if len(shape) < 3 or min(shape) < 1:
         raise UnsupportedScan(path, f"has the shape {_by(shape)}; a volume has three axes")
     if math.prod(shape[3:]) != 1:
         raise UnsupportedScan(path, f"holds {math.prod(shape[3:])} volumes ({_by(shape)}); store the one to use alone")
     if max(shape[:3]) > limits.side:
         raise TooLarge(path, f"declares {_by(shape)} voxels; the limit is {limits.side} along an axis")
-    # As stored, and as the f32 in which the window is applied.
+    # As stored, and as the f32 in which it is resampled.
     limits.check_bytes(path, math.prod(shape) * max(dtype.itemsize, 4))
 
 
-def _needed(header: nib.Nifti1Header) -> int:
-    return int(header["vox_offset"]) + math.prod(header.get_data_shape()) * header.get_data_dtype().itemsize
+def _affine(path: Path | str, header: nib.AnalyzeHeader, orientation: str | None) -> np.ndarray:
+    """Voxel index -> mm in RAS+, by the sform, else the qform, else ``orientation``."""
+    known = isinstance(header, nib.Nifti1Header) and bool(header["sform_code"] or header["qform_code"])
+    if not known:
+        zooms = np.abs(np.array(header.get_zooms()[:3], np.float64))
+        return from_code(path, orientation, zooms, header.get_data_shape()[:3])
+    try:
+        affine = np.array(header.get_best_affine(), np.float64)
+        unit = _MILLIMETRES[header.get_xyzt_units()[0]]
+    except (HeaderDataError, KeyError, ValueError) as error:  # a quaternion or unit that cannot be
+        raise UnsupportedScan(path, "has an orientation in its header that cannot be") from error
+    return checked(path, np.diag([unit, unit, unit, 1.0]) @ affine)
 
 
-def _window(path: Path | str, volume: np.ndarray) -> np.ndarray:
-    """f32 -> uint8, the percentiles of :data:`WINDOW` becoming 0 and 255; what is not a number becomes 0."""
-    finite = np.isfinite(volume)
-    known = volume if finite.all() else volume[finite]
-    low, high = np.percentile(known, WINDOW) if known.size else (0.0, 0.0)
-    if not high > low:
-        raise UnsupportedScan(path, f"is one even grey: percentiles {WINDOW[0]} and {WINDOW[1]} of it are both {low:g}")
-    grey = np.clip((volume - np.float32(low)) * np.float32(255 / (high - low)), 0, 255)
-    return np.rint(np.where(finite, grey, 0)).astype(np.uint8)
+def _voxels(path: Path | str, header: nib.AnalyzeHeader, data: bytes | bytearray) -> np.ndarray:
+    shape, dtype = header.get_data_shape(), header.get_data_dtype()
+    start = int(header.get_data_offset())
+    end = start + math.prod(shape) * dtype.itemsize
+    if start < 0 or len(data) < end:
+        raise UnreadableScan(path, f"is cut off: {len(data)} bytes, and its header needs {end}")
+    voxels = np.frombuffer(data, dtype, math.prod(shape), start).reshape(shape[:3], order="F")
+    try:
+        slope, intercept = header.get_slope_inter()
+    except HeaderDataError as error:
+        raise UnreadableScan(path, "has a slope in its header that is not a number") from error
+    if slope in (None, 1.0) and not intercept:
+        return voxels
+    return voxels.astype(np.float32) * np.float32(slope or 1.0) + np.float32(intercept or 0.0)
 
 
 def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "nothing"
+    return "x".join(str(int(n)) for n in shape) or "nothing"

@@ -1,13 +1,21 @@
-"""Ultrasound clips from video files."""
+"""Ultrasound clips from videos, DICOM files and pictures."""
 
+import dataclasses
 from typing import Any
 
 import tensorflow_datasets as tfds
 
 from tfds_builders.builder import Row, Sampling, ScanBuilder
-from tfds_builders.readers import video
+from tfds_builders.readers import kinds
 from tfds_builders.record import Record
 from tfds_builders.resize import fit
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(Sampling):
+    """How a clip is stored."""
+
+    allow_burned_in: bool = False  # take DICOM files that do not say that no name is burned in, and name no region
 
 
 class Builder(ScanBuilder):
@@ -17,17 +25,18 @@ class Builder(ScanBuilder):
     RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012 (the name and type are TFDS's)
     MODALITY = "ultrasound"
     AXIS0 = "time"
-    OPTIONS = Sampling
+    OPTIONS = Options
     EXAMPLE = "python -m tfds_builders.build ultrasound_clips --cohort cohort.csv --scores severity --data_dir data/lus"
 
     @staticmethod
-    def shape(options: Sampling) -> tuple[int, int, int, int]:
+    def shape(options: Options) -> tuple[int, int, int, int]:
         return options.frames, options.size, options.size, 1
 
     @staticmethod
-    def preprocessing(options: Sampling) -> dict[str, Any]:
+    def preprocessing(options: Options) -> dict[str, Any]:
         return {
-            "reader": "video",
+            "reader": "clip",
+            "burned_in": "allowed" if options.allow_burned_in else "refused where no region is named",
             "grey": "luma, 16 to 235 stretched to 0 to 255 where the video keeps it so",
             "frames": options.frames,
             "frame_sampling": "evenly spread, first and last included; repeated where the clip is shorter",
@@ -37,11 +46,11 @@ class Builder(ScanBuilder):
         }
 
     @staticmethod
-    def read(row: Row, options: Sampling) -> Record:
-        reading = video.read(row["path"], options.frames)
+    def read(row: Row, options: Options) -> Record:
+        reading = kinds.read_clip(row["path"], options.frames, options.allow_burned_in)
         scan, spacing = fit(reading.pixels, options.size, reading.spacing)
         return Record(scan, spacing)
 
     @staticmethod
-    def probe(row: Row) -> None:
-        video.probe(row["path"])
+    def probe(row: Row, options: Options) -> None:
+        kinds.probe_clip(row["path"], options.allow_burned_in)

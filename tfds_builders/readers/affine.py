@@ -1,0 +1,53 @@
+"""Voxel index -> millimetres in RAS+ (right, anterior, superior): from codes, and checked."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from tfds_builders.readers.api import UnsupportedScan
+
+_LARGEST_VOXEL = 100.0  # mm along an axis; a header that says more is wrong about its unit
+
+
+def from_code(path: Path | str, code: str | None, zooms: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The affine of a volume whose header tells the size of its voxels and not where its axes run.
+
+    Args:
+      code: the direction in which each voxel index grows, such as ``RAS`` or ``LPI``.
+      zooms: f64 ``[3]``, mm.
+
+    Returns:
+      f64 ``[4 4]``; the middle of the volume is at the origin.
+
+    Raises:
+      UnsupportedScan: no code was given, or the voxels have no size.
+    """
+    if code is None:
+        raise UnsupportedScan(
+            path, "does not say where its axes run (no qform, no sform); say it with --orientation, as in RAS or LAS"
+        )
+    turn = nib.orientations.axcodes2ornt(code)
+    affine = np.zeros((4, 4))
+    for axis, (to, sign) in enumerate(turn):
+        affine[int(to), axis] = sign * zooms[axis]
+    affine[:3, 3] = -affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+    affine[3, 3] = 1
+    return checked(path, affine)
+
+
+def checked(path: Path | str, affine: np.ndarray) -> np.ndarray:
+    """The affine itself.
+
+    Raises:
+      UnsupportedScan: it folds the volume flat, or its voxels have a size that cannot be.
+    """
+    if not np.isfinite(affine).all():
+        raise UnsupportedScan(path, "has an affine with entries that are no numbers")
+    zooms = np.linalg.norm(affine[:3, :3], axis=0)
+    if not (zooms > 0).all() or zooms.max() > _LARGEST_VOXEL:
+        size = " x ".join(f"{zoom:g}" for zoom in zooms)
+        raise UnsupportedScan(path, f"states voxels of {size} mm; mend the header, or leave the scan out")
+    if abs(np.linalg.det(affine[:3, :3] / zooms)) < 0.1:  # 1 for a rotation
+        raise UnsupportedScan(path, "has an affine that folds the volume flat; mend the header, or leave the scan out")
+    return affine

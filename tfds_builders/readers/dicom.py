@@ -1,0 +1,117 @@
+"""Ultrasound DICOM files -> grey frames, cropped to the picture."""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+
+from tfds_builders.readers import dicom_file
+from tfds_builders.readers.api import Reading, UnsupportedScan, evenly
+from tfds_builders.readers.limits import LIMITS, Limits
+
+_WINDOW = (0.5, 99.5)  # percentiles of grey values of more than 8 bits that become black and white
+_TWO_DIMENSIONAL, _CENTIMETRES = 1, 3  # codes of region format and of its units, DICOM PS3.3 C.8.5.5
+_CORNERS = ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")
+Region = tuple[slice, slice]
+
+
+def read(path: Path | str, frames: int, allow_burned_in: bool = False, limits: Limits = LIMITS) -> Reading:
+    """Decode ``frames`` of a file, evenly spread from the first to the last, and no others.
+
+    Cropped to the largest two-dimensional ultrasound region, where the header names one (0018,6011). Colours become
+    brightness. Grey of more than 8 bits is rescaled, and its percentiles 0.5 and 99.5 become black and white.
+
+    Returns:
+      ``pixels`` uint8 ``[frames h w 1]``; ``spacing``: seconds between kept frames, mm between rows and columns.
+
+    Raises:
+      UnsupportedScan: no picture, or it may hold a name: ``BurnedInAnnotation`` is not NO, no region is named, and it
+        is not allowed.
+      UnreadableScan: not DICOM, damaged, cut off. TooLarge: beyond ``limits``.
+    """
+    dataset, total, region = _header(path, allow_burned_in, limits)
+    wanted = evenly(total, frames)
+    limits.check_bytes(path, 4 * len(set(wanted.tolist())) * int(dataset.Rows) * int(dataset.Columns))
+    unique, places = np.unique(wanted, return_inverse=True)
+    kept = np.stack([frame[region] for frame in dicom_file.grey_frames(path, dataset, unique.tolist())])
+    pixels = _to_bytes(path, kept, dataset)[places]
+    step = _seconds(dataset) * (total - 1) / (frames - 1) if frames > 1 and total > 1 else np.nan
+    return Reading(pixels[..., None], np.array([step, *_millimetres(dataset)], np.float32))
+
+
+def probe(path: Path | str, allow_burned_in: bool = False, limits: Limits = LIMITS) -> None:
+    """Read the header, and decode nothing.
+
+    Raises:
+      UnsupportedScan, UnreadableScan, TooLarge: as :func:`read`.
+    """
+    _header(path, allow_burned_in, limits)
+
+
+def _header(path: Path | str, allow_burned_in: bool, limits: Limits) -> tuple[pydicom.Dataset, int, Region]:
+    dataset = dicom_file.parse(path, limits)
+    total = dicom_file.check(path, dataset, limits)
+    with dicom_file.guarded(path):
+        found = _region(dataset)
+        if found is None and not allow_burned_in and str(dataset.get("BurnedInAnnotation", "")).strip() != "NO":
+            raise UnsupportedScan(
+                path,
+                "may show a name: its header does not say that nothing is burned in, and names no ultrasound region to "
+                "crop to. Look at it, and allow it with --allow_burned_in",
+            )
+        return dataset, total, (slice(None), slice(None)) if found is None else _place(found, dataset)
+
+
+def _region(dataset: pydicom.Dataset) -> pydicom.Dataset | None:
+    """The largest two-dimensional region that lies within the frame."""
+    found, largest = None, 0
+    for region in dataset.get("SequenceOfUltrasoundRegions") or []:
+        if int(region.get("RegionSpatialFormat", 0)) == _TWO_DIMENSIONAL and all(tag in region for tag in _CORNERS):
+            rows, columns = _place(region, dataset)
+            area = (rows.stop - rows.start) * (columns.stop - columns.start)
+            if 0 <= rows.start < rows.stop and 0 <= columns.start < columns.stop and area > largest:
+                found, largest = region, area
+    return found
+
+
+def _place(region: pydicom.Dataset, dataset: pydicom.Dataset) -> Region:
+    """Rows and columns of a region; empty where it is not of this frame. Scanners miscount its end by one."""
+    left, top, right, bottom = (int(region[tag].value) for tag in _CORNERS)
+    width, height = int(dataset.Columns), int(dataset.Rows)
+    if right > width or bottom > height:
+        return slice(0, 0), slice(0, 0)
+    return slice(top, min(bottom + 1, height)), slice(left, min(right + 1, width))
+
+
+def _to_bytes(path: Path | str, frames: np.ndarray, dataset: pydicom.Dataset) -> np.ndarray:
+    if dicom_file.is_colour(dataset) or (int(dataset.BitsStored) == 8 and frames.min() >= 0 and frames.max() <= 255):
+        return np.clip(np.rint(frames), 0, 255).astype(np.uint8)
+    low, high = np.percentile(frames, _WINDOW)
+    if not high > low:
+        raise UnsupportedScan(path, "is one even grey")
+    return np.rint(np.clip((frames - low) * (255 / (high - low)), 0, 255)).astype(np.uint8)
+
+
+def _seconds(dataset: pydicom.Dataset) -> float:
+    """Between two frames; NaN where the header does not say."""
+    with dicom_file.guarded(""):
+        times = np.atleast_1d(np.array(dataset.get("FrameTimeVector") or [], np.float64))
+        if times.size > 1 and times[1:].mean() > 0:
+            return float(times[1:].mean()) / 1000
+        if float(dataset.get("FrameTime") or 0) > 0:
+            return float(dataset.FrameTime) / 1000
+        for rate in ("CineRate", "RecommendedDisplayFrameRate"):
+            if float(dataset.get(rate) or 0) > 0:
+                return 1 / float(dataset[rate].value)
+    return np.nan
+
+
+def _millimetres(dataset: pydicom.Dataset) -> tuple[float, float]:
+    """Of rows and columns; NaN where the header does not say."""
+    with dicom_file.guarded(""):
+        region = _region(dataset)
+        if region is not None and int(region.get("PhysicalUnitsXDirection", 0)) == _CENTIMETRES:
+            row, column = (10 * abs(float(region.get(f"PhysicalDelta{axis}", 0))) for axis in "YX")
+        else:
+            row, column = map(float, dataset.get("PixelSpacing") or (0, 0))
+    return (row, column) if row > 0 and column > 0 else (np.nan, np.nan)

@@ -1,0 +1,141 @@
+"""One DICOM file -> a parsed dataset, within limits, and grey frames of it."""
+
+import contextlib
+import io
+import mmap
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pydicom
+from pydicom.encaps import get_frame
+from pydicom.pixels import apply_color_lut, apply_rescale, iter_pixels
+
+from tfds_builders.readers.api import ScanError, TooLarge, UnreadableScan, UnsupportedScan
+from tfds_builders.readers.limits import LIMITS, Limits, inflate, open_file
+
+_PREAMBLE = 132
+_DEFLATED, _EXPLICIT = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1\0\0\0"
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601
+_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC} | {0xF7}  # markers that state a size; F7 is JPEG-LS
+
+
+@contextlib.contextmanager
+def guarded(path: Path | str) -> Iterator[None]:
+    """Turn whatever a broken file makes the libraries raise into a named error, and keep their warnings quiet.
+
+    Raises:
+      UnreadableScan.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ScanError:
+        raise
+    except pydicom.errors.InvalidDicomError as error:
+        raise UnreadableScan(path, "is not a DICOM file") from error
+    except (Exception, RecursionError) as error:  # pydicom and its decoders raise nearly everything on damage
+        raise UnreadableScan(path, "is a damaged DICOM file, or in a coding that cannot be read") from error
+
+
+def parse(path: Path | str, limits: Limits = LIMITS) -> pydicom.Dataset:
+    """All of a file, its pixels still packed; what is deflated is unpacked in bounded pieces first.
+
+    Raises:
+      UnreadableScan, TooLarge.
+    """
+    with open_file(path) as file, guarded(path):
+        head = file.read(_PREAMBLE + 12)
+        if head[128:132] != b"DICM":
+            raise UnreadableScan(path, "is not a DICOM file")
+        meta_end = _PREAMBLE + 12 + int.from_bytes(head[-4:], "little")  # the group's first element is its length
+        file.seek(0)
+        meta = file.read(min(meta_end, 1 << 20))
+        if _DEFLATED in meta:
+            return pydicom.dcmread(io.BytesIO(_inflated(path, meta, file, limits)))
+        # Not the file itself: asked for 4 GiB by a damaged length it would take the memory before it looks.
+        limits.check_bytes(path, Path(path).stat().st_size)
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return pydicom.dcmread(content)
+
+
+def _inflated(path: Path | str, meta: bytes, file: BinaryIO, limits: Limits) -> bytes:
+    content = bytearray(meta.replace(_DEFLATED, _EXPLICIT))
+    for piece in inflate(path, file, limits):
+        content += piece
+        limits.check_bytes(path, len(content))
+    return bytes(content)
+
+
+def check(path: Path | str, dataset: pydicom.Dataset, limits: Limits = LIMITS) -> int:
+    """The number of frames, once it is known that they may be decoded.
+
+    Raises:
+      UnsupportedScan: no picture. UnreadableScan: an empty one. TooLarge: beyond ``limits``.
+    """
+    with guarded(path):
+        if "PixelData" not in dataset or "Rows" not in dataset or "Columns" not in dataset:
+            raise UnsupportedScan(path, "is a DICOM file without a picture")
+        frames, samples = int(dataset.get("NumberOfFrames") or 1), int(dataset.get("SamplesPerPixel") or 1)
+        limits.check_frame(path, int(dataset.Rows), int(dataset.Columns))
+        if frames < 1 or samples not in (1, 3):
+            raise UnreadableScan(path, f"declares {frames} frames of {samples} samples; the file is damaged")
+        limits.check_count(path, frames)
+        return frames
+
+
+def grey_frames(path: Path | str, dataset: pydicom.Dataset, wanted: list[int]) -> Iterator[np.ndarray]:
+    """Decode some frames, each f32 ``[h w]``: brightness of colours as 0 to 255, or rescaled values of grey.
+
+    Raises:
+      UnreadableScan, TooLarge.
+    """
+    with guarded(path):
+        photometric = str(dataset.PhotometricInterpretation)
+        if dataset.file_meta.TransferSyntaxUID.is_compressed:
+            total = int(dataset.get("NumberOfFrames") or 1)
+            for index in sorted(set(wanted)):
+                _check_codestream(path, get_frame(dataset.PixelData, index, number_of_frames=total), dataset)
+        for frame in iter_pixels(dataset, indices=wanted, raw=True):
+            yield _grey(frame, dataset, photometric)
+
+
+def _grey(frame: np.ndarray, dataset: pydicom.Dataset, photometric: str) -> np.ndarray:
+    if photometric == "PALETTE COLOR":
+        colours = apply_color_lut(frame, dataset)
+        return (colours.astype(np.float32) @ _LUMA) / (257 if colours.dtype.itemsize == 2 else 1)
+    if photometric == "RGB":
+        return frame.astype(np.float32) @ _LUMA
+    if photometric == "YBR_PARTIAL_420":
+        return np.clip((frame[..., 0].astype(np.float32) - 16) * np.float32(255 / 219), 0, 255)
+    if photometric.startswith("YBR"):
+        return frame[..., 0].astype(np.float32)
+    values = np.asarray(apply_rescale(frame, dataset), np.float32)
+    return -values if photometric == "MONOCHROME1" else values
+
+
+def is_colour(dataset: pydicom.Dataset) -> bool:
+    """Whether :func:`grey_frames` gives brightness from 0 to 255."""
+    return not str(dataset.get("PhotometricInterpretation", "")).startswith("MONOCHROME")
+
+
+def _check_codestream(path: Path | str, stream: bytes, dataset: pydicom.Dataset) -> None:
+    """Refuse a frame that says it is larger than its header does: decoders take the memory that it asks for."""
+    size = _declared_size(stream)
+    if size and size != (int(dataset.Rows), int(dataset.Columns)):
+        raise TooLarge(path, f"has a frame of {size[1]}x{size[0]} pixels where its header says another size")
+
+
+def _declared_size(stream: bytes) -> tuple[int, int] | None:
+    if stream[:4] == b"\xff\x4f\xff\x51":  # JPEG 2000: SIZ follows at once
+        right, bottom, left, top = (int.from_bytes(stream[8 + 4 * i : 12 + 4 * i], "big") for i in range(4))
+        return bottom - top, right - left
+    at = 2
+    while stream[:2] == b"\xff\xd8" and at + 9 < len(stream) and stream[at] == 0xFF:
+        if stream[at + 1] in _JPEG_FRAMES:
+            return int.from_bytes(stream[at + 5 : at + 7], "big"), int.from_bytes(stream[at + 7 : at + 9], "big")
+        at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+    return None

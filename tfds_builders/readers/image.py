@@ -1,0 +1,87 @@
+"""Pictures (png, jpeg, tiff, bmp) -> one grey frame."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tfds_builders.readers.api import Reading, UnreadableScan, UnsupportedScan
+from tfds_builders.readers.limits import LIMITS, Limits, open_file
+
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM")
+_DEEP = ("I;16", "I;16B", "I;16L", "I", "F")  # modes of more than 8 bits
+
+
+def read(path: Path | str, limits: Limits = LIMITS) -> Reading:
+    """Read a still, upright as its EXIF tag says.
+
+    Colours become brightness by ITU-R 601, transparency is ignored. What has more than 8 bits is stretched from its
+    smallest to its largest value.
+
+    Returns:
+      ``pixels`` uint8 ``[1 h w 1]``; the spacing is unknown.
+
+    Raises:
+      UnreadableScan: not a picture, damaged or cut off.
+      UnsupportedScan: several pages.
+      TooLarge: beyond ``limits``.
+    """
+    with _open(path, limits) as picture:
+        try:
+            picture.load()
+            upright = ImageOps.exif_transpose(picture)
+        except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:  # what Pillow raises on damage
+            raise UnreadableScan(path, "is damaged or cut off") from error
+        grey = _stretched(path, np.asarray(upright)) if upright.mode in _DEEP else np.asarray(_opaque(upright))
+    return Reading(grey[None, :, :, None], np.full(3, np.nan, np.float32))
+
+
+def probe(path: Path | str, limits: Limits = LIMITS) -> None:
+    """Read the header, and no pixel.
+
+    Raises:
+      UnreadableScan, UnsupportedScan, TooLarge: as :func:`read`.
+    """
+    with _open(path, limits):
+        pass
+
+
+def is_image(head: bytes) -> bool:
+    """Whether a file that begins so is one of the formats read here."""
+    return head.startswith(_SIGNATURES)
+
+
+def _open(path: Path | str, limits: Limits) -> Image.Image:
+    file = open_file(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of sizes and odd tags; our own limits are next
+            picture = Image.open(file, formats=_FORMATS)
+            pages = getattr(picture, "n_frames", 1)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        file.close()
+        raise UnreadableScan(path, "is not a picture that can be read (png, jpeg, tiff, bmp)") from error
+    try:
+        limits.check_frame(path, picture.height, picture.width)
+        if pages > 1:
+            raise UnsupportedScan(path, f"holds {pages} pages; store the one to use alone")
+    except Exception:
+        file.close()
+        raise
+    return picture
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    if picture.mode in ("L", "RGB"):
+        return picture.convert("L")
+    return picture.convert("RGB").convert("L")  # a palette, transparency, other colour spaces
+
+
+def _stretched(path: Path | str, values: np.ndarray) -> np.ndarray:
+    values = np.nan_to_num(values.astype(np.float32))
+    low, high = values.min(), values.max()
+    if not high > low:
+        raise UnsupportedScan(path, "is one even grey")
+    return np.rint((values - low) * (255 / (high - low))).astype(np.uint8)

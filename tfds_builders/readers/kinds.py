@@ -1,0 +1,105 @@
+"""What a file is, told from its content: suffixes lie."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tfds_builders.readers import dicom, dicom_series, image, mgh, nifti, video
+from tfds_builders.readers.api import Reading, UnsupportedScan, Volume
+from tfds_builders.readers.limits import read_head
+
+_HEAD = 540
+_WORDS = {
+    "video": "a video",
+    "image": "a picture",
+    "dicom": "one DICOM file",
+    "dicom_series": "a folder",
+    "nifti": "a NIfTI volume",
+    "mgh": "a FreeSurfer volume",
+}
+
+
+def kind(path: Path | str) -> str:
+    """``video``, ``image``, ``dicom``, ``dicom_series`` (a folder), ``nifti`` or ``mgh``; what is unknown is ``video``.
+
+    Raises:
+      UnreadableScan: cannot be opened.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return "dicom_series"
+    head = read_head(path, _HEAD)
+    if head[128:132] == b"DICM":
+        return "dicom"
+    if nifti.is_nifti(head) or nifti.is_pair(path):
+        return "nifti"
+    if mgh.is_mgh(head):
+        return "mgh"
+    if image.is_image(head):
+        return "image"
+    return "video"  # FFmpeg knows more containers than have a signature
+
+
+def read_clip(path: Path | str, frames: int, allow_burned_in: bool = False) -> Reading:
+    """``frames`` grey frames of a video, of an ultrasound DICOM file, or of a picture, which is repeated.
+
+    Raises:
+      ScanError: as the reader of its kind; a volume is unsupported.
+    """
+    what = kind(path)
+    if what == "video":
+        return video.read(path, frames)
+    if what == "image":
+        reading = image.read(path)
+        return Reading(np.repeat(reading.pixels, frames, axis=0), reading.spacing)
+    if what == "dicom":
+        return dicom.read(path, frames, allow_burned_in)
+    raise UnsupportedScan(
+        path, f"is {_WORDS[what]}; a clip is a video, a picture or an ultrasound DICOM file. See brain_volumes"
+    )
+
+
+def probe_clip(path: Path | str, allow_burned_in: bool = False) -> None:
+    """Say early and cheaply what :func:`read_clip` would refuse."""
+    what = kind(path)
+    if what == "video":
+        video.probe(path)
+    elif what == "image":
+        image.probe(path)
+    elif what == "dicom":
+        dicom.probe(path, allow_burned_in)
+    else:
+        read_clip(path, 1, allow_burned_in)
+
+
+def read_volume(path: Path | str, orientation: str | None = None) -> Volume:
+    """The volume in a NIfTI, Analyze or FreeSurfer file, or in a folder that holds one DICOM series.
+
+    Raises:
+      ScanError: as the reader of its kind; a clip is unsupported.
+    """
+    what = kind(path)
+    if what == "nifti":
+        return nifti.read(path, orientation)
+    if what == "mgh":
+        return mgh.read(path, orientation)
+    if what == "dicom_series":
+        return dicom_series.read(path)
+    if what == "dicom":
+        raise UnsupportedScan(path, "is one DICOM file; a volume is the folder of its series")
+    raise UnsupportedScan(
+        path, f"is {_WORDS[what]} or unknown; a volume is NIfTI, FreeSurfer, or the folder of a DICOM series"
+    )
+
+
+def probe_volume(path: Path | str) -> None:
+    """Say early and cheaply what :func:`read_volume` would refuse."""
+    what = kind(path)
+    if what == "nifti":
+        nifti.probe(path)
+    elif what == "mgh":
+        mgh.probe(path)
+    elif what == "dicom_series":
+        dicom_series.probe(path)
+    else:
+        read_volume(path)
