@@ -1,0 +1,162 @@
+"""How fast scans are prepared, beside bare decoders in the same run.
+
+    python -m benchmarks.build --quick
+
+A clip is prepared when 16 of its frames are grey, 112x112 and on their way into a shard; the bare loops decode every
+frame to grey with PyAV or OpenCV and throw it away. A volume is prepared when it is resampled, cropped and quantised;
+the bare loop unpacks its voxels with nibabel. Rounds are interleaved; medians of the rates and of their ratios.
+"""
+
+import argparse
+import functools
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import av
+import nibabel as nib
+import numpy as np
+
+from tfds_builders.brain_volumes.brain_volumes_dataset_builder import Builder as Volumes
+from tfds_builders.builder import ScanBuilder
+from tfds_builders.pool import ordered_map
+from tfds_builders.ultrasound_clips.ultrasound_clips_dataset_builder import Builder as Clips
+
+try:
+    import cv2
+except ImportError:
+    cv2 = None
+
+
+def write_clip(path: Path, seed: int, frames: int = 150, height: int = 480, width: int = 640) -> None:
+    """Moving speckle in H.264, as a scanner exports it: 5 s of 640x480."""
+    rng = np.random.default_rng(seed)
+    still = rng.rayleigh(50, (height, width + frames)).clip(0, 255).astype(np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        for t in range(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(still[:, t : t + width]), format="gray")
+            container.mux(stream.encode(frame.reformat(format="yuv420p")))
+        container.mux(stream.encode())
+
+
+def write_volume(path: Path, seed: int, shape: tuple[int, int, int] = (256, 256, 166)) -> None:
+    """A noisy ball in air, int16, 1 x 1 x 1.2 mm: about 10 MB packed."""
+    rng = np.random.default_rng(seed)
+    x, y, z = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    radius = np.sqrt((x - shape[0] / 2) ** 2 + (y - shape[1] / 2) ** 2 + (1.2 * (z - shape[2] / 2)) ** 2)
+    tissue = 600 + 100 * np.sin(x / 7) + rng.normal(0, 40, shape)
+    voxels = np.where(radius < 90, tissue, np.abs(rng.normal(0, 8, shape)))
+    nib.save(nib.Nifti1Image(voxels.astype(np.int16), np.diag([1, 1, 1.2, 1])), path)
+
+
+def pyav(path: str) -> int:
+    """Every frame to grey, as PyAV's own documentation does it."""
+    with av.open(path) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        return sum(frame.to_ndarray(format="gray").shape[0] > 0 for frame in container.decode(video=0))
+
+
+def opencv(path: str) -> int:
+    """Every frame to grey, as OpenCV's own documentation does it."""
+    capture, n = cv2.VideoCapture(path), 0
+    while True:
+        there, frame = capture.read()
+        if not there:
+            return n
+        n += cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY).shape[0] > 0
+
+
+def nibabel(path: str) -> int:
+    """All voxels as they are stored."""
+    return np.asanyarray(nib.load(path).dataobj).size
+
+
+def prepare(builder: type[ScanBuilder], path: str) -> int:
+    """What a build does with one scan before it is written."""
+    return builder.read({"path": path}, builder.OPTIONS()).scan.size
+
+
+def measure(arms: dict[str, Callable[[], Iterable]], n: int, rounds: int) -> dict[str, list[float]]:
+    """Items per second of every arm in every round; the arms take turns, in another order each round."""
+    rates: dict[str, list[float]] = {name: [] for name in arms}
+    for i in range(rounds + 1):
+        order = list(arms) if i % 2 else list(reversed(arms))
+        for name in order:
+            start = time.perf_counter()
+            assert len(list(arms[name]())) == n
+            if i:  # the first round warms up
+                rates[name].append(n / (time.perf_counter() - start))
+    return rates
+
+
+def compare(title: str, ours: Callable, peers: dict[str, Callable], paths: list[str], rounds: int) -> dict[str, float]:
+    """Print a table; returns the ratios of ours to each peer, with one process and in the gain of two."""
+    functions = {"ours": ours, **peers}
+    arms = {
+        f"{name}, {processes}": functools.partial(ordered_map, function, paths, processes)
+        for name, function in functions.items()
+        for processes in (1, 2)
+    }
+    rates = measure(arms, len(paths), rounds)
+    print(f"\n{title}: {len(paths)} files, {rounds} rounds")
+    print(f"{'':14}1 process   2 processes   gain   ours / this (1 process)")
+    ratios = {}
+    gain = {}
+    for name in functions:
+        one, two = rates[f"{name}, 1"], rates[f"{name}, 2"]
+        gain[name] = statistics.median(b / a for a, b in zip(one, two, strict=True))
+        ratio = statistics.median(a / b for a, b in zip(rates["ours, 1"], one, strict=True))
+        print(
+            f"{name:14}{statistics.median(one):7.1f}/s {statistics.median(two):11.1f}/s {gain[name]:8.2f} {ratio:8.2f}"
+        )
+        if name != "ours":
+            ratios[f"ours_over_{name}"] = ratio
+    ratios |= {f"gain_over_{name}": gain["ours"] / gain[name] for name in peers}
+    return ratios
+
+
+def main() -> None:
+    """Write files, time, print two tables and one line of JSON."""
+    parser = argparse.ArgumentParser("python -m benchmarks.build", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer files and rounds, about a minute")
+    quick = parser.parse_args().quick
+    # 40 files: two processes have started long before they are through, as in a real build.
+    n_clips, n_volumes, rounds = (24, 16, 3) if quick else (64, 48, 7)
+    with tempfile.TemporaryDirectory() as folder:
+        distinct = 4  # files, read again and again from the page cache: decoding is what is timed
+        clips, volumes = [], []
+        for i in range(distinct):
+            clips.append(os.path.join(folder, f"{i}.mp4"))
+            volumes.append(os.path.join(folder, f"{i}.nii.gz"))
+            write_clip(Path(clips[-1]), i)
+            write_volume(Path(volumes[-1]), i)
+        peers = {"PyAV": pyav} | ({"OpenCV": opencv} if cv2 else {})
+        if not cv2:
+            print("OpenCV is not installed (pip install opencv-python-headless), so it is left out")
+        result = {
+            "clips": compare(
+                "clips, 150 frames of 640x480 H.264",
+                functools.partial(prepare, Clips),
+                peers,
+                (clips * n_clips)[:n_clips],
+                rounds,
+            ),
+            "volumes": compare(
+                "volumes, 256x256x166 int16 .nii.gz",
+                functools.partial(prepare, Volumes),
+                {"nibabel": nibabel},
+                (volumes * n_volumes)[:n_volumes],
+                rounds,
+            ),
+        }
+    print(json.dumps({"benchmark": "build", "quick": quick, **result}))
+
+
+if __name__ == "__main__":
+    main()
