@@ -151,7 +151,8 @@ def check(config: Config) -> None:
         raise InputError(f"config.eval.confidence is {config.eval.confidence}; it lies between 0 and 1.")
 
 
-_MAY_CHANGE = ("log_every", "data.dir", "data.read_", "checkpoint.", "eval.")  # without touching what is learnt
+# Without touching what is learnt: a checkpoint refuses other records and another split by their fingerprints.
+_MAY_CHANGE = ("log_every", "data.dir", "data.split", "data.read_", "checkpoint.", "eval.")
 
 
 def refuse_changes(stored: dict, config: Config) -> None:

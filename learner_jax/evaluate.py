@@ -2,7 +2,8 @@
 
 Scores the newest checkpoint of each run that has no scores yet, on whatever device this process has, and the label-free
 floors beside it. ``--follow`` stays with a running job and scores each new checkpoint until the job ends. Fields that
-concern scoring are changed as in training: ``--config.eval.pairs=scans``, ``--config.data.dir=…``.
+concern scoring are changed as in training: ``--config.eval.pairs=scans``. ``--config.data.dir=…`` names where the
+dataset is now, or another one to score on; patients whom the run was trained on are refused in either.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from learner_jax.compilation_cache import keep_compiled
 from learner_jax.config import Config, check, refuse_changes
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import open_reader
-from learner_jax.evaluators import artifacts
+from learner_jax.evaluators import artifacts, seen
 from learner_jax.evaluators.api import Evaluator
 from learner_jax.fields import from_dict, override
 from learner_jax.mesh import check_batch_size, make_mesh, replicated_shapes
@@ -47,6 +48,7 @@ class Run:
         mesh = make_mesh()
         check_batch_size(self.config.eval.batch_size, mesh, "config.eval.batch_size")
         self._cohort = cohorts.load(self.config.data)
+        self._trained_split = seen.refuse_seen(workdir, self._cohort)
         reader = open_reader(self._cohort, self.config.data)
         backbone = backbones.create(self.config.backbone.name, self.config.backbone.norm)
         self.evaluator = Evaluator(self.config, self._cohort, reader, backbone, mesh)
@@ -62,19 +64,33 @@ class Run:
         """Score the checkpoint of a step and write the result.
 
         Raises:
-          InputError: the checkpoint was trained on other records or another split than the dataset gives now.
+          InputError: the checkpoint was trained with another split than the run's folder holds, or the run's dataset
+            has other records now and no other dataset was named.
         """
         with Checkpoints(self.workdir) as checkpoints:
-            trained_on = checkpoints.meta(step)["fingerprints"]
-            for name in ("data", "split"):
-                if trained_on[name] != self._cohort.fingerprints[name]:
-                    raise InputError(
-                        f"{self.workdir} was trained with another {name} than {self.config.data.dir} gives now, so "
-                        "its test patients may be among those it was trained on; name the old dataset by "
-                        "--config.data.dir=…"
-                    )
+            self._compare(checkpoints.meta(step), step)
             variables = checkpoints.restore_encoder(step, self._abstract)
         self.evaluator.write(self.evaluator.evaluate(variables, step), self.workdir, step)
+
+    def _compare(self, trained_on: dict, step: int) -> None:
+        if trained_on["fingerprints"]["split"] != self._trained_split.fingerprint:
+            raise InputError(
+                f"step {step} of {self.workdir} was trained with another split than its {seen.FILE} holds, so its test "
+                "patients may be among those it was trained on; put back the file of that split"
+            )
+        if trained_on["fingerprints"]["data"] == self._cohort.fingerprints["data"]:
+            return
+        folder = self.config.data.dir
+        if folder == trained_on["config"]["data"]["dir"]:
+            raise InputError(
+                f"{self.workdir} was trained with other data than {folder} gives now; name the old dataset, or "
+                "another one to score on, by --config.data.dir=…"
+            )
+        print(
+            f"note: {self.workdir} was trained on another dataset than {folder}; read-out and scores of step {step} "
+            "are of the latter and replace those of the former",
+            file=sys.stderr,
+        )
 
     def floors_key(self) -> str:
         """Runs with the same key have the same floors."""

@@ -18,6 +18,7 @@ from learner_jax.data.cohort import Cohort
 from learner_jax.data.device import on_device
 from learner_jax.data.pipeline import open_reader, training_batches
 from learner_jax.data.sampler import Shuffled
+from learner_jax.evaluators import seen
 from learner_jax.evaluators.api import Evaluator
 from learner_jax.mesh import check_batch_size, make_mesh, replicated_shapes
 from learner_jax.objectives.api import Metrics
@@ -99,7 +100,7 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
 
     Args:
       config: every knob.
-      workdir: of this run alone: config.json, metrics.jsonl, checkpoints/, eval/.
+      workdir: of this run alone: config.json, split.json, metrics.jsonl, checkpoints/, eval/.
       preempted: whether to stop after a step; None: when SIGTERM came.
 
     Raises:
@@ -128,7 +129,7 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
         start = int(state.step)
         if start == config.steps:
             print(f"{workdir} is finished: step {start} of {config.steps}")
-        _write_config(workdir, config)
+        _write_config(workdir, config, cohort)
         sampler = Shuffled(cohort.labeled_train, config.batch_size)
         batches = on_device(training_batches(reader, sampler, config.seed, start, config.steps), mesh)
         with (
@@ -176,8 +177,9 @@ def _meta(config: Config, cohort: Cohort) -> dict[str, Any]:
     }
 
 
-def _write_config(workdir: Path, config: Config) -> None:
+def _write_config(workdir: Path, config: Config, cohort: Cohort) -> None:
     if jax.process_index() == 0:
+        seen.write(workdir, cohort)  # first: who finds a config finds a split
         beside = workdir / "config.json.new"
         beside.write_text(json.dumps(dataclasses.asdict(config), indent=1) + "\n")
         beside.replace(workdir / "config.json")

@@ -1,5 +1,6 @@
 """The separate evaluator: equal to the one in the loop, refuses what does not match, follows a running job."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from learner_jax.evaluate import Run, evaluate, find, follow, score_if_kept
 from learner_jax.evaluators.readout import Readout
 from learner_jax.report.__main__ import main as report
 from learner_jax.train import train
+from tfds_builders import build, splits
 from tfds_builders.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -90,19 +92,92 @@ def test_the_readout_is_an_artifact_that_stands_alone(finished):
     np.testing.assert_array_equal(forward, -backward)
 
 
-def test_another_split_is_refused(finished, tmp_path):
-    from tfds_builders import splits
+def named(path: Path) -> dict[str, set[str]]:
+    """Patients of each part of a split file."""
+    parts = json.loads(path.read_text())
+    return {name: set(parts[name]) for name in ("train", "val", "test")}
 
+
+@pytest.fixture(scope="module")
+def another_dataset(tmp_path_factory) -> Path:
+    """Other records of the same patients, dealt out another way, as an archive and a later archive of one clinic."""
+    folder = tmp_path_factory.mktemp("another") / "dataset"
+    knobs = {"n_patients": 30, "visits": 2, "views": 1, "frames": 4, "size": 32, "seed": 5, "processes": 1}
+    flags = [text for name, value in knobs.items() for text in (f"--{name}", str(value))]
+    assert build.main(["synthetic_lus", "--data_dir", str(folder), *flags]) == 0
+    return folder
+
+
+def test_another_split_of_the_same_dataset_is_refused_where_its_test_patients_were_seen(finished, tmp_path):
     workdir = copy(finished, tmp_path)
-    config = json.loads((workdir / "config.json").read_text())
     moved = tmp_path / "dataset"
-    shutil.copytree(config["data"]["dir"], moved)
+    shutil.copytree(json.loads((workdir / "config.json").read_text())["data"]["dir"], moved)
     assert splits.main([str(moved), "--name", "other", "--seed", "9"]) == 0
-    (moved / "splits/other.json").rename(moved / "splits/default.json")
-    with pytest.raises(
-        InputError, match=r"was trained with another split than .* its test patients may be among those"
-    ):
-        evaluate(workdir, [f"--config.data.dir={moved}"], again=True)
+    trained, tested = named(workdir / "split.json"), named(moved / "splits/other.json")["test"]
+    train, val = len(tested & trained["train"]), len(tested & trained["val"])
+    assert train + val > 0
+    with pytest.raises(InputError) as fault:
+        evaluate(workdir, [f"--config.data.dir={moved}", "--config.data.split=other"], again=True)
+    counts = f"{train + val} of 5 test patients were seen in training: {train} in the run's train part and {val} in its"
+    assert counts in str(fault.value)
+    assert all(patient in str(fault.value) for patient in tested & (trained["train"] | trained["val"]))
+
+
+def test_another_dataset_is_scored_on_patients_whom_the_run_has_not_seen(finished, another_dataset, tmp_path, capsys):
+    workdir = copy(finished, tmp_path)
+    trained = named(workdir / "split.json")
+    seen, theirs = trained["train"] | trained["val"], named(another_dataset / "splits/default.json")
+    leaked = theirs["test"] & seen
+    assert leaked
+    with pytest.raises(InputError, match=f"^{len(leaked)} of 6 test patients were seen in training"):
+        evaluate(workdir, [f"--config.data.dir={another_dataset}"], again=True)
+    assert numbers(workdir, 4) == numbers(finished / "run", 4), "nothing was written"
+
+    unseen = tmp_path / "unseen.json"
+    file = json.loads((another_dataset / "splits/default.json").read_text())
+    everyone = set.union(*theirs.values())
+    file |= {"train": sorted(seen & everyone), "val": [], "test": sorted(everyone - seen)}
+    unseen.write_text(json.dumps(file))
+    dataset = Path(shutil.copytree(another_dataset, tmp_path / "dataset"))
+    assert splits.main([str(dataset), "--name", "unseen", "--from", str(unseen)]) == 0
+    evaluate(workdir, [f"--config.data.dir={dataset}", "--config.data.split=unseen"], again=True)
+    assert "was trained on another dataset than" in capsys.readouterr().err
+    tested = {line.split(",")[0] for line in (workdir / "eval/4/pairs.csv").read_text().splitlines()[1:]}
+    assert tested == everyone - seen
+
+
+def test_a_dataset_of_another_key_is_scored_with_a_loud_warning(finished, another_dataset, tmp_path, capsys):
+    workdir = copy(finished, tmp_path)
+    dataset = Path(shutil.copytree(another_dataset, tmp_path / "dataset"))
+    for path in (dataset / "dataset.json", dataset / "splits/default.json"):
+        values = json.loads(path.read_text())
+        path.write_text(json.dumps(values | {"key_fingerprint": "0123456789abcdef"}))
+    evaluate(workdir, [f"--config.data.dir={dataset}"], every=True, again=True)
+    told = capsys.readouterr().err
+    assert told.count("WARNING: it CANNOT be checked whether") == 1
+    assert "these with the key 0123456789abcdef. Build one of the two datasets again with the other's key" in told
+
+
+def test_a_run_whose_split_was_exchanged_or_lost_is_refused(finished, tmp_path):
+    workdir = copy(finished, tmp_path)
+    key, split = splits.read_file(workdir / "split.json")
+    splits.write_file(workdir / "split.json", dataclasses.replace(split, train=split.train[1:]), key)
+    with pytest.raises(InputError, match=r"step 4 of .* was trained with another split than its split\.json holds"):
+        evaluate(workdir, again=True)
+    (workdir / "split.json").unlink()
+    with pytest.raises(InputError, match=r"split\.json cannot be read"):
+        evaluate(workdir, again=True)
+
+
+def test_a_dataset_that_was_built_anew_in_its_place_is_refused(make_config, tmp_path):
+    config = make_config()
+    dataset = Path(shutil.copytree(config.data.dir, tmp_path / "dataset"))
+    config.data.dir = str(dataset)
+    train(config, tmp_path / "run")
+    values = json.loads((dataset / "dataset.json").read_text())
+    (dataset / "dataset.json").write_text(json.dumps(values | {"fingerprint": "other"}))
+    with pytest.raises(InputError, match=r"was trained with other data than .*/dataset gives now; name the old"):
+        evaluate(tmp_path / "run", again=True)
 
 
 def test_what_is_learnt_cannot_be_overridden_when_scoring(finished):
@@ -116,8 +191,6 @@ def test_no_run_is_said(tmp_path):
 
 
 def test_a_cohort_without_fine_pairs_gets_coarse_scores_and_a_sentence(make_config, tmp_path, capsys):
-    from tfds_builders import build
-
     folder = tmp_path / "one_visit"
     knobs = {"n_patients": 25, "visits": 1, "views": 1, "frames": 4, "size": 32}
     flags = [text for name, value in knobs.items() for text in (f"--{name}", str(value))]
@@ -137,6 +210,7 @@ def test_follow_scores_each_checkpoint_until_the_job_ends(finished, tmp_path):
     thread.start()
     (workdir / "checkpoints").mkdir(parents=True)
     shutil.copytree(whole / "checkpoints/2", workdir / "checkpoints/2")
+    shutil.copy(whole / "split.json", workdir)
     shutil.copy(whole / "config.json", workdir)
     for _ in range(600):
         if (workdir / "eval/2/scores.json").is_file():

@@ -21,7 +21,6 @@ from tfds_builders.source import Source
 from tfds_builders.wording import plural
 
 REPORT_FILE = "build_report.json"
-DUPLICATES_FILE = "duplicates.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +55,12 @@ def dataset(builder: type[ScanBuilder], source: Source, options: Any, how: How, 
     table = source.table[kept]
     meta = _complete(source.meta, notes, len(kept))
     duplicates = _duplicates([pixels for note in notes for pixels in note.pixels])
-    split = splits.make(table)
-    splits.check(table["patient"].to_list(), split)
+    split = splits.make(table, duplicates=duplicates)
+    splits.check(table["patient"].to_list(), split, duplicates)
     cohort.write_table(table, folder)
     meta.write(folder)
     splits.write(folder, split)
-    _dump(folder / DUPLICATES_FILE, duplicates)
+    _dump(folder / splits.DUPLICATES_FILE, duplicates)
     _dump(folder / REPORT_FILE, _report(source, notes, duplicates))
     card.write(folder, meta, table, split)
     _warn(source, [source.rows[row]["line"] for row in kept], table, duplicates)
@@ -109,7 +108,7 @@ def _warn(source: Source, lines: list[int], table: pl.DataFrame, duplicates: lis
     if across:
         print(
             f"warning: {plural(len(across), 'picture')} under different patients in all; their patients stay in one "
-            f"part of every split, and {DUPLICATES_FILE} lists them",
+            f"part of every split, and {splits.DUPLICATES_FILE} lists them",
             file=sys.stderr,
         )
 

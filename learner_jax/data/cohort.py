@@ -11,6 +11,7 @@ from tfds_builders import cohort as table
 from tfds_builders import splits
 from tfds_builders.errors import InputError
 from tfds_builders.record import DatasetMeta, check_complete
+from tfds_builders.splits import Split
 from tfds_builders.wording import suggest
 
 
@@ -37,7 +38,7 @@ class Cohort:
     test: np.ndarray
     score_mean: float  # of the labeled training rows
     score_std: float
-    split_fingerprint: str
+    split: Split  # who is in which part; a patient may have no scan here
 
     def standardise(self, score: np.ndarray) -> np.ndarray:
         """Score units -> mean 0 and SD 1 on the labeled training rows."""
@@ -52,15 +53,15 @@ class Cohort:
     def fingerprints(self) -> dict[str, str]:
         """What a checkpoint must agree with: the records, the split, and the rows that training draws from."""
         rows = hashlib.sha256(self.labeled_train.astype("<i8").tobytes()).hexdigest()[:16]
-        return {"data": self.meta.fingerprint, "split": self.split_fingerprint, "training_rows": rows}
+        return {"data": self.meta.fingerprint, "split": self.split.fingerprint, "training_rows": rows}
 
 
 def load(config: DataConfig) -> Cohort:
-    """Read the cohort table and the split of a built dataset, and check that no patient crosses the split.
+    """Read the cohort table and the split of a built dataset, and check that neither patients nor pixels cross it.
 
     Raises:
-      InputError: no complete dataset there, unknown score or split, a patient in two splits, no labeled training scan,
-        or training scores that are all equal.
+      InputError: no complete dataset there, unknown score or split, a patient or identical pixels in two parts, no
+        labeled training scan, or training scores that are all equal.
     """
     folder = Path(config.dir)
     check_complete(folder)
@@ -72,20 +73,21 @@ def load(config: DataConfig) -> Cohort:
     frame = table.read_table(folder)
     hashes = frame["patient"].to_list()
     split = splits.read(folder, config.split)
-    splits.check(hashes, split)
+    splits.check(hashes, split, splits.duplicates(folder))
+    rows = split.rows(hashes)
 
     patients, patient = _codes(hashes)
     views, view = _codes(frame["view"].to_list())
     sites, site = _codes(frame["site"].to_list())
     visit = frame["visit"].to_numpy().astype(np.int32)
     score = frame[f"score.{config.score}"].to_numpy().astype(np.float32)
-    train = np.asarray(split.train)
+    train = rows["train"]
     if config.visits_per_patient == "one":
         train = _one_visit(train, patients, patient, visit, score)
     known = score[train][np.isfinite(score[train])].astype(np.float64)
     if known.size == 0:
         raise InputError(
-            f"split {config.split!r} of {folder} has {len(split.train)} training scans and none carries the score "
+            f"split {config.split!r} of {folder} has {len(rows['train'])} training scans and none carries the score "
             f"{config.score!r}; choose another with --config.data.score=… or another split with --config.data.split=…"
         )
     if known.std() == 0:
@@ -105,11 +107,11 @@ def load(config: DataConfig) -> Cohort:
         views=views,
         sites=sites,
         train=train,
-        val=np.asarray(split.val),
-        test=np.asarray(split.test),
+        val=rows["val"],
+        test=rows["test"],
         score_mean=float(known.mean()),
         score_std=float(known.std()),
-        split_fingerprint=split.fingerprint,
+        split=split,
     )
 
 

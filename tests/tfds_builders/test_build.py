@@ -172,8 +172,11 @@ def test_a_key_inside_the_dataset_is_refused(clips, tmp_path, capsys):
 
 
 def test_a_planted_leak_stops_the_build(clips, tmp_path, monkeypatch, capsys):
-    leaky = splits.Split("default", np.array([0]), np.array([1]), np.array([5]))
-    monkeypatch.setattr(splits, "make", lambda *_, **__: leaky)
+    def leaky(table, **_):
+        first, second = table["patient"].unique(maintain_order=True)[:2]
+        return splits.Split("default", (first,), (first,), (second,))
+
+    monkeypatch.setattr(splits, "make", leaky)
     assert build.main(clips_command(clips, tmp_path / "lus")) == 2
     assert "split 'default' leaks: 1 patient is in more than one part" in capsys.readouterr().err
     assert not (tmp_path / "lus").exists()
@@ -184,7 +187,8 @@ def test_a_split_column_decides(clips, tmp_path):
     given = ["split", *["val"] * 3, *["train"] * 6, *["test"] * 3]
     clips.write_text("\n".join(f"{line},{part}" for line, part in zip(lines, given, strict=True)))
     assert build.main(clips_command(clips, tmp_path / "lus")) == 0
-    parts = splits.read(tmp_path / "lus", "default").parts
+    patients = cohort.read_table(tmp_path / "lus")["patient"].to_list()
+    parts = splits.read(tmp_path / "lus", "default").rows(patients)
     assert {name: rows.tolist() for name, rows in parts.items()} == {
         "train": [3, 4, 5, 6, 7, 8],
         "val": [0, 1, 2],

@@ -1,0 +1,42 @@
+"""Whom a run was trained on, so that it is never tested on them, whichever dataset they are tested in."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from learner_jax.data.cohort import Cohort
+from tfds_builders import splits
+
+FILE = "split.json"  # in the run's folder: the split file that it was trained with
+
+
+def write(workdir: Path, cohort: Cohort) -> None:
+    """Keep the split of a run beside its config: its dataset may be elsewhere, or gone, when the run is scored."""
+    splits.write_file(workdir / FILE, cohort.split, cohort.meta.key_fingerprint)
+
+
+def refuse_seen(workdir: Path, cohort: Cohort) -> splits.Split:
+    """Refuse to score a run on test patients of ``cohort`` who are in the train or val part of the run.
+
+    Patients whose hashes were made with another key cannot be compared: that is said on stderr, and is no error.
+
+    Returns:
+      The run's own split.
+
+    Raises:
+      InputError: how many test patients were seen and which; or the run's split cannot be read.
+    """
+    key, trained = splits.read_file(workdir / FILE)
+    if key == cohort.meta.key_fingerprint:
+        tested = {cohort.patients[i] for i in np.unique(cohort.patient[cohort.test])}
+        splits.check_unseen(trained, tested)
+    else:
+        print(
+            f"WARNING: it CANNOT be checked whether {workdir} was trained on the patients it is now tested on: its "
+            f"patients were hashed with the key {key}, these with the key {cohort.meta.key_fingerprint}. Build one of "
+            "the two datasets again with the other's key (--key_file); until then read the scores as if patients had "
+            "leaked",
+            file=sys.stderr,
+        )
+    return trained

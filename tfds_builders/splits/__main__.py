@@ -1,0 +1,7 @@
+"""``python -m tfds_builders.splits``."""
+
+import sys
+
+from tfds_builders.splits.command import main
+
+sys.exit(main())

@@ -1,0 +1,84 @@
+"""Add splits to a built dataset, or say what its splits hold.
+
+    python -m tfds_builders.splits data/lus --name other --seed 1 --fractions 0.6 0.2 0.2
+    python -m tfds_builders.splits data/lus --name cv --folds 5
+    python -m tfds_builders.splits data/lus --name published --from lus_split.json
+    python -m tfds_builders.splits data/lus --list
+
+A split is DATA_DIR/splits/NAME.json: patients as keyed hashes. The file can be published and applied with --from to any
+dataset that was built with the same identity key. Patients whom it does not name then belong to no part, which is said.
+"""
+
+import argparse
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from tfds_builders.cohort import read_table
+from tfds_builders.errors import InputError, exit_code
+from tfds_builders.record import check_complete
+from tfds_builders.splits import deal, stored
+from tfds_builders.splits.split import Split, check, describe
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tfds_builders.splits", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("data_dir", type=Path, help="folder of a built dataset")
+    parser.add_argument("--name", help="of the new split, for --config.data.split; folds are NAME-0, NAME-1, …")
+    parser.add_argument("--seed", type=int, default=0, help="another seed deals the patients out differently")
+    kind = parser.add_mutually_exclusive_group()
+    parts = ("TRAIN", "VAL", "TEST")
+    kind.add_argument("--fractions", type=float, nargs=3, default=deal.FRACTIONS, metavar=parts, help="of patients")
+    kind.add_argument("--folds", type=int, metavar="K", help="splits for cross-validation: each patient in test once")
+    kind.add_argument("--from", type=Path, dest="file", metavar="FILE", help="apply a split file that was published")
+    kind.add_argument("--list", action="store_true", help="say what each stored split holds")
+    args = parser.parse_args(arguments)
+    if args.name is None and not args.list:
+        parser.error("--name is missing: what to call the new split")
+    return exit_code(lambda: _list(args.data_dir) if args.list else add(args))
+
+
+def _list(data_dir: Path) -> None:
+    check_complete(data_dir)
+    table = read_table(data_dir)
+    for name in stored.names(data_dir):
+        print(describe(table, stored.read(data_dir, name)))
+
+
+def add(args: argparse.Namespace) -> None:
+    """Make splits of a built dataset, write them beside the others and say what they hold.
+
+    Raises:
+      InputError: no dataset there, an impossible or taken name, impossible fractions or folds, or a file that is no
+        split or does not fit the dataset.
+    """
+    data_dir: Path = args.data_dir
+    check_complete(data_dir)
+    table, duplicates = read_table(data_dir), stored.duplicates(data_dir)
+    new = _new(args, table, duplicates)
+    for split in new:
+        _check_name(data_dir, split.name)
+        check(table["patient"].to_list(), split, duplicates)
+    for split in new:
+        print(describe(table, split))
+        print(stored.write(data_dir, split))
+
+
+def _new(args: argparse.Namespace, table: pl.DataFrame, duplicates: list[list[int]]) -> list[Split]:
+    if args.file:
+        return [dataclasses.replace(stored.read_for(args.data_dir, args.file), name=args.name)]
+    if args.folds is not None:
+        return deal.folds(table, args.folds, args.seed, args.name, duplicates)
+    return [deal.make(table, args.fractions, args.seed, args.name, duplicates)]
+
+
+def _check_name(data_dir: Path, name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,31}", name):
+        raise InputError(f"--name is {name!r}; it is one word of 1 to 32 letters, digits and _ + . -")
+    if name in stored.names(data_dir):
+        raise InputError(f"{data_dir} already has a split {name!r}; choose another --name")

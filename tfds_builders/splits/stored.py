@@ -1,0 +1,120 @@
+"""Splits as files: keyed hashes of patients, sorted, so that a file can be published and is the same bytes anywhere.
+
+``{"key_fingerprint": …, "train": [hash, …], "val": […], "test": […]}``. The file is the truth; the seed that once dealt
+the patients out is kept nowhere. Whoever holds data hashed with the same key can apply it to a dataset of their own.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from tfds_builders.cohort import SPLITS
+from tfds_builders.errors import InputError
+from tfds_builders.record import DatasetMeta
+from tfds_builders.splits.split import Split
+from tfds_builders.wording import suggest
+
+FOLDER = "splits"
+DUPLICATES_FILE = "duplicates.json"
+_HASH = re.compile(r"[0-9a-f]{16}")  # of tfds_builders.identity; a name in the clear must not get into a data folder
+_MAKE = "make a split: python -m tfds_builders.splits --help"
+
+
+def write(dataset_dir: Path, split: Split) -> Path:
+    """Store a split of a dataset as ``splits/<name>.json``; returns the file."""
+    path = Path(dataset_dir) / FOLDER / f"{split.name}.json"
+    path.parent.mkdir(exist_ok=True)
+    write_file(path, split, DatasetMeta.read(dataset_dir).key_fingerprint)
+    return path
+
+
+def read(dataset_dir: Path | str, name: str) -> Split:
+    """Read a stored split of a dataset; :func:`~tfds_builders.splits.check` says whether it holds.
+
+    Raises:
+      InputError: no split of that name (with those that exist), no split file, or one of another key.
+    """
+    known = names(dataset_dir)
+    if name not in known:
+        raise InputError(f"{dataset_dir} has no split {name!r}; {suggest(name, known)}. Set --config.data.split=…")
+    return read_for(dataset_dir, Path(dataset_dir) / FOLDER / f"{name}.json")
+
+
+def names(dataset_dir: Path | str) -> list[str]:
+    """Names of the stored splits of a dataset, sorted."""
+    return sorted(path.stem for path in (Path(dataset_dir) / FOLDER).glob("*.json"))
+
+
+def read_for(dataset_dir: Path | str, path: Path) -> Split:
+    """Read a split file that is to be applied to a dataset.
+
+    Raises:
+      InputError: no split file, or its hashes were made with another key than the dataset's.
+    """
+    key, split = read_file(path)
+    own = DatasetMeta.read(dataset_dir).key_fingerprint
+    if key != own:
+        raise InputError(
+            f"{path} names patients by hashes of the key {key}, {dataset_dir} by those of the key {own}, so they "
+            f"cannot be matched; build the dataset with that key (--key_file), or {_MAKE}"
+        )
+    return split
+
+
+def write_file(path: Path, split: Split, key_fingerprint: str) -> None:
+    """Write a split file beside its place and move it there; equal splits of one key give equal bytes."""
+    beside = path.with_name(f".{path.name}.new")
+    values = {"key_fingerprint": key_fingerprint, **split.parts}
+    beside.write_text(json.dumps(values, indent=1) + "\n", encoding="ascii")
+    beside.replace(path)
+
+
+def read_file(path: Path) -> tuple[str, Split]:
+    """Fingerprint of the key, and the split, of a split file; the split is called as the file.
+
+    Raises:
+      InputError: the file cannot be read, or is not a key's fingerprint and three lists of keyed hashes.
+    """
+    values = _load(path)
+    expected = {"key_fingerprint", *SPLITS}
+    if not isinstance(values, dict) or set(values) != expected:
+        raise InputError(f"{path} does not hold {', '.join(sorted(expected))} and nothing else; {_MAKE}")
+    for part in SPLITS:
+        given = values[part] if isinstance(values[part], list) else [values[part]]
+        wrong = [value for value in given if not (isinstance(value, str) and _HASH.fullmatch(value))]
+        if wrong or given is not values[part]:
+            raise InputError(
+                f"{path}: {part} holds {json.dumps((wrong or given)[0])[:40]}; it is a list of patients, as the 16 hex "
+                f"digits that cohort.parquet has for each; {_MAKE}"
+            )
+    return str(values["key_fingerprint"]), Split(path.stem, *(tuple(sorted(values[part])) for part in SPLITS))
+
+
+def duplicates(dataset_dir: Path | str) -> list[list[int]]:
+    """Groups of record rows whose stored pixels are identical, as the build found them; none where it left no list.
+
+    Raises:
+      InputError: the list is damaged.
+    """
+    path = Path(dataset_dir) / DUPLICATES_FILE
+    if not path.exists():
+        return []
+    groups = _load(path)
+    n = DatasetMeta.read(dataset_dir).n_scans
+    if not isinstance(groups, list) or not all(_is_group(group, n) for group in groups):
+        raise InputError(
+            f"{path} is not a list of lists of rows from 0 to {n - 1}; build the dataset again with --overwrite"
+        )
+    return groups
+
+
+def _is_group(group: Any, n: int) -> bool:
+    return isinstance(group, list) and all(type(row) is int and 0 <= row < n for row in group)
+
+
+def _load(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error})") from error
