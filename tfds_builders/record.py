@@ -15,7 +15,7 @@ import numpy as np
 
 from tfds_builders.errors import InputError
 
-SPLIT = "scans"  # the one split inside TFDS; train, val and test are lists of rows, see splits.py
+SPLIT = "scans"  # the one split inside TFDS; train, val and test are lists of patients, see splits/
 MARKER = "COMPLETE"
 META_FILE = "dataset.json"
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 
-def fit(pixels: np.ndarray, size: int, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fit(pixels: np.ndarray, size: int, spacing: np.ndarray, aspect: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Scale frames to fit into a square, keep their physical aspect ratio, and pad with black around the centre.
 
     Filter: Pillow's BILINEAR, a triangle as wide as the reduction, so that fine texture is averaged and not skipped.
@@ -12,13 +12,14 @@ def fit(pixels: np.ndarray, size: int, spacing: np.ndarray) -> tuple[np.ndarray,
     Args:
       pixels: uint8 ``[t h w 1]``.
       size: height and width of the result, in pixels.
-      spacing: f32 ``[3]`` as in a record; where rows or columns are NaN pixels are taken to be square.
+      spacing: f32 ``[3]`` as in a record; where rows or columns are NaN, ``aspect`` tells the shape of a pixel.
+      aspect: width of a pixel over its height.
 
     Returns:
       uint8 ``[t size size 1]`` and the spacing of its rows and columns.
     """
     _, height, width, _ = pixels.shape
-    row, column = (spacing[1], spacing[2]) if np.isfinite(spacing[1:]).all() else (1.0, 1.0)
+    row, column = (spacing[1], spacing[2]) if np.isfinite(spacing[1:]).all() else (1.0, aspect)
     longest = max(height * row, width * column)
     new_height = min(size, max(1, round(size * height * row / longest)))
     new_width = min(size, max(1, round(size * width * column / longest)))

@@ -14,6 +14,7 @@ class Reading:
 
     pixels: np.ndarray  # uint8 [t h w 1]
     spacing: np.ndarray  # f32 [3]: between frames in s or slices in mm, rows in mm, columns in mm; NaN unknown
+    aspect: float = 1.0  # width of a pixel over its height, where its size in mm is unknown
 
 
 @dataclasses.dataclass(frozen=True)

@@ -41,6 +41,7 @@ class Builder(ScanBuilder):
             "frames": options.frames,
             "frame_sampling": "evenly spread, first and last included; repeated where the clip is shorter",
             "size": options.size,
+            "upright": "turned and stretched as the file says that players show it",
             "resize": "whole frame fitted into the square, Pillow BILINEAR, centred on black",
             "intensity": "scan / 255",
         }
@@ -48,7 +49,7 @@ class Builder(ScanBuilder):
     @staticmethod
     def read(row: Row, options: Options) -> Record:
         reading = kinds.read_clip(row["path"], options.frames, options.allow_burned_in)
-        scan, spacing = fit(reading.pixels, options.size, reading.spacing)
+        scan, spacing = fit(reading.pixels, options.size, reading.spacing, reading.aspect)
         return Record(scan, spacing)
 
     @staticmethod
