@@ -1,6 +1,6 @@
 """Brain MRI volumes from your own cohort: slices as frames into TSM-ResNet-18 ("2.5-D"), one GPU or TPU host.
 
-    python -m tfds_builders.build brain_volumes --cohort cohort.csv --data_dir data/brain --scores mmse --frames 32
+    python -m tfds_builders.build brain_volumes --cohort cohort.csv --data_dir data/brain --scores mmse
     python -m learner_jax.main --config configs/brain.py --workdir runs/brain \
         --config.data.score=mmse --config.eval.change_threshold=3
 
@@ -20,7 +20,7 @@ from learner_jax.config import (
 
 
 def get_config() -> Config:
-    """Contrastive + MSE on 32 slices of 112x112; left and right may be exchanged."""
+    """Contrastive + MSE on every third of 96 slices of 2 mm, fitted into 112x112; left and right may be exchanged."""
     return Config(
         steps=10_000,
         batch_size=32,

@@ -194,16 +194,3 @@ def too_many(told: list[str], max_bad: int) -> InputError:
     allowed = f"{plural(max_bad, 'scan')} may be left out (--max_bad_fraction)" if max_bad else "none may be left out"
     advice = "list every such scan with --check, or let some be left out with --max_bad_fraction"
     return InputError("\n".join([*told, f"{allowed}: nothing was written; {advice}"]))
-
-
-@dataclasses.dataclass(frozen=True)
-class Sampling:
-    """What is stored of each scan of a dataset that reads files: the largest that a backbone will ask for."""
-
-    frames: int = 16  # frames or slices stored of each scan, evenly spread from its first to its last
-    size: int = 112  # height and width stored, in pixels
-
-    def __post_init__(self):
-        for name, least in (("frames", 1), ("size", 8)):
-            if getattr(self, name) < least:
-                raise InputError(f"--{name} is {getattr(self, name)}; it must be at least {least}")

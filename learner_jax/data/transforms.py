@@ -33,19 +33,27 @@ class SampleFrames:
 
 
 @dataclasses.dataclass(frozen=True)
-class Resize:
-    """``[t h w c] -> [t size size c]``, with the antialiased triangle filter of ``jax.image.resize(…, 'linear')``."""
+class Fit:
+    """``[t h w c] -> [t size size c]``: scaled until its longer side is ``size``, then padded with black on both sides.
+
+    The filter is the antialiased triangle of ``jax.image.resize(…, 'linear')``.
+    """
 
     size: int
 
     def __call__(self, scan: np.ndarray, rng: np.random.BitGenerator | None) -> np.ndarray:
-        _, height, width, _ = scan.shape
-        if (height, width) == (self.size, self.size):
+        t, height, width, c = scan.shape
+        scale = self.size / max(height, width)
+        h, w = max(1, round(height * scale)), max(1, round(width * scale))
+        if (h, w) != (height, width):
+            smaller = np.einsum("ih,thwc,jw->tijc", _weights(height, h), scan, _weights(width, w), optimize=True)
+            scan = np.rint(smaller).astype(scan.dtype) if scan.dtype.kind == "u" else smaller.astype(scan.dtype)
+        if h == w:
             return scan
-        smaller = np.einsum(
-            "ih,thwc,jw->tijc", _weights(height, self.size), scan, _weights(width, self.size), optimize=True
-        )
-        return np.rint(smaller).astype(scan.dtype) if scan.dtype.kind == "u" else smaller.astype(scan.dtype)
+        top, left = (self.size - h) // 2, (self.size - w) // 2
+        square = np.zeros((t, self.size, self.size, c), scan.dtype)
+        square[:, top : top + h, left : left + w] = scan
+        return square
 
 
 @functools.cache
@@ -57,21 +65,20 @@ def _weights(n_in: int, n_out: int) -> np.ndarray:
     return (weight / weight.sum(1, keepdims=True)).astype(np.float32)
 
 
-def for_backbone(config: DataConfig, meta: DatasetMeta) -> tuple[SampleFrames, Resize]:
+def for_backbone(config: DataConfig, meta: DatasetMeta) -> tuple[SampleFrames, Fit]:
     """The transforms between this dataset's records and ``data.frames`` × ``data.size``².
 
     Raises:
       InputError: when more frames or pixels are asked for than the dataset stores.
     """
     t, h, w, _ = meta.scan_shape
-    if config.frames > t:
-        raise InputError(
-            f"the dataset stores {t} frames a scan and --config.data.frames asks for {config.frames}; "
-            f"set it to {t} or fewer, or build again with --frames={config.frames}"
-        )
-    if config.size > min(h, w):
-        raise InputError(
-            f"the dataset stores {h}x{w} pixels and --config.data.size asks for {config.size}; "
-            f"set it to {min(h, w)} or fewer, or build again with --size={config.size}"
-        )
-    return SampleFrames(config.frames, jitter=meta.axis0 == "time"), Resize(config.size)
+    for field, asked, stored, what in (
+        ("frames", config.frames, t, f"{t} frames a scan"),
+        ("size", config.size, max(h, w), f"{h}x{w} pixels"),
+    ):
+        if asked > stored:
+            raise InputError(
+                f"the dataset stores {what} and --config.data.{field} asks for {asked}; set it to {stored} or fewer, "
+                f"or build the dataset again with more (python -m tfds_builders.build {meta.name} --help)"
+            )
+    return SampleFrames(config.frames, jitter=meta.axis0 == "time"), Fit(config.size)

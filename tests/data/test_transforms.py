@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from learner_jax.config import DataConfig
-from learner_jax.data.transforms import Resize, SampleFrames, for_backbone
+from learner_jax.data.transforms import Fit, SampleFrames, for_backbone
 from tfds_builders.errors import InputError
 from tfds_builders.record import DatasetMeta
 
@@ -31,25 +31,39 @@ def test_training_draws_different_starts_and_slices_of_a_volume_stay():
     assert len(still) == 1
 
 
-@pytest.mark.parametrize("size", [16, 24, 33])
-def test_resize_equals_the_antialiased_resize_of_jax(size):
-    scan = np.random.default_rng(0).integers(0, 256, (3, 48, 60, 2), dtype=np.uint8)
-    expected = jax.image.resize(scan.astype(np.float32), (3, size, size, 2), "linear", antialias=True)
-    got = Resize(size)(scan, None)
+@pytest.mark.parametrize(
+    ("stored", "size", "shown"),
+    [((48, 60), 30, (24, 30)), ((60, 48), 33, (33, 26)), ((48, 48), 16, (16, 16)), ((9, 60), 5, (1, 5))],
+)
+def test_a_scan_fits_the_square_without_being_bent(stored, size, shown):
+    scan = np.random.default_rng(0).integers(1, 256, (3, *stored, 2), dtype=np.uint8)
+    want = jax.image.resize(scan.astype(np.float32), (3, *shown, 2), "linear", antialias=True)
+    got = Fit(size)(scan, None)
     assert got.dtype == np.uint8
-    np.testing.assert_allclose(got, np.asarray(expected), atol=0.51)
+    assert got.shape == (3, size, size, 2)
+    lit = np.argwhere(got.any((0, 3)))
+    top, left = lit.min(0)
+    assert tuple(lit.max(0) + 1 - lit.min(0)) == shown
+    np.testing.assert_allclose(got[:, top : top + shown[0], left : left + shown[1]], np.asarray(want), atol=0.51)
+    assert abs(top - (size - shown[0]) / 2) <= 0.5
+    assert abs(left - (size - shown[1]) / 2) <= 0.5
 
 
-def test_resize_keeps_a_scan_of_that_size_as_it_is():
+def test_a_scan_of_that_size_stays_as_it_is():
     scan = np.zeros((2, 8, 8, 1), np.uint8)
-    assert Resize(8)(scan, None) is scan
+    assert Fit(8)(scan, None) is scan
+    tall = np.random.default_rng(0).random((2, 8, 6, 1)).astype(np.float16)
+    np.testing.assert_array_equal(Fit(8)(tall, None)[:, :, 1:7], tall)
 
 
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        (DataConfig(frames=32, size=32), r"stores 16 frames a scan and --config.data.frames asks for 32.*--frames=32"),
-        (DataConfig(frames=8, size=50), r"stores 64x48 pixels and --config.data.size asks for 50.*--size=50"),
+        (
+            DataConfig(frames=32, size=32),
+            r"stores 16 frames a scan and --config.data.frames asks for 32; set it to 16 or",
+        ),
+        (DataConfig(frames=8, size=65), r"stores 64x48 pixels and --config.data.size asks for 65; set it to 64 or"),
     ],
 )
 def test_more_than_is_stored_is_refused(config, sentence):

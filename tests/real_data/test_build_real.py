@@ -8,7 +8,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from tests.real_data import cohorts
-from tfds_builders import build, cohort, splits
+from tfds_builders import build, cohort, splits, volume
 from tfds_builders.readers import nifti, video
 from tfds_builders.record import DatasetMeta, check_complete
 
@@ -67,10 +67,15 @@ def test_ixi_volumes(built):
     assert "no fine pairs: 5 patients, 1 visit each" in said
     assert frame["site"].n_unique() == 1
     for scan in scans:
-        np.testing.assert_allclose(scan["spacing"][1], scan["spacing"][2], rtol=0.02)
-        height = np.flatnonzero((scan["scan"] > 60).any((0, 2, 3)))
-        width = np.flatnonzero((scan["scan"] > 60).any((0, 1, 3)))
-        assert len(height) > len(width)  # a head is longer than it is wide, so the axes are in their places
+        assert scan["scan"].shape == (96, 112, 96, 1)
+        np.testing.assert_array_equal(scan["spacing"], 2.0)
+        slices, rows, columns = (
+            np.flatnonzero((scan["scan"] > 60).any(others)) for others in ((1, 2, 3), (0, 2, 3), (0, 1, 3))
+        )
+        assert len(rows) > len(columns)  # a head is longer than it is wide, so the axes are in their places
+        assert slices[-1] >= 92  # its top is kept
+        area = (scan["scan"][..., 0] > 60).sum((1, 2))
+        assert area[-10:].mean() < area[40:60].mean() / 2  # and is the narrow end
 
 
 def test_open_ms_volumes_of_two_dates(built):
@@ -93,13 +98,13 @@ def test_every_video_that_is_met_in_practice_is_read(real_data):
         assert 0 < reading.spacing[0] < 10
 
 
-def test_all_orientations_of_one_image_are_read_alike(real_data):
+def test_all_orientations_of_one_image_are_prepared_alike(real_data):
     paths = sorted((real_data / "mri" / "niivue_orient").glob("*.nii.gz"))
     assert len(paths) == 12
-    readings = [nifti.read(path) for path in paths]
-    for reading in readings[1:]:
-        np.testing.assert_array_equal(reading.pixels, readings[0].pixels)
-        np.testing.assert_allclose(reading.spacing, readings[0].spacing, rtol=1e-5)
+    grid = volume.Grid((48, 56, 48), 4.0, "image")
+    prepared = [volume.prepare(nifti.read(path), grid) for path in paths]
+    for one in prepared[1:]:
+        np.testing.assert_allclose(one, prepared[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["lus/dicom/US1_J2KR.dcm", "tables/IXI.xls", "MANIFEST.csv", "mri/misc/norm.mgz"])

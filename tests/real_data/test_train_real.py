@@ -24,9 +24,8 @@ def run(real_data, tmp_path, monkeypatch):
     def make(dataset: str, table, config: Config, **fields: object) -> dict:
         csv = table(real_data, tmp_path / "source" / "cohort.csv")
         folder = tmp_path / "dataset"
-        shape = ["--frames", str(config.data.frames), "--size", str(config.data.size)]
         scores = ["--scores", fields["score"]]
-        assert build.main([dataset, "--cohort", str(csv), "--data_dir", str(folder), *shape, *scores]) == 0
+        assert build.main([dataset, "--cohort", str(csv), "--data_dir", str(folder), *scores]) == 0
         config.data.dir, config.data.score = str(folder), fields["score"]
         config.eval.change_threshold, config.eval.pairs = fields["change_threshold"], fields.get("pairs", "visits")
         config.steps, config.batch_size, config.log_every = 2, 8, 1

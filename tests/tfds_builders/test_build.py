@@ -11,8 +11,6 @@ import pytest
 import tensorflow_datasets as tfds
 
 from tfds_builders import build, builder, cohort, identity, shards, splits
-from tfds_builders.brain_volumes.brain_volumes_dataset_builder import Builder as BrainVolumes
-from tfds_builders.builder import Sampling
 from tfds_builders.readers import video
 from tfds_builders.record import DatasetMeta, check_complete
 from tfds_builders.resize import fit
@@ -230,21 +228,27 @@ def test_an_interrupt_leaves_nothing(clips, tmp_path, monkeypatch, capsys):
     assert_nothing_built(tmp_path)
 
 
-def test_volumes_are_sampled_along_depth(tmp_path, make):
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float16"])
+def test_volumes_of_any_orientation_are_stored_on_one_grid(tmp_path, make, dtype):
     rows = [{**row, "scan": row["scan"].replace("mp4", "nii.gz")} for row in make.rows(patients=1)]
     (tmp_path / "source" / "clips").mkdir(parents=True)
     for i, row in enumerate(rows):
         make.volume(tmp_path / "source" / row["scan"], ("RAS", "LPI", "SAR")[i])
     table = make.cohort(tmp_path / "source" / "cohort.csv", rows)
     command = ["brain_volumes", "--cohort", str(table), "--data_dir", str(tmp_path / "brain"), "--scores", "severity"]
-    assert build.main([*command, *SMALL]) == 0
+    assert (
+        build.main([*command, "--shape", "16", "14", "12", "--spacing", "2", "--around", "image", "--dtype", dtype])
+        == 0
+    )
+    meta = DatasetMeta.read(tmp_path / "brain")
+    assert (meta.axis0, meta.scan_shape, meta.dtype) == ("depth", (16, 14, 12, 1), dtype)
     source = tfds.builder_from_directory(str(tmp_path / "brain")).as_data_source("scans")
-    for i in range(3):
-        np.testing.assert_array_equal(source[i]["scan"], source[0]["scan"])
-    np.testing.assert_allclose(source[0]["spacing"], [2 * 15 / 3, 24 / 32, 20 / 27], rtol=1e-5)
-    assert DatasetMeta.read(tmp_path / "brain").axis0 == "depth"
-    one = BrainVolumes.read({"path": tmp_path / "source" / rows[0]["scan"]}, Sampling(frames=1, size=32))
-    assert np.isnan(one.spacing[0])
+    stored = [source[i]["scan"][..., 0] * np.float64(source[i]["scale"]) for i in range(3)]
+    np.testing.assert_allclose(source[0]["spacing"], 2.0)
+    for one in stored:  # make.volume brightens to the right, to the front and upwards; rows go from front to back
+        np.testing.assert_allclose(one, stored[0], atol=2e-3 if dtype == "uint8" else 5e-4)
+        inside = one[2:-2, 2:-2, 2:-2]
+        assert [np.sign(np.diff(inside.mean(other)).mean()) for other in ((1, 2), (0, 2), (0, 1))] == [1, -1, 1]
 
 
 def test_the_synthetic_cohort_needs_no_files_and_no_key(tmp_path, monkeypatch):
@@ -319,5 +323,5 @@ def test_building_imports_no_jax(tmp_path):
 def test_dataset_json_is_readable_text(clips, tmp_path):
     assert build.main(clips_command(clips, tmp_path / "lus")) == 0
     values = json.loads((tmp_path / "lus" / "dataset.json").read_text())
-    assert values["preprocessing"]["reader"] == "video"
+    assert values["preprocessing"]["reader"] == "clip"
     assert (tmp_path / "lus" / "COMPLETE").read_text().strip() == values["fingerprint"]

@@ -5,17 +5,25 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from tfds_builders.builder import Row, Sampling, ScanBuilder
+from tfds_builders.builder import Row, ScanBuilder
+from tfds_builders.errors import InputError
 from tfds_builders.readers import kinds
 from tfds_builders.record import Record
 from tfds_builders.resize import fit
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(Sampling):
-    """How a clip is stored."""
+class Options:
+    """How a clip is stored: the largest that a backbone will ask for."""
 
+    frames: int = 16  # stored of each clip, evenly spread from its first to its last
+    size: int = 112  # height and width stored, in pixels
     allow_burned_in: bool = False  # take DICOM files that do not say that no name is burned in, and name no region
+
+    def __post_init__(self):
+        for name, least in (("frames", 1), ("size", 8)):
+            if getattr(self, name) < least:
+                raise InputError(f"--{name} is {getattr(self, name)}; it must be at least {least}")
 
 
 class Builder(ScanBuilder):
