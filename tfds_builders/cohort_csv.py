@@ -1,9 +1,11 @@
 """The cohort as a user writes it: a CSV with one row per scan. Every fault is said with its line, all at once."""
 
+import collections
 import csv
 import itertools
 import math
 import re
+import stat
 from pathlib import Path
 
 import polars as pl
@@ -14,8 +16,10 @@ from tfds_builders.wording import plural, suggest
 
 REQUIRED = ("scan", "patient", "visit", "time_days", "view")
 OPTIONAL = ("source", "site", "acquisition", "processing", "split")
-MAX_FAULTS = 20
+MAX_FAULTS = 20  # that are shown
+_COUNTED = 1000  # faults after which no more rows are looked at
 
+_FREE = ("scan", "source", "patient", "site")  # free text
 _WORD = re.compile(r"[A-Za-z0-9_+.-]{1,32}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
@@ -56,6 +60,8 @@ def read(
         values, wrong = _parse_row(row, root, scores, covariates, allow_outside)
         parsed.append({"line": line, **values})
         faults += [f"line {line}: {fault}" for fault in wrong]
+        if len(faults) >= _COUNTED:
+            break
     faults += _faults_between_rows(parsed)
     if faults:
         raise InputError(_report(path, faults))
@@ -68,6 +74,8 @@ def read(
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     # The csv module, because it knows the physical line of a row also after line breaks inside quotes.
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            raise InputError(f"the cohort {path} is not a file; name a CSV with --cohort")
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = [cell.strip() for cell in next(reader, [])]
@@ -92,7 +100,7 @@ def _check_columns(path: Path, header: list[str], scores: tuple[str, ...], covar
         raise InputError(f"{path} is empty; its first line names the columns {', '.join(REQUIRED)} and the scores")
     if len(header) == 1 and ";" in header[0]:
         raise InputError(f"{path} separates its columns by ';'; save it with ',' between columns and '.' in numbers")
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = sorted(name for name, n in collections.Counter(header).items() if n > 1)
     if twice:
         raise InputError(f"{path} names the column {twice[0]!r} twice; columns: {', '.join(header)}")
     for name in REQUIRED:
@@ -117,6 +125,7 @@ def _parse_row(row: dict[str, str], root: Path, scores, covariates, allow_outsid
         values[name] = row.get(name, "")
     if not row["patient"]:
         faults.append("patient is empty")
+    faults += [f"{name} holds a character that cannot be seen" for name in _FREE if not row.get(name, "").isprintable()]
     values["visit"] = int(row["visit"]) if _INTEGER.fullmatch(row["visit"]) else None
     if values["visit"] is None:
         faults.append(f"visit is {row['visit']!r}; it is an integer: the visit's place in time")
@@ -199,4 +208,5 @@ def _faults_between_rows(rows: list[dict]) -> list[str]:
 
 def _report(path: Path, faults: list[str]) -> str:
     more = [f"and {len(faults) - MAX_FAULTS} more"] if len(faults) > MAX_FAULTS else []
-    return "\n  ".join([f"{path} has {plural(len(faults), 'fault')}:", *faults[:MAX_FAULTS], *more])
+    least = "at least " if len(faults) >= _COUNTED else ""
+    return "\n  ".join([f"{path} has {least}{plural(len(faults), 'fault')}:", *faults[:MAX_FAULTS], *more])

@@ -33,7 +33,7 @@ def read(path: Path | str, frames: int, allow_burned_in: bool = False, limits: L
     wanted = evenly(total, frames)
     limits.check_bytes(path, 4 * len(set(wanted.tolist())) * int(dataset.Rows) * int(dataset.Columns))
     unique, places = np.unique(wanted, return_inverse=True)
-    kept = np.stack([frame[region] for frame in dicom_file.grey_frames(path, dataset, unique.tolist())])
+    kept = np.stack([frame[region] for frame in dicom_file.grey_frames(path, dataset, unique.tolist(), limits)])
     pixels = _to_bytes(path, kept, dataset)[places]
     step = _seconds(dataset) * (total - 1) / (frames - 1) if frames > 1 and total > 1 else np.nan
     return Reading(pixels[..., None], np.array([step, *_millimetres(dataset)], np.float32))

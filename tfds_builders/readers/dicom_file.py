@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 from pydicom.encaps import get_frame
 from pydicom.pixels import apply_color_lut, apply_rescale, iter_pixels
+from pydicom.uid import RLELossless
 
 from tfds_builders.readers.api import ScanError, TooLarge, UnreadableScan, UnsupportedScan
 from tfds_builders.readers.limits import LIMITS, Limits, inflate, open_file
@@ -87,7 +88,9 @@ def check(path: Path | str, dataset: pydicom.Dataset, limits: Limits = LIMITS) -
         return frames
 
 
-def grey_frames(path: Path | str, dataset: pydicom.Dataset, wanted: list[int]) -> Iterator[np.ndarray]:
+def grey_frames(
+    path: Path | str, dataset: pydicom.Dataset, wanted: list[int], limits: Limits = LIMITS
+) -> Iterator[np.ndarray]:
     """Decode some frames, each f32 ``[h w]``: brightness of colours as 0 to 255, or rescaled values of grey.
 
     Raises:
@@ -98,7 +101,7 @@ def grey_frames(path: Path | str, dataset: pydicom.Dataset, wanted: list[int]) -
         if dataset.file_meta.TransferSyntaxUID.is_compressed:
             total = int(dataset.get("NumberOfFrames") or 1)
             for index in sorted(set(wanted)):
-                _check_codestream(path, get_frame(dataset.PixelData, index, number_of_frames=total), dataset)
+                _check_codestream(path, get_frame(dataset.PixelData, index, number_of_frames=total), dataset, limits)
         for frame in iter_pixels(dataset, indices=wanted, raw=True):
             yield _grey(frame, dataset, photometric)
 
@@ -122,8 +125,14 @@ def is_colour(dataset: pydicom.Dataset) -> bool:
     return not str(dataset.get("PhotometricInterpretation", "")).startswith("MONOCHROME")
 
 
-def _check_codestream(path: Path | str, stream: bytes, dataset: pydicom.Dataset) -> None:
+def _check_codestream(path: Path | str, stream: bytes, dataset: pydicom.Dataset, limits: Limits) -> None:
     """Refuse a frame that says it is larger than its header does: decoders take the memory that it asks for."""
+    if dataset.file_meta.TransferSyntaxUID == RLELossless:
+        # Packed runs take at most 1/128 more than what they hold, and two bytes may become 128.
+        raw = int(dataset.Rows) * int(dataset.Columns) * int(dataset.SamplesPerPixel) * int(dataset.BitsAllocated) // 8
+        if len(stream) > 1.02 * raw + 1024:
+            raise TooLarge(path, f"has a frame packed into {len(stream)} bytes where its pixels take {raw}")
+        limits.check_bytes(path, 64 * len(stream))
     size = _declared_size(stream)
     if size and size != (int(dataset.Rows), int(dataset.Columns)):
         raise TooLarge(path, f"has a frame of {size[1]}x{size[0]} pixels where its header says another size")

@@ -29,7 +29,7 @@ def read(folder: Path | str, limits: Limits = LIMITS) -> Volume:
     with dicom_file.guarded(folder):
         ordered, affine = _stack(folder, slices)
         limits.check_bytes(folder, 4 * len(ordered) * int(ordered[0].Rows) * int(ordered[0].Columns))
-    pixels = [next(dicom_file.grey_frames(folder, dataset, [0])) for dataset in ordered]
+    pixels = [next(dicom_file.grey_frames(folder, dataset, [0], limits)) for dataset in ordered]
     return Volume(np.stack(pixels).transpose(2, 1, 0), checked(folder, affine))
 
 

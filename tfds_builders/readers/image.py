@@ -4,9 +4,9 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from tfds_builders.readers.api import Reading, UnreadableScan, UnsupportedScan
+from tfds_builders.readers.api import Reading, TooLarge, UnreadableScan, UnsupportedScan
 from tfds_builders.readers.limits import LIMITS, Limits, open_file
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
@@ -32,7 +32,7 @@ def read(path: Path | str, limits: Limits = LIMITS) -> Reading:
         try:
             picture.load()
             upright = ImageOps.exif_transpose(picture)
-        except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:  # what Pillow raises on damage
+        except Exception as error:  # Pillow raises nearly everything on damage
             raise UnreadableScan(path, "is damaged or cut off") from error
         grey = _stretched(path, np.asarray(upright)) if upright.mode in _DEEP else np.asarray(_opaque(upright))
     return Reading(grey[None, :, :, None], np.full(3, np.nan, np.float32))
@@ -60,7 +60,10 @@ def _open(path: Path | str, limits: Limits) -> Image.Image:
             warnings.simplefilter("ignore")  # of sizes and odd tags; our own limits are next
             picture = Image.open(file, formats=_FORMATS)
             pages = getattr(picture, "n_frames", 1)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        file.close()
+        raise TooLarge(path, f"has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from error
+    except Exception as error:  # as above; TypeError for a TIFF without a size
         file.close()
         raise UnreadableScan(path, "is not a picture that can be read (png, jpeg, tiff, bmp)") from error
     try:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfds_builders.readers import dicom, dicom_series, image, mgh, nifti, video
 from tfds_builders.readers.api import Reading, UnsupportedScan, Volume
-from tfds_builders.readers.limits import read_head
+from tfds_builders.readers.limits import is_folder, read_head
 
 _HEAD = 540
 _WORDS = {
@@ -26,7 +26,7 @@ def kind(path: Path | str) -> str:
       UnreadableScan: cannot be opened.
     """
     path = Path(path)
-    if path.is_dir():
+    if is_folder(path):
         return "dicom_series"
     head = read_head(path, _HEAD)
     if head[128:132] == b"DICM":

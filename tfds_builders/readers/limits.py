@@ -105,6 +105,21 @@ def open_file(path: Path | str) -> BinaryIO:
         raise open_error(path, error) from error
 
 
+def is_folder(path: Path | str) -> bool:
+    """Whether a path is a folder, and one that may be looked into.
+
+    Raises:
+      UnreadableScan: nothing is there, or it may not be known what.
+    """
+    try:
+        if not stat.S_ISDIR(os.stat(path).st_mode):
+            return False
+        os.listdir(path)
+        return True
+    except OSError as error:
+        raise open_error(path, error) from error
+
+
 def read_head(path: Path | str, size: int) -> bytes:
     """The first ``size`` bytes of a file, unpacked where it is gzip; fewer where it is shorter.
 
@@ -173,12 +188,12 @@ def _inflate(path: Path | str, file: BinaryIO, wbits: int, limits: Limits, membe
             if not waiting:
                 raise UnreadableScan(path, "is cut off: its compressed data ends too early")
             piece = unpacker.decompress(waiting, _CHUNK)
+            waiting = unpacker.unconsumed_tail
             unpacked += len(piece)
-            limits.check_expansion(path, file.tell(), unpacked)
+            limits.check_expansion(path, file.tell() - len(waiting), unpacked)
             late()
             if piece:
                 yield piece
-            waiting = unpacker.unconsumed_tail
             if unpacker.eof:
                 waiting = unpacker.unused_data or file.read(_CHUNK)
                 if not members or not waiting.strip(b"\0"):  # zeros may pad a gzip file

@@ -128,10 +128,12 @@ def _affine(path: Path | str, header: nib.AnalyzeHeader, orientation: str | None
 
 def _voxels(path: Path | str, header: nib.AnalyzeHeader, data: bytes | bytearray) -> np.ndarray:
     shape, dtype = header.get_data_shape(), header.get_data_dtype()
-    start = int(header.get_data_offset())
-    end = start + math.prod(shape) * dtype.itemsize
-    if start < 0 or len(data) < end:
-        raise UnreadableScan(path, f"is cut off: {len(data)} bytes, and its header needs {end}")
+    start, size = float(header["vox_offset"]), math.prod(shape) * dtype.itemsize
+    if not 0 <= start <= len(data):  # also where it is no number
+        raise UnreadableScan(path, "is damaged: its header says that the voxels begin where the file is not")
+    start = int(start)
+    if len(data) < start + size:
+        raise UnreadableScan(path, f"is cut off: {len(data)} bytes, and its header needs {start + size}")
     voxels = np.frombuffer(data, dtype, math.prod(shape), start).reshape(shape[:3], order="F")
     try:
         slope, intercept = header.get_slope_inter()

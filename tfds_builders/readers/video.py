@@ -39,12 +39,17 @@ def read(path: Path | str, frames: int, limits: Limits = LIMITS) -> Reading:
       UnreadableScan: not a video, no picture in it, damaged or cut off.
       TooLarge: beyond ``limits``.
     """
-    declared, aspect = _header(path)
+    header = _header(path)
+    declared, aspect = header.frames, header.aspect
     expected = declared or _count_packets(path, limits)
     limits.check_count(path, expected)
     kept = _keep(path, evenly(expected, frames) if expected else np.zeros(0, np.int64), limits)
     if kept.total < _COMPLETE * declared:
         raise UnreadableScan(path, f"is cut off or damaged: {kept.total} of its {declared} frames can be decoded")
+    if kept.seconds * kept.total < _COMPLETE * header.seconds:
+        raise UnreadableScan(
+            path, f"is cut off or damaged: {kept.seconds * kept.total:.1f} of its {header.seconds:.1f} s can be decoded"
+        )
     if kept.total != expected:
         kept = _keep(path, evenly(kept.total, frames), limits)
     step = kept.seconds * (kept.total - 1) / (frames - 1) if frames > 1 and kept.total > 1 else np.nan
@@ -60,17 +65,36 @@ def probe(path: Path | str, limits: Limits = LIMITS) -> None:
     Raises:
       UnreadableScan, TooLarge: as :func:`read`.
     """
-    limits.check_count(path, _header(path)[0])
+    limits.check_count(path, _header(path).frames)
     for _ in _decode(path, limits):
         return
     raise UnreadableScan(path, "holds no frame that can be decoded")
 
 
-def _header(path: Path | str) -> tuple[int, float]:
-    """What the header says: the number of frames, 0 where it does not, and the width of a pixel over its height."""
+@dataclasses.dataclass(frozen=True)
+class _Header:
+    frames: int  # 0 where the header does not say, as all else here
+    seconds: float
+    aspect: float  # width of a pixel over its height; 1 where the header does not say
+
+
+def _header(path: Path | str) -> _Header:
     with _open(path) as container:
         stream = container.streams.video[0]
-        return stream.frames, float(stream.sample_aspect_ratio or 1)
+        if container.format.name == "gif":
+            _refuse_cut_gif(path)
+        seconds = (
+            float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / av.time_base
+        )
+        return _Header(stream.frames, seconds, float(stream.sample_aspect_ratio or 1))
+
+
+def _refuse_cut_gif(path: Path | str) -> None:
+    """A GIF has no count and no length in its header, but a mark at its end."""
+    with open_file(path) as file:
+        file.seek(max(0, Path(path).stat().st_size - 256))
+        if not file.read().rstrip(b"\0").endswith(b";"):
+            raise UnreadableScan(path, "is cut off: a GIF ends with a mark, and this one does not")
 
 
 def _count_packets(path: Path | str, limits: Limits) -> int:
