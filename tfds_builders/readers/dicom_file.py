@@ -20,6 +20,7 @@ from tfds_builders.readers.limits import LIMITS, Limits, inflate, open_file
 _PREAMBLE = 132
 _DEFLATED, _EXPLICIT = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1\0\0\0"
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601
+_DECODED_TO_RGB = {"RGB", "YBR_RCT", "YBR_ICT"}  # the latter two are turned back inside JPEG 2000
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC} | {0xF7}  # markers that state a size; F7 is JPEG-LS
 
 
@@ -110,8 +111,8 @@ def _grey(frame: np.ndarray, dataset: pydicom.Dataset, photometric: str) -> np.n
     if photometric == "PALETTE COLOR":
         colours = apply_color_lut(frame, dataset)
         return (colours.astype(np.float32) @ _LUMA) / (257 if colours.dtype.itemsize == 2 else 1)
-    if photometric == "RGB":
-        return frame.astype(np.float32) @ _LUMA
+    if photometric in _DECODED_TO_RGB:
+        return (frame.astype(np.float32) @ _LUMA) * np.float32(255 / (2 ** int(dataset.BitsStored) - 1))
     if photometric == "YBR_PARTIAL_420":
         return np.clip((frame[..., 0].astype(np.float32) - 16) * np.float32(255 / 219), 0, 255)
     if photometric.startswith("YBR"):

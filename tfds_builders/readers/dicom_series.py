@@ -62,7 +62,7 @@ def _stack(folder: Path | str, slices: list[pydicom.Dataset]) -> tuple[list[pydi
         different = {str(dataset.get(what)) for dataset in slices}
         if len(different) > 1:
             raise UnsupportedScan(folder, f"holds slices of {len(different)} {plural}; give each a folder of its own")
-    if any("ImagePositionPatient" not in d or "ImageOrientationPatient" not in d for d in slices):
+    if not all(d.get("ImagePositionPatient") and d.get("ImageOrientationPatient") for d in slices):
         raise UnsupportedScan(folder, "has slices that do not say where they lie")
     directions = np.array([d.ImageOrientationPatient for d in slices], np.float64)
     if np.abs(directions - directions[0]).max() > 1e-3:

@@ -1,0 +1,175 @@
+"""DICOM files: those of many codings that pydicom ships, and ones written here with known content."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pydicom.data
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.pixels import apply_rescale, pixel_array
+from pydicom.sequence import Sequence
+from pydicom.uid import RLELossless
+
+from tests.tfds_builders.hostile.files import dicom as write_dataset
+from tests.tfds_builders.hostile.files import save
+from tfds_builders.readers import dicom, dicom_file, kinds
+from tfds_builders.readers.api import TooLarge, UnreadableScan, UnsupportedScan
+from tfds_builders.readers.limits import Limits
+
+SHIPPED = Path(pydicom.data.__file__).parent / "test_files"
+LUMA = [0.299, 0.587, 0.114]
+UNREADABLE = {
+    "JPEG-lossy.dcm": "12-bit lossy JPEG, which no decoder of a free licence reads",
+    "JPGExtended.dcm": "the same",
+    "MR_truncated.dcm": "cut off",
+    "JPEG2000-embedded-sequence-delimiter.dcm": "its picture says another size than its header",
+    "badVR.dcm": "not a number in BitsAllocated",
+}
+
+
+def shipped() -> list[str]:
+    found = []
+    for path in sorted(SHIPPED.glob("*.dcm")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                dataset = pydicom.dcmread(path)
+            except pydicom.errors.InvalidDicomError:
+                continue
+        if {"PixelData", "PhotometricInterpretation"} <= set(dataset.dir()) and path.name not in UNREADABLE:
+            found.append(path.name)
+    return found
+
+
+@pytest.mark.filterwarnings("ignore")  # pydicom's own, of its odd files
+@pytest.mark.parametrize("name", shipped())
+def test_grey_equals_the_brightness_of_pydicoms_colours(name):
+    path = SHIPPED / name
+    dataset = dicom_file.parse(path)
+    frames = list(dicom_file.grey_frames(path, dataset, list(range(int(dataset.get("NumberOfFrames", 1))))))
+    theirs = pixel_array(pydicom.dcmread(path))  # in RGB where the file is in colours
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        theirs = pydicom.pixels.apply_color_lut(theirs, dataset) / 257
+    elif dataset.PhotometricInterpretation.startswith("MONOCHROME"):
+        np.testing.assert_allclose(np.squeeze(frames), apply_rescale(theirs, dataset))
+        return
+    brightness = theirs @ LUMA * (255 / (2**dataset.BitsStored - 1) if dataset.BitsStored > 8 else 1)
+    for ours, want in zip(frames, brightness.reshape(len(frames), *frames[0].shape), strict=True):
+        # chroma out of range is cut off in RGB, which changes its brightness; brightness itself is exact
+        assert np.median(np.abs(ours - want)) < 1
+        assert np.abs(ours - want).mean() < 4
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_cannot_be_decoded_is_refused_by_name(name):
+    with pytest.raises((UnreadableScan, UnsupportedScan, TooLarge)):
+        dicom.read(SHIPPED / name, 2, allow_burned_in=True)
+
+
+def ramp(frames: int = 8, height: int = 64, width: int = 64) -> np.ndarray:
+    """uint8 ``[t h w]``, all frames and all corners told apart."""
+    t, y, x = np.meshgrid(np.arange(frames), np.arange(height), np.arange(width), indexing="ij")
+    return ((20 * t + y + 2 * x) % 256).astype(np.uint8)
+
+
+def region(left: int, top: int, right: int, bottom: int, **fields) -> Dataset:
+    item = Dataset()
+    item.RegionSpatialFormat, item.RegionDataType = 1, 1
+    item.RegionLocationMinX0, item.RegionLocationMinY0 = left, top
+    item.RegionLocationMaxX1, item.RegionLocationMaxY1 = right, bottom
+    for name, value in fields.items():
+        setattr(item, name, value)
+    return item
+
+
+def write(folder: Path, pixels: np.ndarray, **fields) -> Path:
+    size = {"Rows": pixels.shape[1], "Columns": pixels.shape[2], "NumberOfFrames": len(pixels)}
+    return save(write_dataset(pixels.tobytes(), **(size | fields)), folder / "a.dcm")
+
+
+def test_frames_are_chosen_evenly_and_timed(tmp_path):
+    path = write(tmp_path, ramp(), FrameTime=40.0)
+    got = dicom.read(path, 4)
+    np.testing.assert_array_equal(got.pixels[..., 0], ramp()[[0, 2, 5, 7]])
+    np.testing.assert_allclose(got.spacing, [0.04 * 7 / 3, np.nan, np.nan])
+    assert np.isnan(dicom.read(path, 1).spacing[0])
+    times = write(tmp_path, ramp(), FrameTimeVector=[0.0, 10, 20, 30, 40, 50, 60, 70])
+    np.testing.assert_allclose(dicom.read(times, 8).spacing[0], 0.04)
+    np.testing.assert_allclose(dicom.read(write(tmp_path, ramp(), CineRate=20), 8).spacing[0], 0.05)
+
+
+def test_only_wanted_frames_are_decoded(tmp_path, monkeypatch):
+    decoded, decode = [], dicom_file.iter_pixels
+    monkeypatch.setattr(
+        dicom_file, "iter_pixels", lambda *given, **named: decoded.extend(named["indices"]) or decode(*given, **named)
+    )
+    dicom.read(write(tmp_path, ramp()), 3)
+    assert decoded == [0, 4, 7]
+
+
+def test_the_largest_picture_region_is_what_is_kept(tmp_path):
+    scale = {"PhysicalUnitsXDirection": 3, "PhysicalUnitsYDirection": 3, "PhysicalDeltaX": 0.05, "PhysicalDeltaY": 0.02}
+    regions = [region(0, 0, 9, 9), region(8, 16, 55, 47, **scale), region(0, 0, 63, 63, RegionSpatialFormat=2)]
+    path = write(tmp_path, ramp(), SequenceOfUltrasoundRegions=Sequence(regions), BurnedInAnnotation="YES")
+    got = dicom.read(path, 8)
+    np.testing.assert_array_equal(got.pixels[..., 0], ramp()[:, 16:48, 8:56])
+    np.testing.assert_allclose(got.spacing[1:], [0.2, 0.5])
+    # Scanners name the first pixel that is no longer inside.
+    path = write(tmp_path, ramp(), SequenceOfUltrasoundRegions=Sequence([region(8, 16, 64, 64)]))
+    np.testing.assert_array_equal(dicom.read(path, 8).pixels[..., 0], ramp()[:, 16:, 8:])
+
+
+@pytest.mark.parametrize("said", ["YES", "", None])
+def test_what_may_show_a_name_is_refused_unless_allowed(tmp_path, said):
+    fields = {} if said is None else {"BurnedInAnnotation": said}
+    dataset = write_dataset(ramp(1).tobytes(), **fields)
+    if said is None:
+        del dataset.BurnedInAnnotation
+    path = save(dataset, tmp_path / "a.dcm")
+    for read in (lambda: dicom.read(path, 1), lambda: dicom.probe(path), lambda: kinds.probe_clip(path)):
+        with pytest.raises(UnsupportedScan, match=r"may show a name.*--allow_burned_in"):
+            read()
+    np.testing.assert_array_equal(dicom.read(path, 1, allow_burned_in=True).pixels[..., 0], ramp(1))
+    outside = region(60, 60, 100, 100)
+    path = write(tmp_path, ramp(1), SequenceOfUltrasoundRegions=Sequence([outside]), BurnedInAnnotation="YES")
+    with pytest.raises(UnsupportedScan, match="may show a name"):  # a region that is not of this frame crops nothing
+        dicom.read(path, 1)
+
+
+def test_grey_of_more_than_8_bits_is_rescaled_and_stretched(tmp_path):
+    values = np.random.default_rng(0).integers(0, 4096, (4, 64, 64)).astype("<u2")
+    deep = {"BitsAllocated": 16, "BitsStored": 12, "HighBit": 11, "RescaleSlope": 0.5, "RescaleIntercept": -100}
+    got = dicom.read(write(tmp_path, values, **deep), 4).pixels[..., 0]
+    low, high = np.percentile(values * 0.5 - 100, [0.5, 99.5])
+    want = np.clip((values * 0.5 - 100 - low) / (high - low), 0, 1) * 255
+    np.testing.assert_allclose(got, want, atol=0.51)
+    inverted = dicom.read(write(tmp_path, values, PhotometricInterpretation="MONOCHROME1", **deep), 4).pixels[..., 0]
+    np.testing.assert_allclose(inverted.astype(int), 255 - got.astype(int), atol=1)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_palettes_become_their_brightness(tmp_path, bits):
+    rng = np.random.default_rng(0)
+    table = rng.integers(0, 2**bits, (3, 256)).astype(f"<u{bits // 8}")
+    fields = {"PhotometricInterpretation": "PALETTE COLOR", "SequenceOfUltrasoundRegions": None}
+    for name, values in zip(("Red", "Green", "Blue"), table, strict=True):
+        fields[f"{name}PaletteColorLookupTableDescriptor"] = [256, 0, bits]
+        fields[f"{name}PaletteColorLookupTableData"] = values.tobytes()
+    index = ramp(2)
+    want = np.tensordot(LUMA, table / (257 if bits == 16 else 1), 1)[index]
+    np.testing.assert_allclose(dicom.read(write(tmp_path, index, **fields), 2).pixels[..., 0], want, atol=0.51)
+
+
+def test_run_lengths_of_many_frames_are_unpacked(tmp_path):
+    dataset = pydicom.dcmread(write(tmp_path, ramp()))
+    dataset.compress(RLELossless)
+    np.testing.assert_array_equal(dicom.read(save(dataset, tmp_path / "b.dcm"), 8).pixels[..., 0], ramp())
+
+
+def test_limits_hold_before_pixels_are_unpacked(tmp_path):
+    path = write(tmp_path, ramp())
+    for limits in (Limits(side=63), Limits(frame_pixels=4095), Limits(frames=7), Limits(decoded_bytes=4096 * 4)):
+        with pytest.raises(TooLarge):
+            dicom.read(path, 8, limits=limits)
