@@ -1,6 +1,8 @@
 """Pictures (png, jpeg, tiff, bmp) -> one grey frame."""
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,7 @@ def read(path: Path | str, limits: Limits = LIMITS) -> Reading:
         try:
             picture.load()
             upright = ImageOps.exif_transpose(picture)
-        except Exception as error:  # Pillow raises nearly everything on damage
+        except Exception as error:
             raise UnreadableScan(path, "is damaged or cut off") from error
         grey = _stretched(path, np.asarray(upright)) if upright.mode in _DEEP else np.asarray(_opaque(upright))
     return Reading(grey[None, :, :, None], np.full(3, np.nan, np.float32))
@@ -53,27 +55,23 @@ def is_image(head: bytes) -> bool:
     return head.startswith(_SIGNATURES)
 
 
-def _open(path: Path | str, limits: Limits) -> Image.Image:
-    file = open_file(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of sizes and odd tags; our own limits are next
-            picture = Image.open(file, formats=_FORMATS)
-            pages = getattr(picture, "n_frames", 1)
-    except Image.DecompressionBombError as error:
-        file.close()
-        raise TooLarge(path, f"has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from error
-    except Exception as error:  # as above; TypeError for a TIFF without a size
-        file.close()
-        raise UnreadableScan(path, "is not a picture that can be read (png, jpeg, tiff, bmp)") from error
-    try:
-        limits.check_frame(path, picture.height, picture.width)
-        if pages > 1:
-            raise UnsupportedScan(path, f"holds {pages} pages; store the one to use alone")
-    except Exception:
-        file.close()
-        raise
-    return picture
+@contextlib.contextmanager
+def _open(path: Path | str, limits: Limits) -> Iterator[Image.Image]:
+    with open_file(path) as file:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of sizes and odd tags; our own limits are next
+                picture = Image.open(file, formats=_FORMATS)
+                pages = getattr(picture, "n_frames", 1)
+        except Image.DecompressionBombError as error:
+            raise TooLarge(path, f"has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from error
+        except Exception as error:  # Pillow raises nearly everything on damage; TypeError for a TIFF without a size
+            raise UnreadableScan(path, "is not a picture that can be read (png, jpeg, tiff, bmp)") from error
+        with picture:
+            limits.check_frame(path, picture.height, picture.width)
+            if pages > 1:
+                raise UnsupportedScan(path, f"holds {pages} pages; store the one to use alone")
+            yield picture
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
