@@ -23,13 +23,19 @@ from tfds_builders.errors import InputError, exit_code
 from tfds_builders.pool import cores
 from tfds_builders.readers.api import ScanError
 from tfds_builders.source import Source
+from tfds_builders.stills import stills_dataset_builder
 from tfds_builders.synthetic_lus import synthetic_lus_dataset_builder
 from tfds_builders.ultrasound_clips import ultrasound_clips_dataset_builder
 from tfds_builders.wording import plural
 
 BUILDERS: dict[str, type[ScanBuilder]] = {
     module.Builder.name: module.Builder
-    for module in (ultrasound_clips_dataset_builder, brain_volumes_dataset_builder, synthetic_lus_dataset_builder)
+    for module in (
+        ultrasound_clips_dataset_builder,
+        brain_volumes_dataset_builder,
+        stills_dataset_builder,
+        synthetic_lus_dataset_builder,
+    )
 }
 
 
@@ -57,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     cohort_source = _source(args, builder, options, data_dir)
     n_rows = len(cohort_source.rows)
     if args.check:
-        _refuse(cohort_source, builder.records(cohort_source.rows, options, args.processes), 0, "reading")
+        refuse(cohort_source.rows, builder.records(cohort_source.rows, options, args.processes), 0, "reading")
         said = f"{plural(n_rows, 'scan')} can be read; nothing was built (--check)"
         print("\n".join([*cohort.summary(cohort_source.table), said]))
         return
@@ -66,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
         return
     if builder.READS_FILES:
         probed = (_probe(builder, row, options) for row in cohort_source.rows)
-        _refuse(cohort_source, probed, int(args.max_bad_fraction * n_rows), "checking")
+        refuse(cohort_source.rows, probed, int(args.max_bad_fraction * n_rows), "checking")
     with dataset_dir.work_folder(data_dir) as work:
         built = write.dataset(builder, cohort_source, options, how, work)
         table, split = cohort.read_table(built), splits.read(built, "default")
@@ -99,9 +105,12 @@ def _probe(builder: type[ScanBuilder], row: source.Row, options) -> ScanError | 
     return None
 
 
-def _refuse(cohort_source: Source, results: Iterator, allowed: int, what: str) -> None:
-    """Refuse more than ``allowed`` errors among the results, naming all at once."""
-    rows = cohort_source.rows
+def refuse(rows: list[source.Row], results: Iterator, allowed: int, what: str) -> None:
+    """Look at what came of each row, and refuse more than ``allowed`` errors, naming them all at once.
+
+    Raises:
+      InputError.
+    """
     tracked = zip(rows, progress.track(results, len(rows), what), strict=True)
     faults = [f"line {row['line']}: {result}" for row, result in tracked if isinstance(result, ScanError)]
     if len(faults) > allowed:

@@ -10,7 +10,8 @@ import typing
 def add(parser: argparse.ArgumentParser, options: type) -> None:
     """One flag for each field: its type and default from the field, its help from the comment behind it.
 
-    A ``bool`` is a switch that is off, a ``Literal`` a choice, and a tuple takes as many values as its default has.
+    A ``bool`` is a switch that is off, a ``Literal`` a choice; a tuple takes as many values as its default has, or any
+    number where its type says so.
     """
     sources = "".join(inspect.getsource(cls) for cls in options.__mro__ if dataclasses.is_dataclass(cls))
     comments = dict(re.findall(r"^    (\w+): .*#\s*(.*)$", sources, re.MULTILINE))
@@ -26,9 +27,11 @@ def add(parser: argparse.ArgumentParser, options: type) -> None:
         if typing.get_origin(kind) is typing.Literal:
             more = {"choices": typing.get_args(kind)}
         elif typing.get_origin(kind) is tuple:
-            more = {"type": typing.get_args(kind)[0], "nargs": len(field.default)}
+            any_number = typing.get_args(kind)[-1] is Ellipsis
+            more = {"type": typing.get_args(kind)[0], "nargs": "+" if any_number else len(field.default)}
             shown = " ".join(map(str, field.default))
-        parser.add_argument(flag, default=field.default, help=f"{text} (default {shown})", **more)
+        shown = f" (default {shown})" if shown != "" else ""
+        parser.add_argument(flag, default=field.default, help=text + shown, **more)
 
 
 def values(args: argparse.Namespace, options: type) -> typing.Any:

@@ -19,7 +19,7 @@ SPLIT = "scans"  # the one split inside TFDS; train, val and test are lists of p
 MARKER = "COMPLETE"
 META_FILE = "dataset.json"
 
-MODALITIES = ("ultrasound", "mri")
+MODALITIES = ("ultrasound", "mri", "photograph")
 AXES = ("time", "depth", "none")
 DTYPES = ("uint8", "uint16", "float16")
 

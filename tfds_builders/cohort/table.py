@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from tfds_builders import identity
+from tfds_builders import histogram, identity
 from tfds_builders.errors import InputError
 from tfds_builders.wording import plural
 
@@ -74,10 +74,11 @@ def canonical_bytes(frame: pl.DataFrame) -> bytes:
     return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
 
 
-def summary(frame: pl.DataFrame) -> list[str]:
+def summary(frame: pl.DataFrame, histograms: bool = False) -> list[str]:
     """Lines for the terminal: scans, patients, visits, and for each score how much is labeled, its range, fine pairs.
 
-    A fine pair here is two visits of one patient which both carry the score.
+    A fine pair here is two visits of one patient which both carry the score. With ``histograms`` the spread of each
+    score follows it.
     """
     n_patients = frame["patient"].n_unique()
     n_visits = frame.select("patient", "visit").n_unique()
@@ -96,4 +97,5 @@ def summary(frame: pl.DataFrame) -> list[str]:
         lines.append(
             f"score {name}: {known.height} of {plural(frame.height, 'scan')} labeled, {low:g} to {high:g}, {text}"
         )
+        lines += histogram.lines(known[column].to_numpy()) if histograms else []
     return lines

@@ -1,0 +1,87 @@
+import pytest
+
+from tests.tfds_builders.archives.conftest import column
+
+
+def image(archive, subject: str, session: str = "", name: str = "T1w", suffix: str = ".nii.gz"):
+    stem = "_".join(filter(None, (subject, session)))
+    return archive.nifti(archive.root / subject / session / "anat" / f"{stem}_{name}{suffix}")
+
+
+def table(archive, path: str, *lines: str):
+    return archive.csv(archive.root / path, *lines, separator="\t")
+
+
+def test_clinicas_adni_months_and_scores_of_sessions(archive):
+    for session in ("ses-M000", "ses-M006", "ses-M024"):
+        image(archive, "sub-ADNI002S0295", session)
+    table(archive, "participants.tsv", "participant_id,sex,age_bl", "sub-ADNI002S0295,F,84.8")
+    table(
+        archive,
+        "sub-ADNI002S0295/sub-ADNI002S0295_sessions.tsv",
+        "session_id,age,MMSE,cdr_global,examination_date",
+        "ses-M000,84.8,28 ,0.5,2005-09-08",
+        "ses-M006,85.4,27,0.5,2006-03-20",
+        "ses-M024,86.8,n/a,1.0,2007-09-10",
+    )
+    rows = archive.cohort("bids", "--scores", "MMSE", "cdr_global", "--covariates", "age", "age_bl")
+    assert column(rows, "MMSE", "cdr_global") == [("28", "0.5"), ("27", "0.5"), ("", "1")]
+    assert column(rows, "visit", "time_days") == [("0", "0"), ("1", "193"), ("2", "732")]
+    assert column(rows, "age", "age_bl")[2] == ("86.8", "84.8")
+    assert column(rows, "view") == ["T1w"] * 3
+
+
+def test_days_and_months_in_labels(archive):
+    for session in ("ses-d0129", "ses-d0757"):
+        image(archive, "sub-OAS30001", session)
+    for session in ("ses-M06", "ses-M12"):
+        image(archive, "sub-B", session)
+    table(archive, "participants.tsv", "participant_id,mmse", "sub-OAS30001,28", "sub-B,20")
+    rows = archive.cohort("bids", "--scores", "mmse")
+    assert column(rows, "patient", "time_days") == [
+        *(("sub-B", "0"), ("sub-B", "182")),
+        *(("sub-OAS30001", "0"), ("sub-OAS30001", "628")),
+    ]
+
+
+def test_acquisition_times_come_first_and_labels_that_tell_nothing_give_an_order(archive):
+    for session in ("ses-2", "ses-10"):
+        image(archive, "sub-1", session)
+        image(archive, "sub-2", session)
+    for session, time in (("ses-2", "1880-05-03T10:00:00"), ("ses-10", "1880-04-01T10:00:00")):
+        stem = f"sub-1/{session}/sub-1_{session}_scans.tsv"
+        table(archive, stem, "filename,acq_time", f"anat/sub-1_{session}_T1w.nii.gz,{time}")
+    table(archive, "participants.tsv", "participant_id,age", "sub-1,50", "sub-2,60")
+    rows = archive.cohort("bids", "--scores", "age")
+    mine = {tuple(row["scan"].split("/")[:2]): (row["visit"], row["time_days"]) for row in rows}
+    assert mine == {
+        ("sub-1", "ses-10"): ("0", "0"),
+        ("sub-1", "ses-2"): ("1", "32"),
+        ("sub-2", "ses-2"): ("0", ""),
+        ("sub-2", "ses-10"): ("1", ""),
+    }
+    assert "people have sessions without a time: their days are blank: 1" in archive.said
+
+
+def test_runs_and_suffixes_and_no_sessions(archive):
+    image(archive, "sub-1", name="acq-mprage_run-2_T1w")
+    image(archive, "sub-1", name="FLAIR", suffix=".nii")
+    image(archive, "sub-1", name="T2w")
+    archive.nifti(archive.root / "derivatives" / "x" / "sub-1" / "anat" / "sub-1_T1w.nii.gz")
+    table(archive, "participants.tsv", "participant_id,age", "sub-1,50")
+    rows = archive.cohort("bids", "--scores", "age", "--suffixes", "T1w", "FLAIR")
+    assert column(rows, "view", "acquisition") == [("FLAIR", ""), ("T1w", "acq-mprage_run-2")]
+
+
+@pytest.mark.parametrize("flags", [(), ("--scores", "mmse")])
+def test_what_scores_there_are_is_said(archive, flags):
+    image(archive, "sub-1")
+    table(archive, "participants.tsv", "participant_id,sex,age", "sub-1,F,50")
+    archive.cohort("bids", *flags, code=2)
+    assert ("has no column 'mmse'" if flags else "was asked for no score") in archive.said
+    assert "its tables have numbers in: age. See --scores" in archive.said
+
+
+def test_no_image_is_said(archive):
+    archive.cohort("bids", "--scores", "x", code=2)
+    assert "holds no sub-*/…/anat/*_T1w.nii.gz" in archive.said

@@ -1,0 +1,147 @@
+"""ADNI as LONI hands it out: a tree of images, a table of the collection, and tables of examinations."""
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from tfds_builders.archives import adni_exams, tables
+from tfds_builders.archives.api import Found, Row, files, number_visits, some, word
+
+_NIFTI = r"ADNI_(\d{3}_S_\d{4,5})_MR_(.+)_\d{17}(?:_\d+)?_(S\d+)_(I\d+)\.nii(?:\.gz)?"
+_SLICE = r"ADNI_(\d{3}_S_\d{4,5})_MR_(.+)_\d{17}(?:_\d+)?_(S\d+)_(I\d+)\.dcm|.*\.dcm"
+_PATIENT, _IMAGE = re.compile(r"\d{3}_S_\d{4,5}"), re.compile(r"I\d+")
+_MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})_\d{2}_\d{2}_\d{2}\.\d+")
+_ARCHIVED = re.compile(r"__?[Bb]r(?:_raw)?$")  # what LONI adds to the description in a file's name
+_FIELD = re.compile(r"Field Strength=([\d.]+)")
+_VIEWS = (("FLAIR", "FLAIR"), ("MPR", "T1"), ("MP-RAGE", "T1"), ("SPGR", "T1"), ("T1", "T1"), ("T2", "T2"))
+
+
+@dataclasses.dataclass
+class _Image:
+    """One copy of one image."""
+
+    path: Path
+    patient: str
+    description: str
+    moment: str  # of acquisition, as its folder says; empty where no folder does
+    series: str  # S12345, empty for a folder of slices
+    image: str  # 12345, without the leading I
+
+    @property
+    def steps(self) -> list[str]:
+        """Of processing: MPR__GradWarp__B1_Correction__N3 has three; a raw image has none."""
+        return [re.sub("_Correction$", "", step) for step in self.description.split("__")[1:]]
+
+    @property
+    def acquired(self) -> tuple[str, str]:
+        """Equal for all copies of one image."""
+        return self.patient, self.moment or self.series or self.image
+
+
+@dataclasses.dataclass
+class Adni:
+    """The tree ADNI/PATIENT/DESCRIPTION/MOMENT/IMAGE of DICOM slices or NIfTI. Scores: mmse, cdrsb.
+
+    A scan takes each score from the examination nearest in time, up to --within_days away. Age is AGE + Years_bl of
+    that examination in ADNIMERGE. Acquisitions up to --visit_days after the first of a visit belong to it, with their
+    repeats and field strengths (acquisition). Of several copies of one image one is kept (processing, --prefer).
+    """
+
+    dataset: ClassVar[str] = "brain_volumes"
+
+    collection: str = ""  # the CSV that LONI writes for an image collection
+    adnimerge: str = ""  # ADNIMERGE.csv
+    mmse: str = ""  # MMSE.csv, instead of ADNIMERGE
+    cdr: str = ""  # CDR.csv, instead of ADNIMERGE
+    within_days: int = 90  # between a scan and the examination that its scores come from
+    visit_days: int = 45  # after the first scan of a visit, in which others are of the same visit
+    prefer: str = "processed"  # copy of an image to keep: processed (most steps), raw, all, or a step such as N3
+
+    def find(self, root: Path) -> Found:
+        """See :class:`~tfds_builders.archives.api.Archive`."""
+        images = some(list(_images(root)), root, "ADNI images (…/002_S_0295/MP-RAGE/2006-04-18_08_20_30.0/I13722/…)")
+        found = Found([])
+        images = self._one_copy(images, found)
+        listed = _collection(self.collection) if self.collection else {}
+        exams = adni_exams.read(self.adnimerge, self.mmse, self.cdr, found.notes)
+        days = []
+        for image in images:
+            row = listed.get(image.image, {})
+            if self.collection and not row:
+                found.notes["images are not in the table of the collection"] += 1
+            day = tables.day(image.moment) or tables.day(row.get("Acq Date", ""))
+            near = exams.near(image.patient, day, self.within_days)
+            for name, value in near.scores.items():
+                found.notes[f"images have no {name} within {self.within_days} days"] += value is None
+            found.rows.append(_row(image, row, near))
+            days.append(day)
+        found.notes["images have no date of acquisition"] += sum(day is None for day in days)
+        number_visits(found.rows, days, self.visit_days)
+        return found
+
+    def _one_copy(self, images: list[_Image], found: Found) -> list[_Image]:
+        if self.prefer == "all":
+            return images
+        copies: dict[tuple[str, str], list[_Image]] = {}
+        for image in images:
+            copies.setdefault(image.acquired, []).append(image)
+        for several in copies.values():
+            found.notes[f"copies of an image are left out (--prefer {self.prefer})"] += len(several) - 1
+        return [max(several, key=self._rank) for several in copies.values()]
+
+    def _rank(self, image: _Image) -> tuple[bool, int, int]:
+        """The copy that is wanted ranks highest; the newest where there are several."""
+        n = len(image.steps)
+        return self.prefer in image.steps, -n if self.prefer == "raw" else n, int(image.image)
+
+
+def _images(root: Path) -> Iterator[_Image]:
+    """Every NIfTI file and every folder of slices."""
+    for path, match in files(root, _NIFTI):
+        patient, description, series, image = match.groups()
+        yield _Image(path, patient, _ARCHIVED.sub("", description), _part(path, _MOMENT), series, image[1:])
+    seen = set()
+    for path, match in files(root, _SLICE):
+        folder = path.parent
+        patient, image = _part(folder, _PATIENT) or match[1] or "", _part(folder, _IMAGE) or match[4] or ""
+        if folder in seen or not patient or not image:
+            continue
+        seen.add(folder)
+        description = _ARCHIVED.sub("", match[2] or _after(folder, patient))
+        yield _Image(folder, patient, description, _part(folder, _MOMENT), match[3] or "", image[1:])
+
+
+def _part(path: Path, pattern: re.Pattern[str]) -> str:
+    """The last folder of a path that matches, or nothing."""
+    return next((part for part in reversed(path.parts) if pattern.fullmatch(part)), "")
+
+
+def _after(folder: Path, patient: str) -> str:
+    parts = folder.parts
+    at = parts.index(patient) + 1 if patient in parts else len(parts)
+    return parts[at] if at < len(parts) else ""
+
+
+def _collection(path: str) -> dict[str, dict[str, str]]:
+    columns = ("Image Data ID", "Acq Date", "Description")
+    return {row["Image Data ID"].removeprefix("I"): row for row in tables.read(Path(path), columns, "--collection")}
+
+
+def _row(image: _Image, listed: dict[str, str], near: adni_exams.Near) -> Row:
+    base = image.description.split("__")[0]
+    field = _FIELD.search(listed.get("Imaging Protocol", ""))
+    strength = f"{float(field[1]):g}T" if field else near.field_strength
+    age = near.age if near.age is not None else tables.number(listed.get("Age", ""))
+    return Row(
+        image.path,
+        image.patient,
+        view=next((view for part, view in _VIEWS if part in base.upper()), word(base)),
+        source="adni",
+        site=image.patient[:3],
+        acquisition=word("_".join(filter(None, (base, strength)))),
+        processing=word("+".join(image.steps)) if image.steps else "raw",
+        scores=near.scores,
+        covariates={"age": None if age is None else round(age, 2)},
+    )

@@ -1,0 +1,75 @@
+"""COVID-BLUES: lung ultrasound of 63 patients on one day, at six sites of the chest each."""
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar
+
+from tfds_builders.archives import tables
+from tfds_builders.archives.api import Found, Row, files, some
+
+ROOM_AIR, PER_LITRE, MOST = 0.21, 0.04, 0.60
+_SATURATION, _UNDER_OXYGEN, _LITRES = "oxygen_saturation_without_ox", "oxygen_saturation_with_ox", "oxygen_liter"
+
+
+@dataclasses.dataclass
+class CovidBlues:
+    """Videos patient_ID_SITE.mp4. Scores: severity of each video (0 to 3), and an approximate SpO2/FiO2 of its patient.
+
+    All clips of a patient are of one day, so fine pairs are of scans within a visit (--config.eval.pairs=scans).
+    """
+
+    dataset: ClassVar[str] = "ultrasound_clips"
+
+    severity: str = ""  # table of the severity of each video; found where its name holds "severity"
+    clinical: str = ""  # table of the patients; found where its name holds "clinical_variables"
+
+    def find(self, root: Path) -> Found:
+        """See :class:`~tfds_builders.archives.api.Archive`."""
+        severity = tables.find(root, self.severity, r".*severity.*\.csv", "--severity")
+        clinical = tables.find(root, self.clinical, r".*clinical_variables.*\.csv", "--clinical")
+        graded = {
+            row["video_file"]: tables.number(row["Severity Score"])
+            for row in tables.read(severity, ("video_file", "Severity Score"), "--severity")
+        }
+        columns = ("patient_id", "pat_age", _SATURATION, _UNDER_OXYGEN, _LITRES)
+        patients = {row["patient_id"]: row for row in tables.read(clinical, columns, "--clinical")}
+        found = Found([])
+        for path, match in some(list(files(root, r"patient_(\d+)_([LR]\d)(?:_\d+)?\.mp4")), root, "patient_*.mp4"):
+            patient, view = match.groups()
+            if path.stem not in graded:
+                found.notes["videos without a row in the table of severity are unlabeled"] += 1
+            if patient not in patients:
+                found.notes["videos of patients without a row in the clinical table have no S/F and no age"] += 1
+            of_patient = patients.get(patient, {})
+            found.rows.append(
+                Row(
+                    path,
+                    patient,
+                    time_days=0.0,
+                    view=view,
+                    source="covid_blues",
+                    scores={"severity": graded.pop(path.stem, None), "sf": sf_ratio(of_patient)},
+                    covariates={"age": _positive(of_patient.get("pat_age", ""))},
+                )
+            )
+        found.notes["rows of the table of severity have no video here"] += len(graded)
+        return found
+
+
+def sf_ratio(patient: dict[str, str]) -> float | None:
+    """SpO2/FiO2 in percent, approximate.
+
+    SpO2 is measured with a pulse oximeter. FiO2 is not known: 0.21 in room air; under oxygen 0.21 + 0.04 for each litre
+    a minute, at most 0.60, a rule of the bedside. Where saturation under oxygen and litres are known these are used,
+    otherwise the saturation in room air; None where neither is. Negative entries are codes for missing.
+    """
+    litres = _positive(patient.get(_LITRES, ""))
+    under, without = _positive(patient.get(_UNDER_OXYGEN, "")), _positive(patient.get(_SATURATION, ""))
+    if under and litres:
+        return under / min(ROOM_AIR + PER_LITRE * litres, MOST)
+    return without / ROOM_AIR if without else None
+
+
+def _positive(text: str) -> float | None:
+    value = tables.number(text)
+    return value if value is not None and value > 0 else None

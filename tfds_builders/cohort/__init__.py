@@ -1,0 +1,13 @@
+"""The cohort table: one row per scan. ``python -m tfds_builders.cohort`` writes one for a known archive."""
+
+from tfds_builders.cohort.table import (
+    SPLITS,
+    TABLE_FILE,
+    canonical_bytes,
+    deidentify,
+    read_table,
+    summary,
+    write_table,
+)
+
+__all__ = ["SPLITS", "TABLE_FILE", "canonical_bytes", "deidentify", "read_table", "summary", "write_table"]
