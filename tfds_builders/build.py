@@ -16,7 +16,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tfds_builders import beam, cohort, cohort_csv, dataset_dir, flags, identity, progress, source, splits, write
+from tfds_builders import (
+    beam,
+    cohort,
+    cohort_csv,
+    dataset_dir,
+    flags,
+    identity,
+    progress,
+    remote,
+    source,
+    splits,
+    write,
+)
 from tfds_builders.brain_volumes import brain_volumes_dataset_builder
 from tfds_builders.builder import ScanBuilder
 from tfds_builders.errors import InputError, exit_code
@@ -56,7 +68,8 @@ def run(args: argparse.Namespace) -> None:
     Raises:
       InputError: whatever the user can mend.
     """
-    builder, data_dir = BUILDERS[args.dataset], args.data_dir.absolute()
+    builder, in_bucket = BUILDERS[args.dataset], remote.is_remote(args.data_dir)
+    data_dir = remote.staging(args.data_dir) if in_bucket else Path(args.data_dir).absolute()
     options = flags.values(args, builder.OPTIONS)
     pipeline = None if args.beam is None else beam.pipeline_options(args.beam)
     how = write.How(args.processes, args.max_bad_fraction, pipeline)
@@ -67,8 +80,9 @@ def run(args: argparse.Namespace) -> None:
         said = f"{plural(n_rows, 'scan')} can be read; nothing was built (--check)"
         print("\n".join([*cohort.summary(cohort_source.table), said]))
         return
-    if dataset_dir.is_built(data_dir, cohort_source.meta, args.overwrite):
-        print(f"{data_dir} is already built from these files with these settings; nothing to do")
+    place, is_built = (args.data_dir, remote.is_built) if in_bucket else (data_dir, dataset_dir.is_built)
+    if is_built(place, cohort_source.meta, args.overwrite):
+        print(f"{place} is already built from these files with these settings; nothing to do")
         return
     if builder.READS_FILES:
         probed = (_probe(builder, row, options) for row in cohort_source.rows)
@@ -77,9 +91,12 @@ def run(args: argparse.Namespace) -> None:
         built = write.dataset(builder, cohort_source, options, how, work)
         table, split = cohort.read_table(built), splits.read(built, "default")
         size = sum(path.stat().st_size for path in built.rglob("*") if path.is_file())
-        dataset_dir.move(built, data_dir, work)
-    place = f"{size / 2**20:.1f} MiB in {data_dir}"
-    print("\n".join([*cohort.summary(table), splits.describe(table, split), place]))
+        if in_bucket:
+            remote.upload(built, args.data_dir)
+        else:
+            dataset_dir.move(built, data_dir, work)
+    told = f"{size / 2**20:.1f} MiB in {place}"
+    print("\n".join([*cohort.summary(table), splits.describe(table, split), told]))
 
 
 def _source(args: argparse.Namespace, builder: type[ScanBuilder], options, data_dir: Path) -> Source:
@@ -141,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
         text = inspect.getdoc(builder)
         example = f"example:\n  {builder.EXAMPLE}"
         command = commands.add_parser(name, help=text, description=text, epilog=example, formatter_class=kind)
-        command.add_argument("--data_dir", type=Path, required=True, help="folder that will hold the dataset")
+        command.add_argument("--data_dir", required=True, help="folder that will hold the dataset, or gs://BUCKET/NAME")
         if builder.READS_FILES:
             _add_cohort_flags(command)
         flags.add(command, builder.OPTIONS)

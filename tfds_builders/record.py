@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from etils import epath
 
 from tfds_builders.errors import InputError
 
@@ -85,13 +86,13 @@ class DatasetMeta:
         (Path(folder) / META_FILE).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
-    def read(cls, folder: Path | str) -> "DatasetMeta":
-        """Read ``dataset.json`` of a built dataset.
+    def read(cls, folder: epath.PathLike) -> "DatasetMeta":
+        """Read ``dataset.json`` of a built dataset, also in a bucket.
 
         Raises:
           InputError: the file is absent, damaged, or written by another version of this software.
         """
-        path = Path(folder) / META_FILE
+        path = epath.Path(folder) / META_FILE
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

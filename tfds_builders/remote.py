@@ -1,0 +1,94 @@
+"""A dataset in a bucket: built on this machine, then copied there with its marker last.
+
+A bucket has no rename, so the marker file is what makes a dataset complete: while a dataset is replaced there is none.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from etils import epath
+
+from tfds_builders.errors import InputError
+from tfds_builders.progress import track
+from tfds_builders.record import MARKER, META_FILE, DatasetMeta
+
+
+def is_remote(data_dir: str) -> bool:
+    """Whether a place is in a bucket, as in ``gs://lab/lus``, and not a folder."""
+    return "://" in data_dir
+
+
+def staging(data_dir: str) -> Path:
+    """The local folder in whose place a remote dataset is built: of the same name, in the current folder."""
+    return Path.cwd() / data_dir.rstrip("/").rsplit("/", 1)[1]
+
+
+def is_built(data_dir: str, meta: DatasetMeta, overwrite: bool) -> bool:
+    """Whether the bucket holds this dataset already.
+
+    Raises:
+      InputError: it holds something else there, or it cannot be reached.
+    """
+    with _reachable(data_dir):
+        place = epath.Path(data_dir)
+        if not (place / MARKER).exists():
+            if (place / META_FILE).exists() or not place.exists() or not any(place.iterdir()):
+                return False  # nothing, or what an upload that was stopped has left
+            raise InputError(f"{data_dir} exists and is not a dataset; choose another --data_dir")
+        if overwrite:
+            return False
+        if DatasetMeta.read(place).inputs == meta.inputs:
+            return True
+    raise InputError(
+        f"{data_dir} holds a dataset built from other files or with other settings; build over it with --overwrite, or "
+        "choose another --data_dir"
+    )
+
+
+def upload(built: Path, data_dir: str) -> None:
+    """Copy a complete dataset into the bucket; what was there and is not of it goes.
+
+    Raises:
+      InputError: the bucket cannot be written, or a file has arrived with another size. There is no marker then, so
+        nothing opens, and the same command goes on.
+    """
+    with _reachable(data_dir):
+        place = epath.Path(data_dir)
+        place.mkdir(parents=True, exist_ok=True)
+        (place / MARKER).unlink(missing_ok=True)
+        files = sorted(path.relative_to(built).as_posix() for path in built.rglob("*") if path.is_file())
+        files.sort(key=lambda name: (name != META_FILE, name))  # first: it tells whose a half-written dataset is
+        files.remove(MARKER)
+        for name in list(_names(place)) if place.exists() else []:
+            if name not in files:
+                (place / name).unlink()
+        for name in track(files, len(files), "uploading"):
+            target = place / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            epath.Path(built / name).copy(target, overwrite=True)
+            if target.stat().length != (built / name).stat().st_size:
+                raise InputError(f"{target} has not arrived whole; start the same command again")
+        epath.Path(built / MARKER).copy(place / MARKER, overwrite=True)
+
+
+def _names(folder: epath.Path, before: str = "") -> Iterator[str]:
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _names(path, f"{before}{path.name}/")
+        else:
+            yield before + path.name
+
+
+@contextlib.contextmanager
+def _reachable(data_dir: str) -> Iterator[None]:
+    try:
+        yield
+    except (InputError, KeyboardInterrupt):
+        raise
+    except ImportError as error:
+        raise InputError(
+            f"{data_dir} needs a package for its kind of bucket: pip install 'learner-jax[gcs]'"
+        ) from error
+    except Exception as error:  # each kind of bucket raises its own
+        raise InputError(f"{data_dir} cannot be used ({type(error).__name__}: {error}); see --data_dir") from error
