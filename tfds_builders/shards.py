@@ -121,6 +121,9 @@ class Shard:
         Note(self.key, rows, records, pixels, tuple(refused)).write(self._note_file)
 
 
+COMPRESSION = "zstd"  # of ArrayRecord
+
+
 class KeepingWriter(tfds.core.ExampleWriter):
     """Writes a shard into the work folder, and from there into the dataset; a finished one is only taken over."""
 

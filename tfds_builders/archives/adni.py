@@ -2,20 +2,27 @@
 
 import dataclasses
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
 from tfds_builders.archives import adni_exams, tables
 from tfds_builders.archives.api import Found, Row, files, number_visits, some, word
+from tfds_builders.errors import InputError
+from tfds_builders.wording import suggest
 
 _NIFTI = r"ADNI_(\d{3}_S_\d{4,5})_MR_(.+)_\d{17}(?:_\d+)?_(S\d+)_(I\d+)\.nii(?:\.gz)?"
 _SLICE = r"ADNI_(\d{3}_S_\d{4,5})_MR_(.+)_\d{17}(?:_\d+)?_(S\d+)_(I\d+)\.dcm|.*\.dcm"
 _PATIENT, _IMAGE = re.compile(r"\d{3}_S_\d{4,5}"), re.compile(r"I\d+")
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})_\d{2}_\d{2}_\d{2}\.\d+")
-_ARCHIVED = re.compile(r"__?[Bb]r(?:_raw)?$")  # what LONI adds to the description in a file's name
+_ARCHIVED = re.compile(r"__?[Bb]r(_raw)?$")  # what LONI adds to the description in a file's name
 _FIELD = re.compile(r"Field Strength=([\d.]+)")
-_VIEWS = (("FLAIR", "FLAIR"), ("MPR", "T1"), ("MP-RAGE", "T1"), ("SPGR", "T1"), ("T1", "T1"), ("T2", "T2"))
+_VIEWS = (
+    *(("FLAIR", "FLAIR"), ("STAR", "T2star"), ("MPR", "T1"), ("RAGE", "T1"), ("SPGR", "T1")),
+    *(("T1", "T1"), ("T2", "T2")),
+)
+_WHICH = ("processed", "raw", "all")
 
 
 @dataclasses.dataclass
@@ -31,13 +38,9 @@ class _Image:
 
     @property
     def steps(self) -> list[str]:
-        """Of processing: MPR__GradWarp__B1_Correction__N3 has three; a raw image has none."""
-        return [re.sub("_Correction$", "", step) for step in self.description.split("__")[1:]]
-
-    @property
-    def acquired(self) -> tuple[str, str]:
-        """Equal for all copies of one image."""
-        return self.patient, self.moment or self.series or self.image
+        """Of processing: MPR__GradWarp__B1_Correction__N3 has three, MPR____N3__Scaled_2 two; a raw image has none."""
+        steps = (re.sub(r"_Correction$|_\d+$", "", step.strip("_")) for step in self.description.split("__")[1:])
+        return [step for step in steps if step]
 
 
 @dataclasses.dataclass
@@ -57,14 +60,16 @@ class Adni:
     cdr: str = ""  # CDR.csv, instead of ADNIMERGE
     within_days: int = 90  # between a scan and the examination that its scores come from
     visit_days: int = 45  # after the first scan of a visit, in which others are of the same visit
-    prefer: str = "processed"  # copy of an image to keep: processed (most steps), raw, all, or a step such as N3
+    prefer: str = "processed"  # copy of an image to keep: processed (most steps), raw, all, or one step such as N3
 
     def find(self, root: Path) -> Found:
         """See :class:`~tfds_builders.archives.api.Archive`."""
-        images = some(list(_images(root)), root, "ADNI images (…/002_S_0295/MP-RAGE/2006-04-18_08_20_30.0/I13722/…)")
         found = Found([])
-        images = self._one_copy(images, found)
+        what = "ADNI images (…/002_S_0295/MP-RAGE/2006-04-18_08_20_30.0/I13722/…)"
+        images = some(list(_images(root, found.notes)), root, what)
         listed = _collection(self.collection) if self.collection else {}
+        found.notes["images of the collection are not here"] += len(listed.keys() - {i.image for i in images})
+        images = self._one_copy(images, found)
         exams = adni_exams.read(self.adnimerge, self.mmse, self.cdr, found.notes)
         days = []
         for image in images:
@@ -76,20 +81,23 @@ class Adni:
             for name, value in near.scores.items():
                 found.notes[f"images have no {name} within {self.within_days} days"] += value is None
             found.rows.append(_row(image, row, near))
+            found.notes[f"images kept are {found.rows[-1].processing}"] += 1
             days.append(day)
         found.notes["images have no date of acquisition"] += sum(day is None for day in days)
         number_visits(found.rows, days, self.visit_days)
         return found
 
     def _one_copy(self, images: list[_Image], found: Found) -> list[_Image]:
+        steps = {step for image in images for step in image.steps}
+        if self.prefer not in _WHICH and self.prefer not in steps:
+            raise InputError(
+                f"--prefer is {self.prefer!r}, a step that no image has; {suggest(self.prefer, (*_WHICH, *steps))}"
+            )
         if self.prefer == "all":
             return images
-        copies: dict[tuple[str, str], list[_Image]] = {}
-        for image in images:
-            copies.setdefault(image.acquired, []).append(image)
-        for several in copies.values():
-            found.notes[f"copies of an image are left out (--prefer {self.prefer})"] += len(several) - 1
-        return [max(several, key=self._rank) for several in copies.values()]
+        copies = _copies(images)
+        found.notes[f"copies of an image are left out (--prefer {self.prefer})"] += len(images) - len(copies)
+        return [max(several, key=self._rank) for several in copies]
 
     def _rank(self, image: _Image) -> tuple[bool, int, int]:
         """The copy that is wanted ranks highest; the newest where there are several."""
@@ -97,20 +105,48 @@ class Adni:
         return self.prefer in image.steps, -n if self.prefer == "raw" else n, int(image.image)
 
 
-def _images(root: Path) -> Iterator[_Image]:
+def _copies(images: list[_Image]) -> list[list[_Image]]:
+    """Copies of one image: of one series or, where a copy does not say its series, of one moment."""
+    series: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for image in images:
+        if image.series:
+            series[image.patient, image.moment].add(image.series)
+    together: dict[tuple[str, str], list[_Image]] = defaultdict(list)
+    for image in images:
+        alone = series[image.patient, image.moment] if image.moment else set()
+        of_moment = next(iter(alone)) if len(alone) == 1 else image.moment
+        together[image.patient, image.series or of_moment or image.image].append(image)
+    return list(together.values())
+
+
+def _images(root: Path, notes: Counter) -> Iterator[_Image]:
     """Every NIfTI file and every folder of slices."""
-    for path, match in files(root, _NIFTI):
+    for path, _ in files(root, r".*\.nii(?:\.gz)?"):
+        match = re.fullmatch(_NIFTI, path.name)
+        if not match:
+            notes["NIfTI files are left out: their names are not as LONI gives them"] += 1
+            continue
         patient, description, series, image = match.groups()
-        yield _Image(path, patient, _ARCHIVED.sub("", description), _part(path, _MOMENT), series, image[1:])
+        yield _Image(path, patient, _described(description), _part(path, _MOMENT), series, image[1:])
     seen = set()
     for path, match in files(root, _SLICE):
         folder = path.parent
         patient, image = _part(folder, _PATIENT) or match[1] or "", _part(folder, _IMAGE) or match[4] or ""
-        if folder in seen or not patient or not image:
+        if folder in seen:
             continue
         seen.add(folder)
-        description = _ARCHIVED.sub("", match[2] or _after(folder, patient))
+        if not patient or not image:
+            notes["folders of DICOM slices are left out: no folder above names their patient and image"] += 1
+            continue
+        description = _described(match[2] or _after(folder, patient))
         yield _Image(folder, patient, description, _part(folder, _MOMENT), match[3] or "", image[1:])
+
+
+def _described(text: str) -> str:
+    """Without what LONI adds; two underscores stand before a step of processing, and a raw image has had none."""
+    archived = _ARCHIVED.search(text)
+    description = _ARCHIVED.sub("", text)
+    return re.sub("_+", "_", description) if archived and archived[1] else description
 
 
 def _part(path: Path, pattern: re.Pattern[str]) -> str:
@@ -130,14 +166,14 @@ def _collection(path: str) -> dict[str, dict[str, str]]:
 
 
 def _row(image: _Image, listed: dict[str, str], near: adni_exams.Near) -> Row:
-    base = image.description.split("__")[0]
+    base, description = image.description.split("__")[0], image.description.upper()
     field = _FIELD.search(listed.get("Imaging Protocol", ""))
     strength = f"{float(field[1]):g}T" if field else near.field_strength
     age = near.age if near.age is not None else tables.number(listed.get("Age", ""))
     return Row(
         image.path,
         image.patient,
-        view=next((view for part, view in _VIEWS if part in base.upper()), word(base)),
+        view=next((view for part, view in _VIEWS if part in description), word(base)) or "unknown",
         source="adni",
         site=image.patient[:3],
         acquisition=word("_".join(filter(None, (base, strength)))),

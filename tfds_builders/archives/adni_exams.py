@@ -10,6 +10,7 @@ from tfds_builders.archives import tables
 
 SCORES = ("mmse", "cdrsb")
 _MONTH = 30.4375  # days
+_MISSING = (-1.0, -4.0)  # codes of these tables
 _BASELINE = {"bl", "m0", "m00", "sc", "f", "scmri"}  # m0 is what spreadsheets have made of bl
 
 
@@ -76,17 +77,17 @@ def read(adnimerge: str, mmse: str, cdr: str, notes: Counter) -> Exams:
 
 
 def _add_merged(exams: dict[int, list[Exam]], row: dict[str, str], notes: Counter) -> None:
-    day = tables.day(row["EXAMDATE"])
-    if day is None or not row["RID"].isdecimal():
-        notes["rows of ADNIMERGE have no date that can be read"] += 1
+    day, rid = tables.day(row["EXAMDATE"]), tables.number(row["RID"])
+    if day is None or rid is None:
+        notes["rows of ADNIMERGE have no date or no RID that can be read"] += 1
         return
-    age, years = tables.number(row["AGE"]), tables.number(row["Years_bl"])
+    age, years = tables.number(row["AGE"], _MISSING), tables.number(row["Years_bl"])
     years = 0.0 if years is None and row["VISCODE"].lower() in _BASELINE else years
     strength = re.match(r"([\d.]+) ?T", row.get("FLDSTRENG", ""))
-    exams[int(row["RID"])].append(
+    exams[int(rid)].append(
         Exam(
             day,
-            {"mmse": tables.number(row["MMSE"]), "cdrsb": tables.number(row["CDRSB"])},
+            {"mmse": tables.number(row["MMSE"], _MISSING), "cdrsb": tables.number(row["CDRSB"], _MISSING)},
             None if age is None or years is None else age + years,
             f"{float(strength[1]):g}T" if strength else "",
         )
@@ -103,10 +104,11 @@ def _add_raw(exams: dict[int, list[Exam]], rows: tables.Table, score: str, colum
         months = 0 if row["VISCODE2"].lower() in _BASELINE else _months(row["VISCODE2"])
         if day is None and months is not None and row["RID"] in first:
             day = first[row["RID"]] + datetime.timedelta(days=round(months * _MONTH))
-        if day is None or not row["RID"].isdecimal():
+        rid = tables.number(row["RID"])
+        if day is None or rid is None:
             notes[f"rows of the table of {score} cannot be dated"] += 1
             continue
-        exams[int(row["RID"])].append(Exam(day, {score: tables.number(row[column])}))
+        exams[int(rid)].append(Exam(day, {score: tables.number(row[column], _MISSING)}))
 
 
 def _months(visit: str) -> int | None:

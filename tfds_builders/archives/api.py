@@ -25,6 +25,7 @@ class Row:
     site: str = ""
     acquisition: str = ""
     processing: str = ""
+    split: str = ""  # train, val or test, where an archive comes with them
     scores: dict[str, float | None] = dataclasses.field(default_factory=dict)
     covariates: dict[str, float | None] = dataclasses.field(default_factory=dict)
 
@@ -42,6 +43,7 @@ class Archive(Protocol):
     """An options dataclass whose fields are the flags of one archive; its docstring is the help."""
 
     dataset: str  # that its files are for, one of build.py
+    # for_build: names of those flags that the dataset has as well, where there are any
 
     def find(self, root: Path) -> Found:
         """Walk through the archive and its tables.
@@ -52,14 +54,22 @@ class Archive(Protocol):
 
 
 def files(root: Path, pattern: str) -> Iterator[tuple[Path, re.Match[str]]]:
-    """Files below ``root`` whose name matches all of ``pattern``, sorted; links to folders are not followed."""
+    """Files below ``root`` whose name matches all of ``pattern``, sorted; links to folders are not followed.
+
+    Raises:
+      InputError: a folder cannot be read.
+    """
     matcher = re.compile(pattern)
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=_refuse):
         folders.sort()
         for name in sorted(names):
             match = matcher.fullmatch(name)
             if match and not name.startswith("."):
                 yield Path(folder) / name, match
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(f"the folder {error.filename} cannot be read ({error.strerror}); give yourself leave to read it")
 
 
 def some(found: list, root: Path, what: str) -> list:

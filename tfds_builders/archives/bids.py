@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import re
+from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +13,8 @@ from tfds_builders.errors import InputError
 
 _NAME = r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?((?:_[a-z]+-[A-Za-z0-9]+)*)_([A-Za-z0-9]+)\.nii(?:\.gz)?"
 _DATES = ("examination_date", "acq_time", "date", "session_date")
+_DAYS = ("days", "time_days")
+_SOURCES = ("scans.tsv", *_DATES, *_DAYS, "day of label", "month of label")
 _MONTH = 30.4375  # days
 
 
@@ -20,7 +23,8 @@ class Bids:
     """Scores and covariates are columns of sessions.tsv or, where it has none of that name, of participants.tsv.
 
     The time of a session is acq_time of scans.tsv, else a date or days column of sessions.tsv, else the label:
-    ses-d0129 is a day, ses-M006 a month. Where none tells, sessions are numbered by label and the days are blank.
+    ses-d0129 is a day, ses-M006 a month; the first of these that tells it for all sessions of a person. Where none
+    does, sessions are numbered by label and the days are blank.
     """
 
     dataset: ClassVar[str] = "brain_volumes"
@@ -34,20 +38,22 @@ class Bids:
         images = [
             (path, *match.groups())
             for path, match in files(root, _NAME)
-            if path.parent.name == "anat" and match[4] in self.suffixes and "derivatives" not in path.parts
+            if path.parent.name == "anat"
+            and match[4] in self.suffixes
+            and "derivatives" not in path.relative_to(root).parts
         ]
         some(images, root, f"sub-*/…/anat/*_{' or _'.join(self.suffixes)}.nii.gz (--suffixes)")
-        people = _by(root / "participants.tsv", "participant_id")
-        sessions: dict[str, dict[str, dict[str, str]]] = {}
-        found, moments = Found([]), []
+        people = _by(root / "participants.tsv", "participant_id", "sub-")
+        subjects = sorted({subject for _, subject, *_ in images})
+        sessions = {s: _by(root / s / f"{s}_sessions.tsv", "session_id", "ses-") for s in subjects}
+        of_sessions = {column for rows in sessions.values() for row in rows.values() for column in row}
+        found, times = Found([]), []
         for path, subject, session, entities, suffix in images:
-            if subject not in sessions:
-                sessions[subject] = _by(root / subject / f"{subject}_sessions.tsv", "session_id")
             of_session, of_person = sessions[subject].get(session or "", {}), people.get(subject, {})
             if people and not of_person:
                 found.notes["images are of people without a row in participants.tsv"] += 1
             values = {
-                name: tables.number(of_session.get(name) or of_person.get(name, ""))
+                name: _value(name, of_session if name in of_sessions else of_person, found.notes)
                 for name in (*self.scores, *self.covariates)
             }
             labels = dict(part.split("-", 1) for part in entities.strip("_").split("_") if part)
@@ -56,72 +62,85 @@ class Bids:
                     path,
                     subject,
                     view=suffix,
-                    site=of_person.get("site", ""),
+                    site="" if tables.is_blank(of_person.get("site", "")) else of_person["site"],
                     acquisition=word("_".join(f"{key}-{value}" for key, value in labels.items())),
                     scores={name: values[name] for name in self.scores},
                     covariates={name: values[name] for name in self.covariates},
                 )
             )
-            moments.append((session or "", _moment(path, subject, session or "", of_session)))
+            times.append((session or "", _times(path, subject, session or "", of_session)))
         self._check_columns(root, people, sessions)
-        _number_sessions(found, moments)
+        found.notes["people of participants.tsv have no image here"] += len(people.keys() - set(subjects))
+        _number_sessions(found, times)
         return found
 
     def _check_columns(self, root: Path, people: dict, sessions: dict) -> None:
         rows = [*people.values(), *(row for of_person in sessions.values() for row in of_person.values())]
         columns = {name for row in rows for name in row}
         numeric = sorted(name for name in columns if any(tables.number(row.get(name, "")) is not None for row in rows))
-        wrong = [name for name in (*self.scores, *self.covariates) if name not in columns]
+        wrong = [name for name in (*self.scores, *self.covariates) if name not in numeric]
         if wrong or not self.scores:
-            what = f"has no column {wrong[0]!r}" if wrong else "was asked for no score"
+            what = f"has no {'number in ' if wrong[0] in columns else ''}column {wrong[0]!r}" if wrong else _NO_SCORE
             raise InputError(
                 f"{root} {what}; its tables have numbers in: {', '.join(numeric) or 'no column'}. See --scores"
             )
 
 
-def _by(path: Path, column: str) -> dict[str, dict[str, str]]:
+_NO_SCORE = "was asked for no score"
+
+
+def _by(path: Path, column: str, prefix: str = "") -> dict[str, dict[str, str]]:
     if not path.is_file():
         return {}
-    return {row[column]: row for row in tables.read(path, (column,))}
+    return {prefix + row[column].removeprefix(prefix): row for row in tables.read(path, (column,))}
 
 
-def _moment(path: Path, subject: str, session: str, row: dict[str, str]) -> float | None:
-    """Days, on a scale of the subject's own, at which a session took place."""
+def _value(name: str, row: dict[str, str], notes: Counter) -> float | None:
+    text = row.get(name, "")
+    value = tables.number(text)
+    notes[f"cells of {name} hold no number and are left blank"] += value is None and not tables.is_blank(text)
+    return value
+
+
+def _times(path: Path, subject: str, session: str, row: dict[str, str]) -> dict[str, float]:
+    """When a session took place, in days; each source has a scale of its own. The most trusted source is first."""
+    times: dict[str, float] = {}
     stem = "_".join(filter(None, (subject, session)))
     scans = _by(path.parent.parent / f"{stem}_scans.tsv", "filename")
     acquired = scans.get(f"anat/{path.name}", {}).get("acq_time", "")
-    for text in (acquired, *(row.get(name, "") for name in _DATES)):
+    for source, text in (("scans.tsv", acquired), *((name, row.get(name, "")) for name in _DATES)):
         day = tables.day(text)
-        if day and day.year > 1800:
-            return float((day - datetime.date(1, 1, 1)).days)
-    for name in ("days", "time_days"):
+        if day:
+            times[source] = float((day - datetime.date(1, 1, 1)).days)
+    for name in _DAYS:
         days = tables.number(row.get(name, ""))
         if days is not None:
-            return days
-    match = re.fullmatch(r"ses-(?:d(\d+)|[mM](\d+))", session)
-    return None if match is None else float(match[1]) if match[1] else round(int(match[2]) * _MONTH)
+            times[name] = days
+    label = re.fullmatch(r"ses-(?:d(\d+)|[mM](\d+))", session)
+    if label and label[1]:
+        times["day of label"] = float(label[1])
+    elif label:
+        times["month of label"] = float(round(int(label[2]) * _MONTH))
+    return times
 
 
-def _number_sessions(found: Found, moments: list[tuple[str, float | None]]) -> None:
+def _number_sessions(found: Found, times: list[tuple[str, dict[str, float]]]) -> None:
     by_subject: dict[str, list[int]] = {}
     for i, row in enumerate(found.rows):
         by_subject.setdefault(row.patient, []).append(i)
     for mine in by_subject.values():
-        when: dict[str, float | None] = {}
-        for i in mine:
-            session, moment = moments[i]
-            known = when.get(session)
-            when[session] = moment if known is None else known if moment is None else min(known, moment)
-        dated = all(moment is not None for moment in when.values())
-        if dated:
-            order = sorted(when, key=lambda session: when[session])
+        sessions = sorted({times[i][0] for i in mine}, key=_natural)
+        told = [times[i] for i in mine]
+        source = next((s for s in _SOURCES if {name for name, when in told if s in when} == set(sessions)), None)
+        when = {s: min((t[source] for name, t in told if name == s and source in t), default=None) for s in sessions}
+        if source:
+            sessions.sort(key=lambda session: when[session])
         else:
-            found.notes["people have sessions without a time: their days are blank"] += len(when) > 1
-            order = sorted(when, key=_natural)
+            found.notes["people have sessions without a time: their days are blank"] += len(sessions) > 1
         for i in mine:
-            session = moments[i][0]
-            found.rows[i].visit = order.index(session)
-            found.rows[i].time_days = when[session] - when[order[0]] if dated else None
+            session = times[i][0]
+            found.rows[i].visit = sessions.index(session)
+            found.rows[i].time_days = when[session] - when[sessions[0]] if source else None
 
 
 def _natural(label: str) -> list:

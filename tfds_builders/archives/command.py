@@ -11,22 +11,29 @@ import argparse
 import csv
 import inspect
 import math
+import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from tfds_builders import cohort, cohort_csv, flags
 from tfds_builders.archives import ARCHIVES
-from tfds_builders.archives.api import Found
+from tfds_builders.archives.api import Archive, Found, Row
 from tfds_builders.errors import InputError, exit_code
-from tfds_builders.wording import plural
+from tfds_builders.wording import plural, suggest
 
-_OWN = ("patient", "visit", "time_days", "view", "source", "site", "acquisition", "processing")
+_OWN = ("patient", "visit", "time_days", "view", "source", "site", "acquisition", "processing", "split")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit code."""
+    """Command line; returns the exit code: 0 written, 2 the input is at fault."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in ARCHIVES:
+        print(f"error: no archive is called {arguments[0]!r}; {suggest(arguments[0], ARCHIVES)}", file=sys.stderr)
+        return 2
     kind = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("python -m tfds_builders.cohort", description=__doc__, formatter_class=kind)
     commands = parser.add_subparsers(dest="archive", required=True, metavar="ARCHIVE")
@@ -48,6 +55,8 @@ def run(args: argparse.Namespace) -> None:
     Raises:
       InputError: whatever the user can mend; then nothing was written.
     """
+    if args.out.is_dir():
+        raise InputError(f"{args.out} is a folder; name the CSV in it with -o, as in {args.out / 'cohort.csv'}")
     if args.out.exists() and not args.overwrite:
         raise InputError(f"{args.out} exists; choose another place with -o, or replace it with --overwrite")
     if not args.root.is_dir():
@@ -55,38 +64,70 @@ def run(args: argparse.Namespace) -> None:
     archive = flags.values(args, ARCHIVES[args.archive])
     found = archive.find(args.root)
     root = found.root or args.root
+    found.rows = _without_links_out(found, root)
     scores, covariates = tuple(found.rows[0].scores), tuple(found.rows[0].covariates)
     beside = args.out.with_name(f".{args.out.name}.new")
     try:
         _write(beside, found, root, scores, covariates)
-        frame = cohort_csv.read(beside, scores, covariates, root=root)
+        frame = _read_back(beside, found.rows, scores, covariates, root)
         if args.check:
-            _read_all(archive.dataset, frame)
+            _read_all(archive, frame)
         beside.replace(args.out)
     finally:
         beside.unlink(missing_ok=True)
-    for what, count in found.notes.items():
-        if count:
-            print(f"{what}: {count}")
+    for line in _counted(found):
+        print(line)
     named = frame.with_columns(pl.concat_str("source", "patient", separator="\0").alias("patient"))
     print("\n".join(cohort.summary(named, histograms=True)))
     more = f" --covariates {' '.join(covariates)}" if covariates else ""
+    more += "".join(f" --{name} {value}" for name, value in _options(archive).items() if value)
     print(
         f"{args.out} written. Look it through, then: python -m tfds_builders.build {archive.dataset} "
         f"--cohort {args.out} --root {root} --scores {' '.join(scores)}{more} --data_dir data/{args.archive}"
     )
 
 
+def _counted(found: Found) -> list[str]:
+    return [f"{what}: {count}" for what, count in found.notes.items() if count]
+
+
+def _without_links_out(found: Found, root: Path) -> list[Row]:
+    """The rows, less those whose scan is a link out of ``root`` or to nothing; how many these are is noted.
+
+    Raises:
+      InputError: no row is left.
+    """
+    kept, inside = [], root.resolve()
+    for row in found.rows:
+        if row.scan.is_symlink() and not row.scan.exists():
+            found.notes["scans are links to nothing, as of files that git-annex has not fetched, and are left out"] += 1
+        elif row.scan.is_symlink() and not row.scan.resolve().is_relative_to(inside):
+            found.notes["scans are links that lead out of ROOT and are left out"] += 1
+        else:
+            kept.append(row)
+    if not kept:
+        raise InputError("\n  ".join([f"no scan of {root} can be taken over:", *_counted(found)]))
+    return kept
+
+
 def _write(path: Path, found: Found, root: Path, scores: tuple[str, ...], covariates: tuple[str, ...]) -> None:
     own = [name for name in _OWN if name in cohort_csv.REQUIRED or any(getattr(row, name) for row in found.rows)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["scan", *own, *scores, *covariates])
-        for row in found.rows:
-            values = [getattr(row, name) for name in own] + [row.scores[name] for name in scores]
-            values += [row.covariates[name] for name in covariates]
-            writer.writerow([row.scan.relative_to(root).as_posix(), *map(_cell, values)])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["scan", *own, *scores, *covariates])
+            for row in found.rows:
+                scan = row.scan.relative_to(root) if row.scan.is_relative_to(root) else row.scan
+                values = [getattr(row, name) for name in own] + [row.scores[name] for name in scores]
+                values += [row.covariates[name] for name in covariates]
+                writer.writerow([scan.as_posix(), *map(_cell, values)])
+    except UnicodeEncodeError as error:
+        raise InputError(f"a file of {root} has a name that is not UTF-8 ({error.object!r}); rename it") from error
+    except OSError as error:
+        raise InputError(
+            f"{path.parent} cannot be written to ({error.strerror}); choose another place with -o"
+        ) from error
 
 
 def _cell(value: object) -> str:
@@ -95,10 +136,24 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _read_all(dataset: str, frame: pl.DataFrame) -> None:
+def _read_back(path: Path, rows: list[Row], scores, covariates, root: Path) -> pl.DataFrame:
+    """The CSV as a build reads it; a fault names its scan, since the CSV will be gone."""
+    try:
+        return cohort_csv.read(path, scores, covariates, root=root)
+    except InputError as fault:
+        named = re.sub(r"(?m)^  line (\d+): ", lambda line: f"  {rows[int(line[1]) - 2].scan}: ", str(fault))
+        raise InputError(named.replace(str(path), "the cohort", 1)) from fault
+
+
+def _options(archive: Archive) -> dict[str, Any]:
+    """Those flags of an archive that are its dataset's as well."""
+    return {name: getattr(archive, name) for name in getattr(archive, "for_build", ())}
+
+
+def _read_all(archive: Archive, frame: pl.DataFrame) -> None:
     from tfds_builders import build  # TFDS takes seconds to import, and only this needs it
 
-    builder = build.BUILDERS[dataset]
+    builder = build.BUILDERS[archive.dataset]
     rows = frame.select("line", "path").to_dicts()
-    build.refuse(rows, builder.records(rows, builder.OPTIONS(), build.cores()), 0, "reading")
+    build.refuse(rows, builder.records(rows, builder.OPTIONS(**_options(archive)), build.cores()), 0, "reading")
     print(f"{plural(len(rows), 'scan')} can be read")

@@ -7,6 +7,7 @@ from typing import ClassVar
 from tfds_builders.archives import tables
 from tfds_builders.archives.api import Found, Row, files, some
 
+_MISSING = (-99.0,)
 ROOM_AIR, PER_LITRE, MOST = 0.21, 0.04, 0.60
 _SATURATION, _UNDER_OXYGEN, _LITRES = "oxygen_saturation_without_ox", "oxygen_saturation_with_ox", "oxygen_liter"
 
@@ -20,21 +21,24 @@ class CovidBlues:
 
     dataset: ClassVar[str] = "ultrasound_clips"
 
-    severity: str = ""  # table of the severity of each video; found where its name holds "severity"
+    severity: str = (
+        ""  # table of the severity of each video; found where its name is like severity.csv or blues_severity.csv
+    )
     clinical: str = ""  # table of the patients; found where its name holds "clinical_variables"
 
     def find(self, root: Path) -> Found:
         """See :class:`~tfds_builders.archives.api.Archive`."""
-        severity = tables.find(root, self.severity, r".*severity.*\.csv", "--severity")
+        severity = tables.find(root, self.severity, r"(?:.*blues_)?severity.*\.csv", "--severity")
         clinical = tables.find(root, self.clinical, r".*clinical_variables.*\.csv", "--clinical")
         graded = {
-            row["video_file"]: tables.number(row["Severity Score"])
+            row["video_file"]: tables.number(row["Severity Score"], _MISSING)
             for row in tables.read(severity, ("video_file", "Severity Score"), "--severity")
         }
         columns = ("patient_id", "pat_age", _SATURATION, _UNDER_OXYGEN, _LITRES)
         patients = {row["patient_id"]: row for row in tables.read(clinical, columns, "--clinical")}
         found = Found([])
-        for path, match in some(list(files(root, r"patient_(\d+)_([LR]\d)(?:_\d+)?\.mp4")), root, "patient_*.mp4"):
+        videos = some(list(files(root, r"patient_(\d+)_([LR][1-3])(?:_\d+)?\.mp4")), root, "patient_*_L1.mp4 …")
+        for path, match in videos:
             patient, view = match.groups()
             if path.stem not in graded:
                 found.notes["videos without a row in the table of severity are unlabeled"] += 1

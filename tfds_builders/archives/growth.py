@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import zipfile
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,10 +27,10 @@ class Growth:
     def find(self, root: Path) -> Found:
         """See :class:`~tfds_builders.archives.api.Archive`."""
         folder = Path(self.pictures)
-        folder.mkdir(parents=True, exist_ok=True)
         found = Found([], root=folder)
-        for path, _ in some(list(files(root, r".*\.npz")), root, "*.npz"):
-            images, hours, growth = _arrays(path)
+        plates = [_arrays(path) for path, _ in some(list(files(root, r".*\.npz")), root, "*.npz")]
+        folder.mkdir(parents=True, exist_ok=True)
+        for images, hours, growth in plates:
             plate = hashlib.sha256(images.tobytes()).hexdigest()[:8]  # of which there may be several
             for spot in range(len(images)):
                 for visit, hour in enumerate(hours):
@@ -44,10 +45,14 @@ class Growth:
 
 def _arrays(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             images, hours, growth = file["images"], file["hours"], file["growth"]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} does not hold images, hours and growth ({error})") from error
-    if images.ndim != 4 or images.dtype != np.uint8 or growth.shape != images.shape[:2] or len(hours) != len(growth[0]):
-        raise InputError(f"{path} holds images of {images.shape}, hours of {hours.shape} and growth of {growth.shape}")
+    shaped = images.ndim == 4 and growth.shape == images.shape[:2] and hours.shape == images.shape[1:2] and images.size
+    if not shaped or images.dtype != np.uint8 or hours.dtype.kind not in "fiu" or growth.dtype.kind not in "fiu":
+        raise InputError(
+            f"{path} holds images of {images.shape} {images.dtype}, hours of {hours.shape} and growth of "
+            f"{growth.shape}; they are [spot visit h w] uint8, [visit] and [spot visit]"
+        )
     return images, hours, growth

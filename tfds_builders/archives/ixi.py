@@ -1,6 +1,7 @@
 """IXI: brain MRI of 600 healthy people at three hospitals, once each."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,7 +23,7 @@ class Ixi:
         table = tables.find(root, self.table, r"IXI\.xlsx?", "--table")
         found = Found([])
         ages = _ages(tables.read(table, ("IXI_ID", "AGE"), "--table"), found)
-        pattern = rf"IXI(\d+)-([A-Za-z]+)-\d+-{self.view}\b.*\.nii(?:\.gz)?".replace(r"\b", r"(?![A-Za-z0-9])")
+        pattern = rf"IXI(\d+)-([A-Za-z]+)-\d+-{re.escape(self.view)}(?![A-Za-z0-9]).*\.nii(?:\.gz)?"
         for path, match in some(list(files(root, pattern)), root, f"IXI*-{self.view}.nii.gz"):
             person, site = match.groups()
             if int(person) not in ages:
@@ -31,6 +32,8 @@ class Ixi:
             found.rows.append(
                 Row(path, f"IXI{person}", time_days=0.0, view=self.view, source="ixi", site=site, scores=score)
             )
+        here = {int(row.patient.removeprefix("IXI")) for row in found.rows}
+        found.notes["people of the table have no scan here"] += len(ages.keys() - here)
         return found
 
 

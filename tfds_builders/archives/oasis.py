@@ -18,17 +18,19 @@ _THIRD = r"sub-(OAS3\d{4})_(?:ses|sess)-d(\d{4})(?:_run-(\d+))?.*_T1w\.nii(?:\.g
 
 @dataclasses.dataclass
 class Oasis:
-    """Which release it is, is told by its names: OAS1_, OAS2_ or sub-OAS3. Scores: mmse, cdr.
+    """Which release it is, is told by its names: OAS1_, OAS2_ or sub-OAS3. Scores: mmse, cdr; covariate: age.
 
-    OASIS-1 and 2 come as Analyze files, whose headers do not say where their axes run: the build takes it from
-    --orientation. For OASIS-3 a scan takes the scores of the examination nearest in time.
+    OASIS-1 and 2 come as Analyze files, whose headers do not say where their axes run: --check and the build take it
+    from --orientation. For OASIS-3 a scan takes the scores of the examination nearest in time.
     """
 
     dataset: ClassVar[str] = "brain_volumes"
+    for_build: ClassVar[tuple[str, ...]] = ("orientation",)
 
     table: str = ""  # of sessions (OASIS-1 and 2) or of clinical examinations (OASIS-3); found by its name otherwise
     prefer: Literal["processed", "raw"] = "processed"  # image of a session: in atlas space and masked, or as scanned
     within_days: int = 365  # between a scan of OASIS-3 and the examination that its scores come from
+    orientation: str = ""  # of voxel axes of OASIS-1 and 2, as in RAS or LAS, for --check and the build
 
     def find(self, root: Path) -> Found:
         """See :class:`~tfds_builders.archives.api.Archive`."""
@@ -74,31 +76,35 @@ class Oasis:
         return images
 
     def _third(self, root: Path, images: list) -> Found:
-        table = tables.find(root, self.table, r".*(?:clinical|UDSb4|ADRC).*\.csv", "--table")
+        table = tables.find(root, self.table, r"(?i).*(?:clinical|UDSb4|ADRC).*\.csv", "--table")
         exams: dict[str, list[tuple[int, dict[str, str]]]] = {}
+        found = Found([])
         for row in tables.read(table, (), "--table"):
             day = next((m for m in (re.search(r"OAS3\d{4}_.*_d(\d{4})", cell) for cell in row.values()) if m), None)
             if day:
                 exams.setdefault(day[0][:8], []).append((int(day[1]), {k.lower(): v for k, v in row.items()}))
-        found = Found([])
-        days = {match[1]: sorted({int(m[2]) for _, m in images if m[1] == match[1]}) for _, match in images}
+            else:
+                found.notes["rows of the clinical table do not say whose they are and of which day"] += 1
+        of_patient: dict[str, set[int]] = {}
+        for _, match in images:
+            of_patient.setdefault(match[1], set()).add(int(match[2]))
+        days = {patient: sorted(mine) for patient, mine in of_patient.items()}
         for path, match in images:
             patient, day = match[1], int(match[2])
-            near = sorted(
-                (entry for entry in exams.get(patient, []) if abs(entry[0] - day) <= self.within_days),
-                key=lambda entry: abs(entry[0] - day),
-            )
+            by_distance = sorted(exams.get(patient, []), key=lambda entry: abs(entry[0] - day))
+            near = [entry for entry in by_distance if abs(entry[0] - day) <= self.within_days]
             scores = {name: _first(near, columns) for name, columns in _CLINICAL.items()}
             for name, value in scores.items():
                 found.notes[f"scans have no {name} within {self.within_days} days"] += value is None
             run = f"run-{match[3]}" if match[3] else ""
             visit, since = days[patient].index(day), float(day - days[patient][0])
-            found.rows.append(
-                Row(path, patient, visit, since, "T1", source="OAS3", acquisition=run, processing="raw", scores=scores)
-            )
+            told = {"source": "OAS3", "acquisition": run, "processing": "raw"}
+            age = {"age": _age(by_distance, day)}
+            found.rows.append(Row(path, patient, visit, since, "T1", **told, scores=scores, covariates=age))
         return found
 
 
+_YEAR = 365.25  # days
 _CLINICAL = {"mmse": ("mmse",), "cdr": ("cdr", "cdrtot")}
 
 
@@ -106,6 +112,16 @@ def _delay(row: dict[str, str], visit: int) -> float | None:
     """Days since the first visit: MR Delay of OASIS-2; of OASIS-1 the Delay of its second scans."""
     delay = tables.number(row.get("MR Delay", row.get("Delay", "")))
     return 0.0 if delay is None and visit == 1 else delay
+
+
+def _age(by_distance: list[tuple[int, dict[str, str]]], day: int) -> float | None:
+    """Years at ``day``: ageAtEntry is of day 0, the others of their examination."""
+    for of_exam, row in by_distance:
+        for column, since in (("ageatentry", day), ("age at visit", day - of_exam), ("age", day - of_exam)):
+            age = tables.number(row.get(column, ""))
+            if age is not None:
+                return round(age + since / _YEAR, 2)
+    return None
 
 
 def _first(near: list[tuple[int, dict[str, str]]], columns: tuple[str, ...]) -> float | None:

@@ -4,22 +4,29 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from tfds_builders import cohort_csv
 from tfds_builders.archives import tables
 from tfds_builders.archives.api import Found, Row, number_visits, word
 from tfds_builders.errors import InputError
+from tfds_builders.wording import plural
+
+_TEXT = ("view", "source", "site", "acquisition", "processing", "split")
+_OURS = ("scan", "patient", "visit", "time_days", "date", *_TEXT)
 
 
 @dataclasses.dataclass
 class Plain:
     """A .csv, .tsv, .xls or .xlsx with one row for each scan; --columns tells its names for the cohort's columns.
 
-    Visits may be given as numbers, or are numbered by date.
+    Visits and days may be given as numbers; where there is no such column they come from the date. A cell that should
+    be a number or a date and is neither nor blank is a fault; only what --missing names is a code for unknown.
     """
 
     table: str = ""  # the table
     columns: tuple[str, ...] = ()  # OURS=THEIRS for each column called otherwise, as in patient=PTID date=EXAMDATE
     scores: tuple[str, ...] = ()  # columns that are health scores
     covariates: tuple[str, ...] = ()  # further columns to keep
+    missing: tuple[float, ...] = ()  # numbers that stand for an unknown score or covariate, as in -4 -99
     view: str = ""  # of all scans, where there is no such column
     dataset: Literal["ultrasound_clips", "brain_volumes", "stills"] = "brain_volumes"  # that the files are for
 
@@ -27,7 +34,44 @@ class Plain:
         """See :class:`~tfds_builders.archives.api.Archive`."""
         if not self.table:
             raise InputError("which table it is was not said; name it with --table")
-        named = {name: name for name in ("scan", "patient", "visit", "time_days", "date", *_TEXT)}
+        if not self.scores:
+            raise InputError("which columns are health scores was not said; name them with --scores")
+        named = self._named()
+        renamed = [theirs for ours, theirs in named.items() if ours != theirs or ours in ("scan", "patient")]
+        needed = (*renamed, *self.scores, *self.covariates)
+        told = tables.read(Path(self.table), needed, "--columns, --scores and --covariates")
+        if not told:
+            raise InputError(f"{self.table} has a header and no scan below it")
+        has_visits, has_days = named["visit"] in told[0], named["time_days"] in told[0]
+        days, found, faults = [], Found([]), []
+        for i, row in enumerate(told, 1):
+            cell = {ours: row.get(theirs, "") for ours, theirs in named.items()}
+            if not has_visits:
+                cell["visit"] = "0"
+            wrong: list[str] = []
+            found.rows.append(self._row(root, cell, row, wrong))
+            days.append(tables.day(cell["date"]))
+            if days[-1] is None and not tables.is_blank(cell["date"]):
+                wrong.append(f"date is {cell['date']!r}; it is written 2005-09-08 or 9/8/2005 (month first)")
+            faults += [f"row {i}: {fault}" for fault in wrong]
+        if faults:
+            shown = faults[: cohort_csv.MAX_FAULTS]
+            more = [f"and {len(faults) - len(shown)} more"] if len(faults) > len(shown) else []
+            raise InputError("\n  ".join([f"{self.table} has {plural(len(faults), 'fault')}:", *shown, *more]))
+        if any(days) and not (has_visits and has_days):
+            found.notes["scans have no date"] += sum(day is None for day in days)
+            given = [(row.visit, row.time_days) for row in found.rows]
+            number_visits(found.rows, days)
+            for row, (visit, time_days) in zip(found.rows, given, strict=True):
+                row.visit = visit if has_visits else row.visit
+                row.time_days = time_days if has_days else row.time_days
+        elif not has_visits:
+            found.notes["scans have neither visit nor date; those of a patient are taken for one visit"] += len(told)
+        return found
+
+    def _named(self) -> dict[str, str]:
+        """Their name of each of our columns."""
+        named = {name: name for name in _OURS}
         for given in self.columns:
             ours, equals, theirs = given.partition("=")
             if not equals or ours not in named:
@@ -35,29 +79,29 @@ class Plain:
                     f"--columns has {given!r}; it takes OURS=THEIRS, where OURS is one of {', '.join(named)}"
                 )
             named[ours] = theirs
-        needed = (named["scan"], named["patient"], *self.scores, *self.covariates)
-        rows, days, found = tables.read(Path(self.table), needed, "--columns"), [], Found([])
-        for row in rows:
-            cell = {ours: row.get(theirs, "") for ours, theirs in named.items()}
-            visit = tables.number(cell["visit"])
-            found.rows.append(
-                Row(
-                    root / cell["scan"],
-                    cell["patient"],
-                    int(visit or 0),
-                    tables.number(cell["time_days"]),
-                    word(cell["view"]) or self.view,
-                    **{name: cell[name] for name in ("source", "site")},
-                    **{name: word(cell[name]) for name in ("acquisition", "processing")},
-                    scores={name: tables.number(row[name]) for name in self.scores},
-                    covariates={name: tables.number(row[name]) for name in self.covariates},
-                )
-            )
-            days.append(tables.day(cell["date"]))
-        if any(days):
-            found.notes["scans have no date that can be read"] += sum(day is None for day in days)
-            number_visits(found.rows, days)
-        return found
+        return named
+
+    def _row(self, root: Path, cell: dict[str, str], row: dict[str, str], wrong: list[str]) -> Row:
+        visit = tables.number(cell["visit"])
+        if visit is None or visit != int(visit):
+            wrong.append(f"visit is {cell['visit']!r}; it is an integer: the visit's place in time")
+        if not cell["scan"]:
+            wrong.append("scan is empty; it is the path of a file or a DICOM series, relative to ROOT")
+        return Row(
+            root / cell["scan"],
+            cell["patient"],
+            int(visit or 0),
+            _number("time_days", cell["time_days"], (), wrong),
+            word(cell["view"]) or self.view,
+            **{name: cell[name] for name in ("source", "site", "split")},
+            **{name: word(cell[name]) for name in ("acquisition", "processing")},
+            scores={name: _number(name, row[name], self.missing, wrong) for name in self.scores},
+            covariates={name: _number(name, row[name], self.missing, wrong) for name in self.covariates},
+        )
 
 
-_TEXT = ("view", "source", "site", "acquisition", "processing")
+def _number(name: str, text: str, missing: tuple[float, ...], wrong: list[str]) -> float | None:
+    value = tables.number(text)
+    if value is None and not tables.is_blank(text):
+        wrong.append(f"{name} is {text!r}; it is a number, or blank when unknown")
+    return None if value in missing else value

@@ -8,7 +8,7 @@ from typing import ClassVar
 from tfds_builders.archives import tables
 from tfds_builders.archives.api import Found, Row, files, some
 
-_SUFFIXES = r"(.+)\.(?:mp4|MP4|mov|mpe?g|avi|gif)"
+_SUFFIXES = r"(.+)\.(?i:mp4|m4v|mov|mpe?g|avi|gif|mkv|webm|wmv)"
 
 
 @dataclasses.dataclass
@@ -39,7 +39,7 @@ class Pocus:
             found.rows.append(
                 Row(
                     path,
-                    row["Patient ID / Name"] or match[1],
+                    match[1] if tables.is_blank(row["Patient ID / Name"]) else row["Patient ID / Name"],
                     visit=since,
                     time_days=float(since) if day else None,
                     view=row["Probe"].lower() or "unknown",

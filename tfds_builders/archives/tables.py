@@ -9,13 +9,15 @@ from pathlib import Path
 
 import python_calamine
 
+from tfds_builders.archives.api import files
 from tfds_builders.errors import InputError
 from tfds_builders.wording import suggest
 
 Table = list[dict[str, str]]
 
 _LARGEST = 256 << 20  # bytes
-_MISSING = {"", ".", "-", "na", "n/a", "nan", "nd", "none", "null", "unknown", "-1", "-4"}  # -1 and -4 are ADNI's
+_MISSING = {"", ".", "-", "na", "n/a", "nan", "nd", "none", "null", "unknown"}
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T _].*)?")
 _US_DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})(?: .*)?")
 
@@ -58,7 +60,7 @@ def _see(flag: str) -> str:
 def _text(path: Path) -> list[list[str]]:
     content = path.read_bytes()
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("latin-1")
     head = text.split("\n", 1)[0]
@@ -77,16 +79,16 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def number(text: str) -> float | None:
-    """A number, also with a decimal comma; None for what archives write where there is none."""
+def is_blank(text: str) -> bool:
+    """Whether it is what archives write where they know nothing."""
+    return text.strip().lower() in _MISSING
+
+
+def number(text: str, missing: tuple[float, ...] = ()) -> float | None:
+    """A number, also with a decimal comma; None for anything else and for the codes that an archive has for missing."""
     text = text.strip().replace(",", ".")
-    if text.lower() in _MISSING:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    return value if math.isfinite(value) and value not in missing else None
 
 
 def day(text: str) -> datetime.date | None:
@@ -113,8 +115,9 @@ def find(root: Path, given: str, pattern: str, flag: str) -> Path:
     """
     if given:
         return Path(given)
-    found = [path for path in sorted(root.rglob("*")) if re.fullmatch(pattern, path.name) and path.is_file()]
+    found = [path for path, _ in files(root, pattern)]
     if len(found) != 1:
-        what = "no table" if not found else f"{len(found)} tables"
-        raise InputError(f"{root} holds {what} whose name is like {pattern}; name it with {flag}")
+        what = f"{len(found)} tables" if found else "no table"
+        these = f" ({', '.join(path.relative_to(root).as_posix() for path in found[:3])})" if found else ""
+        raise InputError(f"{root} holds {what} whose name is like {pattern}{these}; name it with {flag}")
     return found[0]

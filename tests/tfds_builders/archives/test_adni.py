@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from tests.tfds_builders.archives.conftest import column
+from tests.tfds_builders.test_dicom_series import write_series
 from tfds_builders.archives import adni_exams
 
 PATIENT = "002_S_0295"
@@ -76,6 +77,8 @@ def test_a_field_strength_is_of_the_collection_and_dates_may_be_its_alone(tree):
         f'{COLLECTION},"Imaging Protocol"',
         f'"I70000","{PATIENT}","AD","F","87","4","MRI","MP-RAGE","Original","1/02/2008","{protocol}"',
         f'"45108","{PATIENT}","AD","F","85","1","MRI","MPR; N3","Processed","4/18/2006",""',
+        f'"I13722","{PATIENT}","AD","F","85","1","MRI","MP-RAGE","Original","4/18/2006",""',
+        f'"99999","{PATIENT}","AD","F","85","1","MRI","MPR","Original","4/18/2006",""',
     ]
     table.write_text("\n".join(lines))
     rows = tree.cohort("adni", "--collection", str(table))
@@ -83,6 +86,7 @@ def test_a_field_strength_is_of_the_collection_and_dates_may_be_its_alone(tree):
     assert (new["time_days"], new["visit"], new["age"]) == ("624", "2", "87")
     assert new["acquisition"].endswith("_3T")
     assert "images are not in the table of the collection: 2" in tree.said
+    assert "images of the collection are not here: 1\n" in tree.said  # a copy left out is here
 
 
 def test_raw_tables_are_dated_by_their_visits(tree):
@@ -112,3 +116,60 @@ def test_faults_are_said(tree):
     assert "has no column 'MMSE'; did you mean 'MMSCORE'?" in tree.said
     tree.cohort("adni", "--collection", str(wrong), code=2)
     assert "has no column 'Image Data ID'" in tree.said
+
+
+def test_another_series_of_the_same_moment_is_another_image(archive):
+    base = archive.root / PATIENT
+    for series, description, image in (("S1", "MP-RAGE__br_raw", 1), ("S2", "Field_Mapping__br_raw", 2)):
+        name = f"ADNI_{PATIENT}_MR_{description}_20060418193713091_1_{series}_I{image}.nii"
+        archive.nifti(base / description / FIRST / f"I{image}" / name)
+    rows = archive.cohort("adni")
+    assert column(rows, "view", "processing") == [("Field_Mapping", "raw"), ("T1", "raw")]
+
+
+def test_slices_without_names_are_a_copy_of_the_only_series_of_their_moment(archive):
+    pipeline = "MPR____N3__Scaled_2"
+    name = f"ADNI_{PATIENT}_MR_{pipeline}_Br_20070319113623975_S13408_I45108.nii"
+    archive.nifti(archive.root / PATIENT / pipeline / FIRST / "I45108" / name)
+    slices = archive.root / PATIENT / "MP-RAGE" / FIRST / "I13722"
+    slices.mkdir(parents=True)
+    (slices / "1.dcm").write_bytes(b"")
+    (archive.root / "1.dcm").write_bytes(b"")
+    archive.nifti(archive.root / "mine.nii.gz")
+    rows = archive.cohort("adni")
+    assert column(rows, "view", "acquisition", "processing") == [("T1", "MPR", "N3+Scaled")]
+    assert "copies of an image are left out (--prefer processed): 1" in archive.said
+    assert "images kept are N3+Scaled: 1" in archive.said
+    assert "NIfTI files are left out: their names are not as LONI gives them: 1" in archive.said
+    assert "folders of DICOM slices are left out: no folder above names their patient and image: 1" in archive.said
+    assert column(archive.cohort("adni", "--prefer", "raw"), "scan") == [
+        slices.relative_to(archive.root).as_posix(),
+    ]
+
+
+def test_a_step_that_no_image_has_is_not_preferred(tree):
+    tree.cohort("adni", "--prefer", "Gradwrap", code=2)
+    assert "--prefer is 'Gradwrap', a step that no image has; did you mean 'GradWarp'?" in tree.said
+
+
+def test_codes_for_missing_and_numbers_that_a_spreadsheet_has_changed(tree):
+    merge = tree.csv(
+        tree.merge,
+        MERGE,
+        f"295.0,{PATIENT},m0,2,4/10/2006,84.8,-4.0,28.0,,",
+        f"295.0,{PATIENT},m06,2,4/17/2006,84.8,-1,-1.0,,0.5",
+        "unknown,,m06,2,4/17/2006,84.8,-1,-1.0,,0.5",
+    )
+    rows = tree.cohort("adni", "--adnimerge", str(merge))
+    assert column(rows, "mmse", "cdrsb", "age")[0] == ("28", "", "85.3")
+    assert "rows of ADNIMERGE have no date or no RID that can be read: 1" in tree.said
+
+
+def test_a_folder_of_slices_is_read(archive):
+    folder = archive.root / PATIENT / "MP-RAGE" / FIRST / "I13722"
+    folder.parent.mkdir(parents=True)
+    for path in list(write_series(folder).iterdir()):
+        path.rename(path.with_suffix(".dcm"))
+    rows = archive.cohort("adni", "--check")
+    assert column(rows, "scan", "view") == [(f"{PATIENT}/MP-RAGE/{FIRST}/I13722", "T1")]
+    assert "1 scan can be read" in archive.said

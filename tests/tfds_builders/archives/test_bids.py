@@ -85,3 +85,44 @@ def test_what_scores_there_are_is_said(archive, flags):
 def test_no_image_is_said(archive):
     archive.cohort("bids", "--scores", "x", code=2)
     assert "holds no sub-*/…/anat/*_T1w.nii.gz" in archive.said
+
+
+def test_all_sessions_of_a_person_take_their_time_from_one_source(archive):
+    for session in ("ses-M000", "ses-M006"):
+        image(archive, "sub-1", session)
+    table(archive, "participants.tsv", "participant_id,MMSE", "sub-1,29")
+    lines = ("session_id,examination_date", "ses-M000,n/a", "ses-M006,2006-03-20")
+    table(archive, "sub-1/sub-1_sessions.tsv", *lines)
+    rows = archive.cohort("bids", "--scores", "MMSE")
+    assert column(rows, "visit", "time_days") == [("0", "0"), ("1", "183")]
+
+
+def test_a_blank_of_a_session_is_not_filled_from_participants(archive):
+    for subject in ("sub-1", "sub-2"):
+        for session in ("ses-M000", "ses-M006"):
+            image(archive, subject, session)
+    table(archive, "participants.tsv", "participant_id,MMSE,site", "sub-1,29,n/a", "2,30,B", "sub-3,1,C")
+    table(archive, "sub-1/sub-1_sessions.tsv", "session_id,MMSE", "M000,28", "ses-M006,", "ses-M012,about 20")
+    rows = archive.cohort("bids", "--scores", "MMSE")
+    assert column(rows, "MMSE", "site") == [("28", ""), ("", ""), ("", "B"), ("", "B")]
+    assert "people of participants.tsv have no image here: 1" in archive.said
+    image(archive, "sub-1", "ses-M012")
+    archive.cohort("bids", "--scores", "MMSE")
+    assert "cells of MMSE hold no number and are left blank: 1" in archive.said
+
+
+def test_a_root_below_derivatives_and_a_sessions_table_with_subjects_and_blanks(archive):
+    archive.root = archive.root / "derivatives" / "bids"
+    for session in ("ses-V01", "ses-V02"):
+        image(archive, "sub-0001", session)
+    rows_of_table = ("sub-0001,ses-V01,6 ", "sub-0001,ses-V02,6 ")
+    table(archive, "sub-0001/sub-0001_sessions.tsv", "subject,session_id,age", *rows_of_table)
+    rows = archive.cohort("bids", "--scores", "age")
+    assert column(rows, "visit", "time_days", "age") == [("0", "", "6"), ("1", "", "6")]
+
+
+def test_a_column_of_words_is_no_score(archive):
+    image(archive, "sub-1")
+    table(archive, "participants.tsv", "participant_id,sex,age", "sub-1,F,50")
+    archive.cohort("bids", "--scores", "sex", code=2)
+    assert "has no number in column 'sex'; its tables have numbers in: age" in archive.said

@@ -56,11 +56,12 @@ def test_oasis_3_takes_the_nearest_examination(archive):
         archive.nifti(archive.root / "sub-OAS30001" / day / "anat" / f"{name}.nii.gz")
     archive.csv(
         archive.root / "ADRC_clinical.csv",
-        "ADRC_ADRCCLINICALDATA ID,Subject,mmse,cdr,sumbox",
-        "OAS30001_ClinicalData_d0000,OAS30001,28,0,0",
-        "OAS30001_ClinicalData_d0339,OAS30001,29,0,0",
-        "OAS30001_ClinicalData_d2181,OAS30001,,0.5,1",
-        "OAS30002_ClinicalData_d0129,OAS30002,10,3,9",
+        "ADRC_ADRCCLINICALDATA ID,Subject,ageAtEntry,mmse,cdr,sumbox",
+        "OAS30001_ClinicalData_d0000,OAS30001,65.15,28,0,0",
+        "OAS30001_ClinicalData_d0339,OAS30001,65.15,29,0,0",
+        "OAS30001_ClinicalData_d2181,OAS30001,65.15,,0.5,1",
+        "OAS30002_ClinicalData_d0129,OAS30002,70,10,3,9",
+        "nobody,,70,10,3,9",
     )
     rows = archive.cohort("oasis")
     assert column(rows, "visit", "time_days", "acquisition") == [
@@ -69,4 +70,25 @@ def test_oasis_3_takes_the_nearest_examination(archive):
         ("1", "2301", ""),
     ]
     assert column(rows, "mmse", "cdr") == [("28", "0"), ("28", "0"), ("", "0.5")]
+    assert column(rows, "age") == ["65.5", "65.5", "71.8"]  # 65.15 years and 129 or 2430 days
+    assert "do not say whose they are and of which day: 1" in archive.said
     assert "scans have no mmse within 365 days: 1" in archive.said
+
+
+def test_check_and_build_are_told_where_the_axes_run(archive):
+    pair(archive, "OAS1_0001_MR1/PROCESSED/MPRAGE/T88_111/OAS1_0001_MR1_mpr_n4_anon_111_t88_masked_gfc.img")
+    archive.csv(archive.root / "oasis_cross-sectional.csv", FIRST, "OAS1_0001_MR1,F,R,74,2,3,29,0,1344,0.743,1.306,N/A")
+    archive.cohort("oasis", "--check", code=2)
+    assert "say it with --orientation" in archive.said
+    assert len(archive.cohort("oasis", "--check", "--orientation", "LAS")) == 1
+    assert "--orientation LAS --data_dir" in archive.said
+
+
+def test_oasis_3_as_its_newer_tables_are_called(archive):
+    archive.nifti(archive.root / "sub-OAS30001" / "ses-d0129" / "anat" / "sub-OAS30001_sess-d0129_T1w.nii.gz")
+    archive.csv(
+        archive.root / "OASIS3_UDSb4_cdr.csv",
+        "OASISID,OASIS_session_label,days_to_visit,age at visit,MMSE,CDRSUM,CDRTOT",
+        "OAS30001,OAS30001_UDSb4_d0339,0339,66.08,28,0,0.5",
+    )
+    assert column(archive.cohort("oasis"), "mmse", "cdr", "age") == [("28", "0.5", "65.51")]

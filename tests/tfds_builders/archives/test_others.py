@@ -22,6 +22,7 @@ def test_ixi_rows_that_disagree_give_no_age(archive):
     assert "people of the table have rows that disagree in age, which is then unknown: 1" in archive.said
     assert "scans of people without a row in the table are unlabeled: 1" in archive.said
     assert column(archive.cohort("ixi", "--table", str(table), "--view", "T2"), "view") == ["T2"]
+    assert "people of the table have no scan here: 2" in archive.said
 
 
 def test_open_ms_has_two_dates(archive):
@@ -29,10 +30,11 @@ def test_open_ms_has_two_dates(archive):
         archive.nifti(archive.root / "patient01" / f"{name}.nii.gz")
     archive.nifti(archive.root / "patient02" / "study1_T1W.nii.gz")
     header = "patient_id,sex,days_between_studies,patient_age_at_first_study,ms_type"
-    archive.csv(archive.root / "demographics.csv", header, "1,F,203,20,")
+    archive.csv(archive.root / "demographics.csv", header, "1,F,203,20,", "7,M,10,30,", "nobody,,,,")
     rows = archive.cohort("open_ms")
     assert column(rows, "visit", "time_days", "age") == [("1", "0", "20"), ("2", "203", "20.556")]
     assert "scans of people without a row in the table are left out: when they are of is unknown: 1" in archive.said
+    assert "people of the table have no scan here: 2" in archive.said
 
 
 @pytest.fixture
@@ -62,6 +64,14 @@ def test_an_archive_of_other_arrays_is_refused(archive):
     np.savez(archive.root / "plate.npz", images=np.zeros(3))
     archive.cohort("growth", "--pictures", str(archive.root / "p"), code=2)
     assert "does not hold images, hours and growth" in archive.said
+    np.savez(archive.root / "plate.npz", images=np.zeros((0, 2, 8, 8), np.uint8), hours=[0, 1], growth=np.zeros((0, 2)))
+    archive.cohort("growth", "--pictures", str(archive.root / "p"), code=2)
+    assert "holds images of (0, 2, 8, 8) uint8" in archive.said
+    for content in (b"", b"PK\x03\x04 cut off"):
+        (archive.root / "plate.npz").write_bytes(content)
+        archive.cohort("growth", "--pictures", str(archive.root / "p"), code=2)
+        assert "does not hold images, hours and growth" in archive.said
+    assert not (archive.root / "p").exists()
 
 
 def test_a_table_of_ones_own(archive):
@@ -75,18 +85,66 @@ def test_a_table_of_ones_own(archive):
         "mri/c.nii.gz,p2,,26,-4,FLAIR",
     )
     names = ["--columns", "scan=path", "patient=PTID", "date=when", "view=seq"]
-    rows = archive.cohort("csv", "--table", str(table), *names, "--scores", "MMSE", "--covariates", "Age", "--check")
+    names += ["--scores", "MMSE", "--covariates", "Age", "--missing", "-4"]
+    rows = archive.cohort("csv", "--table", str(table), *names, "--check")
     assert column(rows, "visit", "time_days", "view", "MMSE", "Age") == [
         ("1", "5", "T1-weighted", "28", "70"),
         ("0", "0", "T1-weighted", "27", "70"),
         ("0", "", "FLAIR", "26", ""),
     ]
-    assert "scans have no date that can be read: 1" in archive.said
+    assert "scans have no date: 1" in archive.said
     archive.out.unlink()
-    archive.cohort("csv", "--table", str(table), "--columns", "patiant=PTID", code=2)
+    archive.cohort("csv", "--table", str(table), "--columns", "patiant=PTID", "--scores", "MMSE", code=2)
     assert "--columns has 'patiant=PTID'" in archive.said
     archive.cohort("csv", code=2)
     assert "name it with --table" in archive.said
+    archive.cohort("csv", "--table", str(table), code=2)
+    assert "name them with --scores" in archive.said
+
+
+def test_cells_of_a_table_of_ones_own_are_never_dropped_in_silence(archive):
+    archive.nifti(archive.root / "a.nii.gz")
+    header = "scan,patient,visit,time_days,view,date,split,z"
+    table = archive.csv(archive.root / "my.csv", header, "a.nii.gz,p,2,,T1,,test,-1", "a.nii.gz,p,first,soon,T1,x,,bad")
+    flags = ("--table", str(table), "--scores", "z")
+    archive.cohort("csv", *flags, code=2)
+    for fault in ("has 4 faults", "row 2: visit is 'first'", "row 2: time_days is 'soon'", "row 2: z is 'bad'", "'x'"):
+        assert fault in archive.said
+    archive.csv(table, header, ",p,0,,T1,,,1", "a.nii.gz,p,0.5,,T1,,,1")
+    archive.cohort("csv", *flags, code=2)
+    assert "row 1: scan is empty" in archive.said
+    assert "row 2: visit is '0.5'; it is an integer" in archive.said
+    archive.csv(table, header, "a.nii.gz,p,,,T1,,,1")
+    archive.cohort("csv", *flags, code=2)
+    assert "row 1: visit is ''; it is an integer" in archive.said
+    archive.csv(table, header, "a.nii.gz,p,2,,T1,,test,-1")
+    assert column(archive.cohort("csv", *flags), "visit", "split", "z") == [("2", "test", "-1")]
+
+
+def test_visits_and_days_that_are_given_stand_and_dates_fill_in_what_is_not(archive):
+    for name in ("a", "b"):
+        archive.nifti(archive.root / f"{name}.nii.gz")
+    table = archive.root / "my.csv"
+    flags = ("--table", str(table), "--scores", "z")
+
+    def of(columns: str, first: str, second: str) -> list[tuple[str, str]]:
+        archive.csv(table, f"scan,patient,view,z,{columns}", f"a.nii.gz,p,T1,1,{first}", f"b.nii.gz,p,T1,1,{second}")
+        return column(archive.cohort("csv", *flags), "visit", "time_days")
+
+    assert of("visit,date", "1,2010-01-01", "3,2010-02-01") == [("1", "0"), ("3", "31")]
+    assert of("visit,time_days,date", "1,5,2010-01-01", "3,40,2010-02-01") == [("1", "5"), ("3", "40")]
+    assert of("time_days,date", "5,2010-01-01", "40,2010-02-01") == [("0", "5"), ("1", "40")]
+    assert of("date", "2010-02-01", "2010-01-01") == [("1", "31"), ("0", "0")]
+    assert of("note", "", "") == [("0", ""), ("0", "")]
+    assert "scans have neither visit nor date; those of a patient are taken for one visit: 2" in archive.said
+
+
+@pytest.mark.parametrize("scan", ["../outside.nii.gz", "/etc/hostname"])
+def test_a_table_of_ones_own_may_not_lead_out(archive, scan):
+    archive.nifti(archive.root.parent / "outside.nii.gz")
+    table = archive.csv(archive.root / "my.csv", "scan,patient,view,z", f"{scan},p,T1,1")
+    archive.cohort("csv", "--table", str(table), "--scores", "z", code=2)
+    assert "is outside" in archive.said
 
 
 def test_check_says_every_scan_that_cannot_be_read(archive):
@@ -146,7 +204,16 @@ def test_dates(text, want):
 
 @pytest.mark.parametrize(
     ("text", "want"),
-    [("1,5", 1.5), (" 2 ", 2.0), ("-4", None), ("n/a", None), ("", None), ("1e999", None), ("x", None)],
+    [("1,5", 1.5), (" 2 ", 2.0), ("-4", -4.0), ("n/a", None), ("", None), ("1e999", None), ("x", None), ("1_0", None)],
 )
 def test_numbers(text, want):
     assert tables.number(text) == want
+    assert tables.number(text, (-4.0, 2.0)) == (None if want in (-4.0, 2.0) else want)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_tables_in_any_dialect(tmp_path, encoding, separator):
+    rows = (("ID", "Größe"), ("1", "zwölf "), ("", ""), ("2", ""))
+    (tmp_path / "t.csv").write_bytes("\r\n".join(separator.join(row) for row in rows).encode(encoding))
+    assert tables.read(tmp_path / "t.csv", ("id",)) == [{"id": "1", "Größe": "zwölf"}, {"id": "2", "Größe": ""}]
