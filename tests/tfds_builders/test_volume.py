@@ -1,4 +1,7 @@
 import itertools
+import os
+import subprocess
+import sys
 
 import nibabel as nib
 import numpy as np
@@ -181,3 +184,23 @@ def test_stored_types_give_the_intensity_back(tmp_path, dtype, step):
 def test_impossible_options_are_refused(change, sentence):
     with pytest.raises(InputError, match=sentence):
         Options(**change)
+
+
+@pytest.mark.parametrize("dtype", ["<i2", "<f8"])
+def test_a_build_of_large_oblique_volumes_stays_under_a_gibibyte(tmp_path, make, dtype):
+    turn = np.diag([0.8, 0.8, 0.8, 1.0])
+    turn[:2, :2] = 0.8 * np.array([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]])
+    plane = np.random.default_rng(0).integers(0, 1000, (300, 300, 1)).astype(dtype)
+    head = nib.Nifti1Header()
+    head.set_data_dtype(dtype)
+    rows = []
+    for i in range(2):
+        nib.save(nib.Nifti1Image(np.repeat(plane, 300, axis=2), turn, head), tmp_path / f"{i}.nii")
+        rows.append({"scan": f"{i}.nii", "patient": i, "visit": 0, "time_days": 0, "view": "T1", "age": i})
+    flags = ["--cohort", str(make.cohort(tmp_path / "cohort.csv", rows)), "--scores", "age", "--processes", "1"]
+    command = ["-m", "tfds_builders.build", "brain_volumes", "--data_dir", str(tmp_path / "out"), *flags]
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert usage.ru_maxrss / 1024 < 1024, f"{usage.ru_maxrss / 1024:.0f} MiB"
