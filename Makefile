@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all a new user needs; both make .venv first. `make help` lists the rest.
-.PHONY: help demo test lint ci multiprocess real_data requirements clean
+.PHONY: help demo test extras lint ci multiprocess real_data requirements clean
 .DEFAULT_GOAL := help
 
 PYTHON ?=# which interpreter makes .venv; empty: the newest of 3.13, 3.12, 3.11 that runs
@@ -43,6 +43,12 @@ multiprocess: .venv/installed ## several processes on loopback
 
 real_data: .venv/installed ## the real scans that LEARNER_REAL_DATA names; skipped where there are none
 	$(PY) -m pytest -m real_data
+
+extras: .venv/installed ## Apache Beam, a bucket's emulator, Croissant's validator; by hand, into .venv-extras
+	$(PY) -m venv .venv-extras
+	.venv-extras/bin/pip install --quiet --disable-pip-version-check -e '.[beam,gcs,test,test-extras]'
+	.venv-extras/bin/python -m pytest -W ignore tests/tfds_builders/test_shards.py tests/tfds_builders/test_card.py \
+	  tests/tfds_builders/test_remote.py
 
 lint: .venv/installed ## ruff: lint and format
 	.venv/bin/ruff check .
