@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -26,7 +27,7 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], proce
     # Not forked: polars and FFmpeg have threads, and a fork takes their locks along.
     context = multiprocessing.get_context("spawn")
     with _one_thread_each():
-        pool = concurrent.futures.ProcessPoolExecutor(processes, context, initializer=_leave_interrupts_to_the_parent)
+        pool = concurrent.futures.ProcessPoolExecutor(processes, context, initializer=end_with_the_parent)
         waiting: collections.deque[concurrent.futures.Future[Result]] = collections.deque()
         try:
             for item in items:
@@ -54,8 +55,15 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def end_with_the_parent() -> None:
+    """To be called in a process of a pool: it leaves interrupts to its parent, and does not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_wait_for_the_parent, daemon=True).start()
+
+
+def _wait_for_the_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)  # it was killed: nobody will ever ask for anything again
 
 
 def cores() -> int:

@@ -14,6 +14,7 @@ from pydicom.encaps import get_frame
 from pydicom.pixels import apply_color_lut, apply_rescale, iter_pixels
 from pydicom.uid import RLELossless
 
+from tfds_builders.readers import apart
 from tfds_builders.readers.api import ScanError, TooLarge, UnreadableScan, UnsupportedScan
 from tfds_builders.readers.limits import LIMITS, Limits, inflate, open_file
 
@@ -94,17 +95,31 @@ def grey_frames(
 ) -> Iterator[np.ndarray]:
     """Decode some frames, each f32 ``[h w]``: brightness of colours as 0 to 255, or rescaled values of grey.
 
+    Args:
+      path: of the file that ``dataset`` was parsed from.
+
     Raises:
       UnreadableScan, TooLarge.
     """
     with guarded(path):
         photometric = str(dataset.PhotometricInterpretation)
-        if dataset.file_meta.TransferSyntaxUID.is_compressed:
+        syntax = dataset.file_meta.TransferSyntaxUID
+        if syntax.is_compressed:
             total = int(dataset.get("NumberOfFrames") or 1)
             for index in sorted(set(wanted)):
                 _check_codestream(path, get_frame(dataset.PixelData, index, number_of_frames=total), dataset, limits)
-        for frame in iter_pixels(dataset, indices=wanted, raw=True):
+        if syntax.is_compressed and syntax != RLELossless:
+            frames = iter(apart.call(path, limits, _decoded, path, wanted, limits))
+        else:
+            frames = iter_pixels(dataset, indices=wanted, raw=True)
+        for frame in frames:
             yield _grey(frame, dataset, photometric)
+
+
+def _decoded(path: Path | str, wanted: list[int], limits: Limits) -> list[np.ndarray]:
+    """In another process: the frames as their decoder gives them."""
+    with guarded(path):
+        return [frame.copy() for frame in iter_pixels(parse(path, limits), indices=wanted, raw=True)]
 
 
 def _grey(frame: np.ndarray, dataset: pydicom.Dataset, photometric: str) -> np.ndarray:

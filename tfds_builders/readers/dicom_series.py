@@ -22,14 +22,15 @@ def read(folder: Path | str, limits: Limits = LIMITS) -> Volume:
       UnsupportedScan: several series, sizes or directions, two slices at one place, a gap.
       TooLarge: beyond ``limits``.
     """
-    slices = [dicom_file.parse(path, limits) for path in _files(folder, limits)]
+    paths = _files(folder, limits)
+    slices = [dicom_file.parse(path, limits) for path in paths]
     for dataset in slices:
         if dicom_file.check(folder, dataset, limits) > 1:
             raise UnsupportedScan(folder, "holds a file of several frames; a series has one slice in each file")
     with dicom_file.guarded(folder):
-        ordered, affine = _stack(folder, slices)
-        limits.check_bytes(folder, 4 * len(ordered) * int(ordered[0].Rows) * int(ordered[0].Columns))
-    pixels = [next(dicom_file.grey_frames(folder, dataset, [0], limits)) for dataset in ordered]
+        order, affine = _stack(folder, slices)
+        limits.check_bytes(folder, 4 * len(slices) * int(slices[0].Rows) * int(slices[0].Columns))
+    pixels = [next(dicom_file.grey_frames(paths[i], slices[i], [0], limits)) for i in order]
     return Volume(np.stack(pixels).transpose(2, 1, 0), checked(folder, affine))
 
 
@@ -56,8 +57,8 @@ def _files(folder: Path | str, limits: Limits) -> list[Path]:
     return found
 
 
-def _stack(folder: Path | str, slices: list[pydicom.Dataset]) -> tuple[list[pydicom.Dataset], np.ndarray]:
-    """The slices in the order of their positions, and voxel [column row slice] -> mm in RAS+."""
+def _stack(folder: Path | str, slices: list[pydicom.Dataset]) -> tuple[np.ndarray, np.ndarray]:
+    """The order of the slices by their positions, and voxel [column row slice] -> mm in RAS+."""
     for what, plural in (("SeriesInstanceUID", "series"), ("Rows", "heights"), ("Columns", "widths")):
         different = {str(dataset.get(what)) for dataset in slices}
         if len(different) > 1:
@@ -77,7 +78,7 @@ def _stack(folder: Path | str, slices: list[pydicom.Dataset]) -> tuple[list[pydi
     affine = np.eye(4)
     affine[:3, :3] = np.stack([along_columns * column, along_rows * row, (last - first) / (len(slices) - 1)], axis=1)
     affine[:3, 3] = first
-    return [slices[i] for i in order], _LPS_TO_RAS @ affine
+    return order, _LPS_TO_RAS @ affine
 
 
 def _check_even(folder: Path | str, places: np.ndarray) -> None:

@@ -14,6 +14,7 @@ import av
 import nibabel as nib
 import numpy as np
 import pydicom
+import pydicom.data
 from isal import isal_zlib
 from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
@@ -172,6 +173,17 @@ def _(folder):
     at = data.index(b"\xff\xc0")
     struct.pack_into(">HH", data, at + 5, 65000, 65000)
     return save(dicom(pydicom.encaps.encapsulate([bytes(data)]), JPEGBaseline8Bit), folder / "a.dcm")
+
+
+for _name, _byte in (("MR_small_jp2klossless.dcm", 70), ("SC_rgb_jpeg_gdcm.dcm", 45), ("SC_rgb_jpeg_gdcm.dcm", 65)):
+
+    @case(f"{_name} with byte {_byte} of its picture turned round: the decoder aborts", "clip")
+    def _(folder, name=_name, byte=_byte):
+        dataset = pydicom.dcmread(Path(pydicom.data.__file__).parent / "test_files" / name)
+        dataset.BurnedInAnnotation = "NO"
+        content = bytearray(save(dataset, folder / "a.dcm").read_bytes())
+        content[content.index(b"\xe0\x7f\x10\x00") + byte] ^= 0xFF
+        return put(folder / "a.dcm", bytes(content))
 
 
 @case("GIF of 65,535x65,535", "clip")
