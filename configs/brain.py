@@ -26,7 +26,7 @@ def get_config() -> Config:
         batch_size=32,
         log_every=50,
         data=DataConfig(dir="data/brain", frames=32, size=112),
-        augment=AugmentConfig(flip=True),
+        augment=AugmentConfig(shift=0.04, flip=True),
         backbone=BackboneConfig(name="tsm_resnet18"),
         objective=ObjectiveConfig(name="learner_combined"),
         optim=OptimConfig(learning_rate=1e-3),

@@ -36,14 +36,23 @@ class DataConfig:
 
 @dataclasses.dataclass
 class AugmentConfig:
-    shift: float = 0.06  # largest translation, as a fraction of height and width
-    zoom: float = 0.06  # largest change of depth, as a fraction
-    rotate: float = 5.0  # largest rotation in degrees
-    gain: float = 0.15  # largest additive gain, as a fraction of the intensity range
-    contrast: float = 0.15  # largest multiplicative change of intensity, as a fraction
-    flip: bool = (
-        False  # left-right flips; only where the view allows it. There is no vertical flip: depth has a direction
-    )
+    """Each draws its own numbers up to these strengths; 0, False or nothing leaves an operation out."""
+
+    shift: float = 0.06  # largest translation, as a fraction of height and width (and depth)
+    zoom: float = 0.06  # largest change of depth or size, as a fraction
+    rotate: float = 5.0  # largest rotation of the picture or slice, in degrees
+    flip: bool = False  # mri, photograph: exchange left and right every other time
+    flip_views: str = ""  # ultrasound: the views, with commas between, where left and right are exchanged likewise
+    gain: float = 0.1  # ultrasound, photograph: largest additive gain, as a fraction of the intensity range
+    contrast: float = 0.1  # ultrasound, photograph: largest multiplicative change of intensity, as a fraction
+    tgc: float = 0.1  # ultrasound: largest gain that differs between depths (time gain compensation), likewise
+    speckle: float = 0.1  # ultrasound: largest SD of multiplicative noise with a grain of 2 x 3 pixels
+    drop_frames: float = 0.1  # ultrasound: probability that a frame is lost and the one before it stands still
+    tilt: float = 3.0  # mri: largest rotation of the head out of the slice, in degrees, in both planes
+    bias: float = 0.3  # mri: largest logarithm of the bias field's factor
+    gamma: float = 0.2  # mri: largest logarithm of the exponent of the intensity
+    noise: float = 0.03  # mri: largest SD of the noise, as a fraction of the intensity range
+    ghost: float = 0.0  # mri: most that every 2nd, 3rd or 4th line of k-space is weakened by, as a fraction
 
 
 @dataclasses.dataclass
@@ -118,10 +127,18 @@ _POSITIVE = (
     *("checkpoint.every", "checkpoint.keep", "eval.batch_size", "eval.bootstrap"),
 )
 _NOT_NEGATIVE = (
-    *("seed", "augment.shift", "augment.zoom", "augment.rotate", "augment.gain", "augment.contrast"),
+    *("seed", "augment.shift", "augment.zoom", "augment.rotate", "augment.gain", "augment.contrast", "augment.tgc"),
+    *("augment.speckle", "augment.drop_frames", "augment.tilt", "augment.bias", "augment.gamma", "augment.noise"),
+    "augment.ghost",
     *("objective.mse_weight", "objective.contrastive_weight"),
     *("optim.warmup", "optim.weight_decay", "optim.clip_norm", "eval.every"),
 )
+# A warp in two passes turns by well below 45 degrees; beyond the others nothing of the scan would be left.
+_AT_MOST = {
+    **{"augment.shift": 0.5, "augment.zoom": 0.5, "augment.rotate": 30, "augment.tilt": 30, "augment.ghost": 1},
+    **dict.fromkeys(("augment.gain", "augment.contrast", "augment.tgc", "augment.drop_frames"), 0.9),
+    **{"augment.speckle": 0.5, "augment.noise": 0.5, "augment.bias": 2, "augment.gamma": 2},
+}
 
 
 def check(config: Config) -> None:
@@ -138,6 +155,8 @@ def check(config: Config) -> None:
             raise InputError(f"config.{path} is {value}; it must be above 0. Set --config.{path}=…")
         if path in _NOT_NEGATIVE and not value >= 0:
             raise InputError(f"config.{path} is {value}; it must not be negative. Set --config.{path}=…")
+        if path in _AT_MOST and not value <= _AT_MOST[path]:
+            raise InputError(f"config.{path} is {value}; it is at most {_AT_MOST[path]}. Set --config.{path}=…")
     for path, what in (("data.dir", "the folder of a built dataset"), ("data.score", "the score to learn")):
         if not get(config, path):
             raise InputError(f"config.{path} is empty; it names {what}. Set --config.{path}=…")

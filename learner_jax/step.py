@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from learner_jax.augment import augment
+from learner_jax.augment import Augmentation
 from learner_jax.backbones import Backbone
 from learner_jax.batch import Batch
 from learner_jax.config import Config
@@ -25,6 +25,7 @@ class Recipe:
     backbone: Backbone
     objective: Objective
     optimizer: optax.GradientTransformation
+    augmentation: Augmentation
 
 
 def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -33,7 +34,7 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     A step whose loss or gradient is not finite changes nothing but its number and the count of skipped steps.
 
     Args:
-      recipe: backbone, objective, optimizer and config.
+      recipe: config, backbone, objective, optimizer and augmentation.
       state: donated when jitted.
       batch: the global batch, as stored.
 
@@ -42,7 +43,8 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     """
     config = recipe.config
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), 2), state.step)
-    scan = normalise(augment(intensity(batch), batch.row, key, config.augment), config.data)
+    scan = recipe.augmentation(intensity(batch), batch.row, batch.view, jax.random.fold_in(key, 2))
+    scan = normalise(scan, config.data)
 
     def loss_of(params):
         variables = {"params": params["backbone"], "stats": state.stats}

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from learner_jax import backbones, objectives
+from learner_jax import augment, backbones, objectives
 from learner_jax.batch import Batch
 from learner_jax.checkpoint import Checkpoints
 from learner_jax.config import Config, check, refuse_changes
@@ -119,6 +119,7 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
         backbones.create(config.backbone.name, config.backbone.norm),
         objectives.create(config.objective, mesh),
         make_optimizer(config.optim, config.steps),
+        augment.for_cohort(config, cohort.meta, cohort.views),
     )
     recipe.backbone.check(spec)
     evaluator = Evaluator(config, cohort, reader, recipe.backbone, mesh)

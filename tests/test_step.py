@@ -1,14 +1,15 @@
 """train_step: the same on any number of devices, blind to padding, untouched by what is not finite."""
 
+import dataclasses
 from functools import partial
 
 import jax
 import numpy as np
 import pytest
 
-from learner_jax import backbones, objectives
+from learner_jax import augment, backbones, objectives
 from learner_jax.batch import BatchSpec
-from learner_jax.config import Config
+from learner_jax.config import AugmentConfig, Config
 from learner_jax.mesh import make_mesh, to_global
 from learner_jax.optim import make_optimizer
 from learner_jax.state import init_state
@@ -17,8 +18,8 @@ from learner_jax.step import Recipe, train_step
 SHAPE = (2, 32, 32, 1)
 
 
-def set_up(n_devices=1, objective="learner_combined", jit=True):
-    config = Config(steps=10)
+def set_up(n_devices=1, objective="learner_combined", jit=True, strengths=None):
+    config = Config(steps=10, augment=strengths or AugmentConfig())
     config.objective.name, config.objective.projection = objective, 8
     config.optim.warmup, config.optim.learning_rate = 0.0, 1e-2
     mesh = make_mesh(jax.devices()[:n_devices])
@@ -27,6 +28,7 @@ def set_up(n_devices=1, objective="learner_combined", jit=True):
         backbones.create("tsm_resnet18_test"),
         objectives.create(config.objective, mesh),
         make_optimizer(config.optim, config.steps),
+        augment.Augmentation(config.augment, "ultrasound"),
     )
     state = init_state(0, recipe.backbone, recipe.objective, recipe.optimizer, BatchSpec(16, *SHAPE), mesh)
     step = partial(train_step, recipe)
@@ -85,7 +87,8 @@ def test_arms_start_from_the_same_encoder():
 
 
 def test_training_lowers_the_loss(make_batch):
-    state, step, place = set_up(objective="mse")
+    off = AugmentConfig(**{field.name: type(field.default)() for field in dataclasses.fields(AugmentConfig)})
+    state, step, place = set_up(objective="mse", strengths=off)  # white noise, moved by a pixel, is another picture
     batch = place(make_batch(16, 0, SHAPE))
     losses = []
     for _ in range(10):

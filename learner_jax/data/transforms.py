@@ -2,7 +2,7 @@
 
 Each transform is a frozen dataclass, called with one scan ``[t h w c]`` and a source of random words (None:
 evaluation, no randomness), and keeps the stored dtype. What is random per pixel happens on the device, in
-``augment.py``.
+``augment/``.
 """
 
 import dataclasses

@@ -14,7 +14,7 @@ def main(process: int, n_processes: int, port: int, dataset: str, out: str) -> N
         jax.distributed.initialize(f"127.0.0.1:{port}", n_processes, process)
 
     from configs.demo import get_config
-    from learner_jax import backbones, objectives
+    from learner_jax import augment, backbones, objectives
     from learner_jax.data import cohort as cohorts
     from learner_jax.data.device import on_device
     from learner_jax.data.pipeline import open_reader, training_batches
@@ -36,7 +36,8 @@ def main(process: int, n_processes: int, port: int, dataset: str, out: str) -> N
         make_optimizer(config.optim, 3),
     )
     state = init_state(0, *parts, reader.spec(16), mesh)
-    update = jax.jit(partial(train_step, Recipe(config, *parts)))
+    augmentation = augment.for_cohort(config, cohort.meta, cohort.views)
+    update = jax.jit(partial(train_step, Recipe(config, *parts, augmentation)))
     whole, losses = [], []
     for batch in on_device(training_batches(reader, sampler, 0, 0, 3), mesh):
         whole.append(multihost_utils.process_allgather(batch.row, tiled=True).tolist())
