@@ -174,7 +174,16 @@ def _resolve(scan: str, root: Path, allow_outside: bool, faults: list[str]) -> s
         )
     elif not path.is_file() and not path.is_dir():  # a folder may be a DICOM series
         faults.append(f"scan {scan!r} is {'neither file nor folder' if path.exists() else 'missing'}: {path}")
+    elif not allow_outside and path.is_dir() and _links_out(path, root.resolve()):
+        faults.append(f"scan {scan!r} is a folder with links that lead out of {root}; allow it with --allow_outside")
     return str(path)
+
+
+def _links_out(folder: Path, root: Path) -> bool:
+    try:
+        return any(link.is_symlink() and not link.resolve().is_relative_to(root) for link in folder.iterdir())
+    except OSError:  # may not be looked into, or a circle of links: the reader will say so
+        return False
 
 
 def _faults_between_rows(rows: list[dict]) -> list[str]:

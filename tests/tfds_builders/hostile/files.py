@@ -649,6 +649,14 @@ def _(folder):
     return put(folder / "cohort.csv", (_LINE + "out.mp4,P1,0,0,L1,1\n").encode())
 
 
+@case("cohort: a series of which one slice is a link that leaves", "cohort")
+def _(folder):
+    (folder / "series").mkdir()
+    put(folder / "series" / "1.dcm", b"")
+    (folder / "series" / "2.dcm").symlink_to("/etc/hostname")
+    return put(folder / "cohort.csv", (_LINE + "series,P1,0,0,T1,1\n").encode())
+
+
 @case("cohort: a folder", "cohort")
 def _(folder):
     (folder / "cohort.csv").mkdir()
