@@ -1,19 +1,22 @@
 """Warps of a whole scan as passes along one axis, so that all frames of a clip move together.
 
 A pass computes ``out[line, place] = scan[line, at[line, place]]`` along one axis, where the position is an affine
-function of the place and of *one* other axis. Two passes make any affine map of a plane that turns by less than 45
-degrees (Catmull and Smith, 1980, doi 10.1145/965105.807505), and planes after one another make an affine map of a
-volume. Positions are then tables of ``[line place]`` and not of every voxel. Values between pixels come from the cubic
-convolution of Keys (1981, doi 10.1109/TASSP.1981.1163711), which keeps more of the fine texture than linear weights.
+function of the place and of *one* other axis, the line. Two passes make any affine map of a plane that turns by less
+than 45 degrees (Catmull and Smith, 1980, doi 10.1145/965105.807505), and planes after one another make an affine map of
+a volume. Positions are then a table for the plane and not for every voxel. Values between pixels come from the cubic
+convolution of Keys (1981, doi 10.1109/TASSP.1981.1163711): of the energy in second differences of a turned IXI volume
+it keeps 0.39 and linear weights 0.15, of a turned POCUS clip 0.81 and 0.61.
 """
 
 from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Bool, Float
 
 Scan = Float[Array, "t h w c"]
+Plane = Float[Array, "n m r"]  # the plane that is warped, then all that moves together
 
 
 def warp_plane(
@@ -28,12 +31,15 @@ def warp_plane(
       axes: of the plane; the first pass goes along the first.
     """
     (a, b), (c, d) = matrix
-    first, second = axes
-    y, x = (jnp.arange(scan.shape[axis]) - (scan.shape[axis] - 1) / 2 for axis in axes)
+    order = (*axes, *(axis for axis in range(4) if axis not in axes))
+    plane = scan.transpose(order)
+    shape = plane.shape
+    y, x = (jnp.arange(n) - (n - 1) / 2 for n in shape[:2])
     # x' = c y + d x is where the second pass looks; solved for x, the first pass knows it as its own line.
-    rows = (a - b * c / d) * y + (b / d) * x[:, None] + (offset[0] - b / d * offset[1]) + (len(y) - 1) / 2
+    rows = (a - b * c / d) * y[:, None] + (b / d) * x + (offset[0] - b / d * offset[1]) + (len(y) - 1) / 2
     columns = d * x + c * y[:, None] + offset[1] + (len(x) - 1) / 2
-    return resample(resample(scan, rows, axis=first, along=second), columns, axis=second, along=first)
+    plane = resample(resample(plane.reshape(*shape[:2], -1), rows, axis=0), columns, axis=1)
+    return plane.reshape(shape).transpose(tuple(order.index(axis) for axis in range(4)))
 
 
 def warp_over(scan: Scan, within: Bool[Array, "h w"], matrix: Float[Array, "2 2"], offset: Float[Array, " 2"]) -> Scan:
@@ -45,43 +51,41 @@ def warp_over(scan: Scan, within: Bool[Array, "h w"], matrix: Float[Array, "2 2"
     return both[:-1] + (1 - jnp.clip(both[-1], 0, 1)) * scan
 
 
-def resample(scan: Scan, at: Float[Array, "line place"], axis: int, along: int) -> Scan:
-    """One pass: values along ``axis`` at the positions ``at``, one row of them for each line along ``along``.
+def resample(plane: Plane, at: Float[Array, "n m"], axis: int) -> Plane:
+    """One pass: in each line along ``axis`` (0 or 1) the values at the positions ``at``, 0 outside.
 
     On a CPU or GPU neighbours are gathered. A TPU has no fast gather, so there each line's interpolation is a matrix
     and the pass one batched product. Both give the same to rounding.
     """
-    # Without the barrier XLA fuses the passes and computes each neighbour's neighbours again: 44 ms instead of 14.
-    scan, at = jax.lax.optimization_barrier((scan, at))
-    by = {"tpu": partial(by_product, axis=axis, along=along), "default": partial(by_gather, axis=axis, along=along)}
-    return jax.lax.platform_dependent(scan, at, **by)
+    by = {"tpu": partial(by_product, axis=axis), "default": partial(by_gather, axis=axis)}
+    return jax.lax.platform_dependent(plane, at, **by)
 
 
-def by_gather(scan: Scan, at: Float[Array, "line place"], axis: int, along: int) -> Scan:
+def by_gather(plane: Plane, at: Float[Array, "n m"], axis: int) -> Plane:
     """:func:`resample` as a weighted sum of four neighbours."""
-    n = scan.shape[axis]
-    below = jnp.floor(at)
-
-    def spread(table: Array) -> Array:  # [line place] -> [t h w c] with ones elsewhere
-        table = table if along < axis else table.T
-        return jnp.expand_dims(table, tuple(i for i in range(4) if i not in (axis, along)))
-
-    out = jnp.zeros_like(scan)
+    n, m, _ = plane.shape
+    # All that moves together must lie together in memory: then a neighbour is a row that is copied. Left to itself, XLA
+    # keeps the layout of the scan and undoes the transpose: 22 ms instead of 5 for 8 clips of 16x112x112, 32 instead of
+    # 6 for 2 volumes. The barrier keeps it from computing neighbours of neighbours twice.
+    together = Layout(major_to_minor=(0, 1))
+    flat = with_layout_constraint(jax.lax.optimization_barrier(plane.reshape(n * m, -1)), together)
+    size, below = plane.shape[axis], jnp.floor(at)
+    row, column = jnp.indices((n, m))
+    out = jnp.zeros_like(flat)
     for k in (-1, 0, 1, 2):
         index = below.astype(jnp.int32) + k
-        weight = jnp.where((index >= 0) & (index < n), _keys(at - below - k), 0)
-        value = jnp.take_along_axis(scan, spread(jnp.clip(index, 0, n - 1)), axis=axis, mode="promise_in_bounds")
-        out += spread(weight) * value
-    return out
+        weight = jnp.where((index >= 0) & (index < size), _keys(at - below - k), 0)
+        index = jnp.clip(index, 0, size - 1)
+        index = index * m + column if axis == 0 else row * m + index
+        out += weight.reshape(-1, 1) * flat.at[index.reshape(-1)].get(mode="promise_in_bounds")
+    return with_layout_constraint(out, together).reshape(plane.shape)
 
 
-def by_product(scan: Scan, at: Float[Array, "line place"], axis: int, along: int) -> Scan:
-    """:func:`resample` as products with matrices ``[line place n]``."""
-    weight = _keys(at[:, :, None] - jnp.arange(scan.shape[axis]))
-    letters = "thwc"
-    given, line = letters[axis], letters[along]
-    product = f"thwc,{line}p{given}->{letters.replace(given, 'p')}"
-    return jnp.einsum(product, scan, weight, precision=jax.lax.Precision.HIGHEST)
+def by_product(plane: Plane, at: Float[Array, "n m"], axis: int) -> Plane:
+    """:func:`resample` as products with one matrix for each line."""
+    weight = _keys(at[:, :, None] - jnp.arange(plane.shape[axis]))
+    product = "imr,pmi->pmr" if axis == 0 else "nir,npi->npr"
+    return jnp.einsum(product, plane, weight, precision=jax.lax.Precision.HIGHEST)
 
 
 def rotation(angle: Float[Array, ""], gap: float = 1.0) -> Float[Array, "2 2"]:

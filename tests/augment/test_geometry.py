@@ -74,18 +74,21 @@ def test_a_gap_between_slices_keeps_angles_in_millimetres():
     np.testing.assert_allclose(half[3:-3, 6:-6], whole[::2][3:-3, 6:-6], atol=0.02)
 
 
-@pytest.mark.parametrize(("axis", "along"), [(1, 2), (2, 1), (0, 1), (1, 0), (0, 2), (2, 0)])
-def test_products_for_a_tpu_and_gathers_give_the_same(axis, along):
-    scan = jnp.asarray(np.random.default_rng(1).uniform(size=(5, 9, 7, 2)), jnp.float32)
-    shape = scan.shape[along], scan.shape[axis]
-    at = jnp.asarray(np.random.default_rng(2).uniform(-3, scan.shape[axis] + 2, shape), jnp.float32)
-    np.testing.assert_allclose(by_product(scan, at, axis, along), by_gather(scan, at, axis, along), atol=2e-6)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_products_for_a_tpu_and_gathers_give_the_same(axis):
+    plane = jnp.asarray(np.random.default_rng(1).uniform(size=(9, 7, 5)), jnp.float32)
+    at = jnp.asarray(np.random.default_rng(2).uniform(-3, plane.shape[axis] + 2, (9, 7)), jnp.float32)
+    np.testing.assert_allclose(by_product(plane, at, axis), by_gather(plane, at, axis), atol=2e-6)
 
 
 def test_a_tpu_is_given_no_gather():
     scan = jax.ShapeDtypeStruct((8, 4, 16, 16, 1), jnp.float32)
     warp = jax.jit(jax.vmap(partial(warp_plane, matrix=rotation(jnp.float32(0.1)), offset=jnp.zeros(2))))
-    programs = {name: jax.export.export(warp, platforms=[name])(scan).mlir_module() for name in ("cpu", "cuda", "tpu")}
+    layout = jax.export.DisabledSafetyCheck.custom_call("LayoutConstraint")
+    programs = {
+        name: jax.export.export(warp, platforms=[name], disabled_checks=[layout])(scan).mlir_module()
+        for name in ("cpu", "cuda", "tpu")
+    }
     assert {name: "stablehlo.gather" in text for name, text in programs.items()} == {
         "cpu": True,
         "cuda": True,
