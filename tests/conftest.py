@@ -14,8 +14,9 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
-settings.register_profile("untimed", deadline=None)  # a first example compiles, and machines are noisy
-settings.load_profile("untimed")
+# No deadline: a first example compiles, and machines are noisy. Derandomized: a run depends on the code alone.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 flags.FLAGS.mark_as_parsed()  # grain reads an absl flag, and pytest parses none
 
@@ -27,6 +28,15 @@ def real_data() -> Path:
     if not (folder / "MANIFEST.csv").is_file():
         pytest.skip(f"no real scans in {folder}; LEARNER_REAL_DATA names their folder")
     return folder
+
+
+@pytest.fixture
+def identity_key(tmp_path_factory, monkeypatch) -> Path:
+    """The key that every build of the test uses: always the same one, so that splits are, and nobody's own."""
+    path = tmp_path_factory.mktemp("keys") / "identity.key"
+    path.write_text("0123456789abcdef" * 4 + "\n")
+    monkeypatch.setenv("LEARNER_KEY_FILE", str(path))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,8 @@ pytestmark = pytest.mark.real_data
 
 
 @pytest.fixture
-def built(real_data, tmp_path, monkeypatch, capsys):
+def built(real_data, tmp_path, identity_key, capsys):
     """Build a dataset from a cohort of ``cohorts.py``: its scans, its table and what was printed."""
-    monkeypatch.setenv("LEARNER_KEY_FILE", str(tmp_path / "identity.key"))
 
     def make(dataset: str, table, score: str) -> tuple[list[dict], pl.DataFrame, str]:
         out = tmp_path / "dataset"

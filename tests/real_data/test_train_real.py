@@ -17,9 +17,8 @@ pytestmark = pytest.mark.real_data
 
 
 @pytest.fixture
-def run(real_data, tmp_path, monkeypatch):
+def run(real_data, tmp_path, identity_key):
     """Build a cohort, train a few steps under a shipped config, score and report; returns the scores."""
-    monkeypatch.setenv("LEARNER_KEY_FILE", str(tmp_path / "identity.key"))
 
     def make(dataset: str, table, config: Config, **fields: object) -> dict:
         csv = table(real_data, tmp_path / "source" / "cohort.csv")

@@ -113,6 +113,5 @@ def table(tmp_path: Path, make):
 
 
 @pytest.fixture(autouse=True)
-def _own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_key(identity_key: Path) -> None:
     """No test makes or reads the key of whoever runs it."""
-    monkeypatch.setenv("LEARNER_KEY_FILE", str(tmp_path / "keys" / "identity.key"))

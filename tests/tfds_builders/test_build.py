@@ -32,7 +32,7 @@ def shard_bytes(folder: Path) -> list[bytes]:
 def assert_nothing_built(folder: Path) -> None:
     """Neither the dataset nor what was begun of it."""
     left = [p.name for p in folder.iterdir()] if folder.exists() else []
-    assert [name for name in left if name not in ("source", "keys")] == []
+    assert [name for name in left if name != "source"] == []
 
 
 def test_records_and_table_agree_with_the_files(clips, tmp_path, capsys, make):
@@ -111,7 +111,7 @@ def test_a_finished_dataset_is_not_built_twice(clips, tmp_path, capsys):
     clip = clips.parent / "clips" / "a_0.mp4"
     os.utime(clip, (0, 0))
     assert build.main(other) == 2
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["keys", "lus", "source"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["lus", "source"]
 
 
 def test_a_folder_that_is_no_dataset_is_never_overwritten(clips, tmp_path, capsys):
@@ -211,7 +211,7 @@ def test_what_was_there_stays_when_the_move_fails(clips, tmp_path, monkeypatch):
             build.main(clips_command(clips, tmp_path / "lus", "--overwrite"))
     assert shard_bytes(tmp_path / "lus") == before
     assert build.main(clips_command(clips, tmp_path / "lus", "--overwrite", "--size", "24")) == 0
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["keys", "lus", "source"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["lus", "source"]
 
 
 def test_an_interrupt_leaves_nothing(clips, tmp_path, monkeypatch, capsys):
