@@ -10,11 +10,12 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Shaped
 
+from learner_jax.pytree import array_tree
+
 Array = jax.Array | np.ndarray
 
 
-@jax.tree_util.register_pytree_with_keys_class
-@dataclasses.dataclass(frozen=True)
+@array_tree
 class Batch:
     """Scans of one step, in the order of the stream. Rows whose ``mask`` is False pad the batch and change nothing."""
 
@@ -34,19 +35,6 @@ class Batch:
     def labeled(self) -> Bool[Array, " b"]:
         """Rows that are real and carry a score."""
         return self.mask & ~(self.score != self.score)
-
-    # JAX rebuilds trees around things that are not arrays (shardings, shapes), so unflattening skips __init__ and with
-    # it the shape checks of the tests.
-    def tree_flatten_with_keys(self):
-        names = [field.name for field in dataclasses.fields(self)]
-        return [(jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in names], None
-
-    @classmethod
-    def tree_unflatten(cls, _, leaves):
-        batch = object.__new__(cls)
-        for field, leaf in zip(dataclasses.fields(cls), leaves, strict=True):
-            object.__setattr__(batch, field.name, leaf)
-        return batch
 
 
 @dataclasses.dataclass(frozen=True)
