@@ -62,9 +62,10 @@ def stepper(batch: Batch, spec: BatchSpec, augmentation: Augmentation) -> Callab
     recipe = Recipe(
         config,
         backbones.create("tsm_resnet18"),
-        objectives.create(config.objective, mesh),
+        objectives.create(config.objective, mesh, spec.b),
         make_optimizer(config.optim, config.steps),
         augmentation,
+        mesh,
     )
     state = [init_state(0, recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)]
     update = jax.jit(partial(train_step, recipe), donate_argnums=0)

@@ -62,18 +62,64 @@ class BackboneConfig:
 
 
 @dataclasses.dataclass
+class WeightConfig:
+    """Weight of each objective where it is a part of ``config.objective.name``."""
+
+    adacon: float = 1.0
+    conr: float = 1.0
+    coral: float = 1.0
+    cross_entropy: float = 1.0
+    davidson: float = 1.0
+    exp_kernel: float = 1.0
+    huber: float = 1.0
+    l1: float = 1.0
+    learner: float = 1.0
+    lilac: float = 1.0
+    lilac_order: float = 1.0
+    mse: float = 1.0
+    patient_adversary: float = 1.0
+    rank_n_contrast: float = 1.0
+    ranksim: float = 1.0
+    siamese_margin: float = 1.0
+    simclr: float = 1.0
+    supcon: float = 1.0
+    threshold_kernel: float = 1.0
+    y_aware: float = 1.0
+
+
+@dataclasses.dataclass
 class ObjectiveConfig:
-    name: str = "learner_combined"  # one of learner_jax.objectives.list_objectives()
-    mse_weight: float = 1.0  # learner_combined: weight of the squared error
-    contrastive_weight: float = 1.0  # learner_combined: weight of the contrastive part
-    pair_weight: str = choice(
-        "distance", "uniform"
-    )  # learner: every coarse pair counts 1, or its score distance over the largest
+    name: str = "learner_combined"  # of python -m learner_jax.objectives; several with + between them are a sum
+    weights: WeightConfig = dataclasses.field(default_factory=WeightConfig)
+    ramp: str = choice("constant", "rise", "fall")  # weights of all but regressions: rising from 0, falling to 0
+    ramp_share: float = 0.1  # part of the run in which they rise or fall
+    augmentations: int = 1  # augmented copies of each scan in a step; simclr makes at least 2
+    projection: int = 64  # width of z, the projection that pairwise objectives compare
+    centre_patients: bool = False  # compare differences from each patient's mean; needs batches with several scans each
+    queue: int = 0  # rows of earlier steps that anchors are compared with too
+    block: int = 128  # most anchors compared at once; bounds memory to block x batch
+    temperature: float = 0.0  # 0: that of the objective's source
+    temperature_end: float = 0.0  # reached at the end of the run, geometrically; 0: the temperature stays
+    similar: float = 0.5  # score difference, in SD, up to which two scans are alike: siamese_margin, conr, davidson
     score_range: float = (
-        4.0  # learner: score difference, in SD of training scores, laid on opposite ends of the embedding
+        4.0  # score difference, in SD: learner lays it on opposite ends, bins cut it, kernels scale by it
     )
-    projection: int = 64  # width of z, the projection that the contrastive part compares
-    block: int = 256  # anchors compared at once; bounds memory to block x batch
+    bins: int = 10  # cross_entropy, coral, supcon: number of equal bins of the score over score_range
+    form: str = choice("distance_match", "margin", "soft_infonce")  # learner: how pairs are compared
+    pair_weight: str = choice("distance", "uniform", "inverse_density")  # learner: what a coarse pair counts
+    weight_power: float = 1.0  # learner: distance weights are the score difference to this power
+    sigma: float = 0.5  # learner soft_infonce, y_aware, threshold_kernel, exp_kernel: kernel width in SD
+    margin: float = 2.0  # siamese_margin: distance beyond which unlike pairs cost nothing
+    huber_delta: float = 1.0  # huber: error, in SD, from which the cost grows linearly
+    adacon_margin: float = 0.2  # adacon: additive margin per SD of score difference
+    conr_push: float = 0.2  # conr: growth of the push with the score difference
+    ranksim_step: float = 2.0  # ranksim: step of the blackbox gradient of the ranks
+    lilac_pairs: str = choice("fine", "coarse", "all")  # lilac, lilac_order: within patients (its paper), between, both
+
+
+@dataclasses.dataclass
+class TrainConfig:
+    grad_cache_chunk: int = 0  # scans encoded at once; 0: the whole batch. The gradient stays (not with batch norm)
 
 
 @dataclasses.dataclass
@@ -116,6 +162,7 @@ class Config:
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     backbone: BackboneConfig = dataclasses.field(default_factory=BackboneConfig)
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
     optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)
     checkpoint: CheckpointConfig = dataclasses.field(default_factory=CheckpointConfig)
     eval: EvalConfig = dataclasses.field(default_factory=EvalConfig)
@@ -123,6 +170,8 @@ class Config:
 
 _POSITIVE = (
     *("steps", "batch_size", "log_every", "objective.score_range", "objective.projection", "objective.block"),
+    *("objective.ramp_share", "objective.augmentations", "objective.sigma", "objective.huber_delta"),
+    "objective.ranksim_step",
     *("data.frames", "data.size", "data.std", "data.read_threads", "data.read_ahead", "optim.learning_rate"),
     *("checkpoint.every", "checkpoint.keep", "eval.batch_size", "eval.bootstrap"),
 )
@@ -130,12 +179,15 @@ _NOT_NEGATIVE = (
     *("seed", "augment.shift", "augment.zoom", "augment.rotate", "augment.gain", "augment.contrast", "augment.tgc"),
     *("augment.speckle", "augment.drop_frames", "augment.tilt", "augment.bias", "augment.gamma", "augment.noise"),
     "augment.ghost",
-    *("objective.mse_weight", "objective.contrastive_weight"),
-    *("optim.warmup", "optim.weight_decay", "optim.clip_norm", "eval.every"),
+    *("objective.queue", "objective.temperature", "objective.temperature_end", "objective.weight_power"),
+    *("objective.similar", "objective.margin", "objective.adacon_margin", "objective.conr_push"),
+    *(f"objective.weights.{field.name}" for field in dataclasses.fields(WeightConfig)),
+    *("optim.warmup", "optim.weight_decay", "optim.clip_norm", "eval.every", "train.grad_cache_chunk"),
 )
 # A warp in two passes turns by well below 45 degrees; beyond the others nothing of the scan would be left.
 _AT_MOST = {
     **{"augment.shift": 0.5, "augment.zoom": 0.5, "augment.rotate": 30, "augment.tilt": 30, "augment.ghost": 1},
+    "objective.ramp_share": 1,
     **dict.fromkeys(("augment.gain", "augment.contrast", "augment.tgc", "augment.drop_frames"), 0.9),
     **{"augment.speckle": 0.5, "augment.noise": 0.5, "augment.bias": 2, "augment.gamma": 2},
 }

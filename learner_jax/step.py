@@ -6,14 +6,16 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from learner_jax.augment import Augmentation
 from learner_jax.backbones import Backbone
 from learner_jax.batch import Batch
 from learner_jax.config import Config
+from learner_jax.encoder import copies, encode, encode_in_chunks
 from learner_jax.objectives import Objective
-from learner_jax.objectives.api import Metrics, project
-from learner_jax.preprocess import intensity, normalise
+from learner_jax.objectives.api import Metrics
+from learner_jax.objectives.heads import project
 from learner_jax.state import TrainState
 
 
@@ -26,6 +28,7 @@ class Recipe:
     objective: Objective
     optimizer: optax.GradientTransformation
     augmentation: Augmentation
+    mesh: Mesh
 
 
 def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -34,7 +37,7 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     A step whose loss or gradient is not finite changes nothing but its number and the count of skipped steps.
 
     Args:
-      recipe: config, backbone, objective, optimizer and augmentation.
+      recipe: config, backbone, objective, optimizer, augmentation and mesh.
       state: donated when jitted.
       batch: the global batch, as stored.
 
@@ -43,15 +46,21 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     """
     config = recipe.config
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), 2), state.step)
-    scan = recipe.augmentation(intensity(batch), batch.row, batch.view, jax.random.fold_in(key, 2))
-    scan = normalise(scan, config.data)
+    batch, draw = copies(batch, recipe.objective.n_augmentations)
+    progress = state.step / config.steps
+
+    def embed(params):
+        through = partial(encode, config, recipe.backbone, recipe.augmentation)
+        one = lambda variables, rows: through(variables, *rows, key)  # noqa: E731
+        if size := config.train.grad_cache_chunk:
+            return encode_in_chunks(one, params, state.stats, (batch, draw), size, recipe.mesh)
+        return one({"params": params, "stats": state.stats}, (batch, draw))
 
     def loss_of(params):
-        variables = {"params": params["backbone"], "stats": state.stats}
-        u, stats = recipe.backbone.apply(variables, scan, batch.mask, train=True, rng=jax.random.fold_in(key, 0))
+        u, stats = embed(params["backbone"])
         z = project(params["objective"], u)
         loss, metrics, memory = recipe.objective.loss(
-            params["objective"], state.objective, z, u, batch, jax.random.fold_in(key, 1)
+            params["objective"], state.objective, z, u, batch, jax.random.fold_in(key, 1), progress
         )
         return loss, (metrics, stats, memory)
 

@@ -18,6 +18,7 @@ from learner_jax.data.cohort import Cohort
 from learner_jax.data.device import on_device
 from learner_jax.data.pipeline import open_reader, training_batches
 from learner_jax.data.sampler import Shuffled
+from learner_jax.encoder import check_chunk
 from learner_jax.evaluators import seen
 from learner_jax.evaluators.api import Evaluator
 from learner_jax.mesh import check_batch_size, make_mesh, replicated_shapes
@@ -25,6 +26,7 @@ from learner_jax.objectives.api import Metrics
 from learner_jax.optim import make_optimizer
 from learner_jax.preemption import Preempted, Preemption
 from learner_jax.report.progress import Progress
+from learner_jax.report.reporter import Reporter
 from learner_jax.report.writer import MetricsWriter
 from learner_jax.state import TrainState, init_state
 from learner_jax.step import Recipe, train_step
@@ -41,34 +43,6 @@ class Action:
 
     def due(self, step: int, last: int, stopping: bool) -> bool:
         return step == last or (self.every > 0 and step % self.every == 0) or (stopping and self.at_preemption)
-
-
-class Reporter:
-    """Shows and writes the metrics of the step before, so that the host never waits for the step that is running."""
-
-    def __init__(self, writer: MetricsWriter, progress: Progress, every: int, last: int):
-        self._writer, self._progress, self._every, self._last = writer, progress, every, last
-        self._pending: tuple[int, Metrics] | None = None
-
-    def __call__(self, step: int, state: TrainState, metrics: Metrics) -> None:
-        before, self._pending = self._pending, (step, metrics)
-        self._report(before)
-        if step == self._last:
-            self.flush()
-
-    def flush(self) -> None:
-        """Report what is pending, and have it on disk."""
-        pending, self._pending = self._pending, None
-        self._report(pending)
-        self._writer.sync()
-
-    def _report(self, item: tuple[int, Metrics] | None) -> None:
-        if item is None:
-            return
-        step, metrics = item
-        self._progress.update(step, float(metrics["loss"]))
-        if step % self._every == 0 or step == self._last:
-            self._writer.write(step, {name: float(value) for name, value in metrics.items()})
 
 
 def loop(
@@ -117,10 +91,12 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
     recipe = Recipe(
         config,
         backbones.create(config.backbone.name, config.backbone.norm),
-        objectives.create(config.objective, mesh),
+        objectives.create(config.objective, mesh, len(cohort.patients)),
         make_optimizer(config.optim, config.steps),
         augment.for_cohort(config, cohort.meta, cohort.views),
+        mesh,
     )
+    check_chunk(config.train.grad_cache_chunk, config.batch_size * recipe.objective.n_augmentations, mesh)
     recipe.backbone.check(spec)
     evaluator = Evaluator(config, cohort, reader, recipe.backbone, mesh)
     build = partial(init_state, config.seed, recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)
@@ -137,7 +113,7 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
             MetricsWriter(workdir / "metrics.jsonl", start) as writer,
             Progress(config.steps, start, config.batch_size, workdir.name) as progress,
         ):
-            reporter = Reporter(writer, progress, config.log_every, config.steps)
+            reporter = Reporter(writer, progress, config.log_every, config.steps, config.objective.name)
 
             def save(step: int, state: TrainState, metrics: Metrics) -> None:
                 reporter.flush()  # the line of this step must not be lost where its checkpoint is not

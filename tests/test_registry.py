@@ -19,8 +19,8 @@ def test_an_unknown_backbone_is_answered_with_the_nearest_and_the_flag():
 
 
 def test_an_unknown_objective_is_answered_with_all_names():
-    with pytest.raises(InputError, match=r"possible: learner, learner_combined, mse\. Set --config"):
-        objectives.create(ObjectiveConfig(name="zzz"), make_mesh())
+    with pytest.raises(InputError, match=r"possible: adacon, conr, .*, threshold_kernel, y_aware\. Set --config"):
+        objectives.create(ObjectiveConfig(name="zzz"), make_mesh(), 1)
 
 
 def test_test_variants_exist_and_are_not_listed():

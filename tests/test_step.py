@@ -27,9 +27,10 @@ def set_up(n_devices=1, objective="learner_combined", jit=True, strengths=None):
     recipe = Recipe(
         config,
         backbones.create("tsm_resnet18_test"),
-        objectives.create(config.objective, mesh),
+        objectives.create(config.objective, mesh, n_patients=16),
         make_optimizer(config.optim, config.steps),
         augment.Augmentation(config.augment, "ultrasound"),
+        mesh,
     )
     state = init_state(0, recipe.backbone, recipe.objective, recipe.optimizer, BatchSpec(16, *SHAPE), mesh)
     step = partial(train_step, recipe)

@@ -51,7 +51,9 @@ def test_a_run_leaves_config_metrics_checkpoints_and_scores(undisturbed, config)
     assert json.loads((undisturbed / "config.json").read_text()) == dataclasses.asdict(config)
     lines = read_metrics(undisturbed / "metrics.jsonl")
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
-    assert {"loss", "mse", "contrastive", "gradient_norm", "skipped"} <= set(lines[0])
+    assert {"loss", "mse", "learner", "gradient_norm", "skipped", "zero_loss_share"} <= set(lines[0])
+    health = {"mean_cosine", "effective_rank", "alignment", "uniformity", "contrastive_accuracy"}
+    assert all(line[name] is not None for line in lines for name in health)
     with Checkpoints(undisturbed) as checkpoints:
         assert checkpoints.steps() == [2, 4]
     scores = json.loads((undisturbed / "eval" / "4" / "scores.json").read_text())
@@ -69,6 +71,19 @@ def test_4_steps_are_2_and_2_more_to_the_bit(undisturbed, config, tmp_path):
     assert digests(tmp_path, 4) == digests(undisturbed, 4)
     assert (tmp_path / "metrics.jsonl").read_text() == (undisturbed / "metrics.jsonl").read_text()
     assert (tmp_path / "eval/4/scores.json").read_text() == (undisturbed / "eval/4/scores.json").read_text()
+
+
+def test_a_queue_goes_on_where_it_was(make_config, tmp_path):
+    config = make_config()
+    config.objective.name, config.objective.queue = "rank_n_contrast", 24
+    config.objective.ramp, config.objective.temperature_end = "rise", 0.5
+    train(config, tmp_path / "whole")
+    with pytest.raises(Preempted):
+        train(config, tmp_path / "halves", preempted=lambda step: step == 2)
+    train(config, tmp_path / "halves")
+    assert digests(tmp_path / "halves", 4) == digests(tmp_path / "whole", 4)
+    whole = (tmp_path / "whole" / "metrics.jsonl").read_text()
+    assert (tmp_path / "halves" / "metrics.jsonl").read_text() == whole
 
 
 def test_a_finished_run_does_nothing_more_and_says_so(undisturbed, config, capsys):

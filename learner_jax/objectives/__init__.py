@@ -1,7 +1,20 @@
-"""What is minimised in pretraining. ``list_objectives()`` names them, ``create(config, mesh)`` makes one."""
+"""What is minimised in pretraining. ``python -m learner_jax.objectives`` lists all with formula and source."""
 
-from learner_jax.objectives import learner as _learner  # noqa: F401  registers its objectives
-from learner_jax.objectives import regression as _regression  # noqa: F401
-from learner_jax.objectives.api import Objective, create, list_objectives
+from learner_jax.objectives import (  # noqa: F401  they file themselves
+    adacon,
+    conr,
+    identity,
+    kernels,
+    learner,
+    ordinal,
+    pair_heads,
+    rank_n_contrast,
+    ranksim,
+    regression,
+    siamese,
+    simclr,
+)
+from learner_jax.objectives.api import Objective
+from learner_jax.objectives.sums import create, list_objectives
 
 __all__ = ["Objective", "create", "list_objectives"]

@@ -1,4 +1,4 @@
-"""What every objective gives, and the parts that are written once: projection, gather over devices, blocks of anchors.
+"""What every objective gives, and the parts that are written once: gather over devices and blocks of anchors.
 
 A pairwise objective only says what one block of anchors sees of all rows of the *global* batch; :func:`over_anchors`
 brings the rows together and bounds the memory to block x batch.
@@ -12,22 +12,26 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int32
 
 from learner_jax.batch import Batch
-from learner_jax.config import ObjectiveConfig
 from learner_jax.mesh import DATA
-from learner_jax.registry import Registry
+from learner_jax.objectives.heads import Params
+from learner_jax.pytree import array_tree
 
-Params = dict[str, Any]
 Metrics = dict[str, jax.Array]
+
+# Elements of one block x batch array: 16 MiB in f32. About 25 such arrays live in the backward pass of the
+# Rank-N-Contrast block, so that 65,536 rows stay below 1 GiB (64 anchors at once).
+_MOST_ELEMENTS = 2**22
 
 
 @runtime_checkable
 class Loss(Protocol):
-    """``(params, state, z [b p], u [b d], batch, rng) -> (scalar, metrics, state)`` in float32 over the global batch.
+    """``(params, state, z [b p], u [b d], batch, rng, progress) -> (scalar, metrics, state)`` over the global batch.
 
-    Rows whose mask is False, and rows without a score, change nothing.
+    Rows whose mask is False, and rows without a score, change nothing. ``progress`` is the part of the run that is
+    done, 0 to 1. The sums are made in float32, or in float64 when ``z`` is.
     """
 
     def __call__(
@@ -38,17 +42,18 @@ class Loss(Protocol):
         u: Float[Array, "b d"],
         batch: Batch,
         rng: jax.Array | None,
+        progress: Any,
     ) -> tuple[jax.Array, Metrics, Params]: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """A pretraining loss with parameters (heads) and state (queues) of its own.
+    """A pretraining loss with parameters (heads) and state (a queue) of its own.
 
     Attributes:
       init: ``(rng, dim) -> (params, state)`` for embeddings of width ``dim``.
       loss: see :class:`Loss`.
-      n_augmentations: augmented copies of each scan that a step needs.
+      n_augmentations: augmented copies of each scan that a step makes; they lie next to each other in the batch.
     """
 
     init: Callable[[jax.Array, int], tuple[Params, Params]]
@@ -56,73 +61,129 @@ class Objective:
     n_augmentations: int = 1
 
 
-objectives: Registry[Callable[[ObjectiveConfig, Mesh], Objective]] = Registry("objective", "config.objective.name")
+@array_tree
+class Projected:
+    """Scans as a pairwise objective sees them. All zeros and False: a row that pads a block and changes nothing."""
+
+    z: Float[Array, "k p"]
+    score: Float[Array, " k"]  # standardised; 0 where unlabeled
+    prediction: Float[Array, " k"]  # of a head, for the objectives that compare predictions; else 0
+    patient: Int32[Array, " k"]
+    row: Int32[Array, " k"]  # of the cohort table: augmented copies of one scan share it
+    index: Int32[Array, " k"]  # place in the global batch, unique
+    labeled: Bool[Array, " k"]  # real and with a score
+    mask: Bool[Array, " k"]  # real
+
+    @property
+    def unit(self) -> Float[Array, "k p"]:
+        """``z`` on the unit sphere; the tiny number keeps the gradient of an all-zero row finite."""
+        return self.z * jax.lax.rsqrt(jnp.square(self.z).sum(-1, keepdims=True) + 1e-12)
 
 
-def create(config: ObjectiveConfig, mesh: Mesh) -> Objective:
-    """The objective that the config names.
-
-    Raises:
-      InputError: for an unknown name.
-    """
-    return objectives.get(config.name)(config, mesh)
-
-
-def list_objectives() -> list[str]:
-    """Names for ``config.objective.name``."""
-    return objectives.list()
-
-
-def dense(rng: jax.Array, d_in: int, d_out: int) -> Params:
-    """Parameters of one dense layer, LeCun-normal kernel ``[d_in d_out]`` and zero bias."""
-    kernel = jax.nn.initializers.lecun_normal()(rng, (d_in, d_out))
-    return {"kernel": kernel, "bias": jnp.zeros(d_out)}
+def projected(z: Float[Array, "b p"], batch: Batch) -> Projected:
+    """The rows of a global batch with their projections."""
+    z = z.astype(jnp.promote_types(z.dtype, jnp.float32))
+    return Projected(
+        z=z,
+        score=jnp.nan_to_num(batch.score).astype(z.dtype),
+        prediction=jnp.zeros(len(z), z.dtype),
+        patient=jnp.asarray(batch.patient),
+        row=jnp.asarray(batch.row),
+        index=jnp.arange(len(z), dtype=jnp.int32),
+        labeled=jnp.asarray(batch.labeled),
+        mask=jnp.asarray(batch.mask),
+    )
 
 
-def apply_dense(params: Params, x: Float[Array, "b i"]) -> Float[Array, "b o"]:
-    """``x @ kernel + bias``."""
-    return x @ params["kernel"] + params["bias"]
+def others(anchors: Projected, everyone: Projected) -> Bool[Array, "k n"]:
+    """Pairs of two different labeled rows."""
+    pairs = anchors.labeled[:, None] & everyone.labeled[None]
+    return pairs & (anchors.index[:, None] != everyone.index[None])
 
 
-def init_projection(rng: jax.Array, dim: int, projection: int) -> Params:
-    """Parameters of the projection ``d -> d -> p`` with one hidden layer. Chen et al., arXiv 2002.05709."""
-    first, second = jax.random.split(rng)
-    return {"hidden": dense(first, dim, dim), "out": dense(second, dim, projection)}
+def coarse(anchors: Projected, everyone: Projected) -> Bool[Array, "k n"]:
+    """Coarse pairs: labeled rows of two different patients."""
+    pairs = anchors.labeled[:, None] & everyone.labeled[None]
+    return pairs & (anchors.patient[:, None] != everyone.patient[None])
 
 
-def project(params: Params, u: Float[Array, "b d"]) -> Float[Array, "b p"]:
-    """The projection ``z`` that pairwise objectives compare; ``u`` itself for an objective without one."""
-    u = u.astype(jnp.float32)
-    if "projection" not in params:
-        return u
-    layers = params["projection"]
-    return apply_dense(layers["out"], jax.nn.relu(apply_dense(layers["hidden"], u)))
+def fine(anchors: Projected, everyone: Projected) -> Bool[Array, "k n"]:
+    """Fine pairs: two different labeled scans of one patient."""
+    same = anchors.patient[:, None] == everyone.patient[None]
+    return others(anchors, everyone) & same & (anchors.row[:, None] != everyone.row[None])
 
 
-def over_anchors(block: Callable[[Any, Any], Any], rows: Any, mesh: Mesh, size: int) -> Any:
-    """Sum of ``block(anchors, everyone)`` over blocks of anchors, over the whole global batch.
+def similarity(anchors: Float[Array, "k p"], everyone: Float[Array, "n p"]) -> Float[Array, "k n"]:
+    """Inner products in full precision: a TPU would otherwise round the factors to 8 bits, a GPU to 10."""
+    return jnp.matmul(anchors, everyone.T, precision=jax.lax.Precision.HIGHEST)
+
+
+def euclidean(anchors: Float[Array, "k p"], rows: Float[Array, "n p"], real: Bool[Array, " n"]) -> Float[Array, "k n"]:
+    """``|a_i - b_j|₂`` to rows of which those that are real set the origin; gradient 0 where it is 0."""
+    # |a|² + |b|² - 2ab loses |a - b|² where both lie far from the origin and near each other: the mean goes first
+    mean = jax.lax.stop_gradient((rows * real[:, None]).sum(0) / jnp.maximum(real.sum(), 1))
+    anchors, rows = anchors - mean, rows - mean
+    squares = jnp.square(anchors).sum(1)[:, None] + jnp.square(rows).sum(1)[None] - 2 * similarity(anchors, rows)
+    apart = squares > 0
+    return jnp.where(apart, jnp.sqrt(jnp.where(apart, squares, 1)), 0)
+
+
+def score_distance(anchors: Projected, everyone: Projected) -> Float[Array, "k n"]:
+    """``d_ij = |y_i - y_j|`` in SD of the training scores."""
+    return jnp.abs(anchors.score[:, None] - everyone.score[None])
+
+
+def log_sum_exp(logits: Float[Array, "k n"], real: Bool[Array, "k n"]) -> Float[Array, " k"]:
+    """Logarithm of the sum of ``exp(logits)`` over what is real; 0, with gradient 0, where nothing is."""
+    some = real.any(1, keepdims=True)
+    inside = jnp.where(real, logits, jnp.where(some, -jnp.inf, 0))
+    return jnp.where(some[:, 0], jax.nn.logsumexp(inside, axis=1), 0)
+
+
+Block = Callable[[Any, Any, Any], Any]
+
+
+def over_anchors(
+    block: Block,
+    rows: Any,
+    shared: Any,
+    mesh: Mesh,
+    size: int,
+    more: Any = None,
+    prepare: Callable[[Any], Any] = lambda everyone: everyone,
+) -> Any:
+    """Sum of ``block(anchors, everyone, shared)`` over blocks of anchors, over the whole global batch.
 
     Args:
-      block: takes two trees like ``rows``, one with ``[k …]`` anchors and one with all ``[b …]`` rows, and returns a
-        tree of sums. Blocks are padded with zeros, so a row that is all zeros must contribute nothing.
-      rows: tree of arrays ``[b …]``, cut over the devices of the mesh.
+      block: takes a tree like ``rows`` with ``[k …]`` anchors, what ``prepare`` made of all ``[n …]`` rows, and
+        ``shared``; returns a tree of sums over its anchors. Blocks are padded with zeros, so a row that is all zeros
+        must contribute nothing.
+      rows: tree of arrays ``[b …]``, cut over the devices of the mesh: the anchors.
+      shared: tree of arrays that every device holds whole, such as heads and temperatures; gradients reach them.
       mesh: with the axis ``data``.
-      size: anchors in a block; activations of a block are recomputed in the backward pass.
+      size: most anchors in a block; fewer where block x batch would exceed 4 million elements. Activations of a block
+        are recomputed in the backward pass.
+      more: tree like ``rows`` of further rows ``[q …]`` that anchors are compared with and that are no anchors.
+      prepare: done once per device with all rows before the first block, such as sorting them.
 
     Returns:
-      The summed tree, the same on every device and for any number of devices.
+      The tree summed over blocks and devices; the same on every device and for any number of devices.
     """
 
-    def device_part(mine: Any) -> Any:
+    def device_part(mine: Any, more: Any, shared: Any) -> Any:
         everyone = jax.tree.map(lambda x: jax.lax.all_gather(x, DATA, tiled=True), mine)
-        n = jax.tree.leaves(mine)[0].shape[0]
-        k = min(size, n)
+        if more is not None:
+            everyone = jax.tree.map(lambda batch, queue: jnp.concatenate([batch, queue]), everyone, more)
+        n, n_all = (len(jax.tree.leaves(tree)[0]) for tree in (mine, everyone))
+        k = min(size, n, max(_MOST_ELEMENTS // n_all, 1))
 
         def cut(x: jax.Array) -> jax.Array:
             padded = jnp.pad(x, [(0, -n % k)] + [(0, 0)] * (x.ndim - 1))
             return padded.reshape(-1, k, *x.shape[1:])
 
-        sums = jax.lax.map(jax.checkpoint(lambda anchors: block(anchors, everyone)), jax.tree.map(cut, mine))
+        known = prepare(everyone)
+        sums = jax.lax.map(jax.checkpoint(lambda anchors: block(anchors, known, shared)), jax.tree.map(cut, mine))
         return jax.tree.map(lambda x: jax.lax.psum(x.sum(0), DATA), sums)
 
-    return jax.shard_map(device_part, mesh=mesh, in_specs=P(DATA), out_specs=P())(rows)
+    parts = (P(DATA), P(), P())
+    return jax.shard_map(device_part, mesh=mesh, in_specs=parts, out_specs=P())(rows, more, shared)

@@ -1,97 +1,98 @@
 """LEARNER: compare scans of different patients by the difference of their scores. arXiv 2411.01144.
 
 The text of the paper's Eq 3 could not be read by us. What is known: it compares scans of several patients, a weighted
-form does best, and the wanted picture is cosine distance that rises with the score difference. The form here is our
-reading of that picture and not the paper's formula.
+form does best, and the wanted picture is cosine distance that rises with the score difference. The forms here are our
+readings of that picture and not the paper's formula.
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from learner_jax.batch import Batch
 from learner_jax.config import ObjectiveConfig
-from learner_jax.objectives.api import Objective, dense, init_projection, objectives, over_anchors
-from learner_jax.objectives.regression import squared_error
+from learner_jax.objectives.api import Projected, coarse, score_distance, similarity
+from learner_jax.objectives.parts import Shared, pairwise, together
+
+_DENSITY_BINS = 16  # of the score difference, over score_range; the last one is open
+Block = tuple[Float[Array, " k"], Float[Array, " k"]]
 
 
-def distance_match(
-    z: Float[Array, "b p"], batch: Batch, mesh: Mesh, *, weight: str, score_range: float, block: int
-) -> tuple[jax.Array, jax.Array]:
-    """Cosine distance that grows with the score difference of coarse pairs (our reading, see above).
+def count_pairs(config: ObjectiveConfig, anchors: Projected, everyone: Projected) -> Any:
+    """Coarse pairs by the bin of their score difference, ``[16]``; None where no weight asks for it."""
+    if config.pair_weight != "inverse_density":
+        return None
+    place, pairs = _density_bin(config, score_distance(anchors, everyone)), coarse(anchors, everyone)
+    one = lambda b: (pairs & (place == b)).sum(dtype=anchors.z.dtype)  # noqa: E731
+    return jax.lax.map(one, jnp.arange(_DENSITY_BINS))
 
-    ``sum_ij w_ij (D_ij - g(d_ij))² / sum_ij w_ij`` over ordered pairs of labeled scans of different patients, with
-    ``D = 1 - cos(z_i, z_j)``, ``d = |y_i - y_j|`` and ``g(d) = 1 - cos(π min(d / score_range, 1))``: scores laid
-    out along half a circle, which a plane can realise exactly, so that zero loss is within reach.
 
-    Args:
-      z: projections.
-      batch: scores standardised on training patients.
-      mesh: over which the batch is cut.
-      weight: ``uniform`` w = 1, or ``distance`` w = d.
-      score_range: score difference, in SD of the training scores, that is laid on opposite ends of the half circle.
-      block: anchors compared at once.
+@pairwise("learner", temperature=0.1, survey=count_pairs)
+def learner(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> Block:
+    """Cosine distance that grows with the score difference of coarse pairs (our reading of the paper's figures).
 
-    Returns:
-      (loss, mean cosine of the coarse pairs); both 0 when the batch has no coarse pair.
+    The form is ``config.objective.form``, the weight ``config.objective.pair_weight``.
+
+    Formula:
+      over coarse pairs (i, j), D = 1 - cos(z_i, z_j), d = |y_i - y_j|, R = score_range, x = min(d / R, 1)
+      distance_match   sum w_ij (D - g(d))² / sum w_ij;  g = 1 - cos(πx)
+      margin           sum w_ij ([x - D]₊² + [D - 2x]₊²) / sum w_ij
+      soft_infonce     mean_i -sum_j q_ij log softmax_j(cos(z_i, z_j) / τ);  q_ij ~ w_ij exp(-d / sigma), sum_j q_ij = 1
+      w_ij             uniform 1;  distance d^weight_power (the largest d cancels);  inverse_density 1 / number of
+                       coarse pairs of the batch in the same sixteenth of score_range
+
+    Source:
+      LEARNER, arXiv 2411.01144: our reading, not the paper's formula. Half a circle (distance_match) is a target that a
+      plane realises exactly, so that zero loss is within reach; inverse density is the label distribution smoothing
+      of Yang et al., arXiv 2102.09554, put on differences.
     """
-    # |z|² + tiny keeps the gradient of the all-zero rows that pad a block finite
-    unit = z * jax.lax.rsqrt(jnp.square(z).sum(-1, keepdims=True) + 1e-12)
-    rows = {
-        "unit": unit,
-        "score": jnp.nan_to_num(batch.score),
-        "patient": batch.patient,
-        "labeled": batch.labeled,
-    }
-
-    def compare(anchors, everyone):
-        coarse = anchors["patient"][:, None] != everyone["patient"][None]
-        coarse &= anchors["labeled"][:, None] & everyone["labeled"][None]
-        cosine = anchors["unit"] @ everyone["unit"].T
-        d = jnp.abs(anchors["score"][:, None] - everyone["score"][None])
-        target = 1 - jnp.cos(jnp.pi * jnp.minimum(d / score_range, 1))
-        w = coarse * (d if weight == "distance" else 1.0)
-        return {
-            "loss": (w * jnp.square(1 - cosine - target)).sum(),
-            "weight": w.sum(),
-            "cosine": (coarse * cosine).sum(),
-            "pairs": coarse.sum(dtype=jnp.float32),
-        }
-
-    sums = over_anchors(compare, rows, mesh, block)
-    return sums["loss"] / jnp.maximum(sums["weight"], 1e-6), sums["cosine"] / jnp.maximum(sums["pairs"], 1.0)
+    pairs, d = coarse(anchors, everyone), score_distance(anchors, everyone)
+    cosine = similarity(anchors.unit, everyone.unit)
+    w = pairs * _weight(config, d, shared.survey)
+    if config.form == "soft_infonce":
+        return _soft_infonce(config, shared.temperature, cosine, d, pairs, w)
+    x = jnp.minimum(d / config.score_range, 1)
+    distance = 1 - cosine
+    if config.form == "margin":
+        cost = jnp.square(jax.nn.relu(x - distance)) + jnp.square(jax.nn.relu(distance - 2 * x))
+    else:
+        cost = jnp.square(distance - (1 - jnp.cos(jnp.pi * x)))
+    return (w * cost).sum(1), w.sum(1)
 
 
-@objectives.register("learner")
-def learner(config: ObjectiveConfig, mesh: Mesh) -> Objective:
-    """The contrastive part alone."""
-
-    def init(rng: jax.Array, dim: int) -> tuple[dict, dict]:
-        return {"projection": init_projection(rng, dim, config.projection)}, {}
-
-    def loss(params, state, z, u, batch, rng):
-        value, cosine = distance_match(
-            z, batch, mesh, weight=config.pair_weight, score_range=config.score_range, block=config.block
-        )
-        return value, {"contrastive": value, "mean_cosine": cosine}, state
-
-    return Objective(init, loss)
+def _soft_infonce(config, temperature, cosine, d, pairs, w) -> Block:
+    logits = jnp.where(pairs, cosine / temperature, -jnp.inf)
+    some = pairs.any(1) & (w.sum(1) > 0)
+    logits = jnp.where(some[:, None], logits, 0)
+    log_softmax = jnp.where(pairs, jax.nn.log_softmax(logits, axis=1), 0)
+    # the smallest d of an anchor cancels, and without it far pairs would underflow together
+    nearest = jnp.where(w > 0, d, jnp.inf).min(1, keepdims=True, initial=jnp.inf)
+    q = w * jnp.exp(-jnp.where(some[:, None], d - nearest, 0) / config.sigma)
+    q = q / jnp.where(some, q.sum(1), 1)[:, None]
+    weight = some.astype(cosine.dtype)
+    return -(q * log_softmax).sum(1) * weight, weight
 
 
-@objectives.register("learner_combined")
-def learner_combined(config: ObjectiveConfig, mesh: Mesh) -> Objective:
-    """``mse_weight · MSE + contrastive_weight · contrastive``; the paper combines both, with weights unknown to us."""
-    contrastive = learner(config, mesh)
+def _weight(config: ObjectiveConfig, d: Float[Array, "k n"], pairs_by_bin: Any) -> Float[Array, "k n"]:
+    if config.pair_weight == "distance":
+        return d if config.weight_power == 1 else jnp.power(d, config.weight_power)
+    if config.pair_weight == "inverse_density":
+        return 1 / jnp.maximum(pairs_by_bin, 1)[_density_bin(config, d)]
+    return jnp.ones_like(d)
 
-    def init(rng: jax.Array, dim: int) -> tuple[dict, dict]:
-        params, state = contrastive.init(rng, dim)
-        return params | {"head": dense(jax.random.fold_in(rng, 1), dim, 1)}, state
 
-    def loss(params, state, z, u, batch, rng):
-        pairs, metrics, state = contrastive.loss(params, state, z, u, batch, rng)
-        error = squared_error(params["head"], u, batch)
-        value = config.mse_weight * error + config.contrastive_weight * pairs
-        return value, metrics | {"mse": error}, state
+def _density_bin(config: ObjectiveConfig, d: Float[Array, "k n"]) -> Array:
+    return jnp.minimum(d / config.score_range * _DENSITY_BINS, _DENSITY_BINS - 1).astype(jnp.int32)
 
-    return Objective(init, loss)
+
+@together("learner_combined", "mse", "learner")
+def learner_combined():
+    """The squared error and the contrastive part together, as the paper's best arm.
+
+    Formula:
+      weights.mse · mse + ramp · weights.learner · learner
+
+    Source:
+      LEARNER, arXiv 2411.01144; its weights could not be read by us.
+    """

@@ -1,37 +1,60 @@
-"""Regression of the score from a single scan: the baseline that the paper pretrains against."""
+"""Regression of the score from a single scan: the baselines that the paper's kind of pretraining is compared with."""
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
+import optax
 from jaxtyping import Array, Float
 
 from learner_jax.batch import Batch
 from learner_jax.config import ObjectiveConfig
-from learner_jax.objectives.api import Objective, apply_dense, dense, objectives
+from learner_jax.objectives.heads import Params
+from learner_jax.objectives.parts import pointwise, predicted_score, score_head
+
+Rows = tuple[Float[Array, " b"], Float[Array, " b"]]
 
 
-def squared_error(head: dict, u: Float[Array, "b d"], batch: Batch) -> jax.Array:
-    """``mean_i (w·u_i + b - y_i)²`` over the labeled rows; 0 when there is none.
+@pointwise("mse", regression=True, init=score_head)
+def mse(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch) -> Rows:
+    """Mean squared error of a linear head on the embedding.
 
-    Args:
-      head: dense layer ``d -> 1``.
-      u: embeddings.
-      batch: with scores ``y`` standardised on training patients.
+    Formula:
+      mean_i (w·u_i + b - y_i)²
+
+    Source:
+      The baseline of LEARNER, arXiv 2411.01144.
     """
-    predicted = apply_dense(head, u.astype(jnp.float32))[:, 0]
-    error = jnp.where(batch.labeled, predicted - jnp.nan_to_num(batch.score), 0.0)
-    return jnp.square(error).sum() / jnp.maximum(batch.labeled.sum(), 1)
+    return _over_labeled(jnp.square, params, u, batch)
 
 
-@objectives.register("mse")
-def mse(config: ObjectiveConfig, mesh: Mesh) -> Objective:
-    """Mean squared error of a linear head on ``u``."""
+@pointwise("l1", regression=True, init=score_head)
+def l1(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch) -> Rows:
+    """Mean absolute error of a linear head on the embedding.
 
-    def init(rng: jax.Array, dim: int) -> tuple[dict, dict]:
-        return {"head": dense(rng, dim, 1)}, {}
+    Formula:
+      mean_i |w·u_i + b - y_i|
 
-    def loss(params, state, z, u, batch, rng):
-        value = squared_error(params["head"], u, batch)
-        return value, {"mse": value}, state
+    Source:
+      Laplace; the regression of Rank-N-Contrast's and RankSim's age experiments.
+    """
+    return _over_labeled(jnp.abs, params, u, batch)
 
-    return Objective(init, loss)
+
+@pointwise("huber", regression=True, init=score_head)
+def huber(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch) -> Rows:
+    """Squared error for small errors, absolute for large ones.
+
+    Formula:
+      mean_i h(w·u_i + b - y_i);  h(e) = e²/2 for |e| <= δ, else δ (|e| - δ/2);  δ = huber_delta
+
+    Source:
+      Huber, Ann. Math. Statist. 35 (1964) 73, doi 10.1214/aoms/1177703732.
+    """
+    return _over_labeled(lambda error: optax.losses.huber_loss(error, delta=config.huber_delta), params, u, batch)
+
+
+def _over_labeled(cost, params: Params, u: jax.Array, batch: Batch) -> Rows:
+    # the target of an unlabeled row is its own prediction: NaN must not enter, or its gradient stays NaN
+    predicted = predicted_score(params, u)
+    target = jnp.where(batch.labeled, jnp.nan_to_num(batch.score), jax.lax.stop_gradient(predicted))
+    weight = jnp.asarray(batch.labeled, u.dtype)
+    return weight * cost(predicted - target), weight

@@ -36,12 +36,13 @@ def report(folder: str, out: str | pathlib.Path) -> pathlib.Path:
 
     runs = [load(run) for run in find_runs(folder)]
     notes = [f"{run.name} is left out: it has no evaluation yet." for run in not_evaluated(folder)]
+    notes += [f"{run.name}: {run.collapse}." for run in runs if run.collapse]
     console = Console(highlight=False, markup=False)
     table = make_table(runs)
     console.print(to_terminal(table))
     for sentence in (*table.notes, *notes, *differences(runs)):
         console.print(sentence)
-    if notes:
+    if not_evaluated(folder):
         console.print(
             f"`python -m learner_jax.evaluate --workdir {folder}` evaluates what is left out.", soft_wrap=True
         )

@@ -56,6 +56,13 @@ class Progress:
         elif now - self._last_line >= _LINE_EVERY:
             self._tell(now)
 
+    def say(self, text: str) -> None:
+        """A line of its own, above the bar where there is one."""
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False)
+        else:
+            print(text, file=self._stream, flush=True)
+
     def __enter__(self) -> "Progress":
         if self._bar is not None:
             self._bar.start()

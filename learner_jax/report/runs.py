@@ -10,6 +10,7 @@ import typing
 import polars as pl
 
 from learner_jax.evaluators.rows import Row
+from learner_jax.report.collapse import diagnose
 from learner_jax.report.writer import read_metrics
 from tfds_builders.errors import InputError
 
@@ -47,6 +48,11 @@ class Run:
         """The objective in words."""
         name = self.config.get("objective", {}).get("name", "")
         return _OBJECTIVES.get(name, name)
+
+    @property
+    def collapse(self) -> str:
+        """What the newest metrics say of a collapse; empty where there is none."""
+        return diagnose(self.metrics, self.config.get("objective", {}).get("name", ""))
 
     @property
     def title(self) -> str:

@@ -32,12 +32,12 @@ def main(process: int, n_processes: int, port: int, dataset: str, out: str) -> N
 
     parts = (
         backbones.create("tsm_resnet18_test"),
-        objectives.create(config.objective, mesh),
+        objectives.create(config.objective, mesh, len(cohort.patients)),
         make_optimizer(config.optim, 3),
     )
     state = init_state(0, *parts, reader.spec(16), mesh)
     augmentation = augment.for_cohort(config, cohort.meta, cohort.views)
-    update = jax.jit(partial(train_step, Recipe(config, *parts, augmentation)))
+    update = jax.jit(partial(train_step, Recipe(config, *parts, augmentation, mesh)))
     whole, losses = [], []
     for batch in on_device(training_batches(reader, sampler, 0, 0, 3), mesh):
         whole.append(multihost_utils.process_allgather(batch.row, tiled=True).tolist())

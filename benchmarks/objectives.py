@@ -1,0 +1,242 @@
+"""Time and memory of every objective, forward and backward, beside its straightforward definition.
+
+    python -m benchmarks.objectives --quick
+
+*ours* is what a training step calls: rows gathered, anchors in blocks, activations of a block computed again in the
+backward pass. *dense* is the same formula with all pairs at once. *published* is Rank-N-Contrast as its authors wrote
+it down: n x n x p differences, and a mask of n x n for each of the n - 1 positives, operation by operation; in PyTorch
+where it is installed, else in JAX without jit. Every figure comes from a process of its own: seconds are the median of
+several calls after the first, memory is the rise of the peak of the process over what it held before the first call.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from learner_jax import objectives
+from learner_jax.batch import Batch
+from learner_jax.config import ObjectiveConfig
+from learner_jax.mesh import make_mesh
+from learner_jax.objectives.api import projected
+from learner_jax.objectives.parts import Part, Shared, parts
+
+TAU = 2.0
+FREE_FOR_PUBLISHED = 16  # GiB; at n = 1,024 it takes 12
+
+
+def make_rows(n: int, p: int, distinct: int) -> tuple[np.ndarray, Batch]:
+    """Projections and a batch of ``n`` scans of n / 4 patients with ``distinct`` scores (0: all different)."""
+    rng = np.random.default_rng(0)
+    # multiples of 1/32: differences are exact in float32, so that the published code sees the ties that there are
+    score = (rng.integers(0, distinct, n) - distinct // 2) / 32 if distinct else rng.normal(size=n)
+    index, none = np.arange(n, dtype=np.int32), np.zeros(n, np.int32)
+    batch = Batch(
+        scan=np.zeros((n, 1, 1, 1, 1), np.uint8),
+        scale=np.ones(n, np.float32),
+        offset=np.zeros(n, np.float32),
+        score=score.astype(np.float32),
+        patient=rng.integers(0, max(n // 4, 1), n).astype(np.int32),
+        visit=none,
+        view=none,
+        site=none,
+        row=index // 2,
+        time_days=np.zeros(n, np.float32),
+        mask=np.ones(n, bool),
+    )
+    return rng.normal(size=(n, p)).astype(np.float32), batch
+
+
+def ours(name: str, z: np.ndarray, batch: Batch) -> Callable[[], object]:
+    """A compiled call of value and gradient, as in a step."""
+    objective = objectives.create(_config(name), make_mesh(), int(batch.patient.max()) + 1)
+    params, state = objective.init(jax.random.key(0), z.shape[1])
+    value = lambda z: objective.loss(params, state, z, z, batch, None, 0.0)[0]  # noqa: E731
+    return _compiled(value, z)
+
+
+def dense(name: str, z: np.ndarray, batch: Batch) -> Callable[[], object]:
+    """The same formula with all pairs at once and everything kept for the backward pass."""
+    part, config = parts.get(name), _config(name)
+    params = part.init(jax.random.key(0), z.shape[1], 1, config)
+
+    def value(z):
+        rows = projected(z, batch)
+        if part.predict:
+            prediction = part.predict(params, z)
+            rows = type(rows)(**{**rows.__dict__, "prediction": prediction})
+        survey = part.survey(config, rows, rows) if part.survey else None
+        loss, weight = part.described(config, Shared(params, part.temperature or 1.0, survey), rows, part.prepare(rows))
+        return loss.sum() / weight.sum()
+
+    return _compiled(value, z)
+
+
+def published(name: str, z: np.ndarray, batch: Batch) -> Callable[[], object]:
+    """Rank-N-Contrast by its definition, without a compiler."""
+    assert name == "rank_n_contrast"
+    try:
+        import torch
+    except ImportError:
+        return _published_in_jax(z, batch)
+    return _published_in_torch(torch, z, batch)
+
+
+def _published_in_torch(torch, z, batch):
+    def call():
+        x, y = torch.tensor(z, requires_grad=True), torch.tensor(batch.score)[:, None]
+        n, off = len(x), ~torch.eye(len(x), dtype=torch.bool)
+        d = (y - y.T).abs()[off].view(n, n - 1)
+        logits = -(x[:, None] - x[None]).norm(2, dim=-1) / TAU
+        logits = (logits - logits.max(1, keepdim=True).values.detach())[off].view(n, n - 1)
+        mass, loss = logits.exp(), 0.0
+        for k in range(n - 1):
+            away = (d >= d[:, k, None]).float()
+            loss = loss - (logits[:, k] - torch.log((away * mass).sum(1))).sum() / (n * (n - 1))
+        loss.backward()
+        return loss.item(), x.grad
+
+    return call
+
+
+def _published_in_jax(z, batch):
+    def value(x):
+        y, n = jnp.asarray(batch.score)[:, None], len(x)
+        off = ~np.eye(n, dtype=bool)
+        d = jnp.abs(y - y.T)[off].reshape(n, n - 1)
+        squares = jnp.square(x[:, None] - x[None]).sum(-1)
+        logits = -jnp.sqrt(jnp.where(off, squares, 1)) / TAU
+        logits = (logits - jax.lax.stop_gradient(logits.max(1, keepdims=True)))[off].reshape(n, n - 1)
+        mass, loss = jnp.exp(logits), 0.0
+        for k in range(n - 1):
+            away = (d >= d[:, k, None]).astype(jnp.float32)
+            loss = loss - (logits[:, k] - jnp.log((away * mass).sum(1))).sum() / (n * (n - 1))
+        return loss
+
+    return lambda: jax.block_until_ready(jax.value_and_grad(value)(jnp.asarray(z)))
+
+
+def _config(name: str) -> ObjectiveConfig:
+    return ObjectiveConfig(name=f"mse+{name}" if parts.get(name).regularises else name)
+
+
+def _compiled(value: Callable, z: np.ndarray) -> Callable[[], object]:
+    z = jnp.asarray(z)
+    call = jax.jit(jax.value_and_grad(value)).lower(z).compile()
+    return lambda: jax.block_until_ready(call(z))
+
+
+def _status(field: str) -> float:
+    """MiB of a line of /proc/self/status; NaN where there is none."""
+    for line in Path("/proc/self/status").read_text().splitlines() if os.path.exists("/proc/self/status") else []:
+        if line.startswith(field):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+def measure(how: str, name: str, n: int, p: int, distinct: int) -> dict:
+    """Seconds, MiB and the value of one arm; in a process of its own."""
+    z, batch = make_rows(n, p, distinct)
+    call = {"ours": ours, "dense": dense, "published": published}[how](name, z, batch)
+    before = _status("VmRSS")
+    _forget_peak()
+    taken, value = [], None
+    while not taken or (how != "published" and len(taken) < 8 and sum(taken) < 4):
+        start = time.perf_counter()
+        value = call()[0]
+        taken.append(time.perf_counter() - start)
+        if len(taken) == 1:
+            mib = _status("VmHWM") - before
+    seconds = statistics.median(taken[1:] or taken)
+    return {"seconds": seconds, "mib": mib, "value": float(value)}
+
+
+def _forget_peak() -> None:
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        print("the peak of memory cannot be reset here: figures hold what compilation took too", file=sys.stderr)
+
+
+def in_own_process(*arm: object) -> dict:
+    """:func:`measure` in a child; ``{}`` where it ran out of memory or of ten minutes."""
+    command = [sys.executable, "-m", "benchmarks.objectives", "--one", json.dumps(arm)]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=600, check=True)
+    except subprocess.SubprocessError:
+        return {}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def free_gib() -> float:
+    """Memory that a new process could take."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable"):
+            return int(line.split()[1]) / 2**20
+    return 0.0
+
+
+def show(how: str, name: str, n: int, p: int, distinct: int, found: dict) -> None:
+    """One line of the table."""
+    cost = f"{found['seconds']:9.3f} s {found['mib']:9.1f} MiB   {found['value']:.6g}" if found else "   does not fit"
+    print(f"{name:18} {n:6} {p:4} {distinct or 'all':>4}  {how:10}{cost}", flush=True)
+
+
+def main() -> None:
+    """Measure all arms, print a table and one line of JSON."""
+    parser = argparse.ArgumentParser("python -m benchmarks.objectives", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--quick", action="store_true", help="Rank-N-Contrast alone, under 4 minutes")
+    parser.add_argument("--names", default="", help="objectives with commas between them; empty: all")
+    parser.add_argument("--sizes", default="256,512,1024,2048,4096,8192,16384", help="batch sizes, likewise")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        print(json.dumps(measure(*json.loads(args.one))))
+        return
+    print(f"{'objective':18} {'n':>6} {'p':>4} {'scores':>4}  {'arm':10}{'time':>11} {'peak':>13}   value")
+
+    def run(*arm: object) -> dict:
+        found = in_own_process(*arm)
+        show(*arm, found)
+        return found
+
+    headline = {}
+    if not args.quick:
+        names = args.names.split(",") if args.names else [x for x in parts.list() if isinstance(parts.get(x), Part)]
+        for name in names:
+            for p in (128, 512):
+                for n in map(int, args.sizes.split(",")):
+                    run("ours", name, n, p, 0)
+                    if parts.get(name).pairwise and n <= 8192:
+                        run("dense", name, n, p, 0)
+                    if name == "rank_n_contrast" and n <= 512:
+                        run("published", name, n, p, 0)
+    rnc = run("ours", "rank_n_contrast", 1024, 512, 100)
+    wide = run("ours", "rank_n_contrast", 8192, 512, 0)
+    headline = {"rnc_1024_s": rnc["seconds"], "rnc_1024_mib": rnc["mib"], "rnc_8192_s": wide["seconds"]}
+    headline |= {"rnc_8192_mib": wide["mib"], "rnc_1024_ratio": None}
+    if free_gib() < FREE_FOR_PUBLISHED:
+        print(f"published definition skipped: {free_gib():.1f} GiB are free, and it takes 12 of {FREE_FOR_PUBLISHED}")
+    else:
+        reference = run("published", "rank_n_contrast", 1024, 512, 100)
+        again = run("ours", "rank_n_contrast", 1024, 512, 100)
+        if reference:
+            mine = statistics.median([rnc["seconds"], again["seconds"]])
+            headline["rnc_1024_ratio"] = reference["seconds"] / mine
+            headline |= {"published_1024_s": reference["seconds"], "published_1024_mib": reference["mib"]}
+            headline["value_difference"] = abs(reference["value"] - rnc["value"])
+    print(json.dumps({"benchmark": "objectives", "quick": args.quick, **headline}))
+
+
+if __name__ == "__main__":
+    main()

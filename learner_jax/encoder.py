@@ -1,0 +1,103 @@
+"""Batch -> embeddings as training sees them: copied, augmented, normalised, encoded; at once or chunk by chunk."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Int
+
+from learner_jax.augment import Augmentation
+from learner_jax.backbones import Backbone
+from learner_jax.batch import Batch
+from learner_jax.config import Config
+from learner_jax.mesh import DATA
+from learner_jax.preprocess import intensity, normalise
+from tfds_builders.errors import InputError
+
+Stats = dict[str, Any]
+
+
+def copies(batch: Batch, n: int) -> tuple[Batch, Int[Array, " b"]]:
+    """Every row ``n`` times, next to each other and on the device of the row, and what each draws its numbers by."""
+    if n == 1:
+        return batch, batch.row
+    spread = lambda x: jnp.broadcast_to(x[:, None], (len(x), n, *x.shape[1:])).reshape(-1, *x.shape[1:])  # noqa: E731
+    batch = jax.tree.map(spread, batch)
+    return batch, batch.row * n + jnp.arange(len(batch.row), dtype=jnp.int32) % n
+
+
+def encode(
+    config: Config,
+    backbone: Backbone,
+    augmentation: Augmentation,
+    variables: dict[str, Any],
+    batch: Batch,
+    draw: Array,
+    key: jax.Array,
+) -> tuple[Float[Array, "b d"], Stats]:
+    """Embeddings of a batch as stored, and the backbone's new statistics.
+
+    Args:
+      config: of the run.
+      backbone: what embeds.
+      augmentation: what the scans go through before.
+      variables: parameters and statistics of the backbone.
+      batch: global, or a chunk of it.
+      draw: i32 ``[b]``; rows that share one are augmented alike.
+      key: of this step.
+    """
+    scan = augmentation(intensity(batch), draw, batch.view, jax.random.fold_in(key, 2))
+    scan = normalise(scan, config.data)
+    return backbone.apply(variables, scan, batch.mask, train=True, rng=jax.random.fold_in(key, 0))
+
+
+def encode_in_chunks(encode: Any, params: Any, stats: Stats, rows: Any, size: int, mesh: Mesh) -> tuple[Array, Stats]:
+    """Embeddings of a large batch from the memory of a small one, with the gradient of the whole.
+
+    The forward pass keeps the embeddings alone; the backward pass encodes each chunk again with the gradient of the
+    objective at its embeddings, which was taken over the whole batch: gradient caching, Gao et al., arXiv 2101.06983.
+    Batch norm sees one chunk at a time, so the gradient equals the whole batch's for other norms only.
+
+    Args:
+      encode: ``(variables, rows) -> (u, stats)``.
+      params: of the backbone.
+      stats: of the backbone.
+      rows: tree of arrays ``[b …]``, cut over the mesh; a chunk takes an equal part of each device's rows.
+      size: rows of a chunk over all devices.
+      mesh: with the axis ``data``.
+
+    Returns:
+      (embeddings ``[b d]`` in the order of the rows, statistics after the last chunk).
+    """
+    devices = mesh.shape[DATA]
+    b = len(jax.tree.leaves(rows)[0])
+
+    def split(x: jax.Array) -> jax.Array:  # [devices, chunks, part] -> [chunks, devices, part]: no row moves
+        parts = x.reshape(devices, b // size, size // devices, *x.shape[1:]).swapaxes(0, 1)
+        return parts.reshape(b // size, size, *x.shape[1:])
+
+    def join(u: jax.Array) -> jax.Array:
+        return u.reshape(b // size, devices, size // devices, -1).swapaxes(0, 1).reshape(b, -1)
+
+    def one(stats: Stats, chunk: Any) -> tuple[Stats, jax.Array]:
+        u, stats = encode({"params": params, "stats": stats}, chunk)
+        return stats, u
+
+    stats, u = jax.lax.scan(jax.checkpoint(one), stats, jax.tree.map(split, rows))
+    return join(u), stats
+
+
+def check_chunk(size: int, rows: int, mesh: Mesh) -> None:
+    """Refuse a chunk that does not divide the batch and the devices.
+
+    Raises:
+      InputError: with the sizes that do.
+    """
+    devices = mesh.shape[DATA]
+    if size and (rows % size or size % devices):
+        fitting = [n for n in range(devices, rows + 1, devices) if rows % n == 0]
+        raise InputError(
+            f"config.train.grad_cache_chunk is {size}, but a step encodes {rows} scans on {devices} devices; "
+            f"chunks of {', '.join(map(str, fitting))} fit. Set --config.train.grad_cache_chunk=…"
+        )

@@ -1,0 +1,61 @@
+"""Is the embedding alive? Figures that are logged with every objective, from at most 1,024 rows of the global batch."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from learner_jax.batch import Batch
+from learner_jax.objectives.api import coarse, projected, score_distance, similarity
+
+_MOST_ROWS = 1024
+
+
+def health(z: Float[Array, "b p"], batch: Batch, similar: float) -> dict[str, jax.Array]:
+    """Figures of the projections (of the embeddings, where an objective has no projection); no gradient flows.
+
+    * ``mean_cosine``: mean of cos(z_i, z_j) over pairs of rows; 1: all point the same way.
+    * ``effective_rank``: (tr C)² / tr C², C the covariance of z: how many directions are in use, the participation
+      ratio (order-2 form of Roy & Vetterli, EUSIPCO 2007); needs no eigenvalues. 0: no variance at all.
+    * ``alignment``: mean |ẑ_i - ẑ_j|² over coarse pairs whose scores differ by at most ``similar`` (Wang & Isola,
+      arXiv 2005.10242, with alike scores in place of augmented copies); small is good.
+    * ``uniformity``: log mean exp(-2 |ẑ_i - ẑ_j|²) over pairs of rows, between -8 (opposite) and 0 (one point).
+    * ``contrastive_accuracy``: of an anchor and two other scans, how often the one nearer in score is nearer in
+      cosine; 0.5 is chance. Triplets are (i, j, j + 1) for all i and j.
+
+    Args:
+      z: projections of the global batch.
+      batch: their scores and patients.
+      similar: in SD of the training scores.
+
+    Returns:
+      Scalars; NaN where the batch holds nothing to measure.
+    """
+    n = min(len(z), _MOST_ROWS)
+    rows = jax.tree.map(lambda x: x[:n], projected(jax.lax.stop_gradient(z), batch))
+    unit, real = rows.unit, rows.mask.astype(rows.z.dtype)
+    count = real.sum()
+    pairs = rows.mask[:, None] & rows.mask[None] & ~jnp.eye(n, dtype=bool)
+    cosine = similarity(unit, unit)
+    centred = (rows.z - _mean(rows.z, real[:, None], 0)) * real[:, None]
+    gram = similarity(centred, centred) if n < z.shape[1] else similarity(centred.T, centred.T)
+    trace, trace2 = jnp.square(centred).sum(), jnp.square(gram).sum()
+    d = score_distance(rows, rows)
+    alike = coarse(rows, rows) & (d <= similar)
+    return {
+        "mean_cosine": _mean(cosine, pairs),
+        "effective_rank": jnp.where(count > 1, trace**2 / jnp.where(trace2 > 0, trace2, 1), jnp.nan),
+        "alignment": _mean(2 - 2 * cosine, alike),
+        "uniformity": jnp.log(_mean(jnp.exp(-2 * (2 - 2 * cosine)), pairs)),
+        "contrastive_accuracy": _triplet_accuracy(cosine, d, pairs & rows.labeled[:, None] & rows.labeled[None]),
+    }
+
+
+def _triplet_accuracy(cosine: jax.Array, d: jax.Array, usable: jax.Array) -> jax.Array:
+    nearer = jnp.roll(d, -1, 1) - d  # of j and j + 1, which is nearer to i in score, and which in cosine
+    closer = cosine - jnp.roll(cosine, -1, 1)
+    known = usable & jnp.roll(usable, -1, 1) & (nearer != 0)
+    return _mean((jnp.sign(nearer) * jnp.sign(closer) + 1) / 2, known)
+
+
+def _mean(x: jax.Array, weight: jax.Array, axis: int | None = None) -> jax.Array:
+    return (x * weight).sum(axis) / weight.sum(axis)

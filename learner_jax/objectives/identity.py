@@ -1,0 +1,78 @@
+"""Keeping out of the embedding what tells patients apart and says nothing of their health."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from learner_jax.batch import Batch
+from learner_jax.config import ObjectiveConfig
+from learner_jax.objectives.api import Projected
+from learner_jax.objectives.heads import Params, apply_dense, dense
+from learner_jax.objectives.parts import pointwise
+
+
+def _patient_head(rng: jax.Array, dim: int, n_patients: int, config: ObjectiveConfig) -> Params:
+    first, second = jax.random.split(rng)
+    return {"patient_adversary": {"hidden": dense(first, dim, dim), "out": dense(second, dim, n_patients)}}
+
+
+@pointwise("patient_adversary", init=_patient_head)
+def patient_adversary(
+    config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch
+) -> tuple[Float[Array, " b"], Float[Array, " b"]]:
+    """A head learns to name the patient; the encoder, whose gradient is reversed, learns to prevent it.
+
+    Add it to another objective (``learner+patient_adversary``); its weight is the strength of the reversal. It needs
+    patients with several scans: of one scan, identity and health are not told apart.
+
+    Formula:
+      mean_i -log softmax(W relu(V R(u_i)))[patient_i];  R(u) = u forward, -1 times the gradient backward
+
+    Source:
+      Ganin et al., JMLR 17 (2016), arXiv 1505.07818.
+    """
+    layers = params["patient_adversary"]
+    hidden = jax.nn.relu(apply_dense(layers["hidden"], reverse_gradient(u)))
+    cost = optax.losses.softmax_cross_entropy_with_integer_labels(apply_dense(layers["out"], hidden), batch.patient)
+    weight = jnp.asarray(batch.mask, u.dtype)
+    return weight * cost, weight
+
+
+@jax.custom_vjp
+def reverse_gradient(x: jax.Array) -> jax.Array:
+    """``x``, with the gradient's sign changed on the way back."""
+    return x
+
+
+reverse_gradient.defvjp(lambda x: (x, None), lambda _, gradient: (-gradient,))
+
+
+def centre_patients(rows: Projected) -> Projected:
+    """Projections and scores as differences from their patient's mean in the batch.
+
+    Comparing what is left compares change with change and cannot use what is constant in a patient. A patient with
+    one labeled scan has no change: the row counts as unlabeled.
+
+    Formula:
+      z_i - mean(z_j: j of i's patient, labeled);  y_i likewise
+
+    Source:
+      The within-transformation of panel regression (Mundlak, Econometrica 46 (1978) 69), put on embeddings; our own
+      combination.
+    """
+    n = len(rows.patient)
+    # patients of the batch, numbered from 0 to n - 1 whatever their number in the cohort is
+    _, place = jnp.unique(rows.patient, return_inverse=True, size=n)
+    counted = rows.labeled.astype(rows.z.dtype)
+    count = jax.ops.segment_sum(counted, place, n)
+
+    def centred(x: jax.Array) -> jax.Array:
+        wide = counted.reshape(-1, *[1] * (x.ndim - 1))
+        total = jax.ops.segment_sum(wide * x, place, n)
+        return wide * (x - total[place] / jnp.maximum(count[place], 1).reshape(wide.shape))
+
+    several = rows.labeled & (count[place] > 1)
+    return dataclasses.replace(rows, z=centred(rows.z), score=centred(rows.score), labeled=several)

@@ -1,0 +1,152 @@
+"""The objectives by name. Each is one *part*: alone, or in a sum with others (``mse+rank_n_contrast``).
+
+A part is a pure function with its formula and source in its docstring, filed by one of two decorators:
+
+* :func:`pointwise`: ``(config, params, u [b d], batch) -> (loss [b], weight [b])``;
+* :func:`pairwise`: ``(config, shared, anchors, everyone) -> (loss [k], weight [k])``, what a block of anchors
+  contributes and by how much, where ``everyone`` is what ``prepare`` made of all rows.
+
+The value of a part is ``sum(loss) / sum(weight)`` over the global batch, and 0 where there is no weight.
+"""
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jaxtyping import Array, Float
+
+from learner_jax.config import ObjectiveConfig
+from learner_jax.objectives.heads import Params, apply_dense, dense
+from learner_jax.pytree import array_tree
+from learner_jax.registry import Registry
+
+Init = Callable[[jax.Array, int, int, ObjectiveConfig], Params]
+Predict = Callable[[Params, Float[Array, "b d"]], Float[Array, " b"]]
+
+
+@array_tree
+class Shared:
+    """What every block of anchors of a pairwise part knows; gradients reach the first two."""
+
+    params: Params
+    temperature: Any
+    survey: Any = None
+
+
+class Described:
+    """Something whose docstring has a first sentence, a ``Formula:`` and a ``Source:``."""
+
+    described: Callable[..., Any]
+
+    @property
+    def summary(self) -> str:
+        """First sentence of the docstring."""
+        return inspect.getdoc(self.described).split("\n")[0]
+
+    @property
+    def formula(self) -> str:
+        """The docstring's section ``Formula:``."""
+        return self._section("Formula")
+
+    @property
+    def source(self) -> str:
+        """The docstring's section ``Source:``."""
+        return self._section("Source")
+
+    def _section(self, title: str) -> str:
+        text = re.search(rf"^{title}:\n((?:  .*\n|\n)+)", inspect.getdoc(self.described) + "\n", re.MULTILINE)
+        return inspect.cleandoc("\n" + text[1]) if text else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part(Described):
+    """One objective by itself.
+
+    Attributes:
+      name: as in ``config.objective.name``.
+      described: the decorated function.
+      pairwise: whether it compares rows, and so sees ``z`` and the queue.
+      regression: whether it fits the score of single scans; such parts are never ramped.
+      regularises: whether it means nothing without a regression part, whose head it shares.
+      init: ``(rng, dim, n_patients, config)`` -> parameters of its heads by key; parts of one sum share what they
+        name alike.
+      temperature: of its source; ``config.objective.temperature`` overrides it.
+      predict: fills ``Projected.prediction``; such a part compares predictions and sees no queue.
+      survey: ``(config, anchors, everyone) -> tree of sums`` over the whole batch, found before the loss and handed
+        to it as ``shared.survey``; None when nothing needs to be known.
+      prepare: done once with all rows, before the blocks of anchors.
+      augmentations: fewest copies of a scan that it needs.
+    """
+
+    name: str
+    described: Callable[..., tuple[jax.Array, jax.Array]]
+    pairwise: bool
+    regression: bool = False
+    regularises: bool = False
+    init: Init = lambda rng, dim, n_patients, config: {}
+    temperature: float | None = None
+    predict: Predict | None = None
+    survey: Callable[..., Any] | None = None
+    prepare: Callable[[Any], Any] = lambda everyone: everyone
+    augmentations: int = 1
+
+    @property
+    def members(self) -> tuple["Part", ...]:
+        return (self,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sum(Described):
+    """A sum of parts that has a name of its own."""
+
+    name: str
+    described: Callable[..., Any]
+    names: tuple[str, ...]
+
+    @property
+    def members(self) -> tuple[Part, ...]:
+        return tuple(part for name in self.names for part in parts.get(name).members)
+
+
+parts: Registry[Part | Sum] = Registry("objective", "config.objective.name")
+
+
+def pointwise(name: str, **about: Any) -> Callable[[Callable], Callable]:
+    """Decorator that files a function of single scans; ``about`` as in :class:`Part`."""
+    return _file(name, pairwise=False, **about)
+
+
+def pairwise(name: str, **about: Any) -> Callable[[Callable], Callable]:
+    """Decorator that files a function of a block of anchors and all rows; ``about`` as in :class:`Part`."""
+    return _file(name, pairwise=True, **about)
+
+
+def _file(name: str, **about: Any) -> Callable[[Callable], Callable]:
+    def file(loss: Callable) -> Callable:
+        parts.register(name)(Part(name, loss, **about))
+        return loss
+
+    return file
+
+
+def together(name: str, *members: str) -> Callable[[Callable], Callable]:
+    """Decorator that files a sum under a name of its own; the function only carries the docstring."""
+
+    def file(described: Callable) -> Callable:
+        parts.register(name)(Sum(name, described, members))
+        return described
+
+    return file
+
+
+def score_head(rng: jax.Array, dim: int, n_patients: int, config: ObjectiveConfig) -> Params:
+    """The linear head ``d -> 1`` that predicts the score; all parts of a sum that ask for it share it."""
+    return {"head": dense(rng, dim, 1)}
+
+
+def predicted_score(params: Params, u: Float[Array, "b d"]) -> Float[Array, " b"]:
+    """What the shared head says of each scan, in SD of the training scores."""
+    return apply_dense(params["head"], u)[:, 0]

@@ -1,0 +1,71 @@
+"""RankSim: neighbours in the embedding ranked as they are in score."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from learner_jax.config import ObjectiveConfig
+from learner_jax.objectives.api import Projected, score_distance, similarity
+from learner_jax.objectives.by_distance import SAME
+from learner_jax.objectives.parts import Shared, pairwise
+
+
+@pairwise("ranksim", regularises=True)
+def ranksim(
+    config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected
+) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
+    """The other rows, ranked by similarity to the anchor, stand in the same order as ranked by score.
+
+    Add it to a regression (``mse+ranksim``). Ranks have no slope: the gradient is the difference between the ranks now
+    and after a step of ``ranksim_step`` down the loss.
+
+    Formula:
+      mean_i mean_j (R_ij - S_ij)²;  R_ij = rank of cos(z_i, z_j), S_ij = rank of -|y_i - y_j|, each over the labeled
+      rows, largest first, divided by their number; equal ones share their mean rank
+
+    Source:
+      Gong, Mori, Tung, ICML 2022, arXiv 2205.15236; its gradient is that of Vlastelica et al., ICLR 2020, arXiv
+      1912.02175. The published code keeps one random row of each label instead of sharing ranks, and sums over anchors.
+    """
+    real = anchors.labeled[:, None] & everyone.labeled[None]
+    d = jnp.where(real, score_distance(anchors, everyone), jnp.inf)
+    wanted = _mean_rank(d, SAME) / jnp.maximum(real.sum(1, keepdims=True), 1)
+    cosine = similarity(anchors.unit, everyone.unit)
+    return _mismatch(config.ranksim_step, cosine, wanted, real), anchors.labeled.astype(cosine.dtype)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _mismatch(step: float, x: Float[Array, "k n"], wanted: Float[Array, "k n"], real: Bool[Array, "k n"]) -> Array:
+    """Mean squared difference of the ranks of ``x`` from those wanted, over what is real in each row."""
+    return jnp.where(real, jnp.square(_rank(x, real) - wanted), 0).sum(1) / jnp.maximum(real.sum(1), 1)
+
+
+def _forward(step, x, wanted, real):
+    return _mismatch(step, x, wanted, real), (x, wanted, real)
+
+
+def _backward(step, kept, slope):
+    x, wanted, real = kept
+    rank = _rank(x, real)
+    down = jnp.where(real, 2 * (rank - wanted), 0) / jnp.maximum(real.sum(1, keepdims=True), 1)
+    moved = _rank(x + step * down, real)
+    return slope[:, None] * jnp.where(real, (moved - rank) / step, 0), jnp.zeros_like(wanted), None
+
+
+_mismatch.defvjp(_forward, _backward)
+
+
+def _rank(x: Float[Array, "k n"], real: Bool[Array, "k n"]) -> Float[Array, "k n"]:
+    """1/n for the largest of a row to 1 for the smallest."""
+    # similarities of a collapsed embedding differ by rounding alone, which must not rank them
+    return _mean_rank(jnp.where(real, -x, jnp.inf), 1e-6) / jnp.maximum(real.sum(1, keepdims=True), 1)
+
+
+def _mean_rank(x: Float[Array, "k n"], same: float) -> Float[Array, "k n"]:
+    """1 for the smallest of a row; those that differ by at most ``same`` share their mean rank."""
+    rows = jnp.sort(x, axis=1)
+    first = jax.vmap(jnp.searchsorted)(rows, x - same)
+    last = jax.vmap(partial(jnp.searchsorted, side="right"))(rows, x + same)
+    return (first + last + 1).astype(x.dtype) / 2

@@ -1,0 +1,123 @@
+"""``config.objective`` -> Objective: one part or a weighted sum of parts, over one projection, one queue, one head."""
+
+import dataclasses
+import zlib
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from learner_jax.config import ObjectiveConfig
+from learner_jax.objectives import queue as queues
+from learner_jax.objectives.api import Objective, Projected, over_anchors, projected
+from learner_jax.objectives.heads import Params, init_projection
+from learner_jax.objectives.health import health
+from learner_jax.objectives.identity import centre_patients
+from learner_jax.objectives.parts import Part, Shared, parts
+from tfds_builders.errors import InputError
+
+
+def list_objectives() -> list[str]:
+    """Names for ``config.objective.name``; several with ``+`` between them are a sum."""
+    return parts.list()
+
+
+def create(config: ObjectiveConfig, mesh: Mesh, n_patients: int) -> Objective:
+    """The objective that the config names, for a cohort of ``n_patients``.
+
+    Raises:
+      InputError: for an unknown name, a part named twice, or a part that lacks what it regularises.
+    """
+    chosen = _chosen(config.name)
+    compared = [part for part in chosen if part.pairwise]
+
+    def init(rng: jax.Array, dim: int) -> tuple[Params, Params]:
+        key = partial(_key, rng)
+        params = {"projection": init_projection(key("projection"), dim, config.projection)} if compared else {}
+        for part in chosen:
+            params |= part.init(key(part.name), dim, n_patients, config)
+        return params, queues.empty(config.queue, config.projection) if compared and config.queue else {}
+
+    def loss(params, state, z, u, batch, rng, progress):
+        u = u.astype(z.dtype)
+        rows = projected(z, batch)
+        if config.centre_patients:
+            rows = centre_patients(rows)
+        total, metrics = jnp.zeros((), z.dtype), {}
+        for part in chosen:
+            if part.pairwise:
+                tau = temperature(part, config, progress)
+                value, idle = _compare(part, config, params, tau, rows, u, queues.rows(state), mesh)
+            else:
+                value, idle = _mean_of(_sums(*part.described(config, params, u, batch), rows.mask))
+            factor = 1.0 if part.regression else ramp(config, progress)
+            total += factor * getattr(config.weights, part.name) * value
+            metrics |= {part.name: value, "zero_loss_share": jnp.maximum(metrics.get("zero_loss_share", 0.0), idle)}
+        return total, metrics | health(z, batch, config.similar), queues.push(state, rows)
+
+    return Objective(init, loss, max(config.augmentations, *(part.augmentations for part in chosen)))
+
+
+def temperature(part: Part, config: ObjectiveConfig, progress: Any) -> jax.Array:
+    """The part's temperature: constant, or geometric from ``temperature`` to ``temperature_end`` over the run."""
+    start = config.temperature or part.temperature or 1.0
+    end = config.temperature_end or start
+    return start * jnp.power(end / start, jnp.asarray(progress, jnp.result_type(float)))
+
+
+def ramp(config: ObjectiveConfig, progress: Any) -> jax.Array:
+    """Factor of all but the regression parts: 1, rising from 0 over the first, or falling to 0 over the last part."""
+    progress = jnp.asarray(progress, jnp.result_type(float))
+    if config.ramp == "rise":
+        return jnp.clip(progress / config.ramp_share, 0, 1)
+    if config.ramp == "fall":
+        return jnp.clip((1 - progress) / config.ramp_share, 0, 1)
+    return jnp.ones_like(progress)
+
+
+def _chosen(name: str) -> list[Part]:
+    chosen = [part for word in name.split("+") for part in parts.get(word).members]
+    names = [part.name for part in chosen]
+    twice = sorted({word for word in names if names.count(word) > 1})
+    if twice:
+        raise InputError(f"config.objective.name is {name!r}, which holds {', '.join(twice)} more than once")
+    for part in chosen:
+        if part.regularises and not any(other.regression for other in chosen):
+            raise InputError(
+                f"config.objective.name is {name!r}, but {part.name} regularises a regression and fits no score "
+                f"itself. Set --config.objective.name=mse+{part.name}"
+            )
+    return chosen
+
+
+def _compare(part, config, params, tau, rows: Projected, u, queue: Projected | None, mesh: Mesh):
+    if part.predict:
+        rows, queue = dataclasses.replace(rows, prediction=part.predict(params, u)), None
+
+    survey = None
+    if part.survey:
+        count = lambda anchors, everyone, _: part.survey(config, anchors, everyone)  # noqa: E731
+        survey = over_anchors(count, jax.lax.stop_gradient(rows), None, mesh, config.block, queue)
+
+    def block(anchors, everyone, shared):
+        return _sums(*part.described(config, shared, anchors, everyone), anchors.mask)
+
+    shared = Shared(params, tau, survey)
+    return _mean_of(over_anchors(block, rows, shared, mesh, config.block, queue, part.prepare))
+
+
+def _sums(loss: jax.Array, weight: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
+    idle = mask & (loss == 0)  # nothing to learn from: satisfied, or alone
+    return {"loss": loss.sum(), "weight": weight.sum(), "idle": idle.sum(dtype=loss.dtype), "rows": mask.sum()}
+
+
+def _mean_of(sums: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    weight = jnp.where(sums["weight"] > 0, sums["weight"], 1)
+    return sums["loss"] / weight, sums["idle"] / jnp.maximum(sums["rows"], 1)
+
+
+def _key(rng: jax.Array, name: str) -> jax.Array:
+    # by name, so that a head starts alike in whatever sum it stands
+    return jax.random.fold_in(rng, zlib.crc32(name.encode()))

@@ -1,0 +1,49 @@
+"""Metrics of the steps, from the device to the terminal and to metrics.jsonl."""
+
+from collections import deque
+from typing import Any
+
+from learner_jax.report import collapse
+from learner_jax.report.progress import Progress
+from learner_jax.report.writer import MetricsWriter
+
+Metrics = dict[str, Any]
+
+
+class Reporter:
+    """Shows and writes the metrics of the step before, so that the host never waits for the step that is running.
+
+    It says so, once, when the newest lines show a collapse.
+    """
+
+    def __init__(self, writer: MetricsWriter, progress: Progress, every: int, last: int, objective: str):
+        self._writer, self._progress, self._every, self._last = writer, progress, every, last
+        self._pending: tuple[int, Metrics] | None = None
+        self._newest: deque[dict[str, float]] = deque(maxlen=collapse.PATIENCE)
+        self._objective, self._warned = objective, False
+
+    def __call__(self, step: int, state: object, metrics: Metrics) -> None:
+        before, self._pending = self._pending, (step, metrics)
+        self._report(before)
+        if step == self._last:
+            self.flush()
+
+    def flush(self) -> None:
+        """Report what is pending, and have it on disk."""
+        pending, self._pending = self._pending, None
+        self._report(pending)
+        self._writer.sync()
+
+    def _report(self, item: tuple[int, Metrics] | None) -> None:
+        if item is None:
+            return
+        step, metrics = item
+        self._progress.update(step, float(metrics["loss"]))
+        if step % self._every == 0 or step == self._last:
+            line = {name: float(value) for name, value in metrics.items()}
+            self._writer.write(step, line)
+            self._newest.append({"step": step, **line})
+            fault = "" if self._warned else collapse.diagnose(list(self._newest), self._objective)
+            if fault:
+                self._progress.say(f"warning: {fault}")
+                self._warned = True
