@@ -27,7 +27,7 @@ from benchmarks.build import write_clip, write_volume
 from learner_jax.config import DataConfig
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import open_reader, training_batches
-from learner_jax.data.sampler import Shuffled
+from learner_jax.data.samplers.shuffled import Shuffled
 from tfds_builders import build, shards
 from tfds_builders.brain_volumes.brain_volumes_dataset_builder import Builder as Volumes
 from tfds_builders.ultrasound_clips.ultrasound_clips_dataset_builder import Builder as Clips

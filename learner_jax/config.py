@@ -35,6 +35,15 @@ class DataConfig:
 
 
 @dataclasses.dataclass
+class SamplerConfig:
+    name: str = "shuffled"  # one of learner_jax.data.samplers.list_samplers()
+    visits: int = 2  # patients_by_visits, mixed: visits of a patient that come together
+    mix: float = 0.5  # mixed: share of the batch that comes as several visits of a patient
+    curriculum_start: float = 0.5  # curriculum: smallest score difference at first, as a share of the largest
+    curriculum_share: float = 0.5  # curriculum: part of the run after which pairs of any difference come
+
+
+@dataclasses.dataclass
 class AugmentConfig:
     """Each draws its own numbers up to these strengths; 0, False or nothing leaves an operation out."""
 
@@ -159,6 +168,7 @@ class Config:
     batch_size: int = 32  # scans per step, over all devices
     log_every: int = 10  # steps between lines of metrics.jsonl
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    sampler: SamplerConfig = dataclasses.field(default_factory=SamplerConfig)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     backbone: BackboneConfig = dataclasses.field(default_factory=BackboneConfig)
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
@@ -171,7 +181,7 @@ class Config:
 _POSITIVE = (
     *("steps", "batch_size", "log_every", "objective.score_range", "objective.projection", "objective.block"),
     *("objective.ramp_share", "objective.augmentations", "objective.sigma", "objective.huber_delta"),
-    "objective.ranksim_step",
+    *("objective.ranksim_step", "sampler.visits", "sampler.curriculum_share"),
     *("data.frames", "data.size", "data.std", "data.read_threads", "data.read_ahead", "optim.learning_rate"),
     *("checkpoint.every", "checkpoint.keep", "eval.batch_size", "eval.bootstrap"),
 )
@@ -180,6 +190,7 @@ _NOT_NEGATIVE = (
     *("augment.speckle", "augment.drop_frames", "augment.tilt", "augment.bias", "augment.gamma", "augment.noise"),
     "augment.ghost",
     *("objective.queue", "objective.temperature", "objective.temperature_end", "objective.weight_power"),
+    *("sampler.mix", "sampler.curriculum_start"),
     *("objective.similar", "objective.margin", "objective.adacon_margin", "objective.conr_push"),
     *(f"objective.weights.{field.name}" for field in dataclasses.fields(WeightConfig)),
     *("optim.warmup", "optim.weight_decay", "optim.clip_norm", "eval.every", "train.grad_cache_chunk"),
@@ -187,7 +198,7 @@ _NOT_NEGATIVE = (
 # A warp in two passes turns by well below 45 degrees; beyond the others nothing of the scan would be left.
 _AT_MOST = {
     **{"augment.shift": 0.5, "augment.zoom": 0.5, "augment.rotate": 30, "augment.tilt": 30, "augment.ghost": 1},
-    "objective.ramp_share": 1,
+    **dict.fromkeys(("objective.ramp_share", "sampler.mix", "sampler.curriculum_start", "sampler.curriculum_share"), 1),
     **dict.fromkeys(("augment.gain", "augment.contrast", "augment.tgc", "augment.drop_frames"), 0.9),
     **{"augment.speckle": 0.5, "augment.noise": 0.5, "augment.bias": 2, "augment.gamma": 2},
 }

@@ -14,10 +14,10 @@ from learner_jax.batch import Batch
 from learner_jax.checkpoint import Checkpoints
 from learner_jax.config import Config, check, refuse_changes
 from learner_jax.data import cohort as cohorts
+from learner_jax.data import samplers
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.device import on_device
 from learner_jax.data.pipeline import open_reader, training_batches
-from learner_jax.data.sampler import Shuffled
 from learner_jax.encoder import check_chunk
 from learner_jax.evaluators import seen
 from learner_jax.evaluators.api import Evaluator
@@ -86,6 +86,9 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
     check_batch_size(config.batch_size, mesh, "config.batch_size")
     check_batch_size(config.eval.batch_size, mesh, "config.eval.batch_size")
     cohort = cohorts.load(config.data)
+    sampler = samplers.create(config, cohort)
+    if sampler.note:
+        print(sampler.note)
     reader = open_reader(cohort, config.data)
     spec = reader.spec(config.batch_size)
     recipe = Recipe(
@@ -107,7 +110,6 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
         if start == config.steps:
             print(f"{workdir} is finished: step {start} of {config.steps}")
         _write_config(workdir, config, cohort)
-        sampler = Shuffled(cohort.labeled_train, config.batch_size)
         batches = on_device(training_batches(reader, sampler, config.seed, start, config.steps), mesh)
         with (
             MetricsWriter(workdir / "metrics.jsonl", start) as writer,

@@ -17,7 +17,7 @@ import pytest
 from learner_jax.checkpoint import Checkpoints
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import evaluation_batches, open_reader, training_batches
-from learner_jax.data.sampler import Shuffled
+from learner_jax.data.samplers.shuffled import Shuffled
 from learner_jax.fields import override
 from learner_jax.preemption import Preempted
 from learner_jax.report.writer import read_metrics
@@ -73,8 +73,9 @@ def test_4_steps_are_2_and_2_more_to_the_bit(undisturbed, config, tmp_path):
     assert (tmp_path / "eval/4/scores.json").read_text() == (undisturbed / "eval/4/scores.json").read_text()
 
 
-def test_a_queue_goes_on_where_it_was(make_config, tmp_path):
+def test_queue_schedules_and_sampler_go_on_where_they_were(make_config, tmp_path):
     config = make_config()
+    config.sampler.name = "patients_by_visits"
     config.objective.name, config.objective.queue = "rank_n_contrast", 24
     config.objective.ramp, config.objective.temperature_end = "rise", 0.5
     train(config, tmp_path / "whole")

@@ -3,7 +3,6 @@ global batches."""
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import grain
 import jax
@@ -12,7 +11,7 @@ import numpy as np
 from learner_jax.batch import Batch, BatchSpec
 from learner_jax.config import DataConfig
 from learner_jax.data.cohort import Cohort
-from learner_jax.data.sampler import host_slice
+from learner_jax.data.samplers import Sampler, host_slice
 from learner_jax.data.source import Records
 from learner_jax.data.transforms import for_backbone
 
@@ -71,7 +70,7 @@ def open_reader(cohort: Cohort, config: DataConfig) -> Reader:
     return Reader(cohort, Records(config.dir), for_backbone(config, cohort.meta), config)
 
 
-def training_batches(reader: Reader, sampler: Any, seed: int, start: int, stop: int) -> Iterator[Batch]:
+def training_batches(reader: Reader, sampler: Sampler, seed: int, start: int, stop: int) -> Iterator[Batch]:
     """This process's part of the global batches of steps ``start`` to ``stop`` (exclusive), read ahead by threads."""
     process, n_processes = jax.process_index(), jax.process_count()
 

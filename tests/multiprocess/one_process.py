@@ -18,7 +18,7 @@ def main(process: int, n_processes: int, port: int, dataset: str, out: str) -> N
     from learner_jax.data import cohort as cohorts
     from learner_jax.data.device import on_device
     from learner_jax.data.pipeline import open_reader, training_batches
-    from learner_jax.data.sampler import Shuffled
+    from learner_jax.data.samplers.shuffled import Shuffled
     from learner_jax.mesh import make_mesh
     from learner_jax.optim import make_optimizer
     from learner_jax.state import init_state

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner_jax.data.sampler import Shuffled, host_slice
+from learner_jax.data.samplers.api import host_slice
+from learner_jax.data.samplers.shuffled import Shuffled
 
 
 @given(n=st.integers(1, 40), batch=st.integers(1, 17), seed=st.integers(0, 2**32))

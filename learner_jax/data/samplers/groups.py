@@ -1,0 +1,154 @@
+"""Several visits of one patient in a batch: what fine pairs, and the removal of identity, need."""
+
+import numpy as np
+
+from learner_jax.config import Config
+from learner_jax.data.samplers.api import Pool, random_bits, samplers
+from learner_jax.data.samplers.deal import Planned, absent, deal
+from tfds_builders.errors import InputError
+from tfds_builders.wording import plural
+
+
+@samplers.register("patients_by_visits")
+def patients_by_visits(config: Config, pool: Pool) -> Planned:
+    """P patients with K = ``sampler.visits`` visits each, P = batch_size / K; one scan of each visit.
+
+    Within a group the scans are of one view where the patient has it in K visits. Patients with fewer visits are not
+    drawn; an epoch holds every scan of the others at least once.
+
+    Raises:
+      InputError: K does not divide the batch, or there are too few patients with K visits.
+    """
+    k, size = config.sampler.visits, config.batch_size
+    if size % k:
+        below, above = size // k * k, -(-size // k) * k
+        raise InputError(
+            f"config.batch_size is {size}, which groups of {k} visits (config.sampler.visits) do not fill; set "
+            f"--config.batch_size={f'{below} or {above}' if below else above}"
+        )
+    pool, note = _with_visits(pool, k, size // k)
+    owner = _owners(pool, k)
+    batches = -(-len(owner) // (size // k))
+
+    def plan(seed: int, epoch: int) -> np.ndarray:
+        table = deal(owner, batches, size // k, seed, epoch)
+        return pool.row[_groups(pool, k, seed, epoch)[table].reshape(batches, size)]
+
+    return Planned(plan, batches, note)
+
+
+@samplers.register("mixed")
+def mixed(config: Config, pool: Pool) -> Planned:
+    """A share of the batch, ``sampler.mix``, as groups of K visits of a patient; the rest one scan of other patients.
+
+    An epoch holds every scan at least once among the single ones, as far as ``inter_patient`` does.
+
+    Raises:
+      InputError: the mix leaves no group or no single scan, or there are too few patients.
+    """
+    k, size = config.sampler.visits, config.batch_size
+    n_groups = int(config.sampler.mix * size) // k
+    singles = size - n_groups * k
+    if not n_groups or not singles:
+        raise InputError(
+            f"config.sampler.mix is {config.sampler.mix}: of {size} scans that makes {plural(n_groups, 'group')} of "
+            f"{k} visits and {plural(singles, 'single scan')}, and mixed needs both. Set --config.sampler.mix=…, or "
+            "--config.sampler.name=inter_patient or patients_by_visits"
+        )
+    if pool.n_patients < n_groups + singles:
+        raise InputError(
+            f"a batch of {plural(n_groups, 'group')} and {plural(singles, 'single scan')} of different patients needs "
+            f"{n_groups + singles} patients, and the training split has {pool.n_patients}. Set a smaller "
+            "--config.batch_size or a larger --config.sampler.mix"
+        )
+    several, note = _with_visits(pool, k, n_groups + singles)
+    owner, batches = _owners(several, k), -(-len(pool) // singles)
+
+    def plan(seed: int, epoch: int) -> np.ndarray:
+        groups = several.row[_groups(several, k, seed, epoch)]
+        table = np.empty((batches, size), np.int64)
+        for batch, alone in enumerate(deal(pool.patient, batches, singles, seed, epoch)):
+            chosen = absent(owner, pool.patient[alone], n_groups, seed, epoch * batches + batch)
+            table[batch] = np.concatenate([groups[chosen].ravel(), pool.row[alone]])
+        return table
+
+    return Planned(plan, batches, note)
+
+
+def _with_visits(pool: Pool, k: int, needed: int) -> tuple[Pool, str]:
+    """The scans of patients with at least ``k`` visits, and a sentence on the others."""
+    pairs = np.unique(np.stack([pool.patient, pool.visit], 1), axis=0)
+    patients, visits = np.unique(pairs[:, 0], return_counts=True)
+    fit = patients[visits >= k]
+    if len(fit) < needed:
+        raise InputError(
+            f"groups of {k} visits need {needed} patients with so many, and of {len(patients)} training patients "
+            f"{len(fit)} have them (most visits of one: {visits.max()}). Set a smaller --config.batch_size or "
+            "--config.sampler.visits, or --config.data.visits_per_patient=all"
+        )
+    left = len(patients) - len(fit)
+    note = f"{left} of {len(patients)} training patients have fewer than {k} visits and are in no group" if left else ""
+    return pool.take(np.isin(pool.patient, fit)), note
+
+
+def _cells(pool: Pool) -> tuple[np.ndarray, np.ndarray]:
+    """Number of the (patient, view) of each scan, and the patient of each number."""
+    cells, of = np.unique(np.stack([pool.patient, pool.view], 1), axis=0, return_inverse=True)
+    return of.ravel(), cells[:, 0]
+
+
+def _n_groups(pool: Pool, k: int) -> np.ndarray:
+    """Groups that the scans of each (patient, view) make: enough for all, and for each repeat of a visit one."""
+    of, patient = _cells(pool)
+    _, cell, repeats = np.unique(np.stack([of, pool.visit], 1), axis=0, return_index=True, return_counts=True)
+    most = np.zeros(len(patient), np.int64)
+    np.maximum.at(most, of[cell], repeats)
+    return np.maximum(-(-np.bincount(of) // k), most)
+
+
+def _owners(pool: Pool, k: int) -> np.ndarray:
+    """Patient of each group, in the order of :func:`_groups`."""
+    return np.repeat(_cells(pool)[1], _n_groups(pool, k))
+
+
+def _groups(pool: Pool, k: int, seed: int, epoch: int) -> np.ndarray:
+    """All scans in groups of ``k`` visits of one patient and, where possible, one view: i64 ``[groups, k]``.
+
+    The scans of a (patient, view) lie visit by visit in random order and are dealt to its groups one after the other,
+    so that repeats of a visit part. A group that comes out short is filled from visits that it lacks, its own view
+    first.
+    """
+    n, (of, _) = len(pool), _cells(pool)
+    count = _n_groups(pool, k)
+    visit_key = _mixed_key(random_bits(1, seed, epoch, purpose=7)[0], of, pool.visit)
+    line = np.lexsort((random_bits(n, seed, epoch, purpose=8), visit_key, of))
+    per_cell = np.bincount(of)
+    place = np.arange(n) - np.repeat(np.cumsum(per_cell) - per_cell, per_cell)
+    group = (np.cumsum(count) - count)[of[line]] + place % count[of[line]]
+    slot = place // count[of[line]]
+    table = np.full((count.sum(), k), -1, np.int64)
+    table[group, slot] = line
+    by_patient = np.argsort(pool.patient, kind="stable")
+    patients, start = np.unique(pool.patient[by_patient], return_index=True)
+    ends = dict(zip(patients.tolist(), zip(start.tolist(), [*start[1:].tolist(), n], strict=True), strict=True))
+    key = random_bits(n, seed, epoch, purpose=9)
+    for short in np.flatnonzero(table[:, -1] < 0).tolist():
+        inside = table[short][table[short] >= 0]
+        low, high = ends[int(pool.patient[inside[0]])]
+        mine = by_patient[low:high]
+        mine = mine[~np.isin(pool.visit[mine], pool.visit[inside])]
+        mine = mine[np.lexsort((key[mine], pool.view[mine] != pool.view[inside[0]]))]
+        _, first = np.unique(pool.visit[mine], return_index=True)
+        table[short, len(inside) :] = mine[np.sort(first)[: k - len(inside)]]
+    return table
+
+
+def _mixed_key(salt: np.uint64, *fields: np.ndarray) -> np.ndarray:
+    """A random number for each distinct combination of the fields: a few rounds of splitmix64's finaliser."""
+    x = np.full(len(fields[0]), salt, np.uint64)
+    for field in fields:
+        x = x ^ (field.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15))
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        x = x ^ (x >> np.uint64(31))
+    return x

@@ -1,0 +1,117 @@
+"""Batches of pairs of patients whose scores differ by as much as asked: evenly, or far apart first."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from learner_jax.config import Config
+from learner_jax.data.samplers.api import Pool, endless, permutation, random_bits, samplers, uniform
+from tfds_builders.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """Rows 2i and 2i + 1 are scans of two patients; the differences of their scores are spread evenly.
+
+    The first of each pair walks through permutations of all scans, and an extreme difference that it cannot reach is
+    given to a random scan that can: of scans in the middle of the score some are then left out of an epoch.
+
+    Attributes:
+      pool: in the order of the scores.
+      batch_size: even.
+      least: step -> smallest score difference asked for, as a share of the largest one.
+    """
+
+    pool: Pool
+    batch_size: int
+    least: Callable[[int], float]
+    note: str = ""
+
+    def rows(self, seed: int, step: int) -> np.ndarray:
+        """See :class:`~learner_jax.data.samplers.api.Sampler`."""
+        n, half, score = len(self.pool), self.batch_size // 2, self.pool.score
+        largest = float(score[-1] - score[0])
+        low = self.least(step)
+        wanted = (np.arange(half) + uniform(half, seed, step, purpose=1)) / half
+        wanted = np.sort((low + (1 - low) * wanted) * largest)
+        reach = self._reach
+        first = endless(n, step * half, (step + 1) * half, seed)
+        first = first[np.argsort(reach[first], kind="stable")]  # the widest differences to those that reach them
+        bits = random_bits(3 * half, seed, step, purpose=2).reshape(3, half)
+        pairs = []
+        for anchor, difference, (swap, side, tie) in zip(first.tolist(), wanted.tolist(), bits.T.tolist(), strict=True):
+            if reach[anchor] < difference:
+                wide = self._by_reach[1][np.searchsorted(self._by_reach[0], difference) :]
+                anchor = int(wide[swap % len(wide)])
+            pairs.append((anchor, self._partner(anchor, difference, bool(side & 1), tie)))
+        pairs = np.array(pairs)[permutation(half, seed, step, purpose=3)]
+        return self.pool.row[pairs.ravel()]
+
+    def _partner(self, anchor: int, difference: float, up: bool, tie: int) -> int:
+        """The scan of another patient whose score is nearest to ``difference`` above or below; ties by ``tie``."""
+        score, patient = self.pool.score, self.pool.patient
+        y = float(score[anchor])
+        if up and y + difference > score[-1]:
+            up = False
+        elif not up and y - difference < score[0]:
+            up = True
+        target = y + difference if up else y - difference
+        right = int(np.searchsorted(score, target))
+        left = right - 1
+        while left >= 0 and patient[left] == patient[anchor]:
+            left -= 1
+        while right < len(score) and patient[right] == patient[anchor]:
+            right += 1
+        inside = [i for i in (left, right) if 0 <= i < len(score)]  # at least one: there is another patient
+        best = score[min(inside, key=lambda i: abs(float(score[i]) - target))]
+        equal = np.arange(np.searchsorted(score, best), np.searchsorted(score, best, side="right"))
+        equal = equal[patient[equal] != patient[anchor]]
+        return int(equal[tie % len(equal)])
+
+    @functools.cached_property
+    def _reach(self) -> np.ndarray:
+        """Largest difference that each scan has to any other."""
+        score = self.pool.score
+        return np.maximum(score - score[0], score[-1] - score)
+
+    @functools.cached_property
+    def _by_reach(self) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(self._reach, kind="stable")
+        return self._reach[order], order
+
+
+@samplers.register("score_balanced")
+def score_balanced(config: Config, pool: Pool) -> Pairs:
+    """Differences of scores uniform between 0 and the largest.
+
+    Raises:
+      InputError: one patient, or an odd batch.
+    """
+    return _pairs(config, pool, lambda step: 0.0)
+
+
+@samplers.register("curriculum")
+def curriculum(config: Config, pool: Pool) -> Pairs:
+    """Coarse to fine: the smallest difference falls from ``curriculum_start`` to 0 over the first part of the run.
+
+    Raises:
+      InputError: one patient, or an odd batch.
+    """
+    start, steps = config.sampler.curriculum_start, config.sampler.curriculum_share * config.steps
+    return _pairs(config, pool, lambda step: start * max(0.0, 1 - step / steps))
+
+
+def _pairs(config: Config, pool: Pool, least: Callable[[int], float]) -> Pairs:
+    if pool.n_patients < 2:
+        raise InputError(
+            f"{config.sampler.name} pairs scans of two patients, and the training split has {pool.n_patients}. Set "
+            "another --config.sampler.name"
+        )
+    if config.batch_size % 2:
+        raise InputError(
+            f"config.batch_size is {config.batch_size}, and {config.sampler.name} makes pairs; set "
+            f"--config.batch_size={config.batch_size + 1}"
+        )
+    return Pairs(pool.take(np.argsort(pool.score, kind="stable")), config.batch_size, least)

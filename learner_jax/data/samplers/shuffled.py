@@ -1,0 +1,32 @@
+"""Every training scan once per epoch, in a new order each time."""
+
+import dataclasses
+
+import numpy as np
+
+from learner_jax.config import Config
+from learner_jax.data.samplers.api import Pool, endless, samplers
+
+
+@dataclasses.dataclass(frozen=True)
+class Shuffled:
+    """Batches run on over the end of an epoch.
+
+    Attributes:
+      row: i64 ``[n]`` cohort rows to draw from.
+      batch_size: rows per global batch.
+    """
+
+    row: np.ndarray
+    batch_size: int
+    note: str = ""
+
+    def rows(self, seed: int, step: int) -> np.ndarray:
+        """See :class:`~learner_jax.data.samplers.api.Sampler`."""
+        return self.row[endless(len(self.row), step * self.batch_size, (step + 1) * self.batch_size, seed)]
+
+
+@samplers.register("shuffled")
+def shuffled(config: Config, pool: Pool) -> Shuffled:
+    """Whoever comes next, whatever the patient."""
+    return Shuffled(pool.row, config.batch_size)
