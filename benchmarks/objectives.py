@@ -5,16 +5,19 @@
 *ours* is what a training step calls: rows gathered, anchors in blocks, activations of a block computed again in the
 backward pass. *dense* is the same formula with all pairs at once. *published* is Rank-N-Contrast as its authors wrote
 it down: n x n x p differences, and a mask of n x n for each of the n - 1 positives, operation by operation; in PyTorch
-where it is installed, else in JAX without jit. Every figure comes from a process of its own: seconds are the median of
-several calls after the first, memory is the rise of the peak of the process over what it held before the first call.
+where it is installed, else in JAX without jit. Every arm runs in a process of its own. Seconds are the median of several
+calls after the first, memory is the rise of the peak of the process over what it held before the first call.
 """
 
 import argparse
+import contextlib
+import ctypes
 import json
 import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -144,7 +147,8 @@ def _status(field: str) -> float:
 
 
 def measure(how: str, name: str, n: int, p: int, distinct: int) -> dict:
-    """Seconds, MiB and the value of one arm; in a process of its own."""
+    """Seconds, MiB and the value of one arm; in a process of its own, which may measure several sizes, small first."""
+    _give_back()
     z, batch = make_rows(n, p, distinct)
     call = {"ours": ours, "dense": dense, "published": published}[how](name, z, batch)
     before = _status("VmRSS")
@@ -160,6 +164,12 @@ def measure(how: str, name: str, n: int, p: int, distinct: int) -> dict:
     return {"seconds": seconds, "mib": mib, "value": float(value)}
 
 
+def _give_back() -> None:
+    """What earlier calls freed goes back to the system, so that it is not missed in the peak of the next one."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _forget_peak() -> None:
     try:
         Path("/proc/self/clear_refs").write_text("5")
@@ -167,14 +177,18 @@ def _forget_peak() -> None:
         print("the peak of memory cannot be reset here: figures hold what compilation took too", file=sys.stderr)
 
 
-def in_own_process(*arm: object) -> dict:
-    """:func:`measure` in a child; ``{}`` where it ran out of memory or of ten minutes."""
-    command = [sys.executable, "-m", "benchmarks.objectives", "--one", json.dumps(arm)]
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=600, check=True)
-    except subprocess.SubprocessError:
-        return {}
-    return json.loads(done.stdout.splitlines()[-1])
+def in_own_process(how: str, name: str, sizes: list[int], p: int, distinct: int) -> dict[int, dict]:
+    """:func:`measure` of each size in one child, until it runs out of memory or of ten minutes."""
+    command = [sys.executable, "-m", "benchmarks.objectives", "--one", json.dumps([how, name, sizes, p, distinct])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        timer = threading.Timer(600, child.kill)
+        timer.start()
+        found = {}
+        for n, line in zip(sizes, child.stdout, strict=False):
+            found[n] = json.loads(line)
+            show(how, name, n, p, distinct, found[n])
+        timer.cancel()
+    return found
 
 
 def free_gib() -> float:
@@ -187,8 +201,8 @@ def free_gib() -> float:
 
 def show(how: str, name: str, n: int, p: int, distinct: int, found: dict) -> None:
     """One line of the table."""
-    cost = f"{found['seconds']:9.3f} s {found['mib']:9.1f} MiB   {found['value']:.6g}" if found else "   does not fit"
-    print(f"{name:18} {n:6} {p:4} {distinct or 'all':>4}  {how:10}{cost}", flush=True)
+    cost = f"{found['seconds']:9.3f} s {found['mib']:9.1f} MiB   {found['value']:.6g}"
+    print(f"{name:18} {n:6} {p:4} {distinct or 'all':>6}  {how:10}{cost}", flush=True)
 
 
 def main() -> None:
@@ -201,35 +215,34 @@ def main() -> None:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        print(json.dumps(measure(*json.loads(args.one))))
+        how, name, sizes, p, distinct = json.loads(args.one)
+        for n in sizes:
+            print(json.dumps(measure(how, name, n, p, distinct)), flush=True)
         return
-    print(f"{'objective':18} {'n':>6} {'p':>4} {'scores':>4}  {'arm':10}{'time':>11} {'peak':>13}   value")
-
-    def run(*arm: object) -> dict:
-        found = in_own_process(*arm)
-        show(*arm, found)
-        return found
-
-    headline = {}
+    print(f"{'objective':18} {'n':>6} {'p':>4} {'scores':>6}  {'arm':10}{'time':>11} {'peak':>13}   value")
+    sizes = sorted(map(int, args.sizes.split(",")))
     if not args.quick:
         names = args.names.split(",") if args.names else [x for x in parts.list() if isinstance(parts.get(x), Part)]
         for name in names:
             for p in (128, 512):
-                for n in map(int, args.sizes.split(",")):
-                    run("ours", name, n, p, 0)
-                    if parts.get(name).pairwise and n <= 8192:
-                        run("dense", name, n, p, 0)
-                    if name == "rank_n_contrast" and n <= 512:
-                        run("published", name, n, p, 0)
-    rnc = run("ours", "rank_n_contrast", 1024, 512, 100)
-    wide = run("ours", "rank_n_contrast", 8192, 512, 0)
+                in_own_process("ours", name, sizes, p, 0)
+                if parts.get(name).pairwise:
+                    in_own_process("dense", name, [n for n in sizes if n <= 8192], p, 0)
+                if name == "rank_n_contrast":
+                    in_own_process("published", name, [n for n in sizes if n <= 512], p, 0)
+
+    def run(how: str, n: int, distinct: int) -> dict:
+        return in_own_process(how, "rank_n_contrast", [n], 512, distinct).get(n, {})
+
+    rnc = run("ours", 1024, 100)
+    wide = run("ours", 8192, 0)
     headline = {"rnc_1024_s": rnc["seconds"], "rnc_1024_mib": rnc["mib"], "rnc_8192_s": wide["seconds"]}
     headline |= {"rnc_8192_mib": wide["mib"], "rnc_1024_ratio": None}
     if free_gib() < FREE_FOR_PUBLISHED:
         print(f"published definition skipped: {free_gib():.1f} GiB are free, and it takes 12 of {FREE_FOR_PUBLISHED}")
     else:
-        reference = run("published", "rank_n_contrast", 1024, 512, 100)
-        again = run("ours", "rank_n_contrast", 1024, 512, 100)
+        reference = run("published", 1024, 100)
+        again = run("ours", 1024, 100)
         if reference:
             mine = statistics.median([rnc["seconds"], again["seconds"]])
             headline["rnc_1024_ratio"] = reference["seconds"] / mine

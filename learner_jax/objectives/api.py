@@ -158,7 +158,7 @@ def over_anchors(
       block: takes a tree like ``rows`` with ``[k …]`` anchors, what ``prepare`` made of all ``[n …]`` rows, and
         ``shared``; returns a tree of sums over its anchors. Blocks are padded with zeros, so a row that is all zeros
         must contribute nothing.
-      rows: tree of arrays ``[b …]``, cut over the devices of the mesh: the anchors.
+      rows: tree of arrays ``[b …]``, cut over the devices of the mesh and padded to share them out: the anchors.
       shared: tree of arrays that every device holds whole, such as heads and temperatures; gradients reach them.
       mesh: with the axis ``data``.
       size: most anchors in a block; fewer where block x batch would exceed 4 million elements. Activations of a block
@@ -185,5 +185,7 @@ def over_anchors(
         sums = jax.lax.map(jax.checkpoint(lambda anchors: block(anchors, known, shared)), jax.tree.map(cut, mine))
         return jax.tree.map(lambda x: jax.lax.psum(x.sum(0), DATA), sums)
 
+    n = len(jax.tree.leaves(rows)[0])
+    rows = jax.tree.map(lambda x: jnp.pad(x, [(0, -n % mesh.size)] + [(0, 0)] * (x.ndim - 1)), rows)
     parts = (P(DATA), P(), P())
     return jax.shard_map(device_part, mesh=mesh, in_specs=parts, out_specs=P())(rows, more, shared)

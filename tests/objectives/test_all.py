@@ -60,6 +60,12 @@ def test_value_and_gradient_depend_on_neither_devices_nor_blocks(name, make_batc
     assert_equal(eight, one, 1e-5)
 
 
+@pytest.mark.parametrize("name", ["rank_n_contrast", "mse+ranksim", "learner"])
+def test_rows_that_devices_cannot_share_evenly_are_padded(name, make_batch):
+    batch, u = make_batch(13), jnp.asarray(np.random.default_rng(7).normal(size=(13, 6)), jnp.float32)
+    assert_equal(value_and_gradients(name, u, batch, 8), value_and_gradients(name, u, batch, 1), 1e-5)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_the_order_of_the_batch_and_padding_change_nothing(name, make_batch):
     batch, u = make_batch(), jnp.asarray(np.random.default_rng(2).normal(size=(16, 6)), jnp.float32)
