@@ -5,8 +5,8 @@
 *ours* is what a training step calls: rows gathered, anchors in blocks, activations of a block computed again in the
 backward pass. *dense* is the same formula with all pairs at once. *published* is Rank-N-Contrast as its authors wrote
 it down: n x n x p differences, and a mask of n x n for each of the n - 1 positives, operation by operation; in PyTorch
-where it is installed, else in JAX without jit. Every arm runs in a process of its own. Seconds are the median of several
-calls after the first, memory is the rise of the peak of the process over what it held before the first call.
+where it is installed, else in JAX without jit. Every arm runs in a process of its own. Seconds are the median of
+several calls after the first, memory is the rise of the peak of the process over what it held before the first call.
 """
 
 import argparse

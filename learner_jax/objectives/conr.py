@@ -9,7 +9,7 @@ from learner_jax.objectives.api import Projected, log_sum_exp, others, score_dis
 from learner_jax.objectives.parts import Shared, pairwise, predicted_score, score_head
 
 
-@pairwise("conr", temperature=0.2, regularises=True, init=score_head, predict=predicted_score)
+@pairwise("conr", compares="u", temperature=0.2, regularises=True, init=score_head, predict=predicted_score)
 def conr(
     config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected
 ) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
@@ -20,7 +20,7 @@ def conr(
     Formula:
       mean_i -1/|P(i)| sum_{p in P(i)} log [ exp(s_ip) / Z_i ]
       Z_i = sum_{p in P(i)} exp(s_ip) + sum_{n in N(i)} exp(conr_push · d_in) exp(s_in)
-      s = cos(z_i, z_j) / τ, d = |y_i - y_j|;  P(i): d <= similar;  N(i): d > similar and |ŷ_i - ŷ_j| <= similar
+      s = cos(u_i, u_j) / τ, d = |y_i - y_j|;  P(i): d <= similar;  N(i): d > similar and |ŷ_i - ŷ_j| <= similar
       0 for anchors without a row in N(i) or in P(i)
 
     Source:

@@ -22,7 +22,7 @@ def _difference_head(key: str):
     def predict(params: Params, u: Float[Array, "b d"]) -> Float[Array, " b"]:
         return (u @ params[key]["kernel"])[:, 0]
 
-    return {"init": init, "predict": predict}
+    return {"init": init, "predict": predict, "compares": "u"}
 
 
 @pairwise("lilac", **_difference_head("difference"))
@@ -65,7 +65,7 @@ def _davidson_head(rng: jax.Array, dim: int, n_patients: int, config: ObjectiveC
     return {"davidson": {"kernel": dense(rng, dim, 1)["kernel"], "log_tie": jnp.zeros(())}}
 
 
-@pairwise("davidson", init=_davidson_head, predict=_difference_head("davidson")["predict"])
+@pairwise("davidson", **_difference_head("davidson") | {"init": _davidson_head})
 def davidson(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> Block:
     """A likelihood of three outcomes for each pair: higher, lower or alike, with a learnt width of alike.
 

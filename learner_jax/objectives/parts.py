@@ -68,13 +68,14 @@ class Part(Described):
     Attributes:
       name: as in ``config.objective.name``.
       described: the decorated function.
-      pairwise: whether it compares rows, and so sees ``z`` and the queue.
+      pairwise: whether it compares rows.
+      compares: which vectors of the rows: their projections ``z``, with those of the queue, or their embeddings ``u``.
       regression: whether it fits the score of single scans; such parts are never ramped.
       regularises: whether it means nothing without a regression part, whose head it shares.
       init: ``(rng, dim, n_patients, config)`` -> parameters of its heads by key; parts of one sum share what they
         name alike.
       temperature: of its source; ``config.objective.temperature`` overrides it.
-      predict: fills ``Projected.prediction``; such a part compares predictions and sees no queue.
+      predict: fills ``Projected.prediction`` from the embeddings.
       survey: ``(config, anchors, everyone) -> tree of sums`` over the whole batch, found before the loss and handed
         to it as ``shared.survey``; None when nothing needs to be known.
       prepare: done once with all rows, before the blocks of anchors.
@@ -84,6 +85,7 @@ class Part(Described):
     name: str
     described: Callable[..., tuple[jax.Array, jax.Array]]
     pairwise: bool
+    compares: str = "z"
     regression: bool = False
     regularises: bool = False
     init: Init = lambda rng, dim, n_patients, config: {}

@@ -12,7 +12,7 @@ from learner_jax.objectives.by_distance import SAME
 from learner_jax.objectives.parts import Shared, pairwise
 
 
-@pairwise("ranksim", regularises=True)
+@pairwise("ranksim", compares="u", regularises=True)
 def ranksim(
     config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected
 ) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
@@ -22,7 +22,7 @@ def ranksim(
     and after a step of ``ranksim_step`` down the loss.
 
     Formula:
-      mean_i mean_j (R_ij - S_ij)²;  R_ij = rank of cos(z_i, z_j), S_ij = rank of -|y_i - y_j|, each over the labeled
+      mean_i mean_j (R_ij - S_ij)²;  R_ij = rank of cos(u_i, u_j), S_ij = rank of -|y_i - y_j|, each over the labeled
       rows, largest first, divided by their number; equal ones share their mean rank
 
     Source:

@@ -31,31 +31,32 @@ def create(config: ObjectiveConfig, mesh: Mesh, n_patients: int) -> Objective:
       InputError: for an unknown name, a part named twice, or a part that lacks what it regularises.
     """
     chosen = _chosen(config.name)
-    compared = [part for part in chosen if part.pairwise]
+    project = any(part.pairwise and part.compares == "z" for part in chosen)
 
     def init(rng: jax.Array, dim: int) -> tuple[Params, Params]:
         key = partial(_key, rng)
-        params = {"projection": init_projection(key("projection"), dim, config.projection)} if compared else {}
+        params = {"projection": init_projection(key("projection"), dim, config.projection)} if project else {}
         for part in chosen:
             params |= part.init(key(part.name), dim, n_patients, config)
-        return params, queues.empty(config.queue, config.projection) if compared and config.queue else {}
+        return params, queues.empty(config.queue, config.projection) if project and config.queue else {}
 
     def loss(params, state, z, u, batch, rng, progress):
         u = u.astype(z.dtype)
-        rows = projected(z, batch)
+        rows = {"z": projected(z, batch), "u": projected(u, batch)}
         if config.centre_patients:
-            rows = centre_patients(rows)
+            rows = {vectors: centre_patients(own) for vectors, own in rows.items()}
         total, metrics = jnp.zeros((), z.dtype), {}
         for part in chosen:
             if part.pairwise:
                 tau = temperature(part, config, progress)
-                value, idle = _compare(part, config, params, tau, rows, u, queues.rows(state), mesh)
+                queue = queues.rows(state) if part.compares == "z" else None
+                value, idle = _compare(part, config, params, tau, rows[part.compares], u, queue, mesh)
             else:
-                value, idle = _mean_of(_sums(*part.described(config, params, u, batch), rows.mask))
+                value, idle = _mean_of(_sums(*part.described(config, params, u, batch), rows["u"].mask))
             factor = 1.0 if part.regression else ramp(config, progress)
             total += factor * getattr(config.weights, part.name) * value
             metrics |= {part.name: value, "zero_loss_share": jnp.maximum(metrics.get("zero_loss_share", 0.0), idle)}
-        return total, metrics | health(z, batch, config.similar), queues.push(state, rows)
+        return total, metrics | health(z, batch, config.similar), queues.push(state, rows["z"])
 
     return Objective(init, loss, max(config.augmentations, *(part.augmentations for part in chosen)))
 
@@ -94,7 +95,7 @@ def _chosen(name: str) -> list[Part]:
 
 def _compare(part, config, params, tau, rows: Projected, u, queue: Projected | None, mesh: Mesh):
     if part.predict:
-        rows, queue = dataclasses.replace(rows, prediction=part.predict(params, u)), None
+        rows = dataclasses.replace(rows, prediction=part.predict(params, u))
 
     survey = None
     if part.survey:

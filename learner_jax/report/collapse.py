@@ -10,7 +10,8 @@ _ONE_POINT_UNPROJECTED = 0.99999  # of embeddings behind a ReLU, which all lie i
 
 
 # Objectives that compare no projections: known here by name, as a report is made without JAX.
-_UNPROJECTED = frozenset(("mse", "l1", "huber", "cross_entropy", "coral", "patient_adversary"))
+_UNPROJECTED = {"mse", "l1", "huber", "cross_entropy", "coral", "conr", "ranksim"}
+_UNPROJECTED |= {"lilac", "lilac_order", "davidson", "patient_adversary"}
 
 
 def diagnose(lines: Sequence[Mapping[str, Any]], objective: str) -> str:

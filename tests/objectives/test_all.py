@@ -89,6 +89,17 @@ POOR = {
 }
 
 
+@pytest.mark.parametrize("name", ["lilac", "lilac_order", "davidson", "mse+conr", "mse+ranksim"])
+def test_what_compares_embeddings_has_no_projection(name, make_batch):
+    objective, _ = compiled(name, 1, (("queue", 8),))
+    params, state = objective.init(jax.random.key(1), 6)
+    assert "projection" not in params
+    assert state == {}
+    z, u = jnp.asarray(np.random.default_rng(8).normal(size=(2, 16, 6)), jnp.float32)
+    values = [objective.loss(params, state, z, u, make_batch(), None, 0.0)[0] for z in (z, u)]
+    assert float(values[0]) == float(values[1])
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_poor_batches_give_finite_values_and_gradients(name, make_batch):
     u = np.random.default_rng(4).normal(size=(16, 6))
