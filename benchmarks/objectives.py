@@ -12,6 +12,8 @@ several calls after the first, memory is the rise of the peak of the process ove
 import argparse
 import contextlib
 import ctypes
+import dataclasses
+import itertools
 import json
 import os
 import statistics
@@ -34,11 +36,14 @@ from learner_jax.objectives.api import projected
 from learner_jax.objectives.parts import Part, Shared, parts
 
 TAU = 2.0
+N_PATIENTS = 4096
+WIDTHS = (128, 512)
+MOST_DENSE, MOST_PUBLISHED = 8192, 512  # beyond them a definition takes GiB or minutes
 FREE_FOR_PUBLISHED = 16  # GiB; at n = 1,024 it takes 12
 
 
 def make_rows(n: int, p: int, distinct: int) -> tuple[np.ndarray, Batch]:
-    """Projections and a batch of ``n`` scans of n / 4 patients with ``distinct`` scores (0: all different)."""
+    """Projections and a batch of ``n`` scans of at most n / 4 patients with ``distinct`` scores (0: all different)."""
     rng = np.random.default_rng(0)
     # multiples of 1/32: differences are exact in float32, so that the published code sees the ties that there are
     score = (rng.integers(0, distinct, n) - distinct // 2) / 32 if distinct else rng.normal(size=n)
@@ -48,7 +53,7 @@ def make_rows(n: int, p: int, distinct: int) -> tuple[np.ndarray, Batch]:
         scale=np.ones(n, np.float32),
         offset=np.zeros(n, np.float32),
         score=score.astype(np.float32),
-        patient=rng.integers(0, max(n // 4, 1), n).astype(np.int32),
+        patient=rng.integers(0, min(max(n // 4, 1), N_PATIENTS), n).astype(np.int32),
         visit=none,
         view=none,
         site=none,
@@ -61,22 +66,21 @@ def make_rows(n: int, p: int, distinct: int) -> tuple[np.ndarray, Batch]:
 
 def ours(name: str, z: np.ndarray, batch: Batch) -> Callable[[], object]:
     """A compiled call of value and gradient, as in a step."""
-    objective = objectives.create(_config(name), make_mesh(), int(batch.patient.max()) + 1)
+    objective = objectives.create(_config(name), make_mesh(), N_PATIENTS)
     params, state = objective.init(jax.random.key(0), z.shape[1])
-    value = lambda z: objective.loss(params, state, z, z, batch, None, 0.0)[0]  # noqa: E731
+    value = lambda z: objective.loss(params, state, z, z, batch, None, 0.0)[1][name]  # noqa: E731
     return _compiled(value, z)
 
 
 def dense(name: str, z: np.ndarray, batch: Batch) -> Callable[[], object]:
     """The same formula with all pairs at once and everything kept for the backward pass."""
     part, config = parts.get(name), _config(name)
-    params = part.init(jax.random.key(0), z.shape[1], 1, config)
+    params, _ = objectives.create(config, make_mesh(), N_PATIENTS).init(jax.random.key(0), z.shape[1])
 
     def value(z):
         rows = projected(z, batch)
         if part.predict:
-            prediction = part.predict(params, z)
-            rows = type(rows)(**{**rows.__dict__, "prediction": prediction})
+            rows = dataclasses.replace(rows, prediction=part.predict(params, z))
         survey = part.survey(config, rows, rows) if part.survey else None
         loss, weight = part.described(config, Shared(params, part.temperature or 1.0, survey), rows, part.prepare(rows))
         return loss.sum() / weight.sum()
@@ -205,6 +209,46 @@ def show(how: str, name: str, n: int, p: int, distinct: int, found: dict) -> Non
     print(f"{name:18} {n:6} {p:4} {distinct or 'all':>6}  {how:10}{cost}", flush=True)
 
 
+def every_size(names: list[str], sizes: list[int]) -> dict:
+    """All sizes, widths and arms of the named objectives; ``(name, p, n, how) -> what was measured``."""
+    cells = {}
+    for name in names:
+        arms = {"ours": sizes}
+        if parts.get(name).pairwise:
+            arms["dense"] = [n for n in sizes if n <= MOST_DENSE]
+        if name == "rank_n_contrast":
+            arms["published"] = [n for n in sizes if n <= MOST_PUBLISHED]
+        for p, (how, fitting) in itertools.product(WIDTHS, arms.items()):
+            found = in_own_process(how, name, fitting, p, 0)
+            cells |= {(name, p, n, how): one for n, one in found.items()}
+    return cells
+
+
+def markdown(cells: dict, sizes: list[int]) -> str:
+    """A table for each width: milliseconds and MiB of ours, then of the dense formula after a stroke."""
+
+    def cell(*key) -> str:
+        return " / ".join(_cell(cells[*key, how]) for how in ("ours", "dense") if (*key, how) in cells)
+
+    lines = []
+    for p in WIDTHS:
+        lines += ["", f"| d = {p} | " + " | ".join(f"n = {n:,}" for n in sizes) + " |", "|" + "---|" * (len(sizes) + 1)]
+        for name in dict.fromkeys(name for name, *_ in cells):
+            lines.append(f"| `{name}` | " + " | ".join(cell(name, p, n) for n in sizes) + " |")
+    return "\n".join(lines)
+
+
+def _cell(found: dict) -> str:
+    ms = 1000 * found["seconds"]
+    return f"{ms:,.0f} ms {found['mib']:,.0f}" if ms >= 10 else f"{ms:.1f} ms {found['mib']:,.0f}"
+
+
+def disagreement(cells: dict) -> float:
+    """Largest relative difference between our value and that of the dense formula."""
+    dense = {key[:-1]: found["value"] for key, found in cells.items() if key[-1] == "dense"}
+    return max((abs(cells[*key, "ours"]["value"] / value - 1) for key, value in dense.items()), default=0.0)
+
+
 def main() -> None:
     """Measure all arms, print a table and one line of JSON."""
     parser = argparse.ArgumentParser("python -m benchmarks.objectives", description=__doc__)
@@ -216,27 +260,25 @@ def main() -> None:
     args = parser.parse_args()
     if args.one:
         how, name, sizes, p, distinct = json.loads(args.one)
+        measure(how, name, 64, p, distinct)  # threads and buffers that the process makes once
         for n in sizes:
             print(json.dumps(measure(how, name, n, p, distinct)), flush=True)
         return
     print(f"{'objective':18} {'n':>6} {'p':>4} {'scores':>6}  {'arm':10}{'time':>11} {'peak':>13}   value")
     sizes = sorted(map(int, args.sizes.split(",")))
+    headline = {}
     if not args.quick:
         names = args.names.split(",") if args.names else [x for x in parts.list() if isinstance(parts.get(x), Part)]
-        for name in names:
-            for p in (128, 512):
-                in_own_process("ours", name, sizes, p, 0)
-                if parts.get(name).pairwise:
-                    in_own_process("dense", name, [n for n in sizes if n <= 8192], p, 0)
-                if name == "rank_n_contrast":
-                    in_own_process("published", name, [n for n in sizes if n <= 512], p, 0)
+        cells = every_size(names, sizes)
+        print(markdown(cells, sizes), "", sep="\n")
+        headline["largest_disagreement"] = disagreement(cells)
 
     def run(how: str, n: int, distinct: int) -> dict:
         return in_own_process(how, "rank_n_contrast", [n], 512, distinct).get(n, {})
 
     rnc = run("ours", 1024, 100)
     wide = run("ours", 8192, 0)
-    headline = {"rnc_1024_s": rnc["seconds"], "rnc_1024_mib": rnc["mib"], "rnc_8192_s": wide["seconds"]}
+    headline |= {"rnc_1024_s": rnc["seconds"], "rnc_1024_mib": rnc["mib"], "rnc_8192_s": wide["seconds"]}
     headline |= {"rnc_8192_mib": wide["mib"], "rnc_1024_ratio": None}
     if free_gib() < FREE_FOR_PUBLISHED:
         print(f"published definition skipped: {free_gib():.1f} GiB are free, and it takes 12 of {FREE_FOR_PUBLISHED}")
