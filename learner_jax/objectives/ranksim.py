@@ -65,7 +65,18 @@ def _rank(x: Float[Array, "k n"], real: Bool[Array, "k n"]) -> Float[Array, "k n
 
 def _mean_rank(x: Float[Array, "k n"], same: float) -> Float[Array, "k n"]:
     """1 for the smallest of a row; those that differ by at most ``same`` share their mean rank."""
-    rows = jnp.sort(x, axis=1)
+    rows = _sort(x)
     first = jax.vmap(jnp.searchsorted)(rows, x - same)
     last = jax.vmap(partial(jnp.searchsorted, side="right"))(rows, x + same)
     return (first + last + 1).astype(x.dtype) / 2
+
+
+def _sort(x: Float[Array, "k n"]) -> Float[Array, "k n"]:
+    """Rows in ascending order. Sorted as integers of the same order, which takes a CPU a quarter of the time."""
+    whole = {4: jnp.int32, 8: jnp.int64}[x.dtype.itemsize]
+
+    def turn(bits):  # of a negative number all but the sign, for which larger bits mean a smaller number; undoes itself
+        return bits ^ ((bits >> (8 * x.dtype.itemsize - 1)) & jnp.iinfo(whole).max)
+
+    bits = jnp.sort(turn(jax.lax.bitcast_convert_type(x, whole)), axis=1)
+    return jax.lax.bitcast_convert_type(turn(bits), x.dtype)

@@ -8,6 +8,7 @@ import pytest
 from learner_jax import objectives
 from learner_jax.config import ObjectiveConfig
 from learner_jax.mesh import make_mesh
+from learner_jax.objectives import ranksim as ranksim_module
 
 TAU, SIGMA, BINS, RANGE, SIMILAR = 0.1, 0.5, 10, 4.0, 0.5
 
@@ -291,6 +292,14 @@ def test_ranksim_costs_nothing_where_similarity_follows_the_score(make_batch):
     angle = np.asarray(batch.score) / 3
     z = np.stack([np.cos(angle), np.sin(angle), *4 * [np.zeros(16)]], 1)
     assert float(value(jnp.asarray(z, jnp.float32), batch)) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_numbers_are_sorted_as_numpy_sorts_them(wide):
+    with jax.enable_x64(wide):
+        x = np.random.default_rng(0).normal(size=(3, 50)).astype(np.float64 if wide else np.float32)
+        x[0, :6] = np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40
+        np.testing.assert_array_equal(ranksim_module._sort(jnp.asarray(x)), np.sort(x, axis=1))
 
 
 def test_the_blackbox_gradient_of_ranksim_leads_down(make_batch):
