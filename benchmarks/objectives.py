@@ -37,7 +37,7 @@ from learner_jax.objectives.parts import Part, Shared, parts
 
 TAU = 2.0
 N_PATIENTS = 4096
-WIDTHS = (128, 512)
+WIDTHS, ARMS = (128, 512), ("ours", "dense")
 MOST_DENSE, MOST_PUBLISHED = 8192, 512  # beyond them a definition takes GiB or minutes
 FREE_FOR_PUBLISHED = 16  # GiB; at n = 1,024 it takes 12
 
@@ -228,7 +228,7 @@ def markdown(cells: dict, sizes: list[int]) -> str:
     """A table for each width: milliseconds and MiB of ours, then of the dense formula after a stroke."""
 
     def cell(*key) -> str:
-        return " / ".join(_cell(cells[*key, how]) for how in ("ours", "dense") if (*key, how) in cells)
+        return " / ".join(_cell(cells[*key, how]) for how in ARMS if (*key, how) in cells)
 
     lines = []
     for p in WIDTHS:
@@ -245,8 +245,8 @@ def _cell(found: dict) -> str:
 
 def disagreement(cells: dict) -> float:
     """Largest relative difference between our value and that of the dense formula."""
-    dense = {key[:-1]: found["value"] for key, found in cells.items() if key[-1] == "dense"}
-    return max((abs(cells[*key, "ours"]["value"] / value - 1) for key, value in dense.items()), default=0.0)
+    ours, dense = ({key[:-1]: found["value"] for key, found in cells.items() if key[-1] == how} for how in ARMS)
+    return max((abs(ours[key] / dense[key] - 1) for key in ours.keys() & dense.keys()), default=0.0)
 
 
 def main() -> None:
