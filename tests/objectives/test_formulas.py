@@ -8,7 +8,6 @@ import pytest
 from learner_jax import objectives
 from learner_jax.config import ObjectiveConfig
 from learner_jax.mesh import make_mesh
-from learner_jax.objectives import ranksim as ranksim_module
 
 TAU, SIGMA, BINS, RANGE, SIMILAR = 0.1, 0.5, 10, 4.0, 0.5
 
@@ -284,68 +283,6 @@ def test_the_threshold_kernel_with_a_sum_per_row_is_the_one_with_a_sum_per_score
         values.append(float(value_of("threshold_kernel", z, batch)))
     value_of.forget()
     assert values[0] == pytest.approx(values[1], rel=1e-5)
-
-
-def test_ranksim_costs_nothing_where_similarity_follows_the_score(make_batch):
-    _, value, _ = set_up("ranksim")
-    batch = make_batch(16, score=np.cumsum(0.1 + 0.2 * np.random.default_rng(0).random(16)).astype(np.float32))
-    angle = np.asarray(batch.score) / 3
-    z = np.stack([np.cos(angle), np.sin(angle), *4 * [np.zeros(16)]], 1)
-    assert float(value(jnp.asarray(z, jnp.float32), batch)) == pytest.approx(0, abs=1e-9)
-
-
-@pytest.mark.parametrize("wide", [False, True])
-def test_numbers_are_sorted_as_numpy_sorts_them(wide):
-    with jax.enable_x64(wide):
-        x = np.random.default_rng(0).normal(size=(3, 50)).astype(np.float64 if wide else np.float32)
-        x[0, :6] = np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40
-        np.testing.assert_array_equal(ranksim_module._sort(jnp.asarray(x)), np.sort(x, axis=1))
-
-
-def test_the_blackbox_gradient_of_ranksim_leads_down(make_batch):
-    _, value, gradient = set_up("ranksim")
-    batch = make_batch(16, score=np.random.default_rng(7).normal(size=16).astype(np.float32))
-    z = jnp.asarray(np.random.default_rng(8).normal(size=(16, 6)), jnp.float32)
-    before = float(value(z, batch))
-    for _ in range(60):
-        z = z - 5.0 * gradient(z, batch)
-    assert float(value(z, batch)) < 0.5 * before
-
-
-@pytest.mark.parametrize("name", ["lilac", "lilac_order", "davidson"])
-def test_pair_heads_are_antisymmetric(name, make_batch):
-    """Negated scores and a negated head: each pair is read from its other end."""
-    params, _, _ = set_up(name)
-    objective = objectives.create(ObjectiveConfig(name=name), make_mesh(jax.devices()[:1]), 16)
-    batch, z = make(make_batch, 0)
-    mirrored = make_batch(24, 0, **{f: getattr(batch, f) for f in ("mask", "row", "patient")}, score=-batch.score)
-    key = {"lilac": "difference", "lilac_order": "order", "davidson": "davidson"}[name]
-    turned = params | {key: params[key] | {"kernel": -params[key]["kernel"]}}
-    value = lambda p, b: float(objective.loss(p, {}, jnp.asarray(z), jnp.asarray(z), b, None, 0.0)[0])  # noqa: E731
-    assert value(turned, mirrored) == pytest.approx(value(params, batch), rel=1e-6)
-
-
-def test_lilac_learns_the_change_of_a_linear_embedding(make_batch):
-    """Whatever is constant in a patient falls out of the difference."""
-    objective = objectives.create(ObjectiveConfig(name="lilac"), make_mesh(jax.devices()[:1]), 16)
-    params, _ = objective.init(jax.random.key(0), 6)
-    batch = make_batch(16, score=np.random.default_rng(9).normal(size=16).astype(np.float32))
-    direction, style = np.random.default_rng(10).normal(size=6), np.random.default_rng(11).normal(size=(8, 6))
-    style -= np.outer(style @ direction, direction) / (direction @ direction)
-    u = jnp.asarray(batch.score[:, None] * direction + 10 * style[batch.patient], jnp.float32)
-    exact = {"difference": {"kernel": jnp.asarray(direction / (direction @ direction), jnp.float32)[:, None]}}
-    assert float(objective.loss(params | exact, {}, u, u, batch, None, 0.0)[0]) == pytest.approx(0, abs=1e-8)
-
-
-@pytest.mark.parametrize("apart", [-30.0, -1.0, 0.0, 2.5, 40.0])
-def test_davidsons_three_outcomes_are_a_distribution(apart, make_batch, value_of):
-    head = {"davidson": {"kernel": jnp.ones((1, 1)), "log_tie": jnp.asarray(0.3)}}
-    u = np.array([[0.0], [apart]], np.float32)
-    costs = [
-        value_of("davidson", u, make_batch(2, score=np.array([0, difference], np.float32)), params=head)
-        for difference in (-1, 0, 1)
-    ]
-    assert np.exp(-np.array(costs)).sum() == pytest.approx(1, rel=1e-5)
 
 
 def test_coral_starts_with_thresholds_in_order():
