@@ -39,11 +39,12 @@ def read(path: Path | str, frames: int, limits: Limits = LIMITS) -> Reading:
       UnreadableScan: not a video, no picture in it, damaged or cut off.
       TooLarge: beyond ``limits``.
     """
-    header = _header(path)
-    declared, aspect = header.frames, header.aspect
-    expected = declared or _count_packets(path, limits)
-    limits.check_count(path, expected)
-    kept = _keep(path, evenly(expected, frames) if expected else np.zeros(0, np.int64), limits)
+    with _open(path) as container:
+        header = _header(path, container)
+        declared, aspect = header.frames, header.aspect
+        expected = declared or _count_packets(path, limits)
+        limits.check_count(path, expected)
+        kept = _keep(path, container, evenly(expected, frames) if expected else np.zeros(0, np.int64), limits)
     if kept.total < _COMPLETE * declared:
         raise UnreadableScan(path, f"is cut off or damaged: {kept.total} of its {declared} frames can be decoded")
     if kept.seconds * kept.total < _COMPLETE * header.seconds:
@@ -51,7 +52,8 @@ def read(path: Path | str, frames: int, limits: Limits = LIMITS) -> Reading:
             path, f"is cut off or damaged: {kept.seconds * kept.total:.1f} of its {header.seconds:.1f} s can be decoded"
         )
     if kept.total != expected:
-        kept = _keep(path, evenly(kept.total, frames), limits)
+        with _open(path) as container:
+            kept = _keep(path, container, evenly(kept.total, frames), limits)
     step = kept.seconds * (kept.total - 1) / (frames - 1) if frames > 1 and kept.total > 1 else np.nan
     turns = round(kept.rotation / 90) % 4
     pixels = np.rot90(np.stack(kept.images), turns, axes=(1, 2))
@@ -65,9 +67,10 @@ def probe(path: Path | str, limits: Limits = LIMITS) -> None:
     Raises:
       UnreadableScan, TooLarge: as :func:`read`.
     """
-    limits.check_count(path, _header(path).frames)
-    for _ in _decode(path, limits):
-        return
+    with _open(path) as container:
+        limits.check_count(path, _header(path, container).frames)
+        for _ in _decode(path, container, limits):
+            return
     raise UnreadableScan(path, "holds no frame that can be decoded")
 
 
@@ -78,15 +81,12 @@ class _Header:
     aspect: float  # width of a pixel over its height; 1 where the header does not say
 
 
-def _header(path: Path | str) -> _Header:
-    with _open(path) as container:
-        stream = container.streams.video[0]
-        if container.format.name == "gif":
-            _refuse_cut_gif(path)
-        seconds = (
-            float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / av.time_base
-        )
-        return _Header(stream.frames, seconds, float(stream.sample_aspect_ratio or 1))
+def _header(path: Path | str, container: av.container.InputContainer) -> _Header:
+    stream = container.streams.video[0]
+    if container.format.name == "gif":
+        _refuse_cut_gif(path)
+    seconds = float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / av.time_base
+    return _Header(stream.frames, seconds, float(stream.sample_aspect_ratio or 1))
 
 
 def _refuse_cut_gif(path: Path | str) -> None:
@@ -126,26 +126,25 @@ def _open(path: Path | str) -> av.container.InputContainer:
     return container
 
 
-def _decode(path: Path | str, limits: Limits) -> Iterator[av.VideoFrame]:
+def _decode(path: Path | str, container: av.container.InputContainer, limits: Limits) -> Iterator[av.VideoFrame]:
     late = limits.watch(path)
-    with _open(path) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        if multiprocessing.parent_process():  # one of a pool: the others have the cores
-            stream.codec_context.thread_count = 1
-        limits.check_frame(path, stream.codec_context.height, stream.codec_context.width)
-        size = None
-        try:
-            for i, frame in enumerate(container.decode(stream)):
-                late()
-                limits.check_count(path, i + 1)
-                now = f"{frame.width}x{frame.height}"
-                if size not in (None, now):
-                    raise UnreadableScan(path, f"changes its size from {size} to {now} at frame {i}")
-                size = now
-                yield frame
-        except av.error.FFmpegError as error:
-            raise UnreadableScan(path, f"is damaged: {error.strerror} while decoding") from error
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    if multiprocessing.parent_process():  # one of a pool: the others have the cores
+        stream.codec_context.thread_count = 1
+    limits.check_frame(path, stream.codec_context.height, stream.codec_context.width)
+    size = None
+    try:
+        for i, frame in enumerate(container.decode(stream)):
+            late()
+            limits.check_count(path, i + 1)
+            now = f"{frame.width}x{frame.height}"
+            if size not in (None, now):
+                raise UnreadableScan(path, f"changes its size from {size} to {now} at frame {i}")
+            size = now
+            yield frame
+    except av.error.FFmpegError as error:
+        raise UnreadableScan(path, f"is damaged: {error.strerror} while decoding") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,12 +155,12 @@ class _Kept:
     rotation: float  # degrees, counterclockwise, that a player turns the picture by
 
 
-def _keep(path: Path | str, wanted: np.ndarray, limits: Limits) -> _Kept:
+def _keep(path: Path | str, container: av.container.InputContainer, wanted: np.ndarray, limits: Limits) -> _Kept:
     """Decode all frames and keep the ones at the indices ``wanted``."""
     images: dict[int, np.ndarray] = {}
     total, first, last, rotation = 0, None, None, 0.0
     indices = set(wanted.tolist())
-    for i, frame in enumerate(_decode(path, limits)):
+    for i, frame in enumerate(_decode(path, container, limits)):
         total, last = i + 1, frame.time
         if i == 0:
             first, rotation = frame.time, frame.rotation
