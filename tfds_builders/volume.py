@@ -1,10 +1,11 @@
 """Volumes of any orientation, spacing and size -> grey values on one grid that all scans of a dataset share."""
 
 import dataclasses
+import itertools
 
 import nibabel as nib
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from tfds_builders.readers.api import UnsupportedScan, Volume
 
@@ -36,9 +37,11 @@ def prepare(volume: Volume, grid: Grid) -> np.ndarray:
     values, inside = resample(volume, grid.spacing, grid.shape)
     black, white = window(values, inside)
     start = _start(values > black + FOREGROUND * (white - black), grid)
-    cropped = _crop(np.where(inside, values, np.float32(black)), start, grid.shape, fill=black)
-    stretched = np.clip((cropped - np.float32(black)) * np.float32(1 / (white - black)), 0, 1)
-    return np.ascontiguousarray(stretched.transpose(2, 1, 0)[:, ::-1])
+    cropped = _crop(values, start, grid.shape, fill=black)
+    cropped[~_crop(inside, start, grid.shape, fill=False)] = black
+    cropped -= np.float32(black)
+    cropped *= np.float32(1 / (white - black))
+    return np.ascontiguousarray(cropped.clip(0, 1, out=cropped).transpose(2, 1, 0)[:, ::-1])
 
 
 def resample(volume: Volume, spacing: float, like: tuple[int, int, int] = (0, 0, 0)) -> tuple[np.ndarray, np.ndarray]:
@@ -108,15 +111,19 @@ def _weights(n_in: int, n_out: int, step: float) -> np.ndarray:
 
 
 def _separable(values: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
-    """``sum_abc X[i a] Y[j b] Z[k c] values[a b c]``, plane by plane as they lie in memory: no copy of the whole."""
+    """``sum_abc X[i a] Y[j b] Z[k c] values[a b c]``, plane by plane as they lie in memory: no copy of the whole.
+
+    Only the few weights that are not 0 are multiplied; dense products took up to twice as long (2026-11).
+    """
     order = np.argsort(values.strides)[::-1]
-    slow, middle, fast = (weights[axis] for axis in order)
+    slow, middle, fast = (sparse.csr_array(weights[axis]) for axis in order)
     block = values.transpose(order)
-    out = np.empty((len(slow), len(middle), len(fast)), np.float32)
-    for i, row in enumerate(slow):
-        near = np.flatnonzero(row)
-        planes = block[near[0] : near[-1] + 1].astype(np.float32, copy=False)
-        out[i] = middle @ (np.tensordot(row[near[0] : near[-1] + 1], planes, axes=1) @ fast.T)
+    out = np.empty((slow.shape[0], middle.shape[0], fast.shape[0]), np.float32)
+    for i, (start, stop) in enumerate(itertools.pairwise(slow.indptr)):
+        plane = np.zeros(block.shape[1:], np.float32)
+        for near, weight in zip(slow.indices[start:stop], slow.data[start:stop], strict=True):
+            plane += block[near].astype(np.float32, copy=False) * weight
+        out[i] = (fast @ (middle @ plane).T).T
     return out.transpose(np.argsort(order))
 
 
@@ -152,7 +159,7 @@ def _start(head: np.ndarray, grid: Grid) -> list[int]:
 
 
 def _crop(values: np.ndarray, start: list[int], shape: tuple[int, ...], fill: float) -> np.ndarray:
-    out = np.full(shape, fill, np.float32)
+    out = np.full(shape, fill, values.dtype)
     take, put = [], []
     for first, wanted, n in zip(start, shape, values.shape, strict=True):
         low, high = max(first, 0), min(first + wanted, n)
