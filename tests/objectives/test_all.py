@@ -25,29 +25,21 @@ def compiled(name, n_devices, fields):
     config = ObjectiveConfig(**{"name": name, "projection": 4} | dict(fields))
     objective = objectives.create(config, make_mesh(jax.devices()[:n_devices]), 16)
 
+    @jax.jit
+    @jax.value_and_grad
     def value(trained, state, batch):
         params, u = trained
         return objective.loss(params, state, project(params, u), u, batch, None, 0.5)[0]
 
-    return objective, jax.jit(value), jax.jit(jax.value_and_grad(value))
-
-
-def start(objective, u):
-    with jax.enable_x64(False):  # the same numbers in both precisions
-        params, state = objective.init(jax.random.key(1), u.shape[1])
-    return jax.tree.map(lambda x: x.astype(u.dtype), params), state
-
-
-def value_alone(name, u, batch, n_devices=1, **fields):
-    objective, value, _ = compiled(name, n_devices, tuple(fields.items()))
-    params, state = start(objective, u)
-    return value((params, u), state, batch)
+    return objective, value
 
 
 def value_and_gradients(name, u, batch, n_devices=1, **fields):
-    objective, _, value_and_gradient = compiled(name, n_devices, tuple(fields.items()))
-    params, state = start(objective, u)
-    return value_and_gradient((params, u), state, batch)
+    objective, value = compiled(name, n_devices, tuple(fields.items()))
+    with jax.enable_x64(False):  # the same numbers in both precisions
+        params, state = objective.init(jax.random.key(1), u.shape[1])
+    params = jax.tree.map(lambda x: x.astype(u.dtype), params)
+    return value((params, u), state, batch)
 
 
 def assert_equal(got, expected, tolerance):
@@ -59,13 +51,13 @@ def assert_equal(got, expected, tolerance):
 def test_value_and_gradient_depend_on_neither_devices_nor_blocks(name, make_batch):
     batch, u = make_batch(mask=np.arange(16) != 5), np.random.default_rng(1).normal(size=(16, 6))
     with jax.enable_x64(True):
-        reference = value_alone(name, jnp.asarray(u, jnp.float64), batch)
-        assert reference.dtype == np.float64
+        reference = value_and_gradients(name, jnp.asarray(u, jnp.float64), batch)
+        assert reference[0].dtype == np.float64
         for n_devices, block in ((2, 3), (4, 256), (8, 1)):
-            got = value_alone(name, jnp.asarray(u, jnp.float64), batch, n_devices, block=block)
+            got = value_and_gradients(name, jnp.asarray(u, jnp.float64), batch, n_devices, block=block)
             assert_equal(got, reference, 1e-9)
-    one = value_and_gradients(name, jnp.asarray(u, jnp.float32), batch)
-    assert_equal(value_and_gradients(name, jnp.asarray(u, jnp.float32), batch, 8, block=1), one, 1e-5)
+    one, eight = (value_and_gradients(name, jnp.asarray(u, jnp.float32), batch, n) for n in (1, 8))
+    assert_equal(eight, one, 1e-5)
 
 
 @pytest.mark.parametrize("name", ["rank_n_contrast", "mse+ranksim", "learner"])
@@ -99,7 +91,7 @@ POOR = {
 
 @pytest.mark.parametrize("name", ["lilac", "lilac_order", "davidson", "mse+conr", "mse+ranksim"])
 def test_what_compares_embeddings_has_no_projection(name, make_batch):
-    objective, _, _ = compiled(name, 1, (("queue", 8),))
+    objective, _ = compiled(name, 1, (("queue", 8),))
     params, state = objective.init(jax.random.key(1), 6)
     assert "projection" not in params
     assert state == {}
