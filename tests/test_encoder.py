@@ -39,7 +39,8 @@ def set_up(chunk, n_devices=1, objective="supcon", augmentations=1, strengths=ST
 
 
 @pytest.mark.parametrize(
-    ("chunk", "n_devices", "augmentations", "strengths"), [(4, 1, 1, STILL), (8, 8, 2, AugmentConfig())]
+    ("chunk", "n_devices", "augmentations", "strengths"),
+    [(4, 1, 1, STILL), (8, 8, 1, STILL), (8, 2, 2, AugmentConfig())],
 )
 def test_chunks_change_neither_loss_nor_update(chunk, n_devices, augmentations, strengths, make_batch):
     batch = make_batch(16, 0, SHAPE)
