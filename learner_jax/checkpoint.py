@@ -19,6 +19,7 @@ from learner_jax.state import TrainState
 from tfds_builders.errors import InputError
 
 log = logging.getLogger(__name__)
+_ITEMS = ("encoder", "heads", "training")
 
 
 class DamagedCheckpoint(Exception):
@@ -28,14 +29,14 @@ class DamagedCheckpoint(Exception):
 class Checkpoints:
     """The checkpoints of one run, in ``WORKDIR/checkpoints/STEP``.
 
-    Each holds ``encoder`` (parameters and statistics: all that scoring needs), ``training`` (everything else that exact
-    resuming needs) and ``meta`` (config, fingerprints, digests).
+    Each holds ``encoder`` (parameters and statistics) and ``heads`` (the objective's parameters), which scoring needs,
+    ``training`` (everything else that exact resuming needs) and ``meta`` (config, fingerprints, digests).
     """
 
     def __init__(self, workdir: Path | str, keep: int | None = None):
         self._folder = Path(workdir).absolute() / "checkpoints"
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=keep is not None, read_only=keep is None)
-        self._manager = ocp.CheckpointManager(self._folder, item_names=("encoder", "training", "meta"), options=options)
+        self._manager = ocp.CheckpointManager(self._folder, item_names=(*_ITEMS, "meta"), options=options)
 
     def save(self, state: TrainState, meta: dict[str, Any]) -> None:
         """Start to write the state of its step; the buffers may be donated as soon as this returns."""
@@ -44,12 +45,12 @@ class Checkpoints:
             return
         parts = _split(state)
         digests = {name: digest(tree) for name, tree in parts.items()}
+        heads = jax.tree.map(lambda x: {"shape": list(x.shape), "dtype": str(x.dtype)}, parts.get("heads", {}))
         self._manager.save(
             step,
             args=ocp.args.Composite(
-                encoder=ocp.args.StandardSave(parts["encoder"]),
-                training=ocp.args.StandardSave(parts["training"]),
-                meta=ocp.args.JsonSave(meta | {"step": step, "digests": digests}),
+                **{name: ocp.args.StandardSave(parts[name]) for name in parts},
+                meta=ocp.args.JsonSave(meta | {"step": step, "digests": digests, "heads": heads}),
             ),
         )
 
@@ -78,13 +79,19 @@ class Checkpoints:
                 log.debug("no meta in checkpoint %d: %s", step, fault)
         return None
 
-    def restore_encoder(self, step: int, abstract: Any) -> Any:
-        """The encoder ``{"params", "stats"}`` of a step, in the shapes and places of ``abstract``.
+    def restore_for_scoring(self, step: int, encoder: Any) -> tuple[Any, dict[str, Any]]:
+        """The encoder ``{"params", "stats"}`` of a step, in the shapes and places of ``encoder``, and the objective's
+        parameters as numpy arrays.
 
         Raises:
           DamagedCheckpoint: when an array is not the one that was saved.
         """
-        return self._restore(step, {"encoder": abstract})["encoder"]
+        # Shapes are stored: those of a head may depend on a cohort that is not the one to score.
+        is_shape = lambda x: isinstance(x, dict) and set(x) == {"shape", "dtype"}  # noqa: E731
+        shaped = lambda x: np.empty(x["shape"], x["dtype"])  # noqa: E731
+        heads = jax.tree.map(shaped, self.meta(step)["heads"], is_leaf=is_shape)
+        restored = self._restore(step, {"encoder": encoder, "heads": heads} if heads else {"encoder": encoder})
+        return restored["encoder"], restored.get("heads", {})
 
     def restore_newest(self, abstract: TrainState) -> TrainState | None:
         """State of the newest checkpoint that proves whole, or None when there is no checkpoint.
@@ -130,10 +137,10 @@ def _split(state: TrainState) -> dict[str, Any]:
     parts = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
     params = parts.pop("params")
     encoder = {"params": params["backbone"], "stats": parts.pop("stats")}
-    return {"encoder": encoder, "training": parts | {"objective_params": params["objective"]}}
+    split = {"encoder": encoder, "heads": params["objective"], "training": parts}
+    return {name: tree for name, tree in split.items() if tree}  # orbax keeps no item without an array
 
 
 def _join(parts: dict[str, Any]) -> TrainState:
-    training = dict(parts["training"])
-    params = {"backbone": parts["encoder"]["params"], "objective": training.pop("objective_params")}
-    return TrainState(params=params, stats=parts["encoder"]["stats"], **training)
+    params = {"backbone": parts["encoder"]["params"], "objective": parts.get("heads", {})}
+    return TrainState(params=params, stats=parts["encoder"]["stats"], **parts["training"])

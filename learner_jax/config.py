@@ -26,6 +26,9 @@ class DataConfig:
     visits_per_patient: str = choice(
         "all", "one"
     )  # "one": the strict coarse setting, one visit of each training patient
+    train_patients: int = 0  # training sees so many of the training patients; 0: all
+    score_cuts: str = ""  # training sees only between which of these a score lies, such as 190,315; empty: the score
+    draw: int = 0  # another number draws other patients and visits where not all are seen
     frames: int = 8  # frames (or slices) the backbone sees
     size: int = 112  # height and width the backbone sees, in pixels
     mean: float = 0.25  # intensity (0 to 1) that the backbone sees as 0
@@ -186,7 +189,17 @@ _POSITIVE = (
     *("checkpoint.every", "checkpoint.keep", "eval.batch_size", "eval.bootstrap"),
 )
 _NOT_NEGATIVE = (
-    *("seed", "augment.shift", "augment.zoom", "augment.rotate", "augment.gain", "augment.contrast", "augment.tgc"),
+    *(
+        "seed",
+        "data.train_patients",
+        "data.draw",
+        "augment.shift",
+        "augment.zoom",
+        "augment.rotate",
+        "augment.gain",
+        "augment.contrast",
+        "augment.tgc",
+    ),
     *("augment.speckle", "augment.drop_frames", "augment.tilt", "augment.bias", "augment.gamma", "augment.noise"),
     "augment.ghost",
     *("objective.queue", "objective.temperature", "objective.temperature_end", "objective.weight_power"),

@@ -69,7 +69,7 @@ class Run:
         """
         with Checkpoints(self.workdir) as checkpoints:
             self._compare(checkpoints.meta(step), step)
-            variables = checkpoints.restore_encoder(step, self._abstract)
+            variables, heads = checkpoints.restore_for_scoring(step, self._abstract)
         self.evaluator.write(self.evaluator.evaluate(variables, step), self.workdir, step)
 
     def _compare(self, trained_on: dict, step: int) -> None:

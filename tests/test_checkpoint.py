@@ -51,10 +51,12 @@ def test_what_is_restored_is_what_was_saved(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         restored, meta = checkpoints.restore_newest(ABSTRACT), checkpoints.newest_meta()
         assert checkpoints.steps() == [3, 5]
-        encoder = checkpoints.restore_encoder(3, {"params": ABSTRACT.params["backbone"], "stats": ABSTRACT.stats})
+        abstract = {"params": ABSTRACT.params["backbone"], "stats": ABSTRACT.stats}
+        encoder, heads = checkpoints.restore_for_scoring(3, abstract)
     jax.tree.map(np.testing.assert_array_equal, restored, state(5))
     assert (meta["step"], meta["note"]) == (5, "step 5")
     np.testing.assert_array_equal(encoder["params"]["conv"]["kernel"], state(3).params["backbone"]["conv"]["kernel"])
+    jax.tree.map(np.testing.assert_array_equal, heads, state(3).params["objective"])
 
 
 def test_only_the_newest_are_kept(tmp_path):
@@ -105,7 +107,7 @@ def test_a_flipped_byte_is_not_scored_either(tmp_path):
     abstract = {"params": ABSTRACT.params["backbone"], "stats": ABSTRACT.stats}
     # orbax restores it in silence: what speaks is our digest
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(DamagedCheckpoint, match="do not match their digest"):
-        checkpoints.restore_encoder(1, abstract)
+        checkpoints.restore_for_scoring(1, abstract)
 
 
 def test_nothing_whole_is_said_and_not_started_over(tmp_path):

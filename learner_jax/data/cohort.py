@@ -5,8 +5,10 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from learner_jax.config import DataConfig
+from learner_jax.data.coarse import in_grades, training_rows
 from tfds_builders import cohort as table
 from tfds_builders import splits
 from tfds_builders.errors import InputError
@@ -19,8 +21,9 @@ from tfds_builders.wording import suggest
 class Cohort:
     """One entry per scan, in the order of the records; ``n`` scans.
 
-    ``score`` is in score units, NaN where unlabeled; ``standardise`` maps it to what objectives see. ``train`` holds
-    the rows that training may see: with ``visits_per_patient = one`` a single visit of each training patient.
+    ``score`` is in score units, NaN where unlabeled, and with ``score_cuts`` the mean of its grade in training patients;
+    ``standardise`` maps it to what objectives see. ``train`` holds the rows that training may see: with
+    ``visits_per_patient = one`` a single visit of each training patient.
     """
 
     meta: DatasetMeta
@@ -30,6 +33,7 @@ class Cohort:
     site: np.ndarray  # i32 [n], index into sites
     time_days: np.ndarray  # f32 [n], since the patient's first visit
     score: np.ndarray  # f32 [n]
+    covariates: dict[str, np.ndarray]  # name -> f32 [n], NaN where unknown
     patients: tuple[str, ...]  # keyed hashes
     views: tuple[str, ...]
     sites: tuple[str, ...]
@@ -81,9 +85,9 @@ def load(config: DataConfig) -> Cohort:
     sites, site = _codes(frame["site"].to_list())
     visit = frame["visit"].to_numpy().astype(np.int32)
     score = frame[f"score.{config.score}"].to_numpy().astype(np.float32)
-    train = rows["train"]
-    if config.visits_per_patient == "one":
-        train = _one_visit(train, patients, patient, visit, score)
+    train = training_rows(rows["train"], config, patients, patient, visit, np.isfinite(score))
+    if config.score_cuts:
+        score = in_grades(score, config.score_cuts, train, rows["train"])
     known = score[train][np.isfinite(score[train])].astype(np.float64)
     if known.size == 0:
         raise InputError(
@@ -91,9 +95,10 @@ def load(config: DataConfig) -> Cohort:
             f"{config.score!r}; choose another with --config.data.score=… or another split with --config.data.split=…"
         )
     if known.std() == 0:
+        graded = f", cut into grades at {config.score_cuts} (--config.data.score_cuts)" if config.score_cuts else ""
         raise InputError(
-            f"all {known.size} training scans of {folder} have {config.score} = {known[0]:g}; there is nothing to "
-            "learn between patients. Choose another with --config.data.score=…"
+            f"all {known.size} training scans of {folder} have {config.score} = {known[0]:g}{graded}; there is nothing "
+            "to learn between patients. Choose another with --config.data.score=…"
         )
     return Cohort(
         meta=meta,
@@ -103,6 +108,7 @@ def load(config: DataConfig) -> Cohort:
         site=site,
         time_days=frame["time_days"].to_numpy().astype(np.float32),
         score=score,
+        covariates=_covariates(frame),
         patients=patients,
         views=views,
         sites=sites,
@@ -121,13 +127,6 @@ def _codes(values: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
     return names, np.array([index[v] for v in values], np.int32)
 
 
-def _one_visit(rows: np.ndarray, patients, patient, visit, score) -> np.ndarray:
-    """Rows of one labeled visit of each patient, chosen by the patient's hash: the same in every run of any seed."""
-    keep = []
-    for p in np.unique(patient[rows]):
-        mine = rows[patient[rows] == p]
-        labeled = mine[np.isfinite(score[mine])]
-        visits = np.unique(visit[labeled if labeled.size else mine])
-        pick = visits[int(hashlib.sha256(patients[p].encode()).hexdigest(), 16) % len(visits)]
-        keep.append(mine[visit[mine] == pick])
-    return np.sort(np.concatenate(keep)) if keep else rows
+def _covariates(frame: pl.DataFrame) -> dict[str, np.ndarray]:
+    names = [name for name in frame.columns if name.startswith("covariate.")]
+    return {name.removeprefix("covariate."): frame[name].to_numpy().astype(np.float32) for name in names}

@@ -1,0 +1,96 @@
+"""What training may see of the training patients: some of them, one visit of each, and their scores in grades.
+
+Between patients large differences are seen and within them none: the setting in which the paper's question is asked.
+Which patients and visits are drawn depends on their hashes and ``data.draw`` alone, so every arm and seed sees the same.
+"""
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from learner_jax.config import DataConfig
+from tfds_builders.errors import InputError
+
+
+def training_rows(
+    rows: Int[np.ndarray, " r"],
+    config: DataConfig,
+    patients: tuple[str, ...],
+    patient: Int[np.ndarray, " n"],
+    visit: Int[np.ndarray, " n"],
+    labeled: np.ndarray,
+) -> Int[np.ndarray, " s"]:
+    """Of the ``rows`` of all training patients those that training sees, ascending.
+
+    Args:
+      rows: cohort rows of the training part.
+      config: ``visits_per_patient``, ``train_patients`` and ``draw``.
+      patients: keyed hashes.
+      patient: index into ``patients`` of each cohort row.
+      visit: of each cohort row.
+      labeled: bool ``[n]``; patients without a labeled scan are not drawn.
+
+    Raises:
+      InputError: fewer labeled training patients than ``train_patients``.
+    """
+
+    def lot(what: str, p: int) -> int:
+        return int(hashlib.sha256(f"{what} {config.draw} {patients[p]}".encode()).hexdigest(), 16)
+
+    if config.train_patients:
+        known = np.unique(patient[rows[labeled[rows]]])
+        if len(known) < config.train_patients:
+            raise InputError(
+                f"config.data.train_patients is {config.train_patients}, but only {len(known)} training patients carry "
+                f"the score {config.score!r}. Set --config.data.train_patients={len(known)} or fewer, or 0 for all"
+            )
+        drawn = sorted(known.tolist(), key=lambda p: lot("patient", p))[: config.train_patients]
+        rows = rows[np.isin(patient[rows], drawn)]
+    if config.visits_per_patient == "one":
+        rows = _one_visit(rows, patient, visit, labeled, lambda p: lot("visit", p))
+    return rows
+
+
+def in_grades(
+    score: Float[np.ndarray, " n"], cuts: str, seen: Int[np.ndarray, " s"], rows: Int[np.ndarray, " r"]
+) -> Float[np.ndarray, " n"]:
+    """The scores with those at ``rows`` replaced by the mean score of their grade; score units.
+
+    Args:
+      score: NaN where unlabeled.
+      cuts: ascending numbers with commas between; a score of exactly a cut is in the grade above it.
+      seen: rows that training sees; the means are over these.
+      rows: of all training patients. Those of other parts keep their scores.
+
+    Raises:
+      InputError: ``cuts`` are not ascending numbers.
+    """
+    try:
+        edges = np.array([float(cut) for cut in cuts.split(",")])
+    except ValueError:
+        edges = np.array([np.nan])
+    if not (np.isfinite(edges).all() and (np.diff(edges) > 0).all()):
+        raise InputError(
+            f"config.data.score_cuts is {cuts!r}; it takes ascending numbers with commas between, such as "
+            "--config.data.score_cuts=190,315"
+        )
+    score, grade = score.copy(), np.digitize(score, edges)
+    for g in np.unique(grade[rows]):
+        known = score[seen[(grade[seen] == g) & np.isfinite(score[seen])]]
+        mine = rows[(grade[rows] == g) & np.isfinite(score[rows])]
+        score[mine] = known.astype(np.float64).mean() if known.size else np.nan  # a grade that training never sees
+    return score
+
+
+def _one_visit(
+    rows: np.ndarray, patient: np.ndarray, visit: np.ndarray, labeled: np.ndarray, lot: Callable[[int], int]
+) -> np.ndarray:
+    """Rows of one visit of each patient, a labeled one where there is one."""
+    keep = [rows[:0]]
+    for p in np.unique(patient[rows]):
+        mine = rows[patient[rows] == p]
+        visits = np.unique(visit[mine[labeled[mine]] if labeled[mine].any() else mine])
+        keep.append(mine[visit[mine] == visits[lot(p) % len(visits)]])
+    return np.sort(np.concatenate(keep))
