@@ -162,6 +162,11 @@ class EvalConfig:
     batch_size: int = 32  # scans embedded at once
     bootstrap: int = 2000  # resamples of patients behind each interval
     confidence: float = 0.95  # coverage of the intervals
+    interval: str = choice("bca", "percentile")  # how they are read off the resamples
+    fusion: str = choice("mean", "learnt")  # views of a visit: equal weights, or by how well each tells the score
+    readouts: str = "all"  # read-outs beside the ridge, with commas between: all that apply, or none
+    label_noise: float = 0.0  # SD of the score's own measurement error, score units; 0: not stated, no noise ceiling
+    late_from_days: float = 0.0  # pairs of visits from this day on are also scored by themselves; 0: they are not
 
 
 @dataclasses.dataclass
@@ -207,6 +212,7 @@ _NOT_NEGATIVE = (
     *("objective.similar", "objective.margin", "objective.adacon_margin", "objective.conr_push"),
     *(f"objective.weights.{field.name}" for field in dataclasses.fields(WeightConfig)),
     *("optim.warmup", "optim.weight_decay", "optim.clip_norm", "eval.every", "train.grad_cache_chunk"),
+    *("eval.label_noise", "eval.late_from_days"),
 )
 # A warp in two passes turns by well below 45 degrees; beyond the others nothing of the scan would be left.
 _AT_MOST = {

@@ -24,7 +24,7 @@ from learner_jax.compilation_cache import keep_compiled
 from learner_jax.config import Config, check, refuse_changes
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import open_reader
-from learner_jax.evaluators import artifacts, seen
+from learner_jax.evaluators import arms, artifacts, seen
 from learner_jax.evaluators.api import Evaluator
 from learner_jax.fields import from_dict, override
 from learner_jax.mesh import check_batch_size, make_mesh, replicated_shapes
@@ -70,7 +70,7 @@ class Run:
         with Checkpoints(self.workdir) as checkpoints:
             self._compare(checkpoints.meta(step), step)
             variables, heads = checkpoints.restore_for_scoring(step, self._abstract)
-        self.evaluator.write(self.evaluator.evaluate(variables, step), self.workdir, step)
+        self.evaluator.write(self.evaluator.evaluate(variables, heads, step), self.workdir, step)
 
     def _compare(self, trained_on: dict, step: int) -> None:
         if trained_on["fingerprints"]["split"] != self._trained_split.fingerprint:
@@ -122,17 +122,26 @@ def find(folder: Path) -> list[Path]:
     return found
 
 
-def evaluate(folder: Path, overrides: Iterable[str] = (), *, every: bool = False, again: bool = False) -> None:
-    """Score the newest checkpoint (``every``: all of them) of each run in ``folder``, and the floors.
+def evaluate(
+    folder: Path,
+    overrides: Iterable[str] = (),
+    *,
+    every: bool = False,
+    again: bool = False,
+    compare: Path | None = None,
+) -> None:
+    """Score the newest checkpoint (``every``: all of them) of each run in ``folder``, the floors, and arms of seeds.
 
     Args:
       folder: a run or a folder of runs.
       overrides: ``--config.section.field=value`` that concern scoring alone.
       every: all checkpoints instead of the newest.
       again: also those that have scores.
+      compare: an evaluated run, here or elsewhere, that every arm is tested against.
     """
-    known: dict[str, dict] = {}
-    for workdir in find(folder):
+    known: dict[str, tuple] = {}
+    found = find(folder)
+    for workdir in found:
         run = Run(workdir, overrides)
         steps = run.steps()
         if not steps:
@@ -145,9 +154,25 @@ def evaluate(folder: Path, overrides: Iterable[str] = (), *, every: bool = False
         if artifacts.floors_key(workdir) == key and not again:
             continue
         if key not in known:
-            print(f"floors of {run.config.data.dir}: majority, time alone, pixels, an untrained encoder")
+            print(f"floors of {run.config.data.dir}: majority, first score, time, view, pixels, an untrained encoder …")
             known[key] = run.evaluator.floors()
-        artifacts.write_floors(known[key], key, workdir)
+        artifacts.write_floors(*known[key], key, workdir)
+    _summarise(folder, found, run.config, compare)
+
+
+def _summarise(folder: Path, found: list[Path], config: Config, compare: Path | None) -> None:
+    grouped = arms.group(found)
+    for name in arms.write_arms(folder, grouped, config.eval):
+        print(f"{name}: the mean over its seeds is in {folder / arms.ARMS_FILE}")
+    if compare is None:
+        return
+    if artifacts.newest(compare) is None:
+        raise InputError(
+            f"--compare {compare} has no evaluation. Score it first: python -m learner_jax.evaluate --workdir {compare}"
+        )
+    inside = [arm for arm in grouped if compare.resolve() in [run.resolve() for run in arm.runs]]
+    (reference,) = inside or arms.group([compare])
+    print(*arms.told(arms.write_comparison(folder, grouped, reference, config.eval)), sep="\n")
 
 
 def follow(workdir: Path, overrides: Iterable[str] = ()) -> None:
@@ -195,6 +220,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--follow", action="store_true", help="score each new checkpoint of one running job until it ends"
     )
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        metavar="RUN",
+        help="an evaluated run that each arm is tested against; writes its rows too",
+    )
     known, rest = parser.parse_known_args(arguments)
     flags.FLAGS.mark_as_parsed()  # grain reads an absl flag
     logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
@@ -207,7 +238,8 @@ def main(arguments: list[str] | None = None) -> int:
         if known.follow:
             follow(known.workdir, rest)
         else:
-            evaluate(known.workdir, rest, every=known.all, again=known.again or bool(rest))
+            again = known.again or bool(rest)
+            evaluate(known.workdir, rest, every=known.all, again=again, compare=known.compare)
 
     return exit_code(run)
 

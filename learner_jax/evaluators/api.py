@@ -1,9 +1,8 @@
-"""One evaluation: encoder -> observations -> read-out fitted on train and val -> scores on test.
+"""One evaluation: encoder -> observations -> read-outs fitted on train and val -> scores on test.
 
 The trainer and ``python -m learner_jax.evaluate`` both come through here, so they cannot differ.
 """
 
-import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,26 +16,28 @@ from learner_jax.backbones import Backbone
 from learner_jax.config import Config
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.pipeline import Reader
-from learner_jax.evaluators import artifacts, floors
+from learner_jax.evaluators import artifacts, floors, fusion
+from learner_jax.evaluators.analyses.ceiling import NOT_STATED, noise_ceiling
 from learner_jax.evaluators.embed import Embedder, encoder_of
+from learner_jax.evaluators.evaluation import (
+    OF_A_READOUT,
+    PRIMARY,
+    Evaluation,
+    Sections,
+    chosen_readouts,
+    fit_readouts,
+    score,
+)
 from learner_jax.evaluators.pairs import Observations, observe
-from learner_jax.evaluators.readout import Readout, fit
+from learner_jax.evaluators.predictions import Predictions, Truth
+from learner_jax.evaluators.readouts import Context
 from learner_jax.evaluators.rows import Row
-from learner_jax.evaluators.scoring import Scores, score
+from learner_jax.evaluators.scoring import draws, find, rows
 from learner_jax.mesh import replicated
 from learner_jax.preprocess import intensity
 from learner_jax.state import TrainState
 
-BOOTSTRAP_SEED = 0  # one for all runs, so that two arms are resampled on the same patients
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """A fitted read-out, its scores on test, and the observations of the other splits that it was fitted on."""
-
-    readout: Readout
-    scores: Scores
-    fitted_on: dict[str, Observations]
+Embed = Callable[[np.ndarray], np.ndarray]  # cohort rows -> embeddings
 
 
 class Evaluator:
@@ -47,63 +48,95 @@ class Evaluator:
         self._backbone, self._mesh = backbone, mesh
         self._embed = self._embedder(encoder_of(backbone, config.data))
 
-    def evaluate(self, variables: Any, step: int) -> Evaluation:
-        """Score ``{"params", "stats"}`` of the backbone as they were after ``step``."""
-        return self._evaluate(partial(self._embed, variables), step)
+    def evaluate(self, variables: Any, heads: Any, step: int) -> Evaluation:
+        """Score ``{"params", "stats"}`` of the backbone, and the objective's trained ``heads``, as of ``step``."""
+        return self._evaluate(partial(self._embed, variables), jax.tree.map(np.asarray, heads), step, everything=True)
 
     def score_state(self, state: TrainState, workdir: Path) -> None:
         """Evaluate a state in training and write the result into ``workdir/eval/STEP``."""
         variables = {"params": state.params["backbone"], "stats": state.stats}
-        self.write(self.evaluate(variables, int(state.step)), workdir, int(state.step))
+        self.write(self.evaluate(variables, state.params["objective"], int(state.step)), workdir, int(state.step))
 
     def write(self, evaluation: Evaluation, workdir: Path, step: int) -> None:
-        """Write read-out, scores, pairs and observations into ``workdir/eval/STEP``, all of them or nothing."""
+        """Write read-outs, scores, pairs and observations into ``workdir/eval/STEP``, all of them or nothing."""
         if jax.process_index() == 0:
-            artifacts.write(evaluation.readout, evaluation.scores, evaluation.fitted_on, self._cohort, workdir, step)
+            artifacts.write(evaluation, self._cohort, workdir, step)
 
     def has_scored(self, workdir: Path, step: int) -> bool:
         """Whether ``workdir/eval/STEP`` is there."""
         return artifacts.exists(workdir, step)
 
-    def floors(self) -> dict[str, tuple[Row, ...]]:
-        """Rows of every label-free floor, through the same read-out and the same scoring as an encoder."""
-        cohort = self._cohort
+    def floors(self) -> tuple[Sections, dict[str, str]]:
+        """Rows of every floor and of the noise ceiling, scored as an encoder is, and why one of them has none."""
+        cohort, config, notes = self._cohort, self._config.eval, {}
         time = floors.time_features(cohort.time_days, cohort.visit)
+        views = floors.view_features(cohort.view, len(cohort.views))
         pixels = self._embedder(lambda _, batch: floors.pixel_features(intensity(batch)))
         # the weights of seed 0 for all runs: a floor of the backbone and not of a run
         initial = jax.jit(partial(self._backbone.init, spec=self._reader.spec(1)), out_shardings=replicated(self._mesh))
-        train, val, test = (self._observe(time[rows], rows) for rows in (cohort.train, cohort.val, cohort.test))
-        majority = floors.majority_scores(train, val, test, self._config.eval, BOOTSTRAP_SEED)
-        return {
-            "majority": majority.rows,
-            "time_only": self._evaluate(lambda rows: time[rows], 0).scores.rows,
-            "pixels": self._evaluate(partial(pixels, None), 0).scores.rows,
-            "random_init": self.evaluate(initial(jax.random.key(0)), 0).scores.rows,
+        train, val, test = (self._observe(time[r], r) for r in (cohort.train, cohort.val, cohort.test))
+        val, truth = (Truth.of(part, config.pairs, config.order, config.change_threshold) for part in (val, test))
+        resampling = draws(truth.n_patients, config)
+
+        def scored(predictions: Predictions) -> list[Row]:
+            return rows(find(predictions, resampling, OF_A_READOUT), config)
+
+        def through_readout(embed: Embed) -> list[Row]:
+            return self._evaluate(embed, {}, 0, everything=False).sections[PRIMARY]
+
+        found = {
+            "majority": scored(floors.majority(train, val, truth)),
+            "first_visit": scored(floors.first_visit(train, val, truth)),
+            "time_only": through_readout(lambda r: time[r]),
         }
+        covariates = floors.covariate_features(cohort)
+        if covariates is None:
+            notes["covariates"] = "the dataset stores no covariates (python -m tfds_builders.build … --covariates)"
+        else:
+            found["covariates"] = through_readout(lambda r: covariates[r])
+        if len(cohort.views) > 1:
+            found["view_only"] = through_readout(lambda r: views[r])
+        else:
+            notes["view_only"] = f"all scans are of one view ({cohort.views[0]})"
+        found["pixels"] = through_readout(partial(pixels, None))
+        found["random_init"] = through_readout(partial(self._embed, initial(jax.random.key(0))))
+        if config.label_noise:
+            found["noise_ceiling"] = rows(noise_ceiling(truth, config.label_noise, resampling), config)
+        else:
+            notes["noise_ceiling"] = NOT_STATED
+        return found, notes
 
-    def _evaluate(self, embed: Callable[[np.ndarray], np.ndarray], step: int) -> Evaluation:
-        config, cohort = self._config, self._cohort
-        train, val = (self._observe(embed(rows), rows) for rows in (cohort.train, cohort.val))
-        readout = dataclasses.replace(fit(train, val, config.eval, config.data.score), spec=self._spec(step))
+    def _evaluate(self, embed: Embed, heads: dict[str, Any], step: int, everything: bool) -> Evaluation:
+        config, cohort = self._config.eval, self._cohort
+        u_train, weights = embed(cohort.train), None
+        if config.fusion == "learnt" and config.pairs == "visits":
+            about = (array[cohort.train] for array in (cohort.score, cohort.patient, cohort.visit, cohort.view))
+            weights = fusion.view_weights(u_train, *about, n_views=len(cohort.views))
+        train = self._observe(u_train, cohort.train, weights)
+        val = self._observe(embed(cohort.val), cohort.val, weights)
+        about = (self._config.data.score, heads, cohort.score_mean, cohort.score_std, self._config.objective.name)
+        names = chosen_readouts(config.readouts) if everything else []
+        fitting = fit_readouts(names, train, val, Context(config, *about), self._spec(step, weights))
         # nothing above this line has seen a test scan
-        test = self._observe(embed(cohort.test), cohort.test)
-        return Evaluation(readout, score(test, readout, config.eval, BOOTSTRAP_SEED), {"train": train, "val": val})
+        test = self._observe(embed(cohort.test), cohort.test, weights)
+        return score(fitting, test, config, cohort if everything else None)
 
-    def _observe(self, u: np.ndarray, rows: np.ndarray) -> Observations:
+    def _observe(self, u: np.ndarray, rows: np.ndarray, weights: np.ndarray | None = None) -> Observations:
         c = self._cohort
         about = (array[rows] for array in (c.score, c.patient, c.visit, c.time_days, c.view))
-        return observe(u, *about, rows, self._config.eval.pairs)
+        return observe(u, *about, rows, self._config.eval.pairs, weights)
 
     def _embedder(self, encoder: Callable) -> Embedder:
         return Embedder(encoder, self._reader, self._mesh, self._config.eval.batch_size)
 
-    def _spec(self, step: int) -> dict[str, Any]:
+    def _spec(self, step: int, weights: np.ndarray | None) -> dict[str, Any]:
         data = self._config.data
         return {
             "step": step,
             "fingerprints": self._cohort.fingerprints,
             "backbone": self._backbone.name,
             "views": list(self._cohort.views),
+            "view_weights": None if weights is None else weights.tolist(),
             "stored": self._cohort.meta.preprocessing,
             "input": {name: getattr(data, name) for name in ("frames", "size", "mean", "std")},
         }

@@ -1,7 +1,9 @@
 """What an evaluation leaves in ``WORKDIR/eval/STEP``, for reports, predictions and other programs.
 
-``scores.json`` (rows with intervals), ``pairs.csv`` (every fine pair of test), ``observations.csv`` (what was scored
-and what the read-out was fitted on) and the read-out. Patients appear as keyed hashes only.
+``scores.json`` (the headline with intervals), ``scores.csv`` (every row of every section), ``pairs.csv`` (every fine pair
+of test), ``observations.csv`` (what was scored and what the read-outs were fitted on), ``readout`` (the primary one) and
+``readouts/`` (the others). Patients appear as keyed hashes only; a kNN or reference read-out holds embeddings of training
+patients.
 """
 
 import csv
@@ -15,13 +17,24 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from learner_jax.data.cohort import Cohort
-from learner_jax.evaluators.pairs import Observations
-from learner_jax.evaluators.readout import Readout
-from learner_jax.evaluators.rows import Row
-from learner_jax.evaluators.scoring import Scores
+import numpy as np
+import polars as pl
 
+from learner_jax.data.cohort import Cohort
+from learner_jax.evaluators.evaluation import PRIMARY, Evaluation
+from learner_jax.evaluators.pairs import Observations
+from learner_jax.evaluators.predictions import Predictions, Truth
+from learner_jax.evaluators.quantities.three_way import WORDS
+from learner_jax.evaluators.rows import Row
+from tfds_builders.errors import InputError
+
+HEADLINE = (
+    *("pairwise_accuracy", "direction_auroc", "kendall_tau_b", "rm_correlation", "noticed_change"),
+    *("macro_f1", "balanced_accuracy", "quadratic_kappa", "brier", "delta_mae", "delta_ccc"),
+    *("embedding_distance_spearman", "coarse_c_index", "score_mae", "score_spearman"),
+)
 _FLOORS = "floors.json"
+_P = tuple(f"p_{word}" for word in WORDS)
 
 
 def folder(workdir: Path, step: int) -> Path:
@@ -34,25 +47,27 @@ def exists(workdir: Path, step: int) -> bool:
     return (folder(workdir, step) / "scores.json").is_file()
 
 
-def write(
-    readout: Readout,
-    scores: Scores,
-    fitted_on: dict[str, Observations],
-    cohort: Cohort,
-    workdir: Path,
-    step: int,
-) -> None:
+def newest(workdir: Path) -> int | None:
+    """The last step that was evaluated; None when none was."""
+    steps = [int(path.parent.name) for path in Path(workdir).glob("eval/*/scores.json") if path.parent.name.isdigit()]
+    return max(steps, default=None)
+
+
+def write(evaluation: Evaluation, cohort: Cohort, workdir: Path, step: int) -> None:
     """Write an evaluation beside its place and move it there, over an older one."""
     final = folder(workdir, step)
     final.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{step}.", dir=final.parent))
     try:
-        readout.write(building)
-        _write_json(building / "scores.json", _scores(readout, scores, cohort, step))
-        _write_csv(building / "pairs.csv", _pairs(scores, cohort))
-        observed = {**{split: (part, readout.predict(part.u)) for split, part in fitted_on.items()}}
-        observed["test"] = scores.observations, scores.predicted
-        _write_csv(building / "observations.csv", _observations(observed, cohort))
+        for name, readout in evaluation.fitting.readouts.items():
+            if name == PRIMARY:
+                readout.write(building, "readout")
+            else:
+                readout.write(building / "readouts", name)
+        _write_json(building / "scores.json", _scores(evaluation, cohort, step))
+        write_csv(building / "scores.csv", sectioned(evaluation.sections))
+        write_csv(building / "pairs.csv", _pairs(evaluation.predictions, cohort))
+        write_csv(building / "observations.csv", _observations(evaluation, cohort))
         os.chmod(building, 0o755)
         try:
             building.rename(final)
@@ -63,11 +78,13 @@ def write(
         shutil.rmtree(building, ignore_errors=True)
 
 
-def write_floors(rows: dict[str, Iterable[Row]], key: str, workdir: Path) -> None:
-    """Write the rows of all floors into ``WORKDIR/eval/floors.json``; ``key`` says what they were computed from."""
-    (Path(workdir) / "eval").mkdir(parents=True, exist_ok=True)
-    values = {name: [dataclasses.asdict(row) for row in floor] for name, floor in rows.items()}
-    _write_json(Path(workdir) / "eval" / _FLOORS, {"key": key, "rows": values})
+def write_floors(sections: dict[str, list[Row]], notes: dict[str, str], key: str, workdir: Path) -> None:
+    """Write all floors into ``WORKDIR/eval/floors.json`` (headline) and ``.csv``; ``key`` says what they are made from."""
+    target = Path(workdir) / "eval"
+    target.mkdir(parents=True, exist_ok=True)
+    rows = {name: [dataclasses.asdict(row) for row in headline(floor)] for name, floor in sections.items()}
+    write_csv(target / "floors.csv", sectioned(sections))
+    _write_json(target / _FLOORS, {"key": key, "rows": rows, "notes": notes})
 
 
 def floors_key(workdir: Path) -> str | None:
@@ -81,28 +98,120 @@ def read_scores(workdir: Path, step: int) -> dict[str, Any]:
     return json.loads((folder(workdir, step) / "scores.json").read_text())
 
 
-def _scores(readout: Readout, scores: Scores, cohort: Cohort, step: int) -> dict[str, Any]:
+def headline(rows: Iterable[Row]) -> list[Row]:
+    """The rows of the headline, in its order."""
+    named = {row.name: row for row in rows if not row.at}
+    return [named[name] for name in HEADLINE if name in named]
+
+
+def sectioned(sections: dict[str, list[Row]]) -> list[dict[str, Any]]:
+    """All rows of all sections, one a line."""
+    return [{"section": name, **dataclasses.asdict(row)} for name, rows in sections.items() for row in rows]
+
+
+def read_predictions(workdir: Path, step: int) -> Predictions:
+    """The test predictions of a stored evaluation, to the bit; the embeddings are not stored.
+
+    Raises:
+      InputError: a file is missing, damaged or of another version.
+    """
+    place = folder(workdir, step)
+    try:
+        info = read_scores(workdir, step)
+        seen = pl.read_csv(place / "observations.csv", schema_overrides={"patient": pl.String})
+        seen = seen.filter((pl.col("split") == "test") & pl.col("score").is_not_null())
+        names = sorted(set(seen["patient"]))
+        m = seen.height
+        observations = Observations(
+            u=np.zeros((m, 0), np.float32),
+            score=seen["score"].to_numpy().astype(np.float32),
+            patient=np.searchsorted(names, seen["patient"].to_list()).astype(np.int32),
+            visit=seen["visit"].to_numpy().astype(np.int32),
+            time_days=seen["time_days"].cast(pl.Float64).fill_null(math.nan).to_numpy().astype(np.float32),
+            view=np.full(m, -1, np.int32),
+            rows=tuple((i,) for i in range(m)),
+        )
+        truth = Truth.of(observations, info["pairs"], info["order"], info["change_threshold"])
+        scores = seen["predicted"].cast(pl.Float64).fill_null(math.nan).to_numpy()
+        if len(truth) == 0:
+            raise InputError(f"{place} has no fine pairs to compare: {info['note']}")
+        pairs = pl.read_csv(place / "pairs.csv", schema_overrides={"patient": pl.String})
+        number = {name: pairs[name].cast(pl.Float64).fill_null(math.nan).to_numpy() for name in _STORED}
+        if not np.array_equal(number["first"], truth.first) or not np.array_equal(number["second"], truth.second):
+            raise ValueError("pairs.csv and observations.csv do not belong together")
+    except InputError:
+        raise
+    except Exception as fault:  # polars and json have a dozen ways to say that a file is damaged
+        raise InputError(
+            f"{place} cannot be compared ({str(fault).splitlines()[0]}); score the run again: python -m "
+            f"learner_jax.evaluate --workdir {workdir} --again"
+        ) from fault
+    probability = np.stack([number[name] for name in _P], axis=1)
+    return Predictions(
+        truth,
+        number["predicted_delta"],
+        number["predicted_change"].astype(np.int32),
+        None if np.isnan(probability).any() else probability,
+        scores,
+        True,
+        number["distance"],
+        number["swapped_change"].astype(np.int32),
+    )
+
+
+_STORED = ("first", "second", "predicted_delta", "predicted_change", "distance", "swapped_change", *_P)
+
+
+def _scores(evaluation: Evaluation, cohort: Cohort, step: int) -> dict[str, Any]:
+    readout = evaluation.fitting.readouts[PRIMARY]
+    everything = [row for name in (PRIMARY, "embedding") for row in evaluation.sections.get(name, [])]
+    told = ("fine_pairs", "scores", PRIMARY)
     return {
         "step": step,
         "score_name": readout.score_name,
         "change_threshold": readout.change_threshold,
         "pairs": readout.pairs,
         "order": readout.order,
-        "note": scores.note,
-        "rows": [dataclasses.asdict(row) for row in scores.rows],
+        "note": "; ".join(evaluation.notes[name] for name in told if name in evaluation.notes),
+        "notes": evaluation.notes,
+        "readout": {"fitted_on": readout.fitted_on, "threshold": readout.decision.threshold_source},
+        "rows": [dataclasses.asdict(row) for row in headline(everything)],
         "fingerprints": cohort.fingerprints,
     }
 
 
-def _pairs(scores: Scores, cohort: Cohort) -> Iterable[dict[str, Any]]:
-    names = [field.name for field in dataclasses.fields(scores.pairs)]
-    for values in zip(*(getattr(scores.pairs, name).tolist() for name in names), strict=True):
-        pair = dict(zip(names, values, strict=True))
-        yield pair | {"patient": cohort.patients[pair["patient"]]}
+def _pairs(said: Predictions, cohort: Cohort) -> Iterable[dict[str, Any]]:
+    truth = said.truth
+    seen, first, second = truth.observations, truth.first, truth.second
+    columns = {
+        "patient": [cohort.patients[i] for i in truth.patients[truth.patient]],
+        "first": first,
+        "second": second,
+        "visit_1": seen.visit[first],
+        "visit_2": seen.visit[second],
+        "days": truth.days(),
+        "score_1": seen.score[first],
+        "score_2": seen.score[second],
+        "delta": truth.delta,
+        "predicted_delta": said.delta,
+        "distance": said.distance if said.distance is not None else np.full(len(truth), np.nan),
+        "change": truth.change,
+        "predicted_change": said.change,
+        "swapped_change": said.swapped if said.swapped is not None else -said.change,
+        "scored": truth.scored.astype(int),
+    }
+    p = said.probability if said.probability is not None else np.full((len(truth), 3), np.nan)
+    columns |= dict(zip(_P, p.T, strict=True))
+    lists = [x if isinstance(x, list) else x.tolist() for x in columns.values()]
+    for values in zip(*lists, strict=True):
+        yield dict(zip(columns, values, strict=True))
 
 
-def _observations(observed: dict[str, tuple[Observations, Any]], cohort: Cohort) -> Iterable[dict[str, Any]]:
-    for split, (part, predicted) in observed.items():
+def _observations(evaluation: Evaluation, cohort: Cohort) -> Iterable[dict[str, Any]]:
+    readout = evaluation.fitting.readouts[PRIMARY]
+    fitting = evaluation.fitting
+    for split, part in (("train", fitting.train.sorted()), ("val", fitting.val.sorted()), ("test", evaluation.test)):
+        predicted = readout.scores(part.u)
         for i in range(len(part)):
             yield {
                 "patient": cohort.patients[int(part.patient[i])],
@@ -118,7 +227,8 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n")
 
 
-def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+def write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Rows as CSV, with the columns of the first; an unknown number is an empty cell."""
     rows = list(rows)
     with path.open("w", newline="") as file:
         if rows:
@@ -128,5 +238,4 @@ def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def _blank(value: Any) -> Any:
-    """An unknown number is an empty cell."""
-    return "" if isinstance(value, float) and math.isnan(value) else value
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value

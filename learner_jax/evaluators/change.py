@@ -3,14 +3,8 @@
 Whether an increase is an improvement depends on the score; the classes say what the number did.
 """
 
-from functools import partial
-
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Int32, Num, Shaped
-
-from learner_jax.evaluators.statistics import ratio, summed
+from jaxtyping import Array, Float, Int, Int32, Num, Shaped
 
 CLASSES = (-1, 0, 1)  # the score decreased, stayed stable, increased
 _EYE = np.eye(3, dtype=np.float32)
@@ -31,19 +25,6 @@ def change_class(delta: Float[np.ndarray, " k"], threshold: float | Float[np.nda
     return np.where(np.abs(delta) > threshold, np.sign(delta), 0).astype(np.int32)
 
 
-@partial(jax.jit, static_argnames="n_patients")
-def confusion(
-    change: Int32[Array, " k"],
-    predicted: Int32[Array, " k"],
-    patient: Int32[Array, " k"],
-    mask: Bool[Array, " k"],
-    n_patients: int,
-) -> Float[Array, "p 3 3"]:
-    """Pairs of each patient by true class (rows) and predicted class (columns), in the order of ``CLASSES``."""
-    cell = patient * 9 + (change + 1) * 3 + (predicted + 1)
-    return jax.ops.segment_sum(mask.astype(jnp.float32), cell, n_patients * 9).reshape(n_patients, 3, 3)
-
-
 def macro_f1(matrix: Shaped[Array | np.ndarray, "*n 3 3"]) -> Num[Array | np.ndarray | np.generic, "*n"]:
     """Mean F1 over the classes that occur in truth or prediction; ``F1 = 2 TP / (true + predicted)``.
 
@@ -53,24 +34,6 @@ def macro_f1(matrix: Shaped[Array | np.ndarray, "*n 3 3"]) -> Num[Array | np.nda
     occurs = pairs > 0
     f1 = 2 * (matrix * _EYE).sum(-1) / (pairs + ~occurs)
     return f1.sum(-1) / occurs.sum(-1)
-
-
-def change_scores(matrices: Float[Array, "p 3 3"], counts: Float[Array, " p"]) -> dict[str, Float[Array, ""]]:
-    """``macro_f1``, ``accuracy`` and ``balanced_accuracy`` over the pairs of all drawn patients.
-
-    Balanced accuracy is the mean recall over the classes that occur in truth. Macro-F1 and balanced accuracy are NaN
-    when a class of the whole sample has no pair among the drawn patients: their scale would not be the same.
-    """
-    matrix = summed(matrices, counts)
-    support, right = matrix.sum(-1), (matrix * _EYE).sum(-1)
-    occurs = support > 0
-    complete = (occurs == (matrices.sum(axis=(0, 2)) > 0)).all() & occurs.any()
-    recall = (right / jnp.where(occurs, support, 1)).sum() / jnp.maximum(occurs.sum(), 1)
-    return {
-        "macro_f1": jnp.where(complete, macro_f1(matrix), jnp.nan),
-        "accuracy": ratio(right.sum(), matrix.sum()),
-        "balanced_accuracy": jnp.where(complete, recall, jnp.nan),
-    }
 
 
 def fit_threshold(predicted_delta: Float[np.ndarray, " k"], change: Int[np.ndarray, " k"], near: float) -> float:

@@ -1,7 +1,8 @@
-"""Label-free floors: what a table must be read against.
+"""Floors: what a table must be read against, and the ceiling above it.
 
-A floor goes through the same read-out and the same scoring as an encoder. ``majority`` has no embedding;
-``random_init`` is an untrained backbone of the run's kind, the same for all its seeds, embedded like a checkpoint.
+A floor of features goes through the same read-out and the same scoring as an encoder: when a scan was taken, where on the
+body, what is known of the patient, raw pixels, an untrained backbone. Two floors look at no scan at all: the most
+frequent class, and the first score of a pair, since who starts low mostly rises (regression to the mean).
 """
 
 import dataclasses
@@ -11,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Int, Num
 
-from learner_jax.config import EvalConfig
-from learner_jax.evaluators.change import CLASSES, true_change
-from learner_jax.evaluators.pairs import Observations, fine_pairs
-from learner_jax.evaluators.scoring import Scores, score_predictions
+from learner_jax.data.cohort import Cohort
+from learner_jax.evaluators.change import CLASSES, change_class, fit_threshold
+from learner_jax.evaluators.pairs import Observations
+from learner_jax.evaluators.predictions import Predictions, Truth
 
 _SIDE = 8
 
@@ -22,6 +23,26 @@ _SIDE = 8
 def time_features(time_days: Float[np.ndarray, " n"], visit: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n 2"]:
     """When the scan was taken and nothing of what it shows: days since the first visit, and the visit's ordinal."""
     return np.stack([time_days, visit], axis=1).astype(np.float32)
+
+
+def view_features(view: Int[np.ndarray, " n"], n_views: int) -> Float32[np.ndarray, "n v"]:
+    """Where the scan was taken and nothing of what it shows."""
+    return np.eye(n_views, dtype=np.float32)[view]
+
+
+def covariate_features(cohort: Cohort) -> Float32[np.ndarray, "n q"] | None:
+    """Everything that is known of patient and visit but the scans and scores; None where nothing was stored.
+
+    A missing value is the mean over training rows, and a column says where it is missing.
+    """
+    columns = []
+    for values in cohort.covariates.values():
+        missing = np.isnan(values)
+        known = values[cohort.train][~missing[cohort.train]]
+        columns.append(np.where(missing, known.mean(dtype=np.float64) if known.size else 0, values))
+        if missing.any():
+            columns.append(missing)
+    return np.stack(columns, axis=1).astype(np.float32) if columns else None
 
 
 @jax.jit
@@ -36,31 +57,44 @@ def pixel_features(scan: Num[Array, "n t h w c"]) -> Float32[Array, "n f"]:
     return tiles.reshape(len(scan), -1)
 
 
-def majority_scores(
-    train: Observations, val: Observations, test: Observations, config: EvalConfig, seed: int
-) -> Scores:
+def majority(train: Observations, val: Truth, truth: Truth) -> Predictions:
     """Always the most frequent change class of the validation fine pairs, or stable when there are none.
 
-    Every score is predicted at the training mean, so that order is a coin toss: pairwise accuracy 0.5 and tau-b 0. Of
+    Every score is predicted at the training mean, so that order is a coin toss: pairwise accuracy 0.5 and τ-b 0. Of
     equally frequent classes stable wins, then the lower.
     """
-    val, test = val.sorted(), dataclasses.replace(test.sorted(), u=np.zeros((len(test), 1), np.float32))
-    seen = fine_pairs(val, config.pairs, config.order)
-    changes = true_change(val.score[seen.first], val.score[seen.second], config.change_threshold)
-    most_frequent = max(CLASSES, key=lambda label: (np.sum(changes == label), label == 0, -label))
-    pairs = fine_pairs(test, config.pairs, config.order)
-    known = train.sorted().score
-    mean = known[~np.isnan(known)].astype(np.float64).mean()
-    return score_predictions(
-        test,
-        pairs,
-        predicted=np.full(len(test), mean),
-        predicted_change=np.full(len(pairs), most_frequent, np.int32),
-        change_threshold=config.change_threshold,
-        mode=config.pairs,
-        config=config,
-        seed=seed,
+    seen = val.change[val.scored]
+    most_frequent = max(CLASSES, key=lambda label: (np.sum(seen == label), label == 0, -label))
+    scores = np.full(len(truth.patient_of), np.nanmean(train.sorted().score.astype(np.float64)))
+    share = np.array([np.mean(seen == label) if seen.size else label == 0 for label in CLASSES], float)
+    k = len(truth)
+    called = np.full(k, most_frequent, np.int32)
+    return Predictions(truth, np.zeros(k), called, np.tile(share, (k, 1)), scores)
+
+
+def first_visit(train: Observations, val: Truth, truth: Truth) -> Predictions:
+    """Regression to the mean: the change is a share of what the first score of the pair lies away from the mean.
+
+    ``Δ = b (mean of training scores - first score)`` with b by least squares on validation pairs (1 without any), and
+    called changed beyond the threshold of highest macro-F1 there. Uses measured scores, not scans.
+    """
+    mean = np.nanmean(train.sorted().score.astype(np.float64))
+
+    def away(part: Truth) -> np.ndarray:
+        return mean - part.observations.score.astype(np.float64)[part.first]
+
+    x, y = away(val)[val.scored], val.delta[val.scored]
+    b = float(x @ y / (x @ x)) if x.size and x @ x > 0 else 1.0
+    threshold = (
+        fit_threshold(b * x, val.change[val.scored], truth.change_threshold) if x.size else truth.change_threshold
     )
+    delta = b * away(truth)
+    return Predictions(truth, delta, change_class(delta, threshold))
+
+
+def without_embeddings(observations: Observations) -> Observations:
+    """The same observations with nothing known of their scans."""
+    return dataclasses.replace(observations, u=np.zeros((len(observations), 1), np.float32))
 
 
 def _tiles(size: int) -> Float32[np.ndarray, "8 size"]:

@@ -67,6 +67,7 @@ def observe(
     view: Int[np.ndarray, " n"],
     row: Int[np.ndarray, " n"],
     mode: str,
+    view_weight: Float[np.ndarray, " v"] | None = None,
 ) -> Observations:
     """Turn ``n`` scans into ``m`` observations; any order of the scans gives the same bits.
 
@@ -75,6 +76,7 @@ def observe(
         view that was scanned thrice counts once.
       score: score units, NaN unlabeled. The score of a visit is the mean over its labeled scans.
       mode: ``visits``, or ``scans``: every scan is its own observation.
+      view_weight: of each view, where they do not weigh the same (``fusion.view_weights``).
 
     Raises:
       ValueError: for another ``mode``.
@@ -92,7 +94,11 @@ def observe(
         )
     per_view, scans_in_view = _average(u, _starts(patient, visit, view))
     first_of_view = np.cumsum(scans_in_view) - scans_in_view
-    per_visit, _ = _average(per_view, _starts(patient[first_of_view], visit[first_of_view]))
+    visits = _starts(patient[first_of_view], visit[first_of_view])
+    weight = np.ones(len(per_view)) if view_weight is None else view_weight[view[first_of_view]]
+    # a visit whose views all weigh nothing still has a mean
+    weight = np.where(np.repeat(_average(weight, visits)[0], np.diff([*visits, len(weight)])) > 0, weight, 1.0)
+    per_visit = _average(per_view * weight[:, None], visits)[0] / _average(weight, visits)[0][:, None]
     starts = _starts(patient, visit)
     labeled = ~np.isnan(score)
     total = np.add.reduceat(np.where(labeled, score, 0).astype(np.float64), starts)

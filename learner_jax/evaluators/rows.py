@@ -14,3 +14,4 @@ class Row:
     n_patients: int
     n_pairs: int | None  # None: this quantity is over observations, not pairs
     note: str = ""
+    at: str = ""  # of a quantity with several values which one this is: a class, a bin, a threshold

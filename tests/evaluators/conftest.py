@@ -1,12 +1,17 @@
 """Made-up scans of patients whose score moves, and observations of them."""
 
+import dataclasses
 from collections.abc import Callable
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from learner_jax.config import EvalConfig
 from learner_jax.evaluators.pairs import Observations, observe
+from learner_jax.evaluators.predictions import Predictions, Truth
+from learner_jax.evaluators.scoring import find
+from learner_jax.evaluators.statistics.bootstrap import Resampling, padded
 
 
 def draw_scans(
@@ -58,3 +63,84 @@ def splits() -> Callable[..., tuple[Observations, Observations, Observations]]:
 @pytest.fixture
 def config() -> EvalConfig:
     return EvalConfig(change_threshold=2.0, bootstrap=200)
+
+
+@pytest.fixture
+def said(scans) -> Callable[..., Predictions]:
+    """``said(seed, skill, mode, order, **scans)``: predictions of made-up pairs with ties in both, all fields filled."""
+
+    def make(
+        seed: int = 0, mode: str = "visits", order: str = "all", noise: float = 2.0, threshold: float = 2.0, **kwargs
+    ) -> Predictions:
+        seen = observe(**draw_scans(seed=seed, **kwargs), mode=mode)
+        truth = Truth.of(seen, mode, order, threshold)
+        rng = np.random.default_rng([seed, 1])
+        scores = np.round(truth.observations.score + rng.normal(0, noise, len(truth.patient_of)))  # tied
+        delta = scores[truth.second] - scores[truth.first]
+        p = np.round(rng.dirichlet([1, 1, 1], len(delta)) + np.eye(3)[truth.change + 1], 2)
+        called = np.where(np.abs(delta) > threshold, np.sign(delta), 0).astype(np.int32)
+        distance = np.round(np.abs(delta) / 10 + rng.random(len(delta)), 1).astype(np.float32)
+        never = np.zeros(len(truth.patient_of), np.int32)
+        return Predictions(
+            truth,
+            delta,
+            called,
+            p / p.sum(1, keepdims=True),
+            scores,
+            True,
+            distance,
+            swapped=-called,
+            with_itself=never,
+        )
+
+    return make
+
+
+@pytest.fixture
+def values() -> Callable[..., dict]:
+    """``values(said, family, drawn)``: ``name`` or ``(name, at)`` -> value, patients drawn as ``drawn`` says (once)."""
+
+    def compute(predictions: Predictions, family: str, drawn: np.ndarray | None = None) -> dict:
+        p = predictions.truth.n_patients
+        counts = np.zeros((padded(p + 1), 1), np.float32)
+        counts[:p, 0] = 1 if drawn is None else drawn
+        found = find(predictions, Resampling(p, jnp.asarray(counts), 0), [family])
+        return {(one.name, one.at) if one.at else one.name: one.replicates.value for one in found}
+
+    return compute
+
+
+@pytest.fixture
+def copies() -> Callable[[Predictions, np.ndarray], Predictions]:
+    """Predictions in which each patient occurs as often as it was drawn, as patients of their own."""
+
+    def make(said: Predictions, drawn: np.ndarray) -> Predictions:
+        truth = said.truth
+        patients = np.repeat(np.arange(truth.n_patients), drawn)
+        rows = [np.flatnonzero(truth.patient_of == p) for p in patients]
+        pairs = [np.flatnonzero(truth.patient == p) for p in patients]
+        shift = np.cumsum([0, *map(len, rows)])
+        place = [
+            dict(zip(own.tolist(), range(start, start + len(own)), strict=True))
+            for own, start in zip(rows, shift[:-1], strict=True)
+        ]
+        of = lambda side: np.array([place[i][j] for i, own in enumerate(pairs) for j in side[own].tolist()], int)  # noqa: E731
+        at, of_pairs = np.concatenate(rows), np.concatenate(pairs)
+        new = dataclasses.replace(
+            truth,
+            observations=truth.observations.take(at),
+            patients=patients,
+            patient_of=np.repeat(np.arange(len(rows)), [len(x) for x in rows]).astype(np.int32),
+            first=of(truth.first),
+            second=of(truth.second),
+            patient=np.repeat(np.arange(len(pairs)), [len(x) for x in pairs]).astype(np.int32),
+            delta=truth.delta[of_pairs],
+            change=truth.change[of_pairs],
+            scored=truth.scored[of_pairs],
+        )
+        fields = {
+            name: getattr(said, name)[of_pairs] for name in ("delta", "change", "probability", "distance", "swapped")
+        }
+        return Predictions(new, scores=said.scores[at], with_itself=said.with_itself[at], **fields)
+
+    return make

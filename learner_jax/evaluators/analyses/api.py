@@ -1,0 +1,62 @@
+"""What is asked of one evaluation beyond its read-outs: each an analysis in a file of its own."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+
+from learner_jax.config import EvalConfig
+from learner_jax.data.cohort import Cohort
+from learner_jax.evaluators.change import change_class
+from learner_jax.evaluators.pairs import Observations
+from learner_jax.evaluators.predictions import Predictions, Truth
+from learner_jax.evaluators.predictions import predict as predicted_by
+from learner_jax.evaluators.readouts import Readout
+from learner_jax.evaluators.scoring import Found
+from learner_jax.evaluators.statistics.bootstrap import Resampling
+from learner_jax.registry import Registry
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One encoder with its primary read-out, and everything that may be asked of it."""
+
+    config: EvalConfig
+    cohort: Cohort
+    train: Observations
+    val: Observations
+    test: Observations
+    readout: Readout  # the primary one
+    truth: Truth  # of test
+    predictions: Predictions  # of test, by the primary read-out
+    resampling: Resampling  # of the patients of test
+
+    @cached_property
+    def val_truth(self) -> Truth:
+        """The validation pairs as measured."""
+        return Truth.of(self.val, self.config.pairs, self.config.order, self.readout.change_threshold)
+
+    @cached_property
+    def val_predictions(self) -> Predictions:
+        """What the primary read-out says of them."""
+        return predicted_by(self.readout, self.val_truth)
+
+    @cached_property
+    def labeled_train(self) -> Observations:
+        """Training observations that carry the score, in the one order."""
+        train = self.train.sorted()
+        return train.take(np.flatnonzero(train.labeled))
+
+
+Analysis = Callable[[Case], list[Found] | str]
+
+analyses: Registry[Analysis] = Registry("analysis", "config.eval")
+register = analyses.register
+
+
+def of_scores(case: Case, scores: np.ndarray) -> Predictions:
+    """Predictions of test pairs from a score per test observation, called changed beyond the true threshold."""
+    delta = scores[case.truth.second] - scores[case.truth.first]
+    called = change_class(delta, case.truth.change_threshold)
+    return Predictions(case.truth, delta, called, scores=scores)

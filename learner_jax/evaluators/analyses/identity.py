@@ -1,0 +1,66 @@
+"""Identity: does the embedding tell who was scanned, and where, apart from how the patient is?"""
+
+import numpy as np
+
+from learner_jax.evaluators.analyses.api import Case, register
+from learner_jax.evaluators.quantities.api import by_patient
+from learner_jax.evaluators.readouts.ridge import Ridges
+from learner_jax.evaluators.scoring import Found, find_means
+
+_BLOCK = 1024
+
+
+@register("identity")
+def identity(case: Case) -> list[Found] | str:
+    """Patient and site read off the embedding.
+
+    * ``patient_identified``: of test observations of patients with several visits, how often the nearest other
+      observation (cosine) is of the same patient; ``patient_chance`` is the share expected of random embeddings;
+    * ``site_identified``: recall of the site by a ridge on one-hot sites, fitted on training observations, mean over
+      test sites seen in training, beside ``site_chance``, one over their number. Its interval resamples patients with
+      their recalls.
+    """
+    return [*_patients(case), *_sites(case)] or "no patient has two visits, and all scans are of one site"
+
+
+def _patients(case: Case) -> list[Found]:
+    seen, patient = case.truth.observations, case.truth.patient_of
+    several = np.bincount(patient)[patient] > 1
+    if not several.any() or case.truth.n_patients < 2:
+        return []
+    norm = np.linalg.norm(seen.u, axis=1, keepdims=True)
+    unit = seen.u / np.where(norm > 0, norm, 1)
+    nearest = np.zeros(len(unit), np.int64)
+    for at in range(0, len(unit), _BLOCK):
+        cosine = unit[at : at + _BLOCK] @ unit.T
+        cosine[np.arange(len(cosine)), np.arange(at, at + len(cosine))] = -np.inf
+        nearest[at : at + _BLOCK] = cosine.argmax(1)
+    same = patient[nearest] == patient
+    chance = (np.bincount(patient)[patient] - 1) / (len(patient) - 1)
+    width = case.resampling.width
+    sums = {
+        "patient_identified": by_patient(np.stack([same * several, several], 1), patient, width),
+        "patient_chance": by_patient(np.stack([chance * several, several], 1), patient, width),
+    }
+    return find_means(sums, dict.fromkeys(sums, (len(np.unique(patient[several])), None)), case.resampling)
+
+
+def _sites(case: Case) -> list[Found]:
+    site = case.cohort.site
+    train = case.train.sorted()
+    own, theirs = (site[np.array([rows[0] for rows in part.rows], int)] for part in (train, case.truth.observations))
+    known = np.intersect1d(own, theirs)
+    if len(known) < 2:
+        return []
+    names, code = np.unique(own, return_inverse=True)
+    fitted = Ridges.from_embeddings(train.u).fit_many(np.eye(len(names))[code])
+    said = names[np.stack([one.scores(case.truth.observations.u) for one in fitted], axis=1).argmax(1)]
+    tested = np.isin(theirs, known)
+    # mean of the recalls: an observation of a rare site weighs more
+    weight = tested / np.maximum(np.bincount(theirs, minlength=len(case.cohort.sites))[theirs], 1) / len(known)
+    patient, width = case.truth.patient_of, case.resampling.width
+    sums = {
+        "site_identified": by_patient(np.stack([(said == theirs) * weight, weight], 1), patient, width),
+        "site_chance": by_patient(np.stack([weight / len(known), weight], 1), patient, width),
+    }
+    return find_means(sums, dict.fromkeys(sums, (len(np.unique(patient[tested])), None)), case.resampling)

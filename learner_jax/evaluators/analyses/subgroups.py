@@ -1,0 +1,68 @@
+"""The same order asked of parts of the pairs: late visits, gaps in time, where the patient started, sites, views."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from learner_jax.evaluators.analyses.api import Case, register
+from learner_jax.evaluators.predictions import Predictions
+from learner_jax.evaluators.quantities import order
+from learner_jax.evaluators.scoring import Found, of_statistic
+
+_THIRDS = ("lowest third", "middle third", "highest third")
+_MOST = 20  # sites or views that are told apart
+
+
+@register("subgroups")
+def subgroups(case: Case) -> list[Found] | str:
+    """Every quantity of order over the pairs of each part; both observations of a pair belong to it.
+
+    Thirds hold equally many pairs and are of the gap in days and of the score of the pair's first observation. The
+    latter shows regression to the mean: who starts low mostly rises.
+    """
+    truth = case.truth
+    if len(truth) == 0:
+        return "no fine pairs"
+    found = []
+    for label, which in _parts(case):
+        part = _only(case.predictions, which)
+        prepared = order.prepare(part, case.resampling.width) if which.any() else None
+        if prepared is not None:
+            found += [
+                one.at_(label) for one in of_statistic(order.statistic, prepared.data, prepared.n, case.resampling)
+            ]
+    return found
+
+
+def _parts(case: Case) -> Iterator[tuple[str, np.ndarray]]:
+    truth, late = case.truth, case.config.late_from_days
+    seen = truth.observations
+    if late:
+        yield f"from day {late:g}", seen.time_days[truth.first] >= late - 1e-6
+    if truth.mode == "visits":
+        yield from _thirds("gap", truth.days())
+    yield from _thirds("first score", seen.score[truth.first].astype(np.float64))
+    cohort = case.cohort
+    row = np.array([rows[0] for rows in seen.rows])
+    for what, names, code in (("site", cohort.sites, cohort.site[row]), ("view", cohort.views, seen.view)):
+        values = np.unique(code[code >= 0])
+        if 1 < len(values) <= _MOST:
+            for value in values:
+                label = f"{what} {names[value][:8] if what == 'site' else names[value]}"
+                yield label, (code[truth.first] == value) & (code[truth.second] == value)
+
+
+def _thirds(what: str, value: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    if np.isnan(value).any() or len(np.unique(value)) < 3:
+        return
+    which = np.searchsorted(np.quantile(value, [1 / 3, 2 / 3]), value, "left")
+    for third, name in enumerate(_THIRDS):
+        yield f"{what}: {name}", which == third
+
+
+def _only(predictions: Predictions, which: np.ndarray) -> Predictions:
+    truth = predictions.truth
+    fields = ("first", "second", "patient", "delta", "change", "scored")
+    part = dataclasses.replace(truth, **{name: getattr(truth, name)[which] for name in fields})
+    return Predictions(part, predictions.delta[which], predictions.change[which])

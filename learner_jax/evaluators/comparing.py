@@ -1,0 +1,167 @@
+"""Runs on the same patients: the mean over seeds, and whether two arms differ.
+
+An arm is one run, or several that differ in their seed alone. Intervals are over patients and conditional on the trained
+models; the SD over seeds says what another training would change.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+
+from learner_jax.config import EvalConfig
+from learner_jax.evaluators.predictions import Predictions, Truth
+from learner_jax.evaluators.quantities import FAMILIES
+from learner_jax.evaluators.rows import Row
+from learner_jax.evaluators.scoring import SEED, Found, draws, find, mean_of
+from learner_jax.evaluators.statistics.bootstrap import Replicates, Resampling, padded
+from learner_jax.evaluators.statistics.multiple import holm
+from tfds_builders.errors import InputError
+
+_EXACT = 10  # patients up to which all 2^p exchanges are tried
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """One quantity of two arms: ``row`` holds first - second with its interval, ``p`` is of exchanging patients."""
+
+    row: Row
+    first: float
+    second: float
+    p: float
+    p_holm: float  # over all differences of one table
+
+
+def over_seeds(arm: Sequence[Predictions], config: EvalConfig) -> tuple[list[Found], dict[tuple[str, str], float]]:
+    """Each quantity averaged over the runs of an arm, in the value and in every draw of patients; and its SD over runs.
+
+    A patient is drawn with its predictions of all seeds, so seeds do not count as patients. The SD is over the values of
+    the runs, with n - 1; an arm of one run has none.
+
+    Raises:
+      InputError: the runs were not scored on the same pairs of the same patients.
+    """
+    for other in arm[1:]:
+        check_same(arm[0].truth, other.truth)
+    resampling = draws(arm[0].truth.n_patients, config)
+    runs = [find(predictions, resampling) for predictions in arm]
+    values: dict[tuple[str, str], list[float]] = {}
+    for one in (one for run in runs for one in run):
+        values.setdefault((one.name, one.at), []).append(one.replicates.value)
+    whole = {key: x for key, x in values.items() if len(x) == len(runs) > 1 and np.isfinite(x).all()}
+    return mean_of(runs), {key: float(np.std(x, ddof=1)) for key, x in whole.items()}
+
+
+def differences(
+    first: Sequence[Predictions], second: Sequence[Predictions], names: Sequence[str], config: EvalConfig
+) -> list[Difference]:
+    """Whether two arms differ, on the same patients.
+
+    The interval is the bootstrap's over patients of the difference of the two means over seeds. The p-value is of a
+    permutation test: were the arms alike, the two could be exchanged within any patient, with all its pairs and seeds;
+    ``p = (1 + #{|d*| >= |d|}) / (1 + n)`` over ``config.bootstrap`` random exchanges, or the share of all 2^p exchanges
+    with at most 10 patients. Good, Permutation, Parametric and Bootstrap Tests of Hypotheses (2005), chapter 3.
+
+    Args:
+      first, second: predictions of each arm's runs in the order of their seeds; those that both have are compared.
+      names: quantities; those with several values are left out.
+      config: ``bootstrap``, ``interval``, ``confidence``.
+
+    Raises:
+      InputError: the arms were not scored on the same pairs of the same patients.
+    """
+    check_same(first[0].truth, second[0].truth)
+    seeds = min(len(first), len(second))
+    means = [{f.name: f for f in over_seeds(arm, config)[0] if not f.at} for arm in (first, second)]
+    exchanged = [_exchanged(a, b, config) for a, b in zip(first[:seeds], second[:seeds], strict=True)]
+    found = []
+    for name in names:
+        if any(name not in mean or not np.isfinite(mean[name].replicates.value) for mean in means):
+            continue
+        a, b = (mean[name] for mean in means)
+        apart = _apart(a.replicates, b.replicates)
+        row = dataclasses.replace(a, replicates=apart).row(config)
+        p = _p_value(np.mean([pair[name] for pair in exchanged], axis=0), a.n[0])
+        found.append(Difference(row, a.replicates.value, b.replicates.value, p, p))
+    adjusted = holm(np.array([one.p for one in found]))
+    return [dataclasses.replace(one, p_holm=float(p)) for one, p in zip(found, adjusted, strict=True)]
+
+
+def check_same(first: Truth, second: Truth) -> None:
+    """Refuse to compare what was scored on other patients or other pairs.
+
+    Raises:
+      InputError: with what differs.
+    """
+    if first.change_threshold != second.change_threshold:
+        raise InputError(
+            f"one run was scored with a change threshold of {first.change_threshold:g} and another with "
+            f"{second.change_threshold:g}; score both with the same --config.eval.change_threshold=…"
+        )
+    same = first.n_patients == second.n_patients and len(first) == len(second)
+    same = same and np.array_equal(first.observations.score, second.observations.score)
+    if not (same and np.array_equal(first.patient, second.patient) and np.array_equal(first.scored, second.scored)):
+        raise InputError(
+            f"the runs were scored on different pairs ({len(first)} of {first.n_patients} patients, {len(second)} of "
+            f"{second.n_patients}); score both on one dataset, split, score and --config.eval.pairs"
+        )
+
+
+def _exchanged(a: Predictions, b: Predictions, config: EvalConfig) -> dict[str, np.ndarray]:
+    """``a - b`` of each quantity in column 0 as they are, and in the others with a and b exchanged in some patients."""
+    p = a.truth.n_patients
+    if p <= _EXACT:
+        swap = (np.arange(2**p)[:, None] >> np.arange(p)) & 1
+    else:
+        swap = np.random.default_rng(SEED).integers(0, 2, (config.bootstrap + 1, p))
+        swap[0] = 0
+    width = padded(2 * p + 1)
+    kept = np.zeros((width, len(swap)), np.float32)
+    kept[: 2 * p] = np.concatenate([1 - swap, swap], axis=1).T
+    other = np.zeros_like(kept)
+    other[: 2 * p] = np.concatenate([swap, 1 - swap], axis=1).T
+    joint = join(a, b)
+    sides = []
+    for counts in (kept, other):
+        resampling = Resampling(2 * p, jnp.asarray(counts), len(swap) - 1)
+        found = find(joint, resampling, [name for name in FAMILIES if name != "embedding"])
+        sides.append({f.name: np.append(f.replicates.value, f.replicates.drawn) for f in found if not f.at})
+    return {name: sides[0][name] - sides[1][name] for name in sides[0]}
+
+
+def join(a: Predictions, b: Predictions) -> Predictions:
+    """One set of predictions with every patient twice: as patient i in ``a`` and as patient p + i in ``b``."""
+    truth, p, m = a.truth, a.truth.n_patients, len(a.truth.patient_of)
+    twice = np.concatenate([np.arange(m), np.arange(m)])
+
+    def both(x: np.ndarray, shift: int = 0) -> np.ndarray:
+        return np.concatenate([x, x + shift if shift else x])
+
+    joint = dataclasses.replace(
+        truth,
+        observations=truth.observations.take(twice),
+        patients=both(truth.patients),
+        patient_of=both(truth.patient_of, p),
+        patient=both(truth.patient, p),
+        first=both(truth.first, m),
+        second=both(truth.second, m),
+        delta=both(truth.delta),
+        change=both(truth.change),
+        scored=both(truth.scored),
+    )
+    fields = {}
+    for name in ("delta", "change", "probability", "scores", "distance", "swapped", "with_itself"):
+        x, y = getattr(a, name), getattr(b, name)
+        fields[name] = None if x is None or y is None else np.concatenate([x, y])
+    return Predictions(joint, in_score_units=a.in_score_units and b.in_score_units, **fields)
+
+
+def _p_value(apart: np.ndarray, n_patients: int) -> float:
+    known = apart[np.isfinite(apart)]
+    as_large = np.abs(known[1:]) >= np.abs(known[0]) * (1 - 1e-6) - 1e-9
+    return float((1 + as_large.sum()) / len(known))
+
+
+def _apart(a: Replicates, b: Replicates) -> Replicates:
+    return Replicates(a.value - b.value, a.drawn - b.drawn, a.left_out - b.left_out)

@@ -1,0 +1,133 @@
+"""What is true of the fine pairs of some patients, and what a read-out says of them: all that scoring looks at."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int, Int32
+
+from learner_jax.evaluators import change
+from learner_jax.evaluators.pairs import Observations, fine_pairs
+from learner_jax.evaluators.readouts.api import Readout
+
+_BLOCK = 8192  # pairs whose embeddings are in memory at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Truth:
+    """Labeled observations of some patients and all fine pairs of them, in one order whatever order they came in.
+
+    ``m`` observations, ``k`` fine pairs, earlier -> later. Patients are numbered 0 … p - 1; ``patients`` says which of the
+    cohort each is.
+    """
+
+    observations: Observations  # sorted, labeled ones only
+    patients: Int[np.ndarray, " p"]
+    patient_of: Int32[np.ndarray, " m"]
+    first: Int[np.ndarray, " k"]  # these two index the observations
+    second: Int[np.ndarray, " k"]
+    patient: Int32[np.ndarray, " k"]
+    delta: Float64[np.ndarray, " k"]  # score of the second - score of the first, score units
+    change: Int32[np.ndarray, " k"]  # -1, 0, 1
+    scored: Bool[np.ndarray, " k"]  # all, or the neighbouring visits where eval.order is consecutive
+    change_threshold: float
+    mode: str
+
+    @classmethod
+    def of(cls, observations: Observations, mode: str, order: str, change_threshold: float) -> "Truth":
+        """Truth of these observations, whichever of them are labeled; see :func:`pairs.fine_pairs` for the words."""
+        known = observations.sorted()
+        known = known.take(np.flatnonzero(known.labeled))
+        pairs = fine_pairs(known, mode, "all")
+        patients, patient_of = np.unique(known.patient, return_inverse=True)
+        score = known.score.astype(np.float64)
+        scored = np.ones(len(pairs), bool)
+        if order == "consecutive" and mode == "visits":
+            scored = pairs.second == pairs.first + 1
+        return cls(
+            observations=known,
+            patients=patients,
+            patient_of=patient_of.astype(np.int32),
+            first=pairs.first,
+            second=pairs.second,
+            patient=patient_of[pairs.first].astype(np.int32),
+            delta=score[pairs.second] - score[pairs.first],
+            change=change.true_change(known.score[pairs.first], known.score[pairs.second], change_threshold),
+            scored=scored,
+            change_threshold=change_threshold,
+            mode=mode,
+        )
+
+    def __len__(self) -> int:
+        return len(self.patient)
+
+    @property
+    def n_patients(self) -> int:
+        return len(self.patients)
+
+    def days(self) -> Float64[np.ndarray, " k"]:
+        """Days from the first to the second observation of each pair."""
+        time = self.observations.time_days.astype(np.float64)
+        return time[self.second] - time[self.first]
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """What one read-out says of the pairs of a truth.
+
+    ``delta`` is a predicted difference in score units where ``in_score_units``, and otherwise only leans to one side.
+    """
+
+    truth: Truth
+    delta: Float64[np.ndarray, " k"]
+    change: Int32[np.ndarray, " k"]
+    probability: Float64[np.ndarray, "k 3"] | None = None  # of the classes -1, 0, 1
+    scores: Float64[np.ndarray, " m"] | None = None  # predicted score of each observation
+    in_score_units: bool = True
+    distance: Float[np.ndarray, " k"] | None = None  # cosine distance of the two embeddings
+    swapped: Int32[np.ndarray, " k"] | None = None  # class of each pair with its observations exchanged
+    with_itself: Int32[np.ndarray, " m"] | None = None  # class of each observation against itself
+
+
+def predict(readout: Readout, truth: Truth, distance: np.ndarray | None = None) -> Predictions:
+    """What a fitted read-out says of every pair of a truth, swapped pairs and pairs of one observation included.
+
+    Args:
+      readout: fitted.
+      truth: with the embeddings that the read-out takes.
+      distance: cosine distances of the pairs, where they are known.
+
+    Raises:
+      InputError: embeddings of another width than the read-out's.
+    """
+    u = truth.observations.u
+    scores = readout.scores(u)
+    if scores is not None:
+        delta, decision = scores[truth.second] - scores[truth.first], readout.decision
+        return Predictions(
+            truth,
+            delta,
+            decision.change(delta, None),
+            decision.probability(delta, None),
+            scores,
+            readout.model.in_score_units,
+            distance,
+            swapped=decision.change(scores[truth.first] - scores[truth.second], None),
+            with_itself=decision.change(scores - scores, None),
+        )
+    parts = [_compare(readout, u, truth.first[at], truth.second[at]) for at in _blocks(len(truth))]
+    delta, called, probability, swapped = (
+        None if x[0] is None else np.concatenate(x) for x in zip(*parts, strict=True)
+    )
+    alone = [readout.change(u[at], u[at]) for at in _blocks(len(u))]
+    return Predictions(
+        truth, delta, called, probability, None, readout.model.in_score_units, distance, swapped, np.concatenate(alone)
+    )
+
+
+def _compare(readout: Readout, u: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple:
+    a, b = u[first], u[second]
+    return readout.delta(a, b), readout.change(a, b), readout.probability(a, b), readout.change(b, a)
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(at, at + _BLOCK) for at in range(0, max(n, 1), _BLOCK)]

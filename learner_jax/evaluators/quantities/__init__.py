@@ -1,0 +1,27 @@
+"""What is scored. One family of quantities a file; a new one is a file and a line here."""
+
+from learner_jax.evaluators.quantities import (
+    amount,
+    coarse,
+    controls,
+    embedding,
+    order,
+    probability,
+    psychometric,
+    three_way,
+)
+from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity
+
+FAMILIES: dict[str, Family] = {
+    "order": order.FAMILY,
+    "psychometric": psychometric.FAMILY,
+    "three_way": three_way.FAMILY,
+    "probability": probability.FAMILY,
+    "amount": amount.FAMILY,
+    "coarse": coarse.FAMILY,
+    "controls": controls.FAMILY,
+    "embedding": embedding.FAMILY,
+}
+QUANTITIES: dict[str, Quantity] = {name: q for family in FAMILIES.values() for name, q in family.quantities.items()}
+
+__all__ = ["FAMILIES", "QUANTITIES", "Family", "Prepared", "Quantity"]

@@ -1,0 +1,86 @@
+"""Amount of change: how far the predicted difference of a pair is from the true one. Read-outs in score units only."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from learner_jax.evaluators.predictions import Predictions
+from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, by_patient, contributing
+from learner_jax.evaluators.ranks import spearman, spearman_data
+from learner_jax.evaluators.statistics.bootstrap import Counts, ratio, summed
+
+_CONSTANT = "undefined: all predicted, or all true, differences are equal"
+_LIMIT = 1.959963984540054  # of a standard normal, two-sided 95 %
+
+QUANTITIES = {
+    "delta_pearson": Quantity("Δ Pearson r", 0.0, _CONSTANT),
+    "delta_spearman": Quantity("Δ Spearman ρ", 0.0, _CONSTANT),
+    "delta_ccc": Quantity("Δ concordance (CCC)", 0.0, _CONSTANT),
+    "delta_icc": Quantity("Δ ICC(3,1)", 0.0, _CONSTANT),
+    "delta_mae": Quantity("Δ mean absolute error"),
+    "bland_altman_bias": Quantity("Bland–Altman bias"),
+    "bland_altman_low": Quantity("Bland–Altman lower limit"),
+    "bland_altman_high": Quantity("Bland–Altman upper limit"),
+    "minimal_detectable_change": Quantity("minimal detectable change"),
+}
+
+
+def prepare(predictions: Predictions, width: int) -> Prepared | None:
+    """Sums of products of each patient; None for a read-out that does not predict in score units."""
+    truth = predictions.truth
+    at = np.flatnonzero(truth.scored)
+    if not predictions.in_score_units or at.size == 0:
+        return None
+    patient, true, said = truth.patient[at], truth.delta[at], predictions.delta[at]
+    # one scale for both, so that sums of squares stay near 1 in float32 and agreement keeps its meaning
+    scale = float(np.sqrt(np.mean(true**2 + said**2) / 2)) or 1.0
+    x, y = true / scale, said / scale
+    visits = np.bincount(truth.patient_of, minlength=width)
+    error = (predictions.delta - truth.delta) / scale
+    about_mean = np.bincount(truth.patient, error**2, width) / np.maximum(visits, 1)
+    freedom = np.where(np.bincount(truth.patient, minlength=width) > 0, visits - 1, 0)
+    data = {
+        "sums": by_patient(np.stack([x * 0 + 1, x, y, x * x, y * y, x * y, np.abs(y - x)], 1), patient, width),
+        "error": np.stack([about_mean, freedom], 1).astype(np.float32),
+        "ranks": spearman_data(true, said, width - 1, patient),
+        "scale": np.float32(scale),
+    }
+    n = dict.fromkeys(QUANTITIES, contributing(patient))
+    n["minimal_detectable_change"] = contributing(truth.patient)
+    return Prepared(data, n)
+
+
+def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
+    """The quantities of every draw; x true and y predicted differences of the scored pairs, e = y - x.
+
+    * CCC: ``2 cov / (var x + var y + (mean x - mean y)²)`` with moments over n (Lin, doi 10.2307/2532051);
+    * ICC(3,1): ``(MSB - MSE) / (MSB + MSE)`` of the two columns x and y (Shrout & Fleiss, doi
+      10.1037/0033-2909.86.2.420): agreement up to a constant shift;
+    * Bland–Altman: mean of e, and mean ± 1.96 SD of e (doi 10.1016/S0140-6736(86)90837-8); the SD is over pairs;
+    * minimal detectable change: ``1.96 √2 SEM`` where SEM² is the variance of (prediction - score) within patients: a
+      predicted change below it is within the error of two predictions (Weir, doi 10.1519/15184.1).
+    """
+    n, sx, sy, sxx, syy, sxy, error = summed(data["sums"], counts)
+    n = jnp.where(n > 0, n, jnp.nan)
+    mx, my = sx / n, sy / n
+    vx, vy, cov = sxx / n - mx**2, syy / n - my**2, sxy / n - mx * my
+    tiny = 1e-6
+    varies = (vx > tiny * sxx / n) & (vy > tiny * syy / n)
+    spread = jnp.sqrt(jnp.maximum(vx + vy - 2 * cov, 0) * ratio(n, n - 1))
+    between, within = (vx + vy + 2 * cov) / 2, (vx + vy - 2 * cov) / 2
+    squares, freedom = summed(data["error"], counts)
+    scale = data["scale"]
+    return {
+        "delta_pearson": jnp.where(varies, cov / jnp.sqrt(jnp.where(varies, vx * vy, 1)), jnp.nan),
+        "delta_spearman": spearman(data["ranks"], counts),
+        "delta_ccc": jnp.where(vx > tiny * sxx / n, 2 * cov / (vx + vy + (mx - my) ** 2), jnp.nan),
+        "delta_icc": jnp.where(vx > tiny * sxx / n, ratio(between - within, between + within), jnp.nan),
+        "delta_mae": error / n * scale,
+        "bland_altman_bias": (my - mx) * scale,
+        "bland_altman_low": (my - mx - _LIMIT * spread) * scale,
+        "bland_altman_high": (my - mx + _LIMIT * spread) * scale,
+        "minimal_detectable_change": _LIMIT * jnp.sqrt(2 * ratio(squares, freedom)) * scale,
+    }
+
+
+FAMILY = Family(QUANTITIES, prepare, statistic)

@@ -1,0 +1,80 @@
+"""What a quantity is, and a family of quantities that share their data.
+
+A family turns :class:`~learner_jax.evaluators.predictions.Predictions` into sums per patient (or sorted entries) once,
+and says every quantity of any draw of patients from these. It never loops over replicates.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Int
+
+from learner_jax.evaluators.predictions import Predictions
+from learner_jax.evaluators.statistics.bootstrap import Statistic
+
+N = tuple[int, int | None]  # patients that contribute, and their pairs (None: counted in observations)
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantity:
+    """How to read a number.
+
+    Attributes:
+      title: in words, for a table.
+      chance: its value where nothing is known; None where there is no such value.
+      undefined: why it may have none.
+    """
+
+    title: str
+    chance: float | None = None
+    undefined: str = "undefined"
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Data of a family's statistic, and who stands behind each quantity.
+
+    Attributes:
+      data: tree of arrays whose first axis is patients (padded to ``width``) or sorted entries.
+      n: of each quantity that these data give; others of the family are left out of the table.
+      at: labels of a quantity with several values, in their order.
+      fixed: quantities that are not resampled: they are of all observations at once.
+    """
+
+    data: Any
+    n: dict[str, N]
+    at: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    fixed: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """Quantities that are computed together.
+
+    Attributes:
+      quantities: by name, in the order of the table.
+      prepare: ``(predictions, width) -> Prepared``, or None where the read-out gives nothing that could be scored so.
+      statistic: ``(data, counts [p r]) -> {name: [r] or [labels r]}``.
+    """
+
+    quantities: dict[str, Quantity]
+    prepare: Callable[[Predictions, int], Prepared | None]
+    statistic: Statistic
+
+
+def by_patient(
+    values: Float[np.ndarray, " k *f"] | np.ndarray, patient: Int[np.ndarray, " k"], width: int
+) -> Float32[np.ndarray, " width *f"]:
+    """Sums of ``values`` over the entries of each patient, added in float64."""
+    values = np.asarray(values, np.float64)
+    flat = values.reshape(len(values), -1)
+    sums = [np.bincount(patient, column, width) for column in flat.T]
+    return np.stack(sums, axis=1).reshape(width, *values.shape[1:]).astype(np.float32) if sums else np.zeros((width, 0))
+
+
+def contributing(patient: Int[np.ndarray, " k"], which: np.ndarray | None = None) -> tuple[int, int]:
+    """How many patients and pairs there are among those ``which`` (bool) count."""
+    chosen = patient if which is None else patient[which]
+    return len(np.unique(chosen)), len(chosen)

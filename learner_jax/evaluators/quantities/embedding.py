@@ -1,0 +1,157 @@
+"""The embedding itself, without a read-out: do distances grow as scores part, between patients and within them?
+
+The paper's figures (arXiv 2411.01144): distance against |Δscore| of fine pairs, and how far the embeddings spread.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Float32
+
+from learner_jax.evaluators.predictions import Predictions, Truth
+from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity
+from learner_jax.evaluators.ranks import entry_weight, spearman, spearman_data
+from learner_jax.evaluators.statistics.bootstrap import Counts, padded, ratio
+
+_COARSE_PAIRS = 16_384  # of all pairs of patients so many are drawn
+_CHUNK = 4_096  # pairs whose embeddings are in memory at once
+_EQUAL = "undefined: all distances, or all score differences, are equal"
+
+QUANTITIES = {
+    "embedding_distance_spearman": Quantity("distance–|Δscore| Spearman ρ, fine pairs", 0.0, _EQUAL),
+    "embedding_distance_slope": Quantity("distance per SD of score, fine pairs", 0.0, _EQUAL),
+    "coarse_distance_spearman": Quantity("distance–|Δscore| Spearman ρ, coarse pairs", 0.0, _EQUAL),
+    "coarse_distance_slope": Quantity("distance per SD of score, coarse pairs", 0.0, _EQUAL),
+    "spread": Quantity("mean distance of two patients"),
+    "fine_to_coarse_distance": Quantity("distance within over between patients", 1.0, "undefined: all distances are 0"),
+    "effective_rank": Quantity("effective rank"),
+}
+
+
+def prepare(predictions: Predictions, width: int) -> Prepared | None:
+    """Distances of fine pairs and of drawn coarse pairs; None where there is no embedding to measure."""
+    truth, data, n = predictions.truth, {}, {}
+    u, score = truth.observations.u, truth.observations.score.astype(np.float64)
+    if predictions.distance is None or len(score) == 0:
+        return None
+    scale = float(np.std(score)) or 1.0
+    at = np.flatnonzero(truth.scored)
+    if at.size:
+        owner = (truth.patient[at],)
+        data["fine"] = _pairs(np.abs(truth.delta[at]) / scale, predictions.distance[at], owner, width)
+        n |= dict.fromkeys(("embedding_distance_spearman", "embedding_distance_slope"), _n(*owner))
+    first, second = draw_coarse_pairs(truth)
+    if first.size:
+        owner = truth.patient_of[first], truth.patient_of[second]
+        apart = np.abs(score[second] - score[first]) / scale
+        data["coarse"] = _pairs(apart, pair_distance(u, first, second), owner, width)
+        n |= dict.fromkeys(("coarse_distance_spearman", "coarse_distance_slope", "spread"), _n(*owner))
+    if "fine" in data and "coarse" in data:
+        n["fine_to_coarse_distance"] = n["embedding_distance_spearman"]
+    n["effective_rank"] = (truth.n_patients, None)
+    return Prepared(data, n, fixed={"effective_rank": effective_rank(u)})
+
+
+def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
+    """The quantities of every draw; a coarse pair counts as often as both its patients were drawn."""
+    found, means = {}, {}
+    for kind, name in (("fine", "embedding"), ("coarse", "coarse")):
+        if kind in data:
+            weight = entry_weight(data[kind]["patients"], counts)
+            slope, means[kind] = _line(data[kind]["x"], data[kind]["y"], weight)
+            found |= {
+                f"{name}_distance_spearman": spearman(data[kind]["ranks"], counts),
+                f"{name}_distance_slope": slope * data[kind]["scale"],
+            }
+    if "coarse" in data:
+        found["spread"] = means["coarse"] * data["coarse"]["scale"]
+    if len(means) == 2:
+        fine, coarse = (means[kind] * data[kind]["scale"] for kind in ("fine", "coarse"))
+        found["fine_to_coarse_distance"] = ratio(fine, coarse)
+    return found
+
+
+def draw_coarse_pairs(truth: Truth) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of at most 16,384 pairs of observations of different patients: all of them, or as many drawn at random."""
+    m, patient = len(truth.patient_of), truth.patient_of
+    if m * (m - 1) // 2 <= _COARSE_PAIRS:
+        first, second = np.triu_indices(m, 1)
+    else:
+        drawn = np.random.default_rng(0).integers(0, m, (2, _COARSE_PAIRS))
+        first, second = drawn.min(0), drawn.max(0)
+    apart = patient[first] != patient[second]
+    return first[apart], second[apart]
+
+
+def pair_distance(u: Float32[np.ndarray, "m d"], first: np.ndarray, second: np.ndarray) -> Float32[np.ndarray, " k"]:
+    """Cosine distance of the observations of each pair; see :func:`cosine_distance`."""
+    found = [np.zeros(0, np.float32)]
+    for at in range(0, len(first), _CHUNK):
+        a, b = (u[side[at : at + _CHUNK]] for side in (first, second))
+        extra = ((0, padded(len(a)) - len(a)), (0, 0))
+        found.append(np.asarray(cosine_distance(np.pad(a, extra), np.pad(b, extra)))[: len(a)])
+    return np.concatenate(found)
+
+
+@jax.jit
+def cosine_distance(a: Float32[jax.Array, "k d"], b: Float32[jax.Array, "k d"]) -> Float32[jax.Array, " k"]:
+    """``1 - cos(a, b)``, between 0 and 2; equal rows give exactly 0, and a zero row is at 1 from any other.
+
+    Computed as ``|a/|a| - b/|b||^2 / 2``: ``1 - cos`` has no digits left for the small distances that matter here.
+    """
+    norm_a, norm_b = (jnp.linalg.norm(x / _peak(x), axis=1, keepdims=True) for x in (a, b))
+    unit_a = a / _peak(a) / jnp.where(norm_a > 0, norm_a, 1)
+    unit_b = b / _peak(b) / jnp.where(norm_b > 0, norm_b, 1)
+    distance = ((unit_a - unit_b) ** 2).sum(axis=1) / 2
+    directed = ((norm_a > 0) & (norm_b > 0))[:, 0]
+    return jnp.where((a == b).all(axis=1), 0, jnp.where(directed, distance, 1))
+
+
+def effective_rank(u: Float32[np.ndarray, "m d"]) -> float:
+    """``exp(-Σ p ln p)`` of the shares p of the covariance's eigenvalues: how many directions are in use.
+
+    1 for a line and 0 where all embeddings are equal. Roy & Vetterli, EUSIPCO 2007.
+    """
+    mean, m = u.mean(0, dtype=np.float64), len(u)
+    if m < u.shape[1]:
+        gram = (u - mean) @ (u - mean).T
+    else:
+        blocks = (u[at : at + _CHUNK] - mean for at in range(0, m, _CHUNK))
+        gram = sum((x.T @ x for x in blocks), np.zeros((u.shape[1], u.shape[1])))
+    values = np.linalg.eigvalsh(gram)
+    values = values[values > 1e-12 * max(values[-1], m * 1e-12 * float(mean @ mean))]
+    share = values / values.sum() if values.size else values
+    return float(np.exp(-np.sum(share * np.log(share)))) if values.size else 0.0
+
+
+def _pairs(x: np.ndarray, y: np.ndarray, patients: tuple[np.ndarray, ...], width: int) -> dict:
+    extra = padded(len(x)) - len(x)
+    scale = float(y.mean()) or 1.0
+    return {
+        "x": np.pad(x, (0, extra)).astype(np.float32),
+        "y": np.pad(y / scale, (0, extra)).astype(np.float32),
+        "scale": np.float32(scale),
+        "patients": np.stack([np.pad(p, (0, extra), constant_values=width - 1) for p in patients]).astype(np.int32),
+        "ranks": spearman_data(x, y, width - 1, *patients),
+    }
+
+
+def _line(x: jax.Array, y: jax.Array, weight: Float[jax.Array, "k r"]) -> tuple[jax.Array, jax.Array]:
+    """Slope of the least-squares line of y on x, and the mean of y, under weights."""
+    n = weight.sum(0)
+    mx, my = (ratio((z[:, None] * weight).sum(0), n) for z in (x, y))
+    dx = (x[:, None] - mx) * weight
+    return ratio((dx * (y[:, None] - my)).sum(0), (dx * (x[:, None] - mx)).sum(0)), my
+
+
+def _peak(x: jax.Array) -> jax.Array:
+    """Largest magnitude of a row, 1 for zeros: squares of 1e20 or 1e-20 are no float32."""
+    peak = jnp.abs(x).max(axis=1, keepdims=True)
+    return jnp.where(peak > 0, peak, 1)
+
+
+def _n(*patients: np.ndarray) -> tuple[int, int]:
+    return len(np.unique(np.concatenate(patients))), len(patients[0])
+
+
+FAMILY = Family(QUANTITIES, prepare, statistic)

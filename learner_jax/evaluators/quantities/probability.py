@@ -1,0 +1,73 @@
+"""Probabilities of the three classes: do they rank, are they near the truth, and do they mean what they say?"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from learner_jax.evaluators.predictions import Predictions
+from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, by_patient, contributing
+from learner_jax.evaluators.quantities.three_way import WORDS
+from learner_jax.evaluators.ranks import auroc, auroc_data
+from learner_jax.evaluators.statistics.bootstrap import Counts, ratio, summed
+
+_BINS = 10  # of equally many pairs
+_LEAST = 1e-7  # a probability of 0 would cost an infinite surprise
+
+QUANTITIES = {
+    "class_auroc": Quantity("one-vs-rest AUROC", 0.5, "undefined: all pairs, or none, are of this class"),
+    "brier": Quantity("Brier score"),
+    "log_loss": Quantity("log loss"),
+    "adaptive_ece": Quantity("adaptive calibration error"),
+}
+
+
+def prepare(predictions: Predictions, width: int) -> Prepared | None:
+    """Sums of each patient; None for a read-out without probabilities."""
+    truth = predictions.truth
+    at = np.flatnonzero(truth.scored)
+    if predictions.probability is None or at.size == 0:
+        return None
+    patient, p, true = truth.patient[at], predictions.probability[at], truth.change[at] + 1
+    hit = np.eye(3)[true]
+    named = np.maximum(p[np.arange(len(p)), true], _LEAST)
+    columns = np.stack([np.ones(len(p)), ((p - hit) ** 2).sum(1), -np.log(named)], 1)
+    data = {
+        "class": [auroc_data(p[:, c], true == c, patient, width - 1) for c in range(3)],
+        "sums": by_patient(columns, patient, width),
+        "bins": by_patient(confidence_gaps(p, true), patient, width),
+    }
+    return Prepared(data, dict.fromkeys(QUANTITIES, contributing(patient)), {"class_auroc": WORDS})
+
+
+def confidence_gaps(p: Float[np.ndarray, "k 3"], true: Int[np.ndarray, " k"]) -> Float[np.ndarray, "k bins"]:
+    """Confidence in the likeliest class less whether it is true, in the column of the pair's bin of confidence.
+
+    Bins hold equally many pairs; equal confidences share a bin.
+    """
+    confidence = p.max(1)
+    gap = confidence - (p.argmax(1) == true)
+    edges = np.quantile(confidence, np.linspace(0, 1, _BINS + 1)[1:-1])
+    return np.eye(_BINS)[np.searchsorted(edges, confidence, "left")] * gap[:, None]
+
+
+def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
+    """The quantities of every draw.
+
+    * Brier: mean over pairs of ``Σ_c (p_c - 1[c is true])²``, between 0 and 2 (doi
+      10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2);
+    * log loss: mean of ``-ln p`` of the true class;
+    * adaptive calibration error: ``Σ_bins |Σ (confidence - right)| / n`` of the likeliest class over ten bins of equally
+      many pairs, the bins those of the whole sample (Nixon et al., arXiv 1904.01685). It is never below 0, and in small
+      samples well above it.
+    """
+    n, brier, surprise = summed(data["sums"], counts)
+    return {
+        "class_auroc": jnp.stack([auroc(one, counts) for one in data["class"]]),
+        "brier": ratio(brier, n),
+        "log_loss": ratio(surprise, n),
+        "adaptive_ece": ratio(jnp.abs(summed(data["bins"], counts)).sum(0), n),
+    }
+
+
+FAMILY = Family(QUANTITIES, prepare, statistic)

@@ -1,0 +1,35 @@
+"""Read-outs: what turns the embeddings of two observations of one patient into a signed change.
+
+``fit(name, train, val, context)`` makes one, ``list_readouts()`` names them. ``ridge`` is the primary one of every run.
+"""
+
+from learner_jax.evaluators.readouts import (  # noqa: F401  they file themselves
+    heads,
+    knn,
+    reference,
+    ridge,
+    three_way,
+)
+from learner_jax.evaluators.readouts.api import (
+    Context,
+    Fitted,
+    Model,
+    Readout,
+    fit,
+    list_readouts,
+    pair_deltas,
+    register,
+)
+from learner_jax.evaluators.readouts.checks import check_embeddings
+
+__all__ = [
+    "Context",
+    "Fitted",
+    "Model",
+    "Readout",
+    "check_embeddings",
+    "fit",
+    "list_readouts",
+    "pair_deltas",
+    "register",
+]

@@ -1,0 +1,251 @@
+"""What a read-out is: it turns embeddings of two observations of one patient into a signed change.
+
+A *model* says by how much the score rises from the first to the second. Its *decision* makes a class and probabilities
+of that. Adding a read-out is a file with a frozen dataclass (the model), a function that fits it and the decorator
+:func:`register`, and one line in ``__init__``.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Float64, Int32
+from safetensors.numpy import load_file, save_file
+
+from learner_jax.config import EvalConfig
+from learner_jax.evaluators.change import true_change
+from learner_jax.evaluators.pairs import Observations, fine_pairs
+from learner_jax.evaluators.readouts.checks import check_change_threshold, check_embeddings
+from learner_jax.evaluators.readouts.decision import Decision, fit_decision
+from learner_jax.evaluators.readouts.rows import over_pairs
+from learner_jax.registry import Registry
+from tfds_builders.errors import InputError
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A fitted model: a frozen dataclass of arrays, numbers and strings.
+
+    Each row's result depends on that row alone, to the bit, and swapped observations change the sign of the delta and
+    mirror the logits. Inputs may be big; a model works block by block.
+    """
+
+    kind: str  # the name it is registered under
+    in_score_units: bool  # whether its deltas are
+
+    @property
+    def dim(self) -> int:
+        """Width of the embeddings that it takes."""
+        ...
+
+    def scores(self, u: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"] | None:
+        """A number per observation, whose differences are the deltas; None where it only compares pairs."""
+        ...
+
+    def delta(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, " k"]:
+        """Positive where the score rises from the first to the second."""
+        ...
+
+    def logits(
+        self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]
+    ) -> Float64[np.ndarray, "k 3"] | None:
+        """Of a decrease, stable and an increase (``change.CLASSES``); None where it has only a delta."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What a read-out may know beside the observations."""
+
+    config: EvalConfig
+    score_name: str
+    heads: dict[str, Any]  # of the objective, arrays as in TrainState.params["objective"]; {} without an objective
+    score_mean: float  # of the training scores: the heads speak in SD around it
+    score_std: float
+    objective: str  # its name, for sentences
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """A model and what is to be said about its fitting."""
+
+    model: Model
+    fitted_on: str  # ``60 training visits``
+    warning: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Readout:
+    """A fitted read-out and everything that a prediction needs later."""
+
+    model: Model
+    decision: Decision
+    score_name: str
+    change_threshold: float  # on |true difference|, score units
+    pairs: str  # EvalConfig.pairs and .order that the decision was fitted for
+    order: str
+    fitted_on: str  # in words
+    warning: str = ""
+    spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # JSON values: vocabulary, preprocessing, …
+
+    def scores(self, u: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"] | None:
+        """A number per observation, whose differences are the deltas; None where the model only compares pairs.
+
+        Raises:
+          InputError: for embeddings of another width; so do all methods that take embeddings.
+        """
+        self._check(u)
+        return self.model.scores(u)
+
+    def delta(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, " k"]:
+        """By how much the score rises from the first to the second; in score units if the model's are."""
+        self._check(first, second)
+        return self.model.delta(first, second)
+
+    def change(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Int32[np.ndarray, " k"]:
+        """-1, 0 or 1: the score decreased, stayed stable, increased."""
+        return self.decision.change(*self._said(first, second))
+
+    def probability(
+        self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]
+    ) -> Float64[np.ndarray, "k 3"] | None:
+        """Probabilities of -1, 0 and 1; None without validation pairs to fit them on."""
+        return self.decision.probability(*self._said(first, second))
+
+    def write(self, folder: str | os.PathLike, stem: str) -> None:
+        """Write the arrays of the model as ``STEM.safetensors`` and all else as ``STEM.json`` into ``folder``."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        model = _values(self.model)
+        arrays = {name: np.ascontiguousarray(x) for name, x in model.items() if isinstance(x, np.ndarray)}
+        values = _values(self) | {
+            "model": {name: value for name, value in model.items() if name not in arrays} | {"kind": self.model.kind},
+            "decision": _values(self.decision),
+        }
+        save_file(arrays, folder / f"{stem}.safetensors")
+        (folder / f"{stem}.json").write_text(json.dumps(values, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike, stem: str) -> "Readout":
+        """The read-out that :meth:`write` left, to the bit.
+
+        Raises:
+          InputError: when a file is missing or damaged.
+        """
+        folder = Path(folder)
+        try:
+            values = json.loads((folder / f"{stem}.json").read_text())
+            about = values.pop("model") | load_file(folder / f"{stem}.safetensors")
+            model = _registry.get(about["kind"]).model
+            about = {field.name: about[field.name] for field in dataclasses.fields(model)}
+            return cls(model=model(**about), decision=Decision(**values.pop("decision")), **values)
+        except Exception as fault:  # safetensors has its own exception for a cut-off file
+            raise InputError(
+                f"{folder} holds no complete read-out {stem!r} ({fault}); score the run again: "
+                "python -m learner_jax.evaluate"
+            ) from fault
+
+    def _said(self, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Delta and logits, of which a decision needs one."""
+        self._check(first, second)
+        logits = self.model.logits(first, second)
+        return (None, logits) if logits is not None else (self.model.delta(first, second), None)
+
+    def _check(self, *embeddings: np.ndarray) -> None:
+        for u in embeddings:
+            if u.shape[1] != self.model.dim:
+                raise InputError(
+                    f"the read-out takes embeddings of width {self.model.dim} and got {u.shape[1]}; it is another run's"
+                )
+
+
+Fit = Callable[[Observations, Observations, Context], Fitted | str]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    fit: Fit
+    model: type
+
+
+_registry: Registry[_Entry] = Registry("read-out", "config.eval.readouts")
+
+
+def register(name: str, model: type) -> Callable[[Fit], Fit]:
+    """Decorator that files ``fit(train, val, context) -> Fitted | str`` and the model's class under a name.
+
+    Observations come sorted and with finite embeddings. A string is one sentence that says why the read-out does not
+    apply here.
+    """
+
+    def file(fit: Fit) -> Fit:
+        _registry.register(name)(_Entry(fit, model))
+        return fit
+
+    return file
+
+
+def list_readouts() -> list[str]:
+    """Names for ``config.eval.readouts``."""
+    return _registry.list()
+
+
+def fit(name: str, train: Observations, val: Observations, context: Context) -> Readout | str:
+    """Fit the read-out of that name and how it decides; any order of the observations gives the same bits.
+
+    The decision is fitted on the fine pairs of validation patients, see :func:`decision.fit_decision`.
+
+    Returns:
+      The read-out, or one sentence that says why it does not apply.
+
+    Raises:
+      InputError: an unknown name, no ``config.change_threshold``, embeddings that are not finite, and for read-outs
+        that learn from training scores fewer than 2 of them or all equal.
+    """
+    config, entry = context.config, _registry.get(name)
+    threshold = check_change_threshold(config.change_threshold, context.score_name)
+    check_embeddings(train, "training")
+    check_embeddings(val, "validation")
+    train, val = train.sorted(), val.sorted()
+    fitted = entry.fit(train, val, context)
+    if isinstance(fitted, str):
+        return fitted
+    model = fitted.model
+    pairs = fine_pairs(val, config.pairs, config.order)
+    logits, delta = None, None
+    if model.logits(val.u[:0], val.u[:0]) is not None:
+        logits = over_pairs(model.logits, val.u, pairs.first, pairs.second)
+    else:
+        delta = pair_deltas(model, val.u, pairs.first, pairs.second)
+    return Readout(
+        model=model,
+        decision=fit_decision(
+            delta,
+            logits,
+            true_change(val.score[pairs.first], val.score[pairs.second], threshold),
+            threshold,
+            model.in_score_units,
+        ),
+        score_name=context.score_name,
+        change_threshold=threshold,
+        pairs=config.pairs,
+        order=config.order,
+        fitted_on=fitted.fitted_on,
+        warning=fitted.warning,
+    )
+
+
+def pair_deltas(
+    model: Model | Readout, u: Float[np.ndarray, "n d"], first: np.ndarray, second: np.ndarray
+) -> Float64[np.ndarray, " k"]:
+    """Deltas of pairs of rows of ``u``: the bits of ``delta(u[first], u[second])``, with each row scored once."""
+    scores = model.scores(u)
+    return over_pairs(model.delta, u, first, second) if scores is None else scores[second] - scores[first]
+
+
+def _values(thing: Any) -> dict[str, Any]:
+    return {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}

@@ -1,0 +1,91 @@
+"""Score of the nearest training observations."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64
+
+from learner_jax.evaluators.pairs import Observations
+from learner_jax.evaluators.readouts.api import Context, Fitted, register
+from learner_jax.evaluators.readouts.checks import labeled, labeled_only
+from learner_jax.evaluators.readouts.rows import float64, over_rows, unit, whole
+from learner_jax.evaluators.readouts.training_pairs import count_observations, draw
+
+NEIGHBOURS = (1, 3, 5, 10, 20, 50)
+DEFAULT = 10
+MOST = 8192  # references: 25 MB in a read-out of width 768
+_ROWS = 512  # at once: 33 MB of similarities
+
+
+@dataclasses.dataclass(frozen=True)
+class NearestNeighbours:
+    """``score(u)`` is the mean score of the k references at the least cosine distance; the delta is a difference.
+
+    References that tie for the last places share them, so that no order of references decides.
+    """
+
+    kind: str
+    in_score_units: bool
+    k: int
+    references: Float32[np.ndarray, "r d"]
+    reference_scores: Float64[np.ndarray, " r"]
+
+    @property
+    def dim(self) -> int:
+        """Width of the embeddings."""
+        return self.references.shape[1]
+
+    def scores(self, u: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
+        """Mean score of the nearest."""
+        return nearest_scores(u, self.references, self.reference_scores, (self.k,))[:, 0]
+
+    def delta(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, " k"]:
+        """``scores(second) - scores(first)``."""
+        return self.scores(second) - self.scores(first)
+
+    def logits(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> None:
+        """None: there is only a delta."""
+        return None
+
+
+def nearest_scores(
+    u: Float[np.ndarray, "n d"],
+    references: Float[np.ndarray, "r d"],
+    score: Float64[np.ndarray, " r"],
+    neighbours: tuple[int, ...],
+) -> Float64[np.ndarray, "n q"]:
+    """Mean score of the nearest ``k`` references for each ``k`` of ``neighbours``, none above ``r``.
+
+    Similarities are those of unit vectors rounded to ``2^-27`` and exact beyond, so nearer than ``1e-8`` is a tie.
+    """
+    everyone = whole(unit(float64(references)))
+
+    def mean_of_nearest(block: np.ndarray) -> np.ndarray:
+        similarity = whole(unit(block)) @ everyone.T  # times 2^52, exact
+        columns = []
+        for k in neighbours:
+            last = np.partition(similarity, -k, axis=1)[:, -k, None]
+            nearer, tied = similarity > last, similarity == last
+            shared = np.where(tied, score, 0).sum(axis=1) / tied.sum(axis=1) * (k - nearer.sum(axis=1))
+            columns.append((np.where(nearer, score, 0).sum(axis=1) + shared) / k)
+        return np.stack(columns, axis=1)
+
+    return over_rows(mean_of_nearest, u, size=_ROWS)
+
+
+@register("knn", NearestNeighbours)
+def knn(train: Observations, val: Observations, context: Context) -> Fitted:
+    """At most 8,192 references; k of 1, 3, 5, 10, 20, 50 has the least squared error on validation, or is 10.
+
+    Of equally good k the largest wins.
+    """
+    known, judge = labeled(train, context.score_name), labeled_only(val)
+    chosen = draw(len(known), MOST)
+    references, score = known.u[chosen], known.score[chosen].astype(np.float64)
+    k = min(DEFAULT, len(chosen))
+    if len(judge):
+        possible = tuple(k for k in NEIGHBOURS if k <= len(chosen))[::-1]
+        found = nearest_scores(judge.u, references, score, possible)
+        k = possible[int(np.argmin(np.square(found - judge.score[:, None]).sum(axis=0)))]
+    described = count_observations(len(chosen), context.config.pairs, of=len(known))
+    return Fitted(NearestNeighbours("knn", True, k, references, score), described)

@@ -1,0 +1,69 @@
+"""Distance between two visits, with the sign of which is nearer to a pool of references."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64
+
+from learner_jax.evaluators.pairs import Observations
+from learner_jax.evaluators.readouts.api import Context, Fitted, register
+from learner_jax.evaluators.readouts.checks import labeled
+from learner_jax.evaluators.readouts.rows import cosine_distance, float64, over_rows
+from learner_jax.evaluators.readouts.training_pairs import count_observations
+
+POOL = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """``delta = D(u1, u2) · sign(s(u1) - s(u2))``, ``D`` the cosine distance, ``s`` the median ``D`` to the pool.
+
+    The pool has high scores, so the score rises towards it. A distance has no direction; the sign is the pool's.
+    Source: Li et al., npj Digital Medicine 3 (2020) 48, doi 10.1038/s41746-020-0255-1, where distances are Euclidean;
+    the product of the two is our reading.
+    """
+
+    kind: str
+    in_score_units: bool
+    pool: Float32[np.ndarray, "p d"]
+
+    @property
+    def dim(self) -> int:
+        """Width of the embeddings."""
+        return self.pool.shape[1]
+
+    def severity(self, u: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
+        """Median cosine distance to the pool: high where the score is low."""
+        pool = float64(self.pool)
+
+        def median(block: np.ndarray) -> np.ndarray:
+            return np.median([cosine_distance(block, one[None]) for one in pool], axis=0)
+
+        return over_rows(median, u)
+
+    def scores(self, u: Float[np.ndarray, "n d"]) -> None:
+        """None: the distance of a pair is no difference of two numbers."""
+        return None
+
+    def delta(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, " k"]:
+        """Signed cosine distance."""
+        return over_rows(cosine_distance, first, second) * np.sign(self.severity(first) - self.severity(second))
+
+    def logits(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> None:
+        """None: there is only a delta."""
+        return None
+
+
+@register("reference", Reference)
+def reference(train: Observations, val: Observations, context: Context) -> Fitted:
+    """The 10 training observations with the highest scores, the best of each patient before any second of one."""
+    known = labeled(train, context.score_name)
+    by_score = np.argsort(-known.score.astype(np.float64), kind="stable")
+    best_of_patient = np.unique(known.patient[by_score], return_index=True)[1]
+    second = np.ones(len(known), bool)
+    second[best_of_patient] = False
+    chosen = np.sort(by_score[np.argsort(second, kind="stable")[:POOL]])
+    pool = count_observations(len(chosen), context.config.pairs, of=len(known))
+    return Fitted(
+        Reference("reference", False, known.u[chosen]), f"{pool}: those with the highest {context.score_name}"
+    )

@@ -1,0 +1,9 @@
+"""Three outcomes of a comparison with one number for its direction and one for how wide a tie is."""
+
+import numpy as np
+from jaxtyping import Float64
+
+
+def tie_logits(r: Float64[np.ndarray, " k"], log_tie: float) -> Float64[np.ndarray, "k 3"]:
+    """``(-r, log_tie, r)``: logits of a decrease, stable and an increase. Doi 10.1080/01621459.1970.10481082."""
+    return np.stack([-r, np.full_like(r, log_tie), r], axis=1)

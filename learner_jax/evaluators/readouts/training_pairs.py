@@ -1,0 +1,118 @@
+"""Training pairs for read-outs that learn from pairs: fine ones, or coarse ones where no patient was seen twice."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float, Float64, Int
+
+from learner_jax.evaluators.change import true_change
+from learner_jax.evaluators.pairs import Observations, fine_pairs
+from learner_jax.evaluators.readouts.rows import blocks, moments
+
+MOST_FINE = 16_384  # differences of width 768: 100 MB in float64
+MOST_COARSE = 4096
+_SEED = 0  # one for all runs, so that two arms learn from the same pairs of the same patients
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingPairs:
+    """Standardised differences of embeddings and what is true of them.
+
+    ``x = (u_second - u_first) / scale``; ``scale`` is the root mean square of the differences, which is their SD when
+    each pair is seen from both its ends.
+    """
+
+    x: Float64[np.ndarray, "k d"]  # 0 in constant dimensions
+    change: Int[np.ndarray, " k"]  # -1, 0, 1
+    weight: Float64[np.ndarray, " k"]
+    scale: Float64[np.ndarray, " d"]
+    described: str  # ``300 fine pairs of 60 training patients``
+    warning: str  # when all, or none, of the pairs are stable
+
+
+def training_pairs(known: Observations, mode: str, change_threshold: float) -> TrainingPairs | str:
+    """Fine pairs of labeled, sorted training observations, at most 16,384; without any up to 4,096 coarse pairs.
+
+    Where all pairs are stable, or none, half a pair of the other kind is added at a difference of 0: the likelihood
+    would otherwise be highest at infinity.
+
+    Returns:
+      The pairs, or a sentence fragment that says why there are none.
+    """
+    pairs = fine_pairs(known, mode, "all")
+    first, second = pairs.first, pairs.second
+    if len(pairs):
+        chosen = draw(len(pairs), MOST_FINE)
+        first, second = first[chosen], second[chosen]
+        total = f" of {len(pairs):,}" if len(chosen) < len(pairs) else ""
+        patients = len(np.unique(pairs.patient[chosen]))
+        described = f"{len(first):,}{total} fine pairs of {patients:,} training patients"
+    else:
+        first, second = coarse_pairs(known.patient, MOST_COARSE)
+        why = "no training patient has two visits" if mode == "visits" else "no training visit has two scans"
+        described = f"{len(first):,} coarse pairs of training patients: {why} with the score"
+    if not len(first):
+        return "training holds neither fine nor coarse pairs"
+    change = true_change(known.score[first], known.score[second], change_threshold)
+    x, scale = _differences(known.u, first, second)
+    weight, warning = np.ones(len(x)), ""
+    if (change == 0).all() or (change != 0).all():
+        missing = int((change == 0).all())  # +1: a pair at a difference of 0 looks the same from both its ends
+        x, change = np.concatenate([x, np.zeros((1, x.shape[1]))]), np.append(change, missing)
+        weight = np.append(weight, 0.5)
+        warning = (
+            "all training pairs are stable, so that no pair is called changed"
+            if missing
+            else "no training pair is stable, so that a pair is called stable only where nothing speaks for either side"
+        )
+    return TrainingPairs(x, change, weight, scale, described, warning)
+
+
+def coarse_pairs(patient: Int[np.ndarray, " n"], most: int) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+    """Up to ``most`` different pairs of observations of different patients, ``first < second``; ``patient`` is sorted.
+
+    Drawn uniformly with a fixed seed, three times as many as asked for and then without repeats: of few there are, some
+    may be missed.
+    """
+    n = len(patient)
+    start, end = (np.searchsorted(patient, patient, side) for side in ("left", "right"))
+    others = n - (end - start)
+    total = int(others.sum())
+    if not total:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    rng = np.random.default_rng(_SEED)
+    number = rng.integers(0, total, 3 * most)  # of the ordered pairs, by their first
+    ends = np.cumsum(others)
+    a = np.searchsorted(ends, number, "right")
+    b = number - (ends[a] - others[a])
+    b = np.where(b < start[a], b, b + (end - start)[a])  # skips those of the same patient
+    code = np.unique(np.minimum(a, b) * n + np.maximum(a, b))
+    code = code[draw(len(code), most)]
+    return code // n, code % n
+
+
+def count_observations(n: int, mode: str, of: int | None = None) -> str:
+    """``60 training visits``, or with ``of`` ``8,192 of 20,000 training visits``; scans under that mode."""
+    among = f" of {of:,}" if of is not None and of > n else ""
+    return f"{n:,}{among} training {mode}"
+
+
+def draw(n: int, most: int) -> Int[np.ndarray, " k"]:
+    """Ascending indices of ``most`` of ``n``, or of all."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(_SEED).choice(n, most, replace=False))
+
+
+def _differences(
+    u: Float[np.ndarray, "n d"], first: np.ndarray, second: np.ndarray
+) -> tuple[Float64[np.ndarray, "k d"], Float64[np.ndarray, " d"]]:
+    _, _, varies = moments(u)
+    x = np.empty((len(first), u.shape[1]))
+    for at in blocks(len(first)):
+        np.subtract(u[second[at]], u[first[at]], out=x[at], dtype=np.float64)
+    x[:, ~varies] = 0
+    scale = np.sqrt(sum((np.square(x[at]).sum(axis=0) for at in blocks(len(x))), np.zeros(u.shape[1])) / len(x))
+    scale = np.where(scale > 0, scale, 1.0)
+    x /= scale
+    return x, scale

@@ -1,0 +1,118 @@
+"""The bootstrap over patients: a patient is drawn with all its pairs, or not at all.
+
+Pairs of one patient share visits, so they are not independent and only patients can be resampled. A statistic is a
+function ``(data, counts [p r]) -> {name: [… r]}`` in which ``counts`` says how often each of ``p`` patients was drawn in
+each of ``r`` replicates; a column of ones gives the value itself. Replicates lie on the last axis, so that a gather by
+patient copies whole rows and a running sum is a few vector additions. Nothing here knows which quantity it is.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float32, Shaped
+
+_CHUNK = 128  # replicates in memory at once
+_MOST_ELEMENTS = 1 << 23  # of the largest array times replicates at once
+_MOST_LEFT_OUT = 400  # jackknife groups: acceleration needs no more
+
+Counts = Float32[Array, "p r"]
+Statistic = Callable[[Any, Counts], dict[str, jax.Array]]
+
+
+@partial(jax.jit, static_argnames=("replicates", "width"))
+def resample(seed: int | Array, n_patients: int | Array, *, replicates: int, width: int) -> Float32[Array, "width r"]:
+    """How often each patient is drawn in each of ``r`` replicates: multinomial counts, ``n_patients`` draws each.
+
+    The stream is Threefry under ``seed`` alone, so two runs on the same patients are resampled alike.
+
+    Args:
+      width: rows, at least ``n_patients``; those beyond it are padding and stay 0.
+    """
+    # The implementation is named, for a user's jax_default_prng_impl must not change a table.
+    key = jax.random.key(seed, impl="threefry2x32")
+    drawn = jax.random.randint(key, (replicates, width), 0, n_patients, jnp.int32)
+    real = (jnp.arange(width) < n_patients).astype(jnp.float32)
+    return jax.vmap(lambda patients: jnp.zeros(width, jnp.float32).at[patients].add(real))(drawn).T
+
+
+def leave_out(n_patients: int, width: int) -> Float32[np.ndarray, "width g"]:
+    """Counts that leave out one patient each; with more than 400 patients one of 400 groups each."""
+    groups = min(n_patients, _MOST_LEFT_OUT)
+    counts = np.zeros((width, groups), np.float32)
+    counts[:n_patients] = np.arange(n_patients)[:, None] % groups != np.arange(groups)
+    return counts
+
+
+@partial(jax.jit, static_argnames="statistic")
+def replicate(statistic: Statistic, data: Any, counts: Float32[Array, "p r"]) -> dict[str, Shaped[Array, "*shape"]]:
+    """The statistic of every column of ``counts``; NaN where a replicate leaves it undefined."""
+    p, r = counts.shape
+    largest = max((x.shape[0] for x in jax.tree.leaves(data) if x.ndim), default=1)
+    chunk = min(_CHUNK, max(_MOST_ELEMENTS // max(largest, p), 8))
+    columns = jnp.pad(counts, ((0, 0), (0, -r % chunk))).reshape(p, -1, chunk)
+    values = jax.lax.map(partial(statistic, data), jnp.moveaxis(columns, 1, 0))  # [chunks … chunk]
+    return jax.tree.map(lambda x: jnp.moveaxis(x, 0, -2).reshape(*x.shape[1:-1], -1)[..., :r], values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Replicates:
+    """A quantity: its value, its bootstrap replicates ``[r]`` and its values with one patient (or group) left out."""
+
+    value: float
+    drawn: np.ndarray
+    left_out: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Resampling:
+    """One set of draws of ``n_patients``, for everything that is said of these patients.
+
+    ``counts`` has ``width`` rows, more than there are patients: what pads the data belongs to a row that is never drawn.
+    """
+
+    n_patients: int
+    counts: jax.Array  # [width, 1 + replicates + left out]
+    replicates: int
+
+    @classmethod
+    def draw(cls, n_patients: int, replicates: int, seed: int) -> "Resampling":
+        """The draws of ``seed``; the same for every run on as many patients."""
+        width = padded(n_patients + 1)
+        once = (np.arange(width)[:, None] < n_patients).astype(np.float32)
+        drawn = resample(seed, n_patients, replicates=replicates, width=width)
+        return cls(n_patients, jnp.concatenate([once, drawn, leave_out(n_patients, width)], axis=1), replicates)
+
+    @property
+    def width(self) -> int:
+        return self.counts.shape[0]
+
+    def run(self, statistic: Statistic, data: Any) -> dict[str, list[Replicates]]:
+        """Everything that the statistic gives, each a list: of one, or of as many as its vector is long."""
+        values = jax.tree.map(np.asarray, replicate(statistic, data, self.counts))
+        cut = 1 + self.replicates
+        return {
+            name: [Replicates(float(row[0]), row[1:cut], row[cut:]) for row in np.atleast_2d(x)]
+            for name, x in values.items()
+        }
+
+
+def summed(sums: Shaped[Array, " p *shape"], counts: Float32[Array, "p r"]) -> Shaped[Array, "*shape r"]:
+    """Sums of per-patient sums, each as often as its patient was drawn; counts stay exact below 2**24."""
+    # Default precision would round counts to bfloat16 on a TPU.
+    return jnp.tensordot(jnp.asarray(sums, jnp.float32), counts, (0, 0), precision="highest")
+
+
+def ratio(part: Shaped[Array, "*shape"], whole: Shaped[Array, "*#shape"]) -> Shaped[Array, "*shape"]:
+    """``part / whole``, NaN where there is nothing to divide by."""
+    return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), jnp.nan)
+
+
+def padded(n: int) -> int:
+    """The next of few sizes (four between powers of two, at least 64): few sizes mean few compilations."""
+    step = max(16, (1 << max(n - 1, 1).bit_length()) // 8)
+    return max(64, -(-n // step) * step)

@@ -1,0 +1,85 @@
+"""From replicates to a line of a table: percentile and BCa intervals, and what a reader must be told."""
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import ndtr, ndtri
+
+from learner_jax.evaluators.rows import Row
+from learner_jax.evaluators.statistics.bootstrap import Replicates
+
+FEW_PATIENTS = 30  # below, intervals are visibly too narrow (docs/evaluation.md has the simulated coverage)
+METHODS = ("percentile", "bca")
+
+Interval = tuple[float | None, float | None]
+
+
+def percentile_interval(drawn: Float[np.ndarray, " r"], confidence: float) -> Interval:
+    """Quantiles of the defined replicates. Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13."""
+    tail = (1 - confidence) / 2
+    return _quantiles(drawn, tail, 1 - tail)
+
+
+def bca_interval(
+    value: float, drawn: Float[np.ndarray, " r"], left_out: Float[np.ndarray, " g"], confidence: float
+) -> Interval:
+    """Bias-corrected and accelerated interval; the percentile interval where the jackknife says nothing.
+
+    With ``z0 = Φ⁻¹(share of replicates below the value, ties half)`` and
+    ``a = Σ (θ̄ - θᵢ)³ / (6 (Σ (θ̄ - θᵢ)²)^1.5)`` over the values with a patient left out, the limits are the replicates'
+    quantiles at ``Φ(z0 + (z0 + z) / (1 - a (z0 + z)))``. Efron, J. Am. Statist. Assoc. 82 (1987) 171, doi
+    10.1080/01621459.1987.10478410.
+    """
+    known, jackknife = (x[~np.isnan(x)].astype(np.float64) for x in (drawn, left_out))
+    if known.size == 0:
+        return None, None
+    pulls = jackknife.mean() - jackknife if jackknife.size else np.zeros(1)
+    spread = np.sum(pulls**2)
+    share = (np.mean(known < value) + np.mean(known <= value)) / 2
+    if not spread > 0 or not 0 < share < 1:
+        return percentile_interval(drawn, confidence)
+    acceleration, bias = np.sum(pulls**3) / (6 * spread**1.5), ndtri(share)
+    z = bias + ndtri([(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = ndtr(bias + z / (1 - acceleration * z))
+    return _quantiles(drawn, low, high)
+
+
+def _quantiles(drawn: np.ndarray, low: float, high: float) -> Interval:
+    known = drawn[~np.isnan(drawn)].astype(np.float64)
+    if known.size == 0:
+        return None, None
+    ends = np.quantile(known, [low, high])
+    return float(ends[0]), float(ends[1])
+
+
+def make_row(
+    name: str,
+    found: Replicates,
+    *,
+    method: str,
+    confidence: float,
+    n_patients: int,
+    n_pairs: int | None,
+    undefined: str = "undefined",
+    at: str = "",
+) -> Row:
+    """A value, its interval and its counts as a line, with everything a reader must be told in the note.
+
+    Args:
+      found: its value is NaN when undefined; then the line is empty and the note says ``undefined``.
+      method: one of ``METHODS``.
+      n_patients: patients that contribute to this quantity.
+    """
+    if np.isnan(found.value):
+        return Row(name, None, None, None, n_patients, n_pairs, undefined, at)
+    if n_patients < 2:
+        return Row(name, found.value, None, None, n_patients, n_pairs, "1 patient: an interval needs at least 2", at)
+    if method == "bca":
+        low, high = bca_interval(found.value, found.drawn, found.left_out, confidence)
+    else:
+        low, high = percentile_interval(found.drawn, confidence)
+    notes = []
+    if n_patients < FEW_PATIENTS:
+        notes.append(f"{n_patients} patients: with fewer than {FEW_PATIENTS} the interval is too narrow")
+    if lost := int(np.isnan(found.drawn).sum()):
+        notes.append(f"{lost} of {found.drawn.size} resamples left it undefined and are left out")
+    return Row(name, found.value, low, high, n_patients, n_pairs, "; ".join(notes), at)

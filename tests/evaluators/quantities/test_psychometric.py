@@ -1,0 +1,48 @@
+"""The psychometric curve: known answers, and the likelihood maximised by scipy."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from scipy.stats import norm
+
+
+def test_bins_are_those_of_a_loop(said, values):
+    one = said(seed=2, patients=30, visits=4, views=1)
+    size, moved = np.abs(one.truth.delta), one.truth.delta != 0
+    right = np.where(one.delta == 0, 0.5, np.sign(one.delta) == np.sign(one.truth.delta))
+    found = {
+        at: v for (name, at), v in ((k, v) for k, v in values(one, "psychometric").items() if isinstance(k, tuple))
+    }
+    assert len(found) >= 3
+    for at, value in found.items():
+        low, high = map(float, at.split(" to "))
+        last = high == size.max()
+        inside = moved & (size >= low) & ((size <= high) if last else (size < high))
+        assert value == pytest.approx(right[inside].mean(), abs=1e-6)
+
+
+def test_noticed_change_is_of_maximum_likelihood(said, values):
+    one = said(seed=6, patients=60, visits=5, views=1, noise=3.0)
+    moved = one.truth.delta != 0
+    size = np.abs(one.truth.delta[moved])
+    right = np.where(one.delta[moved] == 0, 0.5, np.sign(one.delta[moved]) == np.sign(one.truth.delta[moved]))
+
+    def cost(log_sigma):
+        z = size / np.exp(log_sigma)
+        return -np.sum(right * norm.logcdf(z) + (1 - right) * norm.logcdf(-z))
+
+    sigma = np.exp(minimize_scalar(cost, bounds=(-4, 5), method="bounded").x)
+    assert values(one, "psychometric")["noticed_change"] == pytest.approx(sigma * norm.ppf(0.75), rel=1e-3)
+
+
+def test_a_known_observer_is_recovered(said, values):
+    """Predictions are true differences plus noise of SD 3: right 75 % of the time at 3 · 0.674."""
+    one = said(seed=6, patients=400, visits=5, views=1)
+    one.delta[:] = one.truth.delta + np.random.default_rng(0).normal(0, 3, len(one.delta))
+    assert values(one, "psychometric")["noticed_change"] == pytest.approx(3 * norm.ppf(0.75), rel=0.05)
+
+
+def test_a_coin_notices_nothing(said, values):
+    one = said(seed=6, patients=100, visits=4, views=1)
+    one.delta[:] = np.random.default_rng(0).normal(size=len(one.delta))
+    assert np.isnan(values(one, "psychometric")["noticed_change"])

@@ -1,0 +1,54 @@
+"""Percentile and BCa intervals against scipy, and what a line tells."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from learner_jax.evaluators.statistics.bootstrap import Replicates
+from learner_jax.evaluators.statistics.intervals import bca_interval, make_row, percentile_interval
+
+
+def test_percentiles_leave_out_what_is_undefined():
+    drawn = np.array([0.4, 0.5, np.nan, 0.6])
+    assert percentile_interval(drawn, 0.5) == (pytest.approx(0.45), pytest.approx(0.55))
+    assert percentile_interval(np.full(3, np.nan), 0.95) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "statistic", [np.mean, np.std, lambda x, axis: np.mean(x, axis) ** 3], ids=["mean", "sd", "cube"]
+)
+def test_bca_is_scipys_on_the_same_resamples(statistic):
+    rng = np.random.default_rng(0)
+    sample = rng.exponential(size=25)
+    scipys = scipy.stats.bootstrap(
+        (sample,), statistic, n_resamples=3000, method="BCa", rng=np.random.default_rng(1), vectorized=True, axis=-1
+    )
+    left_out = np.array([statistic(np.delete(sample, i), axis=-1) for i in range(25)])
+    found = bca_interval(float(statistic(sample, axis=-1)), scipys.bootstrap_distribution, left_out, 0.95)
+    expected = scipys.confidence_interval
+    assert found == (pytest.approx(expected.low, abs=1e-6), pytest.approx(expected.high, abs=1e-6))
+    assert found != percentile_interval(scipys.bootstrap_distribution, 0.95)
+
+
+def test_bca_where_the_jackknife_says_nothing_is_the_percentile_interval():
+    drawn = np.random.default_rng(0).normal(size=200)
+    assert bca_interval(0.1, drawn, np.full(9, 0.1), 0.9) == percentile_interval(drawn, 0.9)
+    assert bca_interval(9.0, drawn, np.arange(9.0), 0.9) == percentile_interval(drawn, 0.9), "no replicate is above"
+    assert bca_interval(0.1, np.full(5, np.nan), np.arange(9.0), 0.9) == (None, None)
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_lines_say_what_a_reader_must_know(method):
+    about = {"method": method, "confidence": 0.95, "n_pairs": 30}
+    drawn = np.array([0.4, 0.5, np.nan, 0.6])
+    row = make_row("x", Replicates(0.5, drawn, np.array([0.4, 0.5, 0.6])), n_patients=12, **about)
+    assert (row.value, row.n_patients, row.n_pairs) == (0.5, 12, 30)
+    assert row.note == (
+        "12 patients: with fewer than 30 the interval is too narrow; "
+        "1 of 4 resamples left it undefined and are left out"
+    )
+    assert make_row("x", Replicates(0.5, drawn[:2], drawn[:2]), n_patients=30, **about).note == ""
+    one = make_row("x", Replicates(0.5, drawn, drawn), n_patients=1, **about)
+    assert (one.low, one.high, one.note) == (None, None, "1 patient: an interval needs at least 2")
+    none = make_row("x", Replicates(np.nan, drawn, drawn), n_patients=12, undefined="undefined: why", **about)
+    assert (none.value, none.low, none.note) == (None, None, "undefined: why")

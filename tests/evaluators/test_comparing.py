@@ -1,0 +1,105 @@
+"""Arms on the same patients: seeds are averaged within patients, and exchanging patients tests what it should."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from learner_jax.evaluators import comparing
+from learner_jax.evaluators.comparing import differences, join, over_seeds
+from learner_jax.evaluators.predictions import Predictions
+from learner_jax.evaluators.scoring import draws, find
+from tfds_builders.errors import InputError
+
+
+def another(one: Predictions, seed: int, noise: float) -> Predictions:
+    """Another model's predictions of the same truth."""
+    truth = one.truth
+    scores = truth.observations.score + np.random.default_rng(seed).normal(0, noise, len(truth.patient_of))
+    delta = scores[truth.second] - scores[truth.first]
+    called = np.where(np.abs(delta) > 2, np.sign(delta), 0).astype(np.int32)
+    return Predictions(truth, delta, called, None, scores, distance=one.distance, swapped=-called)
+
+
+@pytest.fixture
+def base(said):
+    return said(seed=1, patients=20, visits=4, views=1)
+
+
+def test_seeds_are_averaged_in_value_and_in_every_draw(base, config):
+    arm = [another(base, seed, 4.0) for seed in range(3)]
+    mean, spread = over_seeds(arm, config)
+    each = [{(f.name, f.at): f for f in find(one, draws(20, config))} for one in arm]
+    for found in mean:
+        values = [run[found.name, found.at].replicates.value for run in each]
+        assert found.replicates.value == pytest.approx(np.mean(values), nan_ok=True)
+        if np.isfinite(values).all():
+            assert spread[found.name, found.at] == pytest.approx(np.std(values, ddof=1))
+    accuracy = next(f for f in mean if f.name == "pairwise_accuracy").replicates
+    one = each[0]["pairwise_accuracy", ""].replicates
+    assert accuracy.drawn.std() < one.drawn.std(), "seeds average out their own errors, and patients do not"
+    assert accuracy.drawn.std() > one.drawn.std() / 3**0.5, "seeds do not count as patients"
+
+
+def test_a_run_does_not_differ_from_itself(base, config):
+    found = differences([base], [base], ["pairwise_accuracy", "macro_f1", "delta_mae"], config)
+    assert [one.row.value for one in found] == [0, 0, 0]
+    assert [one.p for one in found] == [1, 1, 1]
+
+
+def test_a_better_run_is_found_and_signs_turn_with_the_order(base, config):
+    good, bad = another(base, 0, 0.5), another(base, 1, 20.0)
+    names = ["pairwise_accuracy", "delta_mae", "coarse_c_index"]
+    found = {one.row.name: one for one in differences([good], [bad], names, config)}
+    assert found["pairwise_accuracy"].row.low > 0
+    assert found["delta_mae"].row.high < 0
+    assert all(one.p == pytest.approx(1 / (config.bootstrap + 1)) for one in found.values())
+    assert all(one.p_holm == pytest.approx(3 * one.p) for one in found.values())
+    back = {one.row.name: one for one in differences([bad], [good], names, config)}
+    for name, one in found.items():
+        assert back[name].row.value == pytest.approx(-one.row.value)
+        assert back[name].p == one.p
+
+
+def test_p_values_are_uniform_where_arms_are_alike(said, config):
+    """Two models of one quality: 5 % of tests reject at 5 %."""
+    config = dataclasses.replace(config, bootstrap=99)
+    p = []
+    for seed in range(60):
+        one = said(seed=100, patients=25, visits=3, views=1)
+        a, b = another(one, 2 * seed, 4.0), another(one, 2 * seed + 1, 4.0)
+        p.append(differences([a], [b], ["pairwise_accuracy"], config)[0].p)
+    assert np.mean(np.array(p) <= 0.05) <= 0.13
+    assert np.mean(p) == pytest.approx(0.5, abs=0.13)
+
+
+def test_few_patients_are_exchanged_in_every_way(said, config):
+    one = said(seed=3, patients=5, visits=4, views=1)
+    a, b = another(one, 0, 1.0), another(one, 1, 6.0)
+    (found,) = differences([a], [b], ["delta_mae"], config)
+    truth, apart = one.truth, np.abs(a.delta - one.truth.delta) - np.abs(b.delta - one.truth.delta)
+    own = np.bincount(truth.patient, apart)
+    signs = 1 - 2 * ((np.arange(32)[:, None] >> np.arange(5)) & 1)
+    assert found.p == pytest.approx(np.mean(np.abs(signs @ own) >= np.abs(own.sum()) - 1e-9))
+
+
+def test_joined_predictions_hold_both(base):
+    other = another(base, 0, 3.0)
+    joint, n = join(base, other), base.truth.n_patients
+    assert joint.truth.n_patients == 2 * n
+    k = len(base.truth)
+    np.testing.assert_array_equal(joint.delta, np.concatenate([base.delta, other.delta]))
+    np.testing.assert_array_equal(joint.truth.patient[k:], base.truth.patient + n)
+    scores = joint.scores[joint.truth.second] - joint.scores[joint.truth.first]
+    np.testing.assert_array_equal(scores, joint.delta)
+
+
+def test_other_patients_pairs_or_thresholds_are_refused(said, base, config):
+    fewer = said(seed=1, patients=19, visits=4, views=1)
+    with pytest.raises(InputError, match=r"different pairs \(120 of 20 patients, 114 of 19\)"):
+        differences([base], [fewer], ["macro_f1"], config)
+    with pytest.raises(InputError, match="change threshold of 2 and another with 3"):
+        comparing.check_same(base.truth, said(seed=1, patients=20, visits=4, views=1, threshold=3.0).truth)
+    neighbours = said(seed=1, patients=20, visits=4, views=1, order="consecutive")
+    with pytest.raises(InputError, match="different pairs"):
+        over_seeds([base, neighbours], config)
