@@ -1,7 +1,8 @@
 """What training may see of the training patients: some of them, one visit of each, and their scores in grades.
 
 Between patients large differences are seen and within them none: the setting in which the paper's question is asked.
-Which patients and visits are drawn depends on their hashes and ``data.draw`` alone, so every arm and seed sees the same.
+Which patients and visits are drawn depends on their hashes and ``data.draw`` alone, so every arm and seed sees the
+same.
 """
 
 import hashlib

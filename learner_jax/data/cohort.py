@@ -21,8 +21,8 @@ from tfds_builders.wording import suggest
 class Cohort:
     """One entry per scan, in the order of the records; ``n`` scans.
 
-    ``score`` is in score units, NaN where unlabeled, and with ``score_cuts`` the mean of its grade in training patients;
-    ``standardise`` maps it to what objectives see. ``train`` holds the rows that training may see: with
+    ``score`` is in score units, NaN where unlabeled, and with ``score_cuts`` the mean of its grade in training
+    patients; ``standardise`` maps it to what objectives see. ``train`` holds the rows that training may see: with
     ``visits_per_patient = one`` a single visit of each training patient.
     """
 

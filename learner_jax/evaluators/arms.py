@@ -1,7 +1,7 @@
 """Arms of a folder of evaluated runs: those that differ in their seed alone are one, and any two can be compared.
 
-What is written into the folder is read by the report: ``arms.json`` (mean over seeds with intervals over patients, SD over
-seeds) and ``comparison.json`` (the rows of a reference and how each other arm differs from it).
+What is written into the folder is read by the report: ``arms.json`` (mean over seeds with intervals over patients, SD
+over seeds) and ``comparison.json`` (the rows of a reference and how each other arm differs from it).
 """
 
 import dataclasses

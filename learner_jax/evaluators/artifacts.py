@@ -1,9 +1,9 @@
 """What an evaluation leaves in ``WORKDIR/eval/STEP``, for reports, predictions and other programs.
 
-``scores.json`` (the headline with intervals), ``scores.csv`` (every row of every section), ``pairs.csv`` (every fine pair
-of test), ``observations.csv`` (what was scored and what the read-outs were fitted on), ``readout`` (the primary one) and
-``readouts/`` (the others). Patients appear as keyed hashes only; a kNN or reference read-out holds embeddings of training
-patients.
+``scores.json`` (the headline with intervals), ``scores.csv`` (every row of every section), ``pairs.csv`` (every fine
+pair of test), ``observations.csv`` (what was scored and what the read-outs were fitted on), ``readout`` (the primary
+one) and ``readouts/`` (the others). Patients appear as keyed hashes only; a kNN or reference read-out holds embeddings
+of training patients.
 """
 
 import csv
@@ -79,7 +79,8 @@ def write(evaluation: Evaluation, cohort: Cohort, workdir: Path, step: int) -> N
 
 
 def write_floors(sections: dict[str, list[Row]], notes: dict[str, str], key: str, workdir: Path) -> None:
-    """Write all floors into ``WORKDIR/eval/floors.json`` (headline) and ``.csv``; ``key`` says what they are made from."""
+    """Write all floors into ``WORKDIR/eval/floors.json`` (headline) and ``.csv``; ``key`` says what they are made
+    from."""
     target = Path(workdir) / "eval"
     target.mkdir(parents=True, exist_ok=True)
     rows = {name: [dataclasses.asdict(row) for row in headline(floor)] for name, floor in sections.items()}
@@ -106,7 +107,9 @@ def headline(rows: Iterable[Row]) -> list[Row]:
 
 def sectioned(sections: dict[str, list[Row]]) -> list[dict[str, Any]]:
     """All rows of all sections, one a line."""
-    return [{"section": name, **dataclasses.asdict(row)} for name, rows in sections.items() for row in rows]
+    lines = [{"section": name, **dataclasses.asdict(row)} for name, rows in sections.items() for row in rows]
+    first = ("section", "name", "at")
+    return [{name: line[name] for name in (*first, *(other for other in line if other not in first))} for line in lines]
 
 
 def read_predictions(workdir: Path, step: int) -> Predictions:

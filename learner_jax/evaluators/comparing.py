@@ -1,7 +1,7 @@
 """Runs on the same patients: the mean over seeds, and whether two arms differ.
 
-An arm is one run, or several that differ in their seed alone. Intervals are over patients and conditional on the trained
-models; the SD over seeds says what another training would change.
+An arm is one run, or several that differ in their seed alone. Intervals are over patients and conditional on the
+trained models; the SD over seeds says what another training would change.
 """
 
 import dataclasses
@@ -36,8 +36,8 @@ class Difference:
 def over_seeds(arm: Sequence[Predictions], config: EvalConfig) -> tuple[list[Found], dict[tuple[str, str], float]]:
     """Each quantity averaged over the runs of an arm, in the value and in every draw of patients; and its SD over runs.
 
-    A patient is drawn with its predictions of all seeds, so seeds do not count as patients. The SD is over the values of
-    the runs, with n - 1; an arm of one run has none.
+    A patient is drawn with its predictions of all seeds, so seeds do not count as patients. The SD is over the values
+    of the runs, with n - 1; an arm of one run has none.
 
     Raises:
       InputError: the runs were not scored on the same pairs of the same patients.

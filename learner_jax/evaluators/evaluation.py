@@ -115,7 +115,8 @@ def score(fitting: Fitting, test: Observations, config: EvalConfig, cohort: Coho
         sections[name] = rows(find(of_this, resampling, OF_A_READOUT), config)
     if cohort is not None:
         sections["embedding"] = rows(find(said, resampling, ["embedding"]), config)
-        case = Case(config, cohort, fitting.train, fitting.val, test, primary, truth, said, resampling)
+        places = (cohort.views, cohort.sites, cohort.site)
+        case = Case(config, fitting.train, fitting.val, test, primary, truth, said, resampling, *places)
         for name in analyses.list():
             answer = analyses.get(name)(case)
             if isinstance(answer, str):

@@ -1,11 +1,9 @@
 """Floors: what a table must be read against, and the ceiling above it.
 
-A floor of features goes through the same read-out and the same scoring as an encoder: when a scan was taken, where on the
-body, what is known of the patient, raw pixels, an untrained backbone. Two floors look at no scan at all: the most
+A floor of features goes through the same read-out and the same scoring as an encoder: when a scan was taken, where on
+the body, what is known of the patient, raw pixels, an untrained backbone. Two floors look at no scan at all: the most
 frequent class, and the first score of a pair, since who starts low mostly rises (regression to the mean).
 """
-
-import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -90,11 +88,6 @@ def first_visit(train: Observations, val: Truth, truth: Truth) -> Predictions:
     )
     delta = b * away(truth)
     return Predictions(truth, delta, change_class(delta, threshold))
-
-
-def without_embeddings(observations: Observations) -> Observations:
-    """The same observations with nothing known of their scans."""
-    return dataclasses.replace(observations, u=np.zeros((len(observations), 1), np.float32))
 
 
 def _tiles(size: int) -> Float32[np.ndarray, "8 size"]:

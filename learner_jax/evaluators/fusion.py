@@ -19,9 +19,9 @@ def view_weights(
 ) -> Float64[np.ndarray, " v"]:
     """Weights of the views, mean 1, from training scans alone: the better a view tells the score, the more it counts.
 
-    The weight is the inverse of the squared error of a ridge regression from the view's embeddings to the score, predicted
-    for patients that it was not fitted on (5 folds of patients): what weighs independent unbiased estimates best. A view
-    with fewer than 10 labeled scans, or of fewer than 5 patients, weighs as the mean of the others.
+    The weight is the inverse of the squared error of a ridge regression from the view's embeddings to the score,
+    predicted for patients that it was not fitted on (5 folds of patients): what weighs independent unbiased estimates
+    best. A view with fewer than 10 labeled scans, or of fewer than 5 patients, weighs as the mean of the others.
     """
     order = np.lexsort((view, visit, patient))
     u, score, patient, view = (x[order] for x in (u, score, patient, view))

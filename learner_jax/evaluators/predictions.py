@@ -16,8 +16,8 @@ _BLOCK = 8192  # pairs whose embeddings are in memory at once
 class Truth:
     """Labeled observations of some patients and all fine pairs of them, in one order whatever order they came in.
 
-    ``m`` observations, ``k`` fine pairs, earlier -> later. Patients are numbered 0 … p - 1; ``patients`` says which of the
-    cohort each is.
+    ``m`` observations, ``k`` fine pairs, earlier -> later. Patients are numbered 0 … p - 1; ``patients`` says which of
+    the cohort each is.
     """
 
     observations: Observations  # sorted, labeled ones only

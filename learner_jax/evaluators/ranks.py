@@ -80,9 +80,7 @@ def spearman(data: dict[str, Any], counts: Float32[Array, "p r"]) -> Float32[Arr
     return jnp.where(varies, xy / jnp.sqrt(jnp.where(varies, xx * yy, 1)), jnp.nan)
 
 
-def auroc_data(
-    value: Num[np.ndarray, " k"], positive: np.ndarray, patient: np.ndarray, nobody: int
-) -> Plan:
+def auroc_data(value: Num[np.ndarray, " k"], positive: np.ndarray, patient: np.ndarray, nobody: int) -> Plan:
     """Data of :func:`auroc`: does ``value`` tell the ``positive`` (bool) entries from the others?"""
     plan = order_plan(value, nobody, patient)
     high = np.append(positive, np.zeros(len(plan["order"]) - len(value), bool)).astype(np.float32)

@@ -67,7 +67,8 @@ def config() -> EvalConfig:
 
 @pytest.fixture
 def said(scans) -> Callable[..., Predictions]:
-    """``said(seed, skill, mode, order, **scans)``: predictions of made-up pairs with ties in both, all fields filled."""
+    """``said(seed, skill, mode, order, **scans)``: predictions of made-up pairs with ties in both, all fields
+    filled."""
 
     def make(
         seed: int = 0, mode: str = "visits", order: str = "all", noise: float = 2.0, threshold: float = 2.0, **kwargs

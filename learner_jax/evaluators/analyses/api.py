@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 
 from learner_jax.config import EvalConfig
-from learner_jax.data.cohort import Cohort
 from learner_jax.evaluators.change import change_class
 from learner_jax.evaluators.pairs import Observations
 from learner_jax.evaluators.predictions import Predictions, Truth
@@ -23,7 +22,6 @@ class Case:
     """One encoder with its primary read-out, and everything that may be asked of it."""
 
     config: EvalConfig
-    cohort: Cohort
     train: Observations
     val: Observations
     test: Observations
@@ -31,6 +29,9 @@ class Case:
     truth: Truth  # of test
     predictions: Predictions  # of test, by the primary read-out
     resampling: Resampling  # of the patients of test
+    views: tuple[str, ...]
+    sites: tuple[str, ...]
+    site: np.ndarray  # of each cohort row, index into sites
 
     @cached_property
     def val_truth(self) -> Truth:

@@ -19,8 +19,8 @@ NOT_STATED = "the score's measurement error is not stated: set --config.eval.lab
 def noise_ceiling(truth: Truth, label_noise: float, resampling: Resampling) -> list[Found]:
     """Scores of ``measured score + N(0, label_noise²)``, the mean over 16 draws of the noise.
 
-    That is one more measurement as good as the first: it agrees with the first as well as anything can that has not seen
-    it. What was measured has the noise in it already, so the true ceiling is a little lower.
+    That is one more measurement as good as the first: it agrees with the first as well as anything can that has not
+    seen it. What was measured has the noise in it already, so the true ceiling is a little lower.
     """
     rng, score = np.random.default_rng(0), truth.observations.score.astype(np.float64)
     drawn = [_oracle(truth, score + rng.normal(0, label_noise, len(score))) for _ in range(_DRAWS)]

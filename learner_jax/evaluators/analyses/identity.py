@@ -46,7 +46,7 @@ def _patients(case: Case) -> list[Found]:
 
 
 def _sites(case: Case) -> list[Found]:
-    site = case.cohort.site
+    site = case.site
     train = case.train.sorted()
     own, theirs = (site[np.array([rows[0] for rows in part.rows], int)] for part in (train, case.truth.observations))
     known = np.intersect1d(own, theirs)
@@ -57,7 +57,7 @@ def _sites(case: Case) -> list[Found]:
     said = names[np.stack([one.scores(case.truth.observations.u) for one in fitted], axis=1).argmax(1)]
     tested = np.isin(theirs, known)
     # mean of the recalls: an observation of a rare site weighs more
-    weight = tested / np.maximum(np.bincount(theirs, minlength=len(case.cohort.sites))[theirs], 1) / len(known)
+    weight = tested / np.maximum(np.bincount(theirs, minlength=len(case.sites))[theirs], 1) / len(known)
     patient, width = case.truth.patient_of, case.resampling.width
     sums = {
         "site_identified": by_patient(np.stack([(said == theirs) * weight, weight], 1), patient, width),

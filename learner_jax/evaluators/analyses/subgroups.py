@@ -43,9 +43,8 @@ def _parts(case: Case) -> Iterator[tuple[str, np.ndarray]]:
     if truth.mode == "visits":
         yield from _thirds("gap", truth.days())
     yield from _thirds("first score", seen.score[truth.first].astype(np.float64))
-    cohort = case.cohort
     row = np.array([rows[0] for rows in seen.rows])
-    for what, names, code in (("site", cohort.sites, cohort.site[row]), ("view", cohort.views, seen.view)):
+    for what, names, code in (("site", case.sites, case.site[row]), ("view", case.views, seen.view)):
         values = np.unique(code[code >= 0])
         if 1 < len(values) <= _MOST:
             for value in values:

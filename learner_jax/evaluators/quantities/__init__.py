@@ -4,6 +4,7 @@ from learner_jax.evaluators.quantities import (
     amount,
     coarse,
     controls,
+    direction,
     embedding,
     order,
     probability,
@@ -14,6 +15,7 @@ from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity
 
 FAMILIES: dict[str, Family] = {
     "order": order.FAMILY,
+    "direction": direction.FAMILY,
     "psychometric": psychometric.FAMILY,
     "three_way": three_way.FAMILY,
     "probability": probability.FAMILY,

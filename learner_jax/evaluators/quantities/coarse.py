@@ -60,7 +60,7 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
 
 def coarse_order(
     score: Num[np.ndarray, " m"], said: Num[np.ndarray, " m"], patient: Num[np.ndarray, " m"], width: int
-) -> dict[str, Float32[np.ndarray, "width *q"]]:
+) -> dict[str, Float32[np.ndarray, "width ..."]]:
     """Pairs of observations of different patients: those ordered right (predicted ties half) and those that can be.
 
     To 2,048 patients ``[a, b]`` counts the pairs in which patient a has the higher score. Above, ``[a]`` counts all
@@ -119,7 +119,7 @@ def _by_one(score, said, patient, width):
     return {"right": sums[:, 0], "comparable": sums[:, 1]}
 
 
-def c_index(sums: dict[str, Float32[Array | np.ndarray, "p *q"]], counts: Counts) -> Float32[Array, " r"]:
+def c_index(sums: dict[str, Float32[Array | np.ndarray, "p ..."]], counts: Counts) -> Float32[Array, " r"]:
     """Harrell's C between patients.
 
     Where sums are of single patients, the products of counts are replaced by their linear part, ``c_a + c_b - 1`` (the

@@ -72,7 +72,8 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
 
 
 def draw_coarse_pairs(truth: Truth) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of at most 16,384 pairs of observations of different patients: all of them, or as many drawn at random."""
+    """Indices of at most 16,384 pairs of observations of different patients: all of them, or as many drawn at
+    random."""
     m, patient = len(truth.patient_of), truth.patient_of
     if m * (m - 1) // 2 <= _COARSE_PAIRS:
         first, second = np.triu_indices(m, 1)

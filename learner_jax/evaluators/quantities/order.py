@@ -6,7 +6,6 @@ import numpy as np
 
 from learner_jax.evaluators.predictions import Predictions
 from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, by_patient, contributing
-from learner_jax.evaluators.ranks import auroc, auroc_data
 from learner_jax.evaluators.statistics.bootstrap import Counts, ratio, summed
 
 _TIED = "undefined: no fine pair differs in its score"
@@ -15,9 +14,6 @@ _MOVES = "undefined: no patient has two different scores"
 QUANTITIES = {
     "pairwise_accuracy": Quantity("pairwise accuracy", 0.5, _TIED),
     "pairwise_accuracy_per_patient": Quantity("pairwise accuracy, mean over patients", 0.5, _TIED),
-    "direction_auroc": Quantity(
-        "direction AUROC", 0.5, "undefined: no pair rises, or none falls, by over the threshold"
-    ),
     "kendall_tau_b": Quantity("within-patient Kendall τ-b", 0.0, _MOVES),
     "c_index": Quantity("within-patient C-index", 0.5, _MOVES),
     "rm_correlation": Quantity(
@@ -35,7 +31,6 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
     up, guess = np.sign(truth.delta), np.sign(predictions.delta)
     right, comparable = np.where(up != 0, (1 + up * guess) / 2, 0), up != 0
     tau, moves = patient_tau(up, guess, truth.patient, width)
-    changed = truth.change != 0
     visits = np.bincount(truth.patient_of, minlength=width)[truth.patient]
     x, y = (d / (np.std(d) or 1) for d in (truth.delta, predictions.delta))
     sums = {
@@ -44,7 +39,6 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
         # a sum of squares about a patient's mean is the sum over its pairs of squared differences, over n
         "squares": by_patient(np.stack([x * x, y * y, x * y], 1) / visits[:, None], truth.patient, width),
         "tau": np.stack([tau * moves, moves], 1).astype(np.float32),
-        "direction": auroc_data(predictions.delta[changed], up[changed] > 0, truth.patient[changed], width - 1),
     }
     sums["share"] = _share(sums["pairs"])
     untied = contributing(truth.patient, comparable & truth.scored)
@@ -52,7 +46,6 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
     n = {
         "pairwise_accuracy": untied,
         "pairwise_accuracy_per_patient": untied,
-        "direction_auroc": contributing(truth.patient, changed),
         "kendall_tau_b": moving,
         "c_index": contributing(truth.patient, comparable),
         "rm_correlation": contributing(truth.patient),
@@ -67,8 +60,6 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
       visits weighs more, in the mean over patients each weighs the same;
     * C-index: the same over all pairs also where only neighbouring visits are scored, Harrell's C within patients (doi
       10.1001/jama.1982.03320430047030);
-    * direction AUROC: does the predicted difference tell pairs that rose from pairs that fell, each by more than the
-      threshold;
     * Kendall's τ-b: mean over patients in whom it is defined;
     * repeated-measures correlation: of score and prediction about each patient's own mean, with one slope for all
       (Bakdash & Marusich, doi 10.3389/fpsyg.2017.00456).
@@ -80,7 +71,6 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
     return {
         "pairwise_accuracy": ratio(pairs[0], pairs[1]),
         "pairwise_accuracy_per_patient": ratio(share[0], share[1]),
-        "direction_auroc": auroc(data["direction"], counts),
         "kendall_tau_b": ratio(tau[0], tau[1]),
         "c_index": ratio(every[0], every[1]),
         "rm_correlation": jnp.where(moves, xy / jnp.sqrt(jnp.where(moves, xx * yy, 1)), jnp.nan),
@@ -94,10 +84,9 @@ def patient_tau(up: np.ndarray, guess: np.ndarray, patient: np.ndarray, width: i
     doi 10.1093/biomet/33.3.239.
 
     Args:
-      up, guess: signs of the true and the predicted differences of *all* pairs of a patient ``[k]``, true ties included.
-        Where these are pairs within visits (scans), C, D and ties are pooled over the visits of the patient.
-      patient: of each pair, below ``width``.
-      width: patients, padded.
+      up, guess: signs of the true and the predicted differences of *all* pairs of a patient ``[k]``, true ties
+        included. Where these are pairs within visits (scans), C, D and ties are pooled over the visits of the patient.
+        patient: of each pair, below ``width``. width: patients, padded.
     """
     agreement, untied, guessed = (np.bincount(patient, x, width) for x in (up * guess, up != 0, guess != 0))
     pairs = untied * guessed

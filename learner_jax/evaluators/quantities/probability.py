@@ -57,9 +57,9 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
     * Brier: mean over pairs of ``Σ_c (p_c - 1[c is true])²``, between 0 and 2 (doi
       10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2);
     * log loss: mean of ``-ln p`` of the true class;
-    * adaptive calibration error: ``Σ_bins |Σ (confidence - right)| / n`` of the likeliest class over ten bins of equally
-      many pairs, the bins those of the whole sample (Nixon et al., arXiv 1904.01685). It is never below 0, and in small
-      samples well above it.
+    * adaptive calibration error: ``Σ_bins |Σ (confidence - right)| / n`` of the likeliest class over ten bins of
+      equally many pairs, the bins those of the whole sample (Nixon et al., arXiv 1904.01685). It is never below 0, and
+      in small samples well above it.
     """
     n, brier, surprise = summed(data["sums"], counts)
     return {

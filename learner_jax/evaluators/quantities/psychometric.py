@@ -1,4 +1,7 @@
-"""How large a change must be to be seen: order by the size of the true difference, and where it is right 3 times of 4."""
+"""How large a change must be to be seen: order by the size of the true difference, and where it is right 3 times of
+4."""
+
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +38,7 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
     edges = np.unique(np.quantile(size, np.linspace(0, 1, max(1, min(_BINS, at.size // _LEAST_PAIRS)) + 1)))
     which = np.clip(np.searchsorted(edges, size, "right") - 1, 0, max(len(edges) - 2, 0))
     bins = np.eye(_BINS)[which]
-    spans = [f"{low:.4g} to {high:.4g}" for low, high in zip(edges[:-1], edges[1:], strict=True)] or [f"{edges[0]:.4g}"]
+    spans = [f"{low:.4g} to {high:.4g}" for low, high in itertools.pairwise(edges)] or [f"{edges[0]:.4g}"]
     grid = np.geomspace(size.max() / 1000, size.max() * 10, _GRID)
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(size), _BLOCK)]
     data = {
@@ -52,7 +55,8 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
 def log_likelihood(
     size: Float[np.ndarray, " k"], right: Float[np.ndarray, " k"], width: Float[np.ndarray, " g"]
 ) -> Float[np.ndarray, "k g"]:
-    """``right ln Φ(size / width) + (1 - right) ln Φ(-size / width)``: an answer is the sign of size plus normal noise."""
+    """``right ln Φ(size / width) + (1 - right) ln Φ(-size / width)``: an answer is the sign of size plus normal
+    noise."""
     z = size[:, None] / width
     return right[:, None] * log_ndtr(z) + (1 - right[:, None]) * log_ndtr(-z)
 

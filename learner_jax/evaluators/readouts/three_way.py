@@ -201,7 +201,7 @@ def _train(
         params, state, best, least = carry
         updates, state = optimizer.update(jax.grad(cost)(params, x, change, weight), state, params)
         params = optax.apply_updates(params, updates)
-        found = cost(params, x_val, change_val, jnp.ones(len(x_val))) if len(x_val) else least
+        found = cost(params, x_val, change_val, jnp.ones_like(x_val[:, 0])) if len(x_val) else least
         better = (found < least) | (len(x_val) == 0)
         best = jax.tree.map(partial(jnp.where, better), params, best)
         return (params, state, best, jnp.where(better, found, least)), None

@@ -1,9 +1,9 @@
 """The bootstrap over patients: a patient is drawn with all its pairs, or not at all.
 
 Pairs of one patient share visits, so they are not independent and only patients can be resampled. A statistic is a
-function ``(data, counts [p r]) -> {name: [… r]}`` in which ``counts`` says how often each of ``p`` patients was drawn in
-each of ``r`` replicates; a column of ones gives the value itself. Replicates lie on the last axis, so that a gather by
-patient copies whole rows and a running sum is a few vector additions. Nothing here knows which quantity it is.
+function ``(data, counts [p r]) -> {name: [… r]}`` in which ``counts`` says how often each of ``p`` patients was drawn
+in each of ``r`` replicates; a column of ones gives the value itself. Replicates lie on the last axis, so that a gather
+by patient copies whole rows and a running sum is a few vector additions. Nothing here knows which quantity it is.
 """
 
 import dataclasses
@@ -72,7 +72,8 @@ class Replicates:
 class Resampling:
     """One set of draws of ``n_patients``, for everything that is said of these patients.
 
-    ``counts`` has ``width`` rows, more than there are patients: what pads the data belongs to a row that is never drawn.
+    ``counts`` has ``width`` rows, more than there are patients: what pads the data belongs to a row that is never
+    drawn.
     """
 
     n_patients: int

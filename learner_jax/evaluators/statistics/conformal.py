@@ -14,8 +14,8 @@ def conformal_level(
 
     Pairs of one patient are not exchangeable with those of another, patients are. So each of n patients weighs
     ``1 / (n + 1)``, shared out among its pairs, and the last ``1 / (n + 1)`` lies at infinity; the level is the
-    ``coverage`` quantile of this distribution. A set then holds the true class of a random pair of a new patient with at
-    least that probability. Hierarchical conformal prediction: Lee, Barber & Willett, arXiv 2306.06342.
+    ``coverage`` quantile of this distribution. A set then holds the true class of a random pair of a new patient with
+    at least that probability. Hierarchical conformal prediction: Lee, Barber & Willett, arXiv 2306.06342.
 
     Args:
       probability: of the classes -1, 0, 1.

@@ -55,7 +55,7 @@ def test_tau_is_scipys_of_each_patient(one, values):
 def test_direction_is_scikit_learns_auroc(one, values):
     moved = one.truth.change != 0
     expected = roc_auc_score(one.truth.change[moved] > 0, one.delta[moved])
-    assert values(one, "order")["direction_auroc"] == pytest.approx(expected, abs=1e-6)
+    assert values(one, "direction")["direction_auroc"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_repeated_measures_correlation_is_the_analysis_of_covariance(one, values):
