@@ -13,7 +13,7 @@ import pytest
 
 from learner_jax import evaluate as command
 from learner_jax.evaluate import Run, evaluate, find, follow, score_if_kept
-from learner_jax.evaluators.readout import Readout
+from learner_jax.evaluators.readouts import Readout
 from learner_jax.report.__main__ import main as report
 from learner_jax.train import train
 from tfds_builders import build, splits
@@ -43,7 +43,7 @@ def test_equals_the_evaluation_in_the_loop(finished, tmp_path):
     workdir = copy(finished, tmp_path)
     shutil.rmtree(workdir / "eval")
     evaluate(workdir)
-    for name in ("scores.json", "pairs.csv", "observations.csv", "readout.json"):
+    for name in ("scores.json", "scores.csv", "pairs.csv", "observations.csv", "readout.json", "readouts/knn.json"):
         assert (workdir / "eval/4" / name).read_text() == (finished / "run/eval/4" / name).read_text()
 
 
@@ -64,7 +64,10 @@ def test_a_folder_of_runs_is_scored_with_its_floors(finished, tmp_path, capsys):
     evaluate(tmp_path)
     floors = [json.loads((tmp_path / name / "eval/floors.json").read_text())["rows"] for name in ("a", "b")]
     assert floors[0] == floors[1]
-    assert set(floors[0]) == {"majority", "time_only", "pixels", "random_init"}
+    assert set(floors[0]) == {"majority", "first_visit", "time_only", "covariates", "pixels", "random_init"}
+    notes = json.loads((tmp_path / "a/eval/floors.json").read_text())["notes"]
+    assert notes["view_only"] == "all scans are of one view (L1)"
+    assert "--config.eval.label_noise" in notes["noise_ceiling"]
     assert {row["name"] for row in floors[0]["random_init"]} >= {"pairwise_accuracy", "macro_f1", "kendall_tau_b"}
     told = capsys.readouterr().out
     assert told.count("step 4: pairwise_accuracy") == 2
@@ -83,13 +86,17 @@ def test_all_checkpoints_are_scored_when_asked(finished, tmp_path):
 
 
 def test_the_readout_is_an_artifact_that_stands_alone(finished):
-    readout = Readout.read(finished / "run/eval/4")
+    readout = Readout.read(finished / "run/eval/4", "readout")
     assert readout.score_name == "sf_ratio"
     assert readout.spec["input"] == {"frames": 4, "size": 32, "mean": 0.25, "std": 0.25}
     assert set(readout.spec["fingerprints"]) == {"data", "split", "training_rows"}
-    u = np.random.default_rng(0).normal(size=(2, len(readout.coef))).astype(np.float32)
-    forward, backward = np.diff(readout.predict(u)), np.diff(readout.predict(u[::-1]))
-    np.testing.assert_array_equal(forward, -backward)
+    u = np.random.default_rng(0).normal(size=(2, readout.model.dim)).astype(np.float32)
+    np.testing.assert_array_equal(readout.delta(u[:1], u[1:]), -readout.delta(u[1:], u[:1]))
+    others = sorted(path.stem for path in (finished / "run/eval/4/readouts").glob("*.json"))
+    assert others == ["knn", "linear", "mlp", "reference", "score_head"]
+    for name in others:
+        again = Readout.read(finished / "run/eval/4/readouts", name)
+        assert np.isfinite(again.delta(u[:1], u[1:])).all()
 
 
 def named(path: Path) -> dict[str, set[str]]:
@@ -201,6 +208,7 @@ def test_a_cohort_without_fine_pairs_gets_coarse_scores_and_a_sentence(make_conf
     evaluate(tmp_path / "run")
     assert "no fine pairs: 5 patients, 1 visit each" in capsys.readouterr().out
     assert set(numbers(tmp_path / "run", 4)) == {"coarse_c_index", "score_mae", "score_spearman"}
+    assert "nan" not in (tmp_path / "run/eval/4/scores.csv").read_text().lower()
 
 
 def test_follow_scores_each_checkpoint_until_the_job_ends(finished, tmp_path):

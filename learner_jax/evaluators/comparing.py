@@ -12,7 +12,6 @@ import numpy as np
 
 from learner_jax.config import EvalConfig
 from learner_jax.evaluators.predictions import Predictions, Truth
-from learner_jax.evaluators.quantities import FAMILIES
 from learner_jax.evaluators.rows import Row
 from learner_jax.evaluators.scoring import SEED, Found, draws, find, mean_of
 from learner_jax.evaluators.statistics.bootstrap import Replicates, Resampling, padded
@@ -78,7 +77,7 @@ def differences(
     found = []
     for name in names:
         if any(name not in mean or not np.isfinite(mean[name].replicates.value) for mean in means):
-            continue
+            continue  # one of the arms gives no such number
         a, b = (mean[name] for mean in means)
         apart = _apart(a.replicates, b.replicates)
         row = dataclasses.replace(a, replicates=apart).row(config)
@@ -125,7 +124,7 @@ def _exchanged(a: Predictions, b: Predictions, config: EvalConfig) -> dict[str, 
     sides = []
     for counts in (kept, other):
         resampling = Resampling(2 * p, jnp.asarray(counts), len(swap) - 1)
-        found = find(joint, resampling, [name for name in FAMILIES if name != "embedding"])
+        found = find(joint, resampling)
         sides.append({f.name: np.append(f.replicates.value, f.replicates.drawn) for f in found if not f.at})
     return {name: sides[0][name] - sides[1][name] for name in sides[0]}
 
@@ -140,7 +139,8 @@ def join(a: Predictions, b: Predictions) -> Predictions:
 
     joint = dataclasses.replace(
         truth,
-        observations=truth.observations.take(twice),
+        # distances are of the predictions; embeddings would only be compared between the two
+        observations=dataclasses.replace(truth.observations.take(twice), u=np.zeros((2 * m, 0), np.float32)),
         patients=both(truth.patients),
         patient_of=both(truth.patient_of, p),
         patient=both(truth.patient, p),

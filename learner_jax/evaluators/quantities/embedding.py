@@ -29,7 +29,7 @@ QUANTITIES = {
 
 
 def prepare(predictions: Predictions, width: int) -> Prepared | None:
-    """Distances of fine pairs and of drawn coarse pairs; None where there is no embedding to measure."""
+    """Distances of fine pairs and of drawn coarse pairs; None where there are neither distances nor embeddings."""
     truth, data, n = predictions.truth, {}, {}
     u, score = truth.observations.u, truth.observations.score.astype(np.float64)
     if predictions.distance is None or len(score) == 0:
@@ -41,13 +41,15 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
         data["fine"] = _pairs(np.abs(truth.delta[at]) / scale, predictions.distance[at], owner, width)
         n |= dict.fromkeys(("embedding_distance_spearman", "embedding_distance_slope"), _n(*owner))
     first, second = draw_coarse_pairs(truth)
-    if first.size:
+    if first.size and u.shape[1]:
         owner = truth.patient_of[first], truth.patient_of[second]
         apart = np.abs(score[second] - score[first]) / scale
         data["coarse"] = _pairs(apart, pair_distance(u, first, second), owner, width)
         n |= dict.fromkeys(("coarse_distance_spearman", "coarse_distance_slope", "spread"), _n(*owner))
     if "fine" in data and "coarse" in data:
         n["fine_to_coarse_distance"] = n["embedding_distance_spearman"]
+    if not u.shape[1]:  # of a stored evaluation, which holds distances and no embeddings
+        return Prepared(data, n) if data else None
     n["effective_rank"] = (truth.n_patients, None)
     return Prepared(data, n, fixed={"effective_rank": effective_rank(u)})
 

@@ -1,0 +1,92 @@
+"""What an evaluation stores is what it scored; runs that differ in their seed are one arm; arms are compared."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from learner_jax import evaluate as command
+from learner_jax.evaluators import arms, artifacts
+from learner_jax.evaluators.comparing import over_seeds
+from learner_jax.evaluators.scoring import draws, find, rows
+from learner_jax.train import train
+from tfds_builders.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def folder(make_config, tmp_path_factory) -> Path:
+    """Two seeds of one recipe, and one run of another."""
+    folder = tmp_path_factory.mktemp("arms")
+    for name, objective, seed in (("mse-0", "mse", 0), ("mse-1", "mse", 1), ("learner", "learner", 0)):
+        config = make_config()
+        config.objective.name, config.seed, config.steps = objective, seed, 2
+        train(config, folder / name)
+    return folder
+
+
+def test_stored_predictions_score_as_the_evaluation_did(folder):
+    said = artifacts.read_predictions(folder / "mse-0", 2)
+    config = json.loads((folder / "mse-0/config.json").read_text())["eval"]
+    config = type(command.Config().eval)(**config)
+    again = artifacts.headline(rows(find(said, draws(said.truth.n_patients, config)), config))
+    stored = json.loads((folder / "mse-0/eval/2/scores.json").read_text())["rows"]
+    assert [dataclasses.asdict(row) for row in again] == stored
+
+
+def test_damaged_or_older_evaluations_are_refused(folder, tmp_path):
+    run = Path(shutil.copytree(folder / "mse-0", tmp_path / "run"))
+    pairs = run / "eval/2/pairs.csv"
+    lines = pairs.read_text().splitlines()
+    pairs.write_text("\n".join([lines[0], *lines[2:]]) + "\n")
+    with pytest.raises(InputError, match="cannot be compared .*score the run again"):
+        artifacts.read_predictions(run, 2)
+    pairs.unlink()
+    with pytest.raises(InputError, match="cannot be compared"):
+        artifacts.read_predictions(run, 2)
+
+
+def test_seeds_are_one_arm_and_the_folder_says_so(folder):
+    grouped = arms.group(command.find(folder))
+    assert sorted((arm.name, len(arm.runs)) for arm in grouped) == [("learner", 1), ("mse", 2)]
+    command.evaluate(folder)
+    written = json.loads((folder / "arms.json").read_text())
+    assert set(written) == {"mse"}
+    assert written["mse"]["runs"] == ["mse-0", "mse-1"]
+    arm = next(arm for arm in grouped if arm.name == "mse")
+    values = [artifacts.read_scores(run, 2)["rows"] for run in arm.runs]
+    each = [{row["name"]: row["value"] for row in one} for one in values]
+    for row in written["mse"]["rows"]:
+        if None not in (one := [e[row["name"]] for e in each]):
+            assert row["value"] == pytest.approx(np.mean(one), rel=1e-6)
+            assert written["mse"]["sd_over_seeds"][row["name"]] == pytest.approx(np.std(one, ddof=1), abs=1e-6)
+    assert over_seeds(arm.predictions(), command.Config().eval)[1]
+
+
+def test_a_comparison_holds_rows_differences_and_p_values(folder, capsys):
+    assert command.main(["--workdir", str(folder), "--compare", str(folder / "learner")]) == 0
+    assert "mse - learner: pairwise_accuracy" in capsys.readouterr().out
+    written = json.loads((folder / "comparison.json").read_text())
+    assert written["reference"] == "learner"
+    assert set(written["differences"]) == {"mse"}
+    own = {row["name"]: row["value"] for row in written["rows"]}
+    stored = {row["name"]: row["value"] for row in artifacts.read_scores(folder / "learner", 2)["rows"]}
+    assert own["pairwise_accuracy"] == pytest.approx(stored["pairwise_accuracy"])
+    for one in written["differences"]["mse"]:
+        assert one["row"]["value"] == pytest.approx(one["first"] - one["second"], abs=1e-6)
+        assert 0 < one["p"] <= one["p_holm"] <= 1
+
+
+def test_what_cannot_be_compared_is_a_sentence(folder, tmp_path, capsys):
+    alone = Path(shutil.copytree(folder / "learner", tmp_path / "alone"))
+    assert command.main(["--workdir", str(alone), "--compare", str(alone)]) == 2
+    assert "names the only arm" in capsys.readouterr().err
+    assert command.main(["--workdir", str(alone), "--compare", str(tmp_path)]) == 2
+    assert "has no evaluation. Score it first" in capsys.readouterr().err
+    other = Path(shutil.copytree(folder / "mse-0", tmp_path / "other"))
+    assert command.main(["--workdir", str(other), "--config.eval.change_threshold=10"]) == 0
+    capsys.readouterr()
+    assert command.main(["--workdir", str(alone), "--compare", str(other)]) == 2
+    assert "change threshold of 30 and another with 10" in capsys.readouterr().err
