@@ -29,10 +29,11 @@ from learner_jax.evaluators.evaluation import (
     score,
 )
 from learner_jax.evaluators.pairs import Observations, observe
+from learner_jax.evaluators.parts import find_with_late
 from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.readouts import Context
 from learner_jax.evaluators.rows import Row
-from learner_jax.evaluators.scoring import draws, find, rows
+from learner_jax.evaluators.scoring import draws, rows
 from learner_jax.mesh import replicated
 from learner_jax.preprocess import intensity
 from learner_jax.state import TrainState
@@ -79,7 +80,7 @@ class Evaluator:
         resampling = draws(truth.n_patients, config)
 
         def scored(predictions: Predictions) -> list[Row]:
-            return rows(find(predictions, resampling, OF_A_READOUT), config)
+            return rows(find_with_late(predictions, resampling, config, OF_A_READOUT), config)
 
         def through_readout(embed: Embed) -> list[Row]:
             return self._evaluate(embed, {}, 0, everything=False).sections[PRIMARY]

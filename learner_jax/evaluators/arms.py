@@ -98,6 +98,7 @@ def _averaged(arm: Arm, config: EvalConfig) -> dict[str, Any]:
         "runs": [run.name for run in arm.runs],
         "rows": [dataclasses.asdict(row) for row in headline(rows(mean, config))],
         "sd_over_seeds": {name: sd for (name, at), sd in spread.items() if not at},
+        "all": [dataclasses.asdict(row) | {"sd": spread.get((row.name, row.at))} for row in rows(mean, config)],
     }
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from learner_jax.config import EvalConfig
+from learner_jax.evaluators.parts import find_with_late
 from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.rows import Row
 from learner_jax.evaluators.scoring import SEED, Found, draws, find, mean_of
@@ -33,7 +34,7 @@ class Difference:
 
 
 def over_seeds(arm: Sequence[Predictions], config: EvalConfig) -> tuple[list[Found], dict[tuple[str, str], float]]:
-    """Each quantity averaged over the runs of an arm, in the value and in every draw of patients; and its SD over runs.
+    """Each quantity (late visits apart too) averaged over the runs of an arm, in the value and in every draw of patients; and its SD over runs.
 
     A patient is drawn with its predictions of all seeds, so seeds do not count as patients. The SD is over the values
     of the runs, with n - 1; an arm of one run has none.
@@ -44,7 +45,7 @@ def over_seeds(arm: Sequence[Predictions], config: EvalConfig) -> tuple[list[Fou
     for other in arm[1:]:
         check_same(arm[0].truth, other.truth)
     resampling = draws(arm[0].truth.n_patients, config)
-    runs = [find(predictions, resampling) for predictions in arm]
+    runs = [find_with_late(predictions, resampling, config) for predictions in arm]
     values: dict[tuple[str, str], list[float]] = {}
     for one in (one for run in runs for one in run):
         values.setdefault((one.name, one.at), []).append(one.replicates.value)

@@ -6,6 +6,7 @@ from learner_jax.config import EvalConfig
 from learner_jax.data.cohort import Cohort
 from learner_jax.evaluators.analyses import Case, analyses
 from learner_jax.evaluators.pairs import Observations, describe_no_pairs
+from learner_jax.evaluators.parts import find_with_late
 from learner_jax.evaluators.predictions import Predictions, Truth, predict
 from learner_jax.evaluators.quantities import FAMILIES
 from learner_jax.evaluators.quantities.embedding import pair_distance
@@ -112,7 +113,7 @@ def score(fitting: Fitting, test: Observations, config: EvalConfig, cohort: Coho
     resampling = draws(truth.n_patients, config)
     for name, readout in fitting.readouts.items():
         of_this = said if name == PRIMARY else predict(readout, truth)
-        sections[name] = rows(find(of_this, resampling, OF_A_READOUT), config)
+        sections[name] = rows(find_with_late(of_this, resampling, config, OF_A_READOUT), config)
     if cohort is not None:
         sections["embedding"] = rows(find(said, resampling, ["embedding"]), config)
         places = (cohort.views, cohort.sites, cohort.site)

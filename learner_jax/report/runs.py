@@ -21,11 +21,18 @@ _PAIRS = {
     **dict.fromkeys(("patient", "first", "second"), pl.String),
     **dict.fromkeys(("visit_1", "visit_2", "days", "score_1", "score_2", "delta", "predicted_delta"), pl.Float64),
     **dict.fromkeys(("distance", "change", "predicted_change"), pl.Float64),
+    "scored": pl.Float64,  # 1: this pair counts; 0: it is of visits that are no neighbours, and only those are asked
 }
 _OBSERVATIONS = {
     "patient": pl.String,  # a keyed hash: one made of digits alone, or 12e34567, must not become a number
     **dict.fromkeys(("visit", "time_days", "score", "predicted"), pl.Float64),
     "split": pl.String,
+}
+_SECTIONS = {
+    **dict.fromkeys(("section", "name", "at"), pl.String),  # a label may look like a number
+    **dict.fromkeys(("value", "low", "high"), pl.Float64),
+    **dict.fromkeys(("n_patients", "n_pairs"), pl.Int64),
+    "note": pl.String,
 }
 
 
@@ -39,7 +46,10 @@ class Run:
     scores: dict[str, typing.Any]  # scores.json without its rows
     rows: dict[str, Row]
     floors: dict[str, dict[str, Row]]
-    pairs: pl.DataFrame
+    floor_notes: dict[str, str]  # why a floor is not among them
+    sections: pl.DataFrame  # every row of every section of scores.csv
+    floor_sections: pl.DataFrame  # of floors.csv, a floor being a section
+    pairs: pl.DataFrame  # the scored ones
     observations: pl.DataFrame
     metrics: list[dict[str, typing.Any]]
 
@@ -50,14 +60,24 @@ class Run:
         return _OBJECTIVES.get(name, name)
 
     @property
+    def score_name(self) -> str:
+        """What the score is called."""
+        return str(self.scores.get("score_name") or "score")
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Why a read-out or an analysis is not there, or what must be known of it, by its name."""
+        return self.scores.get("notes") or {}
+
+    @property
+    def draw(self) -> str:
+        """Which training visits the run saw; empty where the evaluation does not say."""
+        return str(self.scores.get("fingerprints", {}).get("training_rows", ""))
+
+    @property
     def collapse(self) -> str:
         """What the newest metrics say of a collapse; empty where there is none."""
         return diagnose(self.metrics, self.config.get("objective", {}).get("name", ""))
-
-    @property
-    def title(self) -> str:
-        """Name and objective, as panels and legends show them."""
-        return f"{self.name}: {self.objective}" if self.objective not in ("", self.name) else self.name
 
 
 def find_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
@@ -100,15 +120,19 @@ def load(run: str | os.PathLike) -> Run:
         )
     scores = _read_json(newest / "scores.json")
     floors_path = newest.parent / "floors.json"
-    floors = _read_json(floors_path).get("rows", {}) if floors_path.exists() else {}
+    floors = _read_json(floors_path) if floors_path.exists() else {}
+    pairs = _read_csv(newest / "pairs.csv", _PAIRS)
     return Run(
         name=folder.resolve().name,
         step=int(scores.get("step", newest.name)),
         config=_read_json(folder / "config.json"),
         scores={name: value for name, value in scores.items() if name != "rows"},
-        rows=_rows(scores.get("rows", []), newest / "scores.json"),
-        floors={name: _rows(rows, floors_path) for name, rows in floors.items()},
-        pairs=_read_csv(newest / "pairs.csv", _PAIRS),
+        rows=parse_rows(scores.get("rows", []), newest / "scores.json"),
+        floors={name: parse_rows(rows, floors_path) for name, rows in floors.get("rows", {}).items()},
+        floor_notes=floors.get("notes", {}),
+        sections=_read_csv(newest / "scores.csv", _SECTIONS),
+        floor_sections=_read_csv(newest.parent / "floors.csv", _SECTIONS),
+        pairs=pairs.filter(pl.col("scored") == 1),
         observations=_read_csv(newest / "observations.csv", _OBSERVATIONS),
         metrics=read_metrics(folder / "metrics.jsonl"),
     )
@@ -127,7 +151,12 @@ def _newest(run: pathlib.Path) -> pathlib.Path | None:
     return max(steps, key=lambda path: int(path.name), default=None)
 
 
-def _rows(rows: list[dict[str, typing.Any]], path: pathlib.Path) -> dict[str, Row]:
+def parse_rows(rows: list[dict[str, typing.Any]], path: pathlib.Path) -> dict[str, Row]:
+    """Rows by name, as JSON at ``path`` holds them.
+
+    Raises:
+      InputError: when one of them is no row.
+    """
     known = {field.name for field in dataclasses.fields(Row)}
     try:
         parsed = [Row(**{name: _null(value) for name, value in row.items() if name in known}) for row in rows]
@@ -159,5 +188,8 @@ def _read_csv(path: pathlib.Path, schema: dict[str, typing.Any]) -> pl.DataFrame
         raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}). Evaluate the run again.") from error
     missing = [name for name in schema if name not in table.columns]
     if missing:
-        raise InputError(f"{path} lacks the column {missing[0]}; it has {', '.join(table.columns)}. Evaluate again.")
+        raise InputError(
+            f"{path} lacks the column {missing[0]}; it has {', '.join(table.columns)}. Evaluate again: "
+            "`python -m learner_jax.evaluate --workdir … --again`."
+        )
     return table.select(list(schema))

@@ -41,7 +41,7 @@ def test_damaged_or_older_evaluations_are_refused(folder, tmp_path):
     pairs = run / "eval/2/pairs.csv"
     lines = pairs.read_text().splitlines()
     pairs.write_text("\n".join([lines[0], *lines[2:]]) + "\n")
-    with pytest.raises(InputError, match="cannot be compared .*score the run again"):
+    with pytest.raises(InputError, match=r"cannot be compared .*score the run again"):
         artifacts.read_predictions(run, 2)
     pairs.unlink()
     with pytest.raises(InputError, match="cannot be compared"):

@@ -1,14 +1,12 @@
-"""The same order asked of parts of the pairs: late visits, gaps in time, where the patient started, sites, views."""
+"""The same order asked of parts of the pairs: gaps in time, where the patient started, sites, views."""
 
-import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
 
 from learner_jax.evaluators.analyses.api import Case, register
-from learner_jax.evaluators.predictions import Predictions
-from learner_jax.evaluators.quantities import order
-from learner_jax.evaluators.scoring import Found, of_statistic
+from learner_jax.evaluators.parts import of_part
+from learner_jax.evaluators.scoring import Found
 
 _THIRDS = ("lowest third", "middle third", "highest third")
 _MOST = 20  # sites or views that are told apart
@@ -24,22 +22,11 @@ def subgroups(case: Case) -> list[Found] | str:
     truth = case.truth
     if len(truth) == 0:
         return "no fine pairs"
-    found = []
-    for label, which in _parts(case):
-        part = _only(case.predictions, which)
-        prepared = order.prepare(part, case.resampling.width) if which.any() else None
-        if prepared is not None:
-            found += [
-                one.at_(label) for one in of_statistic(order.statistic, prepared.data, prepared.n, case.resampling)
-            ]
-    return found
+    return [one for label, which in _parts(case) for one in of_part(case.predictions, which, label, case.resampling)]
 
 
 def _parts(case: Case) -> Iterator[tuple[str, np.ndarray]]:
-    truth, late = case.truth, case.config.late_from_days
-    seen = truth.observations
-    if late:
-        yield f"from day {late:g}", seen.time_days[truth.first] >= late - 1e-6
+    truth, seen = case.truth, case.truth.observations
     if truth.mode == "visits":
         yield from _thirds("gap", truth.days())
     yield from _thirds("first score", seen.score[truth.first].astype(np.float64))
@@ -58,10 +45,3 @@ def _thirds(what: str, value: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     which = np.searchsorted(np.quantile(value, [1 / 3, 2 / 3]), value, "left")
     for third, name in enumerate(_THIRDS):
         yield f"{what}: {name}", which == third
-
-
-def _only(predictions: Predictions, which: np.ndarray) -> Predictions:
-    truth = predictions.truth
-    fields = ("first", "second", "patient", "delta", "change", "scored")
-    part = dataclasses.replace(truth, **{name: getattr(truth, name)[which] for name in fields})
-    return Predictions(part, predictions.delta[which], predictions.change[which])

@@ -1,0 +1,117 @@
+"""Arms: the lines of a table. A run is an arm of its own, unless ``arms.json`` says that it is one seed of several."""
+
+import dataclasses
+import json
+import pathlib
+import typing
+from collections.abc import Sequence
+
+from learner_jax.evaluators.rows import Row
+from learner_jax.report.runs import Run, parse_rows
+from tfds_builders.errors import InputError
+
+FILE = "arms.json"  # written by evaluators/arms.py, which cannot be imported without JAX
+_SAME = 1e-3  # means of float32 scores, summed in another order, agree to 1e-6
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Arm:
+    """Runs that differ in their seed alone, in the order of their seeds; often one."""
+
+    name: str
+    runs: tuple[Run, ...]
+    rows: dict[str, Row]  # of several seeds: the mean, with its interval over patients
+    spread: dict[str, float]  # SD over seeds, by score
+    seeds: int
+
+    @property
+    def first(self) -> Run:
+        """The run that pictures draw."""
+        return self.runs[0]
+
+    @property
+    def label(self) -> str:
+        """``10 seeds · contrastive alone``; of the objective nothing where the arm is called so."""
+        objective = self.first.objective if self.first.objective != self.name else ""
+        return " · ".join(filter(None, (f"{self.seeds} seeds" if self.seeds > 1 else "", objective)))
+
+    @property
+    def title(self) -> str:
+        """Name and objective, as panels and legends show them."""
+        objective = self.first.objective
+        return f"{self.name}: {objective}" if objective not in ("", self.name) else self.name
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What one line of a table is made of."""
+
+    kind: str  # of titles.KINDS, and "run" for one seed of an arm
+    name: str
+    label: str
+    step: int | str
+    rows: dict[str, Row]
+    spread: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+def alone(run: Run) -> Arm:
+    """An arm of one run."""
+    return Arm(run.name, (run,), run.rows, {}, 1)
+
+
+def group(runs: Sequence[Run], folder: pathlib.Path) -> tuple[list[Arm], list[str]]:
+    """Arms in the order of their first runs, and sentences on what in ``folder/arms.json`` is not of these runs.
+
+    Raises:
+      InputError: when the file is there and damaged.
+    """
+    path, named = folder / FILE, {run.name: run for run in runs}
+    found: dict[str, Arm] = {}
+    said: list[str] = []
+    for name, values in read(path).items() if path.is_file() else ():
+        rows, spread, members = averages(values, path)
+        here = tuple(named[run] for run in members if run in named)
+        if len(here) < len(members):
+            gone = ", ".join(run for run in members if run not in named)
+            said.append(f"{name}: {FILE} averages over {gone} too, of which there is no evaluation here. {_AGAIN}")
+        elif (quantity := outdated(rows, here)) is not None:
+            said.append(f"{name}: {FILE} is older than the scores of its runs ({quantity} differs). {_AGAIN}")
+        if here:
+            arm = Arm(name, here, rows, spread, len(members))
+            found |= dict.fromkeys((run.name for run in here), arm)
+    return list(dict.fromkeys(found.get(run.name) or alone(run) for run in runs)), said
+
+
+_AGAIN = "`python -m learner_jax.evaluate` on this folder writes it again."
+
+
+def outdated(rows: dict[str, Row], runs: Sequence[Run]) -> str | None:
+    """The first score of ``rows`` that is not the mean over the runs, by name; None when all of them are."""
+    for name, row in rows.items():
+        values = [run.rows[name].value for run in runs if name in run.rows]
+        if row.value is None or len(values) < len(runs) or None in values:
+            continue
+        mean = sum(values) / len(values)
+        if abs(mean - row.value) > _SAME * max(abs(mean), _SAME):
+            return name
+    return None
+
+
+def averages(values: dict[str, typing.Any], path: pathlib.Path) -> tuple[dict[str, Row], dict[str, float], list[str]]:
+    """Rows, SD over seeds and names of the runs of one arm, as evaluators/arms.py wrote them."""
+    try:
+        spread = {name: float(sd) for name, sd in values["sd_over_seeds"].items()}
+        return parse_rows(values["rows"], path), spread, [str(run) for run in values["runs"]]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error!r}). Evaluate the folder again, or remove the file.") from error
+
+
+def read(path: pathlib.Path) -> dict[str, typing.Any]:
+    """A JSON object that the evaluator wrote into a folder of runs."""
+    try:
+        values = json.loads(path.read_text())
+        if not isinstance(values, dict):
+            raise ValueError(f"it holds a {type(values).__name__}, not an object")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}). Evaluate the folder again, or remove the file.") from error
+    return values

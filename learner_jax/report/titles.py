@@ -1,0 +1,111 @@
+"""What scores and floors are called, how a table groups them, and how their numbers are written.
+
+The evaluator knows titles and chance levels too, but cannot be imported without JAX; a test holds the two together.
+"""
+
+import math
+from collections.abc import Iterable
+
+from learner_jax.evaluators.rows import Row
+
+ORDER = {
+    "pairwise_accuracy": "pairwise accuracy",
+    "direction_auroc": "direction AUROC",
+    "kendall_tau_b": "within-patient Kendall τ-b",
+    "rm_correlation": "repeated-measures correlation",
+    "noticed_change": "|Δscore| ordered right 75 %",
+}
+CHANGE = {
+    "macro_f1": "three-way macro-F1",
+    "balanced_accuracy": "balanced accuracy",
+    "quadratic_kappa": "quadratic κ",
+    "brier": "Brier score",
+    "delta_mae": "Δ mean absolute error",
+    "delta_ccc": "Δ concordance (CCC)",
+}
+COARSE = {
+    "coarse_c_index": "coarse C-index",
+    "score_mae": "score mean absolute error",
+    "score_spearman": "score Spearman ρ",
+}
+EMBEDDING = {"embedding_distance_spearman": "distance–|Δscore| Spearman ρ, fine pairs", **COARSE}
+TITLES = ORDER | CHANGE | EMBEDDING
+HEADLINE = {name: TITLES[name] for name in ("pairwise_accuracy", "macro_f1", "kendall_tau_b")}
+TABLES = {
+    "Order of a patient's visits": ORDER,
+    "Three-way change, and its amount": CHANGE,
+    "The embedding, and order between patients": EMBEDDING,
+}
+CHANCE = {
+    **dict.fromkeys(("pairwise_accuracy", "direction_auroc", "coarse_c_index"), 0.5),
+    **dict.fromkeys(("kendall_tau_b", "rm_correlation", "quadratic_kappa", "delta_ccc"), 0.0),
+    **dict.fromkeys(("embedding_distance_spearman", "score_spearman"), 0.0),
+    "balanced_accuracy": 1 / 3,
+}
+IN_SCORE_UNITS = ("noticed_change", "delta_mae", "score_mae")  # these, and Brier, are better when they are lower
+
+FLOORS = {
+    "majority": "majority class",
+    "first_visit": "first score alone",
+    "time_only": "time alone",
+    "covariates": "covariates alone",
+    "view_only": "view alone",
+    "pixels": "raw pixels",
+    "random_init": "untrained backbone",
+}
+CEILING = {"noise_ceiling": "noise ceiling"}
+KINDS = {
+    "arm": "arms",
+    "reference": "compared with",
+    "floor": "floors: no pretraining",
+    "ceiling": "ceiling: a second measurement instead of a prediction",
+}
+
+
+def hint(name: str, score_name: str) -> str:
+    """``chance 0.5``, or ``in mmse, lower is better``: how to read a column; empty where the title says it."""
+    if name in CHANCE:
+        return f"chance {CHANCE[name]:.2g}"
+    if name in IN_SCORE_UNITS:
+        return f"in {score_name}, lower is better"
+    return "lower is better" if name == "brier" else ""
+
+
+def interval(row: Row | None, digits: int | None = None) -> str:
+    """``0.71 [0.66, 0.75]``; without the bracket when there is no interval, ``–`` when there is no value.
+
+    Args:
+      row: a score; None is one that nobody computed.
+      digits: behind the point; as :func:`digits_of` says when None.
+    """
+    if row is None or row.value is None:
+        return "–"
+    digits = digits_of(row.name, row.value) if digits is None else digits
+    if row.low is None or row.high is None:
+        return number(row.value, digits)
+    return f"{number(row.value, digits)} [{number(row.low, digits)}, {number(row.high, digits)}]"
+
+
+def digits_of(name: str, value: float) -> int:
+    """Two digits behind the point; three significant ones of an amount, which may be 0.01 or 300 score units."""
+    if name not in IN_SCORE_UNITS or value == 0:
+        return 2
+    return min(max(2 - math.floor(math.log10(abs(value))), 0), 6)
+
+
+def number(value: float, digits: int = 2, sign: str = "") -> str:
+    """Fixed digits with a true minus sign, and never a negative zero; with ``sign="+"`` also a plus sign."""
+    return f"{round(value, digits) + 0.0:{sign}.{digits}f}".replace("-", "−")
+
+
+def count(row: Row) -> str:
+    """``41 patients, 26,208 pairs``, as far as they are known and counted: a coarse score has no pairs."""
+    parts = ((row.n_patients, "patient"), (row.n_pairs, "pair"))
+    return ", ".join(f"{n:,} {word}{'s' * (n != 1)}" for n, word in parts if n)
+
+
+def listed(names: Iterable[str], most: int = 4) -> str:
+    """``a, b, c``; of more than ``most`` names the first ones and how many there are beside them."""
+    names = list(dict.fromkeys(names))
+    shown = names if len(names) <= most else names[: most - 1]
+    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(shown) < len(names) else "")
