@@ -162,7 +162,7 @@ class EvalConfig:
     batch_size: int = 32  # scans embedded at once
     bootstrap: int = 2000  # resamples of patients behind each interval
     confidence: float = 0.95  # coverage of the intervals
-    interval: str = choice("bca", "percentile")  # how they are read off the resamples
+    interval: str = choice("percentile", "bca")  # how they are read off the resamples
     fusion: str = choice("mean", "learnt")  # views of a visit: equal weights, or by how well each tells the score
     readouts: str = "all"  # read-outs beside the ridge, with commas between: all that apply, or none
     label_noise: float = 0.0  # SD of the score's own measurement error, score units; 0: not stated, no noise ceiling

@@ -34,7 +34,8 @@ class Difference:
 
 
 def over_seeds(arm: Sequence[Predictions], config: EvalConfig) -> tuple[list[Found], dict[tuple[str, str], float]]:
-    """Each quantity (late visits apart too) averaged over the runs of an arm, in the value and in every draw of patients; and its SD over runs.
+    """Each quantity (late visits apart too) averaged over the runs of an arm, in the value and in every draw of
+    patients; and its SD over runs.
 
     A patient is drawn with its predictions of all seeds, so seeds do not count as patients. The SD is over the values
     of the runs, with n - 1; an arm of one run has none.

@@ -30,23 +30,26 @@ def report(folder: str, out: str | pathlib.Path) -> pathlib.Path:
     # Imported here so that --help and a wrong flag answer at once.
     from rich.console import Console
 
-    from learner_jax.report.page import differences, write_page
-    from learner_jax.report.runs import find_runs, load, not_evaluated
+    from learner_jax.report import comparison
+    from learner_jax.report.page import confidence, differences, write_page
+    from learner_jax.report.runs import not_evaluated
+    from learner_jax.report.study import read_study
     from learner_jax.report.table import make_table, to_terminal
 
-    runs = [load(run) for run in find_runs(folder)]
-    notes = [f"{run.name} is left out: it has no evaluation yet." for run in not_evaluated(folder)]
-    notes += [f"{run.name}: {run.collapse}." for run in runs if run.collapse]
+    study = read_study(folder)
     console = Console(highlight=False, markup=False)
-    table = make_table(runs)
+    table = make_table(study)
     console.print(to_terminal(table))
-    for sentence in (*table.notes, *notes, *differences(runs)):
+    for sentence in (*table.notes, *table.below, *study.notes, *differences(study.arms)):
         console.print(sentence)
     if not_evaluated(folder):
         console.print(
             f"`python -m learner_jax.evaluate --workdir {folder}` evaluates what is left out.", soft_wrap=True
         )
-    page = write_page(out, runs, notes)
+    if study.comparison is not None:
+        console.print(comparison.to_terminal(study.comparison))
+        console.print(comparison.sentence(study.comparison, confidence(study)))
+    page = write_page(out, study)
     console.print(f"report: {page}", soft_wrap=True)
     return page
 

@@ -1,4 +1,7 @@
-"""The three pictures of a comparison: embedding distance, trajectories, training loss."""
+"""The pictures of a comparison: the psychometric curve, embedding distance, trajectories, training loss.
+
+Each draws one run of an arm, that of the first seed, and no more arms than there are colours.
+"""
 
 import textwrap
 from collections.abc import Sequence
@@ -8,47 +11,49 @@ import numpy as np
 import polars as pl
 from matplotlib.ticker import MaxNLocator
 
-from learner_jax.report.picture import COLOURS, GREY, INK, MARKERS, STYLE, Picture, legend, panels
+from learner_jax.report.arms import Arm
+from learner_jax.report.picture import COLOURS, GREY, INK, MARKERS, STYLE, Picture, left_out, legend, panels
+from learner_jax.report.psychometric import psychometric
 from learner_jax.report.runs import Run
-from learner_jax.report.table import interval, number
+from learner_jax.report.titles import interval, number
 
 _MANY = 3000  # points of one panel above which they become pixels: a browser is slow on more vector shapes
 _PATIENTS = 12  # whose trajectories are shown: what fits a page
 
 
-def draw(runs: Sequence[Run]) -> list[Picture]:
-    """All pictures that these runs have data for."""
+def draw(arms: Sequence[Arm]) -> list[Picture]:
+    """All pictures that these arms have data for."""
     with matplotlib.rc_context(STYLE):
-        pictures = [distance(runs), trajectories(runs), loss(runs)]
+        pictures = [psychometric(arms), distance(arms), trajectories(arms), loss(arms)]
     return [picture for picture in pictures if picture is not None]
 
 
-def distance(runs: Sequence[Run]) -> Picture | None:
+def distance(arms: Sequence[Arm]) -> Picture | None:
     """The paper's picture: distance between a fine pair's embeddings against its |Δscore|, one panel per arm.
 
     Source: arXiv 2411.01144 v2, figure 1, whose axes and pairs these are. The median, in bins of equal count, and the
     interval are our addition.
     """
-    shown = [run for run in runs if _moved(run)[0].size]
+    drawn = arms[: len(COLOURS)]
+    shown = [arm for arm in drawn if _moved(arm.first)[0].size]
     if not shown:
         return None
     figure, axes = panels(len(shown), columns=min(len(shown), 3), width=3.5, height=3.2)
-    for axis, run in zip(axes, shown, strict=False):
-        moved, apart = _moved(run)
-        colour = COLOURS[runs.index(run) % len(COLOURS)]
+    for axis, arm in zip(axes, shown, strict=False):
+        moved, apart = _moved(arm.first)
+        colour = COLOURS[drawn.index(arm)]
         axis.scatter(
             moved, apart, s=14, color=colour, alpha=0.45, linewidths=0, rasterized=moved.size > _MANY, label="fine pair"
         )
         axis.plot(
             *binned_median(moved, apart), color=INK, marker="o", markersize=4, linewidth=1.6, label="binned median"
         )
-        threshold = run.scores.get("change_threshold")
+        threshold = arm.first.scores.get("change_threshold")
         if threshold is not None:
             axis.axvline(threshold, color=GREY, linestyle="--", linewidth=1.1, label="change threshold")
-        rho = interval(run.rows.get("embedding_distance_spearman"))
-        axis.set_title(f"{_wrap(run.title)}\nSpearman ρ {rho}", loc="left")
+        axis.set_title(f"{_wrap(arm.title)}\nSpearman ρ {_rho(arm)}", loc="left")
     axes[0].set_ylim(bottom=0)
-    score, pair = _score(runs[0]), "scans" if runs[0].scores.get("pairs") == "scans" else "visits"
+    score, pair = arms[0].first.score_name, "scans" if arms[0].first.scores.get("pairs") == "scans" else "visits"
     figure.supxlabel(f"|Δ {score}| between the two {pair}", fontsize=9)
     figure.supylabel("cosine distance of the embeddings", fontsize=9)
     legend(figure, axes[0], grey=1)
@@ -57,82 +62,80 @@ def distance(runs: Sequence[Run]) -> Picture | None:
         title="Does the embedding move when the patient does?",
         alt=f"Scatter plots, one per arm: cosine distance between the embeddings of the two {pair} of a fine pair "
         f"against the absolute difference of their {score}. "
-        + " ".join(f"{r.title}: Spearman ρ {interval(r.rows.get('embedding_distance_spearman'))}." for r in shown),
+        + " ".join(f"{arm.title}: Spearman ρ {_rho(arm)}." for arm in shown),
         caption=f"Each point is one pair of {pair} of a held-out patient. The wanted picture rises from left to right: "
         "the more the score moved, the further apart the embeddings lie. Axes are shared; ρ does not depend on "
         "an arm's scale of distances. Its interval is over patients. The black line joins the medians of bins of "
-        "equal count.",
+        f"equal count.{left_out(arms)}",
         figure=figure,
     )
 
 
-def trajectories(runs: Sequence[Run]) -> Picture | None:
+def trajectories(arms: Sequence[Arm]) -> Picture | None:
     """Score over time, true and predicted by each arm, of patients spread over the range of true movement."""
-    arms = runs[: len(COLOURS)]
-    tables = {run.name: _held_out(run) for run in arms}
-    first = next((run for run in arms if tables[run.name].height), None)
-    patients = choose_patients(tables[first.name]) if first and first.scores.get("pairs") != "scans" else []
+    drawn = arms[: len(COLOURS)]
+    tables = [_held_out(arm.first) for arm in drawn]
+    at_first = next((at for at, table in enumerate(tables) if table.height), 0)
+    first = drawn[at_first].first
+    patients = choose_patients(tables[at_first]) if first.scores.get("pairs") != "scans" else []
     if not patients:
         return None
     figure, axes = panels(len(patients), columns=min(len(patients), 4), width=2.6, height=1.95)
     threshold = first.scores.get("change_threshold")
     for axis, (patient, movement) in zip(axes, patients, strict=False):
-        true = tables[first.name].filter(pl.col("patient") == patient)
+        true = tables[at_first].filter(pl.col("patient") == patient)
         start = true["score"].drop_nulls()[0]
         if threshold is not None:
             axis.axhspan(start - threshold, start + threshold, color="#e5e7eb", linewidth=0, label="counts as stable")
-        for at, run in enumerate(arms):
-            own = tables[run.name].filter(pl.col("patient") == patient)
+        for at, arm in enumerate(drawn):
+            own = tables[at].filter(pl.col("patient") == patient)
             style = {"color": COLOURS[at], "marker": MARKERS[at], "markersize": 4, "linewidth": 1.2}
-            axis.plot(_column(own, "time_days"), _column(own, "predicted"), alpha=0.9, label=run.title, **style)
+            axis.plot(_column(own, "time_days"), _column(own, "predicted"), alpha=0.9, label=arm.title, **style)
         axis.plot(
             _column(true, "time_days"), _column(true, "score"), color=INK, marker="o", markersize=4.5, linewidth=1.8,
-            label=f"true {_score(first)}",
+            label=f"true {first.score_name}",
         )  # fmt: skip
         axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         axis.set_title(f"{patient[:8]} · moved {number(movement, 1)}", loc="left", fontsize=8.5)
     figure.supxlabel("days since the patient's first visit", fontsize=9)
-    figure.supylabel(_score(first), fontsize=9)
+    figure.supylabel(first.score_name, fontsize=9)
     legend(figure, axes[0])
-    left_out = f" The first {len(arms)} of {len(runs)} arms are drawn." if len(arms) < len(runs) else ""
     return Picture(
         name="trajectories",
         title="Patients over time",
-        alt=f"Small panels, one for each of {len(patients)} held-out patients: true {_score(first)} per visit as a "
-        f"black line and the prediction of {', '.join(run.title for run in arms)} as coloured lines.",
+        alt=f"Small panels, one for each of {len(patients)} held-out patients: true {first.score_name} per visit as a "
+        f"black line and the prediction of {', '.join(arm.title for arm in drawn)} as coloured lines.",
         caption="Patients are chosen by a rule, not by hand: held-out patients with at least two visits are ordered by "
         f"how far their true score moved (largest minus smallest) and {len(patients)} are taken at equal steps, from "
         "the one that moved least to the one that moved most. The grey band is the first visit's score ± the change "
-        f"threshold. Patients are named by the first 8 characters of a keyed hash.{left_out}",
+        f"threshold. Patients are named by the first 8 characters of a keyed hash.{left_out(arms)}",
         figure=figure,
     )
 
 
-def loss(runs: Sequence[Run]) -> Picture | None:
+def loss(arms: Sequence[Arm]) -> Picture | None:
     """Training loss over steps, one panel per arm: losses of different objectives share no unit."""
-    curves = {run.name: _curve(run) for run in runs}
-    shown = [run for run in runs if curves[run.name][0].size > 1]
+    curves = {arm: _curve(arm.first) for arm in arms[: len(COLOURS)]}
+    shown = [arm for arm, (steps, _) in curves.items() if steps.size > 1]
     if not shown:
         return None
     figure, axes = panels(len(shown), columns=min(len(shown), 3), width=3.5, height=2.2, share=False)
-    for axis, run in zip(axes, shown, strict=False):
-        steps, values = curves[run.name]
-        colour = COLOURS[runs.index(run) % len(COLOURS)]
+    for axis, arm in zip(axes, shown, strict=False):
+        steps, values = curves[arm]
+        colour = COLOURS[arms.index(arm)]
         axis.plot(steps, values, color=colour, alpha=0.35, linewidth=0.9, label="as logged")
         axis.plot(steps, _smooth(values), color=colour, linewidth=1.8, label="running mean")
-        axis.set_title(_wrap(run.title), loc="left")
+        axis.set_title(_wrap(arm.title), loc="left")
     figure.supxlabel("step", fontsize=9)
     figure.supylabel("training loss", fontsize=9)
     legend(figure, axes[0], grey=2)
-    ends = " ".join(
-        f"{run.title}: from {curves[run.name][1][0]:.3g} to {curves[run.name][1][-1]:.3g}." for run in shown
-    )
+    ends = " ".join(f"{arm.title}: from {curves[arm][1][0]:.3g} to {curves[arm][1][-1]:.3g}." for arm in shown)
     return Picture(
         name="loss",
         title="Training loss",
         alt=f"Line plots of the training loss over steps, one per arm. {ends}",
         caption="Compare the shapes, not the heights: objectives measure different things. The darker line is a "
-        "running mean over a twentieth of the points.",
+        f"running mean over a twentieth of the points.{left_out(arms)}",
         figure=figure,
     )
 
@@ -185,8 +188,8 @@ def _column(table: pl.DataFrame, name: str) -> np.ndarray:
     return table[name].to_numpy()
 
 
-def _score(run: Run) -> str:
-    return str(run.scores.get("score_name") or "score")
+def _rho(arm: Arm) -> str:
+    return interval(arm.first.rows.get("embedding_distance_spearman"))
 
 
 def _wrap(title: str) -> str:

@@ -73,7 +73,8 @@ def _linked(arms: Sequence[Arm], name: str) -> list[list[Arm]]:
     for arm in arms:
         own = _versions([arm], name)
         touched = [group for group in groups if any(version in own for version in _versions(group, name))]
-        groups = [group for group in groups if group not in touched] + [[*sum(touched, []), arm]]
+        merged = [*(other for group in touched for other in group), arm]
+        groups = [group for group in groups if group not in touched] + [sorted(merged, key=arms.index)]
     return sorted(groups, key=lambda group: arms.index(group[0]))
 
 

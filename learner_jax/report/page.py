@@ -7,37 +7,42 @@ import platform
 import re
 import tempfile
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import jinja2
 from markupsafe import Markup
 
+from learner_jax.report import comparison
+from learner_jax.report.arms import Arm
+from learner_jax.report.exports import write_sections, write_table
 from learner_jax.report.figures import draw
-from learner_jax.report.runs import Run
-from learner_jax.report.table import OTHER, make_table, write_csv
+from learner_jax.report.floors import missing_floors
+from learner_jax.report.study import Study, entries, missing_readouts
+from learner_jax.report.table import has_values, make_table, spread_sentences, warnings
+from learner_jax.report.titles import HEADLINE, TABLES, TITLES, listed
 
 _PACKAGES = ("learner-jax", "jax", "flax", "optax", "numpy", "polars", "matplotlib")
 
 
-def write_page(folder: str | os.PathLike, runs: Sequence[Run], notes: Sequence[str] = ()) -> pathlib.Path:
-    """Write ``index.html``, ``table.csv`` and the figures into ``folder``; other files in it are left alone.
+def write_page(folder: str | os.PathLike, study: Study) -> pathlib.Path:
+    """Write ``index.html``, both CSV files and the figures into ``folder``; other files in it are left alone.
 
     Args:
       folder: made when missing. Files are built in a folder beside it and moved when all of them are there.
-      runs: the arms, in the order of the table.
-      notes: sentences to show above the table, such as runs that are left out.
+      study: what the page is about.
 
     Returns:
       The path of index.html.
     """
     target = pathlib.Path(folder).absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
-    pictures = draw(runs)
+    pictures = draw(study.arms)
     with tempfile.TemporaryDirectory(prefix=".report-", dir=target.parent) as built:
         for picture in pictures:
             picture.save(pathlib.Path(built))
-        write_csv(pathlib.Path(built, "table.csv"), runs)
-        pathlib.Path(built, "index.html").write_text(render(runs, pictures, notes), encoding="utf-8")
+        write_table(pathlib.Path(built, "table.csv"), study)
+        write_sections(pathlib.Path(built, "all_scores.csv"), study)
+        pathlib.Path(built, "index.html").write_text(render(study, pictures), encoding="utf-8")
         target.mkdir(exist_ok=True)
         # The page goes last: whoever sees a new page finds its files beside it.
         for name in sorted(os.listdir(built), key=lambda name: name == "index.html"):
@@ -45,7 +50,7 @@ def write_page(folder: str | os.PathLike, runs: Sequence[Run], notes: Sequence[s
     return target / "index.html"
 
 
-def render(runs: Sequence[Run], pictures: Sequence[typing.Any], notes: Sequence[str] = ()) -> str:
+def render(study: Study, pictures: Sequence[typing.Any]) -> str:
     """The HTML; everything that came from a file is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("learner_jax.report", "."),
@@ -55,27 +60,38 @@ def render(runs: Sequence[Run], pictures: Sequence[typing.Any], notes: Sequence[
         lstrip_blocks=True,
     )
     environment.filters["zip"] = zip
-    table = make_table(runs)
+    environment.filters["probability"] = comparison.probability
+    arms, fields = study.arms, configs(study.arms)
+    fine = has_values(study, HEADLINE)
     return environment.get_template("page.html.j2").render(
-        facts=facts(runs),
-        warnings=[*notes, *differences(runs)],
-        table=table,
-        fine=table.columns[0].name == "pairwise_accuracy",
-        other=make_table(runs, {k: v for k, v in OTHER.items() if k not in [c.name for c in table.columns]}),
-        confidence=f"{100 * runs[0].config.get('eval', {}).get('confidence', 0.95):g} %",
+        facts=facts(arms),
+        warnings=[*study.notes, *differences(arms)],
+        tables=[(title, make_table(study, columns)) for title, columns in TABLES.items() if has_values(study, columns)],
+        notes=warnings(study, list(TITLES)),
+        below=[*spread_sentences(list(entries(study))), *missing_floors(arms)],
+        missing=missing_readouts(arms),
+        compared=study.comparison,
+        compared_how=comparison.sentence(study.comparison, confidence(study)) if study.comparison else "",
+        fine=fine,
+        seeds=any(arm.seeds > 1 for arm in arms),
+        confidence=confidence(study),
         pictures=[(picture, Markup(picture.svg())) for picture in pictures],  # matplotlib escapes the text in it
-        arms=[run.name for run in runs],
-        config_diff=[(name, *values) for name, values in configs(runs) if len(set(values)) > 1],
-        config_same=[(name, values[0]) for name, values in configs(runs) if len(set(values)) == 1],
-        fingerprints=[
-            (run.name, name, str(value)) for run in runs for name, value in run.scores.get("fingerprints", {}).items()
-        ],
+        arms=[arm.name for arm in arms],
+        config_diff=[(name, *values) for name, values in fields if len(set(values)) > 1],
+        config_same=[(name, values[0]) for name, values in fields if len(set(values)) == 1],
+        fingerprints=fingerprints(arms),
         versions=[("python", platform.python_version()), *_versions()],
     )
 
 
-def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
+def confidence(study: Study) -> str:
+    """``95 %``, of all intervals."""
+    return f"{100 * study.runs[0].config.get('eval', {}).get('confidence', 0.95):g} %"
+
+
+def facts(arms: Sequence[Arm]) -> list[tuple[str, str]]:
     """What was asked of the arms, as (what, value)."""
+    runs = [run for arm in arms for run in arm.runs]
     scores, config = runs[0].scores, runs[0].config
     score, threshold = str(scores.get("score_name", "")), scores.get("change_threshold")
     spatial = scores.get("pairs") == "scans"
@@ -87,7 +103,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     }
     neighbours = scores.get("order") == "consecutive"
     visits = "each visit with the next" if neighbours else "every earlier visit with every later one"
-    listed = [
+    told = [
         ("dataset", public(config.get("data", {}).get("dir", ""))),
         ("score", score),
         (
@@ -99,27 +115,38 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
         ("backbone", ", ".join(dict.fromkeys(str(r.config.get("backbone", {}).get("name", "")) for r in runs))),
         ("scored at step", ", ".join(dict.fromkeys(f"{r.step} of {r.config.get('steps', '?')}" for r in runs))),
     ]
-    return [(what, value) for what, value in listed if value]
+    return [(what, value) for what, value in told if value]
 
 
-def differences(runs: Sequence[Run]) -> list[str]:
+def differences(arms: Sequence[Arm]) -> list[str]:
     """A sentence for each thing that must be the same in all arms before their numbers may be compared, and is not."""
     found = []
     for name in ("score_name", "change_threshold", "pairs", "order"):
-        values = {run.name: run.scores.get(name) for run in runs}
+        values = {arm.name: _joined(run.scores.get(name) for run in arm.runs) for arm in arms}
         if len(set(values.values())) > 1:
-            found.append(f"The arms differ in {name} ({_listed(values)}): their numbers are not comparable.")
+            told = ", ".join(f"{arm}: {value}" for arm, value in values.items())
+            found.append(f"The arms differ in {name} ({told}): their numbers are not comparable.")
     for name in ("data", "split"):
-        values = {run.name: run.scores.get("fingerprints", {}).get(name) for run in runs}
-        if len(set(map(str, values.values()))) > 1:
+        if len({str(run.scores.get("fingerprints", {}).get(name)) for arm in arms for run in arm.runs}) > 1:
             found.append(f"The arms were not scored on the same {name}: their numbers are not comparable.")
     return found
 
 
-def configs(runs: Sequence[Run]) -> list[tuple[str, tuple[str, ...]]]:
-    """``(dotted field, its value in each arm)`` for every config field of any arm."""
-    flat = [dict(_flatten(run.config)) for run in runs]
-    return [(name, tuple(one.get(name, "–") for one in flat)) for name in dict.fromkeys(n for one in flat for n in one)]
+def configs(arms: Sequence[Arm]) -> list[tuple[str, tuple[str, ...]]]:
+    """``(dotted field, its value in each arm)`` for every config field of any arm; seeds of an arm share a value."""
+    flat = [[dict(_flatten(run.config)) for run in arm.runs] for arm in arms]
+    names = dict.fromkeys(name for runs in flat for one in runs for name in one)
+    return [(name, tuple(_joined(one.get(name, "–") for one in runs) for runs in flat)) for name in names]
+
+
+def fingerprints(arms: Sequence[Arm]) -> list[tuple[str, str, str]]:
+    """``(arm, what it is of, value)``; seeds that differ have one value each, in their order."""
+    found = []
+    for arm in arms:
+        each = [run.scores.get("fingerprints", {}) for run in arm.runs]
+        for name in dict.fromkeys(name for one in each for name in one):
+            found.append((arm.name, name, ", ".join(dict.fromkeys(str(one.get(name, "–")) for one in each))))
+    return found
 
 
 def public(value: typing.Any) -> str:
@@ -144,5 +171,5 @@ def _versions() -> Iterator[tuple[str, str]]:
             continue
 
 
-def _listed(values: dict[str, typing.Any]) -> str:
-    return ", ".join(f"{name}: {value}" for name, value in values.items())
+def _joined(values: Iterable[typing.Any]) -> str:
+    return listed((str(value) for value in values), most=4)

@@ -6,10 +6,13 @@ import html
 import io
 import pathlib
 import re
+from collections.abc import Sequence
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from learner_jax.report.arms import Arm
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; markers repeat the difference without colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -75,10 +78,18 @@ def panels(count: int, columns: int, width: float, height: float, share: bool = 
     return figure, list(axes[:count])
 
 
-def legend(figure: Figure, axis: Axes, grey: int = 0) -> None:
+def legend(figure: Figure, axis: Axes, grey: int = 0, columns: int = 5) -> None:
     """One legend for all panels; the first ``grey`` entries stand for things that take each arm's own colour."""
     handles, labels = axis.get_legend_handles_labels()
-    columns = min(len(labels), 5)
+    columns = min(len(labels), columns)
     made = figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=1.6, fontsize=8.5)
     for handle in made.legend_handles[:grey]:
         handle.set_color(GREY)
+
+
+def left_out(arms: Sequence[Arm]) -> str:
+    """Sentences for a caption on what a picture does not draw, each with a space before it; often none."""
+    found = " Of an arm of several seeds the first is drawn." if any(arm.seeds > 1 for arm in arms) else ""
+    if len(arms) > len(COLOURS):
+        found += f" The first {len(COLOURS)} of {len(arms)} arms are drawn."
+    return found

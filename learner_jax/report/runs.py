@@ -180,7 +180,7 @@ def _read_json(path: pathlib.Path) -> dict[str, typing.Any]:
 
 
 def _read_csv(path: pathlib.Path, schema: dict[str, typing.Any]) -> pl.DataFrame:
-    if not path.exists():
+    if not path.exists() or path.stat().st_size == 0:  # a table without rows is written without its header
         return pl.DataFrame(schema=schema)
     try:
         table = pl.read_csv(path, schema_overrides=schema, null_values=["", "nan", "NaN", "None", "null"])

@@ -1,56 +1,43 @@
 """The one table: arms and floors × scores, each with its interval over patients and its n."""
 
-import csv
 import dataclasses
-import os
-import pathlib
+import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from learner_jax.report.runs import Row, Run
+from learner_jax.report.arms import Entry
+from learner_jax.report.floors import missing_floors
+from learner_jax.report.study import Study, entries
+from learner_jax.report.titles import COARSE, HEADLINE, KINDS, TITLES, count, digits_of, hint, interval, listed, number
 
-HEADLINE = {
-    "pairwise_accuracy": "pairwise accuracy",
-    "macro_f1": "three-way macro-F1",
-    "kendall_tau_b": "within-patient Kendall τ-b",
-}
-COARSE = {
-    "coarse_c_index": "coarse C-index",
-    "score_mae": "score MAE",
-    "score_spearman": "score Spearman ρ",
-}
-OTHER = {
-    "accuracy": "three-way accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "embedding_distance_spearman": "distance–Δscore Spearman ρ",
-    **COARSE,
-}
-_FLOORS = {
-    "majority": "majority class",
-    "time_only": "time alone",
-    "pixels": "raw pixels",
-    "random_init": "untrained backbone",
-}
+FEW_PATIENTS = 30  # as in evaluators/statistics/intervals.py
+_TOO_FEW = re.compile(r"\d+ patients?: with fewer than \d+ the interval is too narrow(; )?")
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """``0.71 [0.66, 0.75]``, its n where that differs from the column's, and why it is empty where it is."""
+    """``0.71 [0.66, 0.75]``, the SD over seeds, n where it differs from the column's, and why it is empty if it is."""
 
-    text: str
-    n: str
-    note: str
+    value: str
+    spread: str = ""
+    n: str = ""
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """``0.71 [0.66, 0.75] ± 0.03``."""
+        return f"{self.value} {self.spread}".strip()
 
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One arm or floor."""
+    """One arm, reference, floor or ceiling."""
 
-    kind: str  # "arm" or "floor"
+    kind: str  # of titles.KINDS
     name: str
     label: str
     cells: tuple[Cell, ...]
@@ -58,65 +45,97 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """One score; ``n`` is filled when all lines share it."""
+    """One score; ``n`` and ``note`` (of intervals) are filled when all lines share them."""
 
     name: str
     title: str
+    hint: str
     n: str
+    note: str
+
+    @property
+    def head(self) -> str:
+        """Everything above a column, in one line."""
+        return ", ".join(filter(None, (self.title, self.hint, self.n)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """What the terminal and the page both show."""
+    """What the terminal and the page both show.
+
+    Attributes:
+      notes: warnings, to be read before the numbers.
+      below: what is to be known of a column, what ± is, and which floors are missing, to be read after them.
+    """
 
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
+    below: tuple[str, ...]
+
+    @property
+    def groups(self) -> list[tuple[str, list[Line]]]:
+        """Lines by kind, with the kind's title."""
+        found = [(title, [line for line in self.lines if line.kind == kind]) for kind, title in KINDS.items()]
+        return [(title, lines) for title, lines in found if lines]
 
 
-def make_table(runs: Sequence[Run], columns: dict[str, str] | None = None) -> Table:
-    """Arms in the order given, then floors; ``columns`` maps score names to titles.
+def make_table(study: Study, columns: dict[str, str] | None = None) -> Table:
+    """Arms, what they are compared with, floors, ceiling; ``columns`` maps score names to titles.
 
-    Without ``columns`` these are the three headline scores, or the coarse ones when no arm has fine pairs to score.
+    Without ``columns`` these are the three headline scores, or the coarse ones when no arm has fine pairs to score. A
+    column of which nobody has a row is left out.
     """
     if columns is None:
-        fine = any(run.rows[name].value is not None for run in runs for name in HEADLINE if name in run.rows)
-        columns = HEADLINE if fine else COARSE
-    entries = list(_entries(runs))
-    shared = {}
-    for name in columns:
-        counts = {count(rows[name]) for *_, rows in entries if name in rows and rows[name].value is not None}
-        shared[name] = counts.pop() if len(counts) == 1 else ""
-    lines = tuple(
-        Line(kind, name, label, tuple(_cell(rows.get(column), shared[column]) for column in columns))
-        for kind, name, label, _, rows in entries
-        if kind == "arm" or any(column in rows for column in columns)
-    )
+        columns = HEADLINE if has_values(study, HEADLINE) else COARSE
+    lines = list(entries(study))
+    made = [_column(name, title, lines, study) for name, title in columns.items() if _occurs(name, lines)]
     return Table(
-        columns=tuple(Column(name, title, shared[name]) for name, title in columns.items()),
-        lines=lines,
-        notes=tuple(dict.fromkeys(run.scores["note"] for run in runs if run.scores.get("note"))),
+        columns=tuple(made),
+        lines=tuple(
+            Line(entry.kind, entry.name, entry.label, tuple(_cell(entry, column) for column in made))
+            for entry in lines
+            if entry.kind in ("arm", "reference") or any(column.name in entry.rows for column in made)
+        ),
+        notes=tuple(warnings(study, [column.name for column in made])),
+        below=tuple([*_shared_notes(made), *spread_sentences(lines), *missing_floors(study.arms)]),
     )
 
 
-def interval(row: Row | None, digits: int = 2) -> str:
-    """``0.71 [0.66, 0.75]``; without the bracket when there is no interval, ``–`` when there is no value."""
-    if row is None or row.value is None:
-        return "–"
-    if row.low is None or row.high is None:
-        return number(row.value, digits)
-    return f"{number(row.value, digits)} [{number(row.low, digits)}, {number(row.high, digits)}]"
+def has_values(study: Study, columns: dict[str, str]) -> bool:
+    """Whether any arm has a value of any of these scores."""
+    return any(arm.rows[name].value is not None for arm in study.arms for name in columns if name in arm.rows)
 
 
-def number(value: float, digits: int = 2) -> str:
-    """Fixed digits with a true minus sign, and never a negative zero."""
-    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+def warnings(study: Study, columns: Sequence[str]) -> list[str]:
+    """What was said of the evaluations, and a sentence when intervals rest on few patients."""
+    found = list(dict.fromkeys(run.scores["note"] for run in study.runs if run.scores.get("note")))
+    few: dict[int, list[str]] = {}
+    for name in columns:
+        rows = [arm.rows[name] for arm in study.arms if name in arm.rows and arm.rows[name].low is not None]
+        least = min((row.n_patients for row in rows), default=FEW_PATIENTS)
+        if least < FEW_PATIENTS:
+            few.setdefault(least, []).append(TITLES.get(name, name))
+    for patients, titles in few.items():
+        which = "" if len(titles) == len(columns) else f" of {listed(titles)}"
+        found.append(
+            f"There are {patients} test patients behind the intervals{which}: with fewer than {FEW_PATIENTS} they are "
+            "too narrow."
+        )
+    return found
 
 
-def count(row: Row) -> str:
-    """``41 patients, 98 pairs``, as far as they are known and counted: a coarse score has no pairs."""
-    parts = ((row.n_patients, "patient"), (row.n_pairs, "pair"))
-    return ", ".join(f"{n} {word}{'s' * (n != 1)}" for n, word in parts if n)
+def spread_sentences(lines: Sequence[Entry]) -> list[str]:
+    """What an interval covers and what ± is, where there is a ±."""
+    found = []
+    if any(entry.spread for entry in lines if entry.kind in ("arm", "reference")):
+        found.append(
+            "Intervals are over patients and conditional on the trained models; ± is the SD over seeds, what another "
+            "training would change."
+        )
+    if any(entry.spread for entry in lines if entry.kind == "floor"):
+        found.append("Of a floor that is a mean over draws, ± is the SD over draws of the training patients.")
+    return found
 
 
 def to_terminal(table: Table) -> RichTable:
@@ -132,36 +151,48 @@ def to_terminal(table: Table) -> RichTable:
         name = Text(line.name, style="bold" if line.kind == "arm" else "")
         if line.label:
             name.append(f"\n{line.label}", style="dim")
-        cells = [Text(cell.text).append(f"\n{cell.n}" if cell.n else "", style="dim") for cell in line.cells]
-        shown.add_row(name, *cells, end_section=after is not None and after.kind != line.kind)
+        shown.add_row(name, *map(_terminal, line.cells), end_section=after is not None and after.kind != line.kind)
     return shown
 
 
-def write_csv(path: str | os.PathLike, runs: Sequence[Run]) -> None:
-    """Every score of every arm and floor, one a line, unrounded; what could not be computed is an empty field."""
-    fields = [field.name for field in dataclasses.fields(Row)]
-    with pathlib.Path(path).open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["kind", "arm", "label", "step", *fields])
-        for kind, name, label, step, rows in _entries(runs):
-            for row in rows.values():
-                writer.writerow([kind, name, label, step, *(getattr(row, field) for field in fields)])
+def _terminal(cell: Cell) -> Text:
+    shown = Text(cell.value)
+    for more in filter(None, (cell.spread, cell.n.replace(", ", "\n"))):
+        shown.append(f"\n{more}", style="dim")
+    return shown
 
 
-def _entries(runs: Sequence[Run]) -> Iterator[tuple[str, str, str, int | str, dict[str, Row]]]:
-    """``(kind, name, label, step, rows)``: arms, then floors, those that several runs agree on once."""
-    for run in runs:
-        yield "arm", run.name, run.objective if run.objective != run.name else "", run.step, run.rows
-    for floor in dict.fromkeys(name for run in runs for name in run.floors):
-        found = [(run.name, run.floors[floor]) for run in runs if floor in run.floors]
-        distinct = [entry for at, entry in enumerate(found) if entry[1] not in [rows for _, rows in found[:at]]]
-        for _, rows in distinct:
-            owners = ", ".join(name for name, other in found if other == rows)
-            yield "floor", _FLOORS.get(floor, floor), "" if len(distinct) == 1 else f"of {owners}", "", rows
+def _occurs(name: str, lines: Sequence[Entry]) -> bool:
+    return any(name in entry.rows for entry in lines)
 
 
-def _cell(row: Row | None, shared: str) -> Cell:
+def _column(name: str, title: str, lines: Sequence[Entry], study: Study) -> Column:
+    rows = [entry.rows[name] for entry in lines if name in entry.rows and entry.rows[name].value is not None]
+    counts, notes = {count(row) for row in rows}, {_note(row.note) for row in rows if row.low is not None}
+    return Column(
+        name=name,
+        title=title,
+        hint=hint(name, study.runs[0].score_name),
+        n=counts.pop() if len(counts) == 1 else "",
+        note=notes.pop() if len(notes) == 1 else "",
+    )
+
+
+def _shared_notes(columns: Sequence[Column]) -> list[str]:
+    notes = dict.fromkeys(column.note for column in columns if column.note)
+    return [f"{listed(c.title for c in columns if c.note == note)}: {note}." for note in notes]
+
+
+def _cell(entry: Entry, column: Column) -> Cell:
+    row = entry.rows.get(column.name)
     if row is None:
-        return Cell("–", "", "")
-    own = "" if row.value is None or count(row) == shared else count(row)
-    return Cell(interval(row), own, row.note)
+        return Cell("–")
+    own = "" if row.value is None or count(row) == column.n else count(row)
+    note = "" if _note(row.note) == column.note else _note(row.note)
+    if column.name not in entry.spread or row.value is None:
+        return Cell(interval(row), "", own, note)
+    return Cell(interval(row), f"± {number(entry.spread[column.name], digits_of(column.name, row.value))}", own, note)
+
+
+def _note(note: str) -> str:
+    return _TOO_FEW.sub("", note)

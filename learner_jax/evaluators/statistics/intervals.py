@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 from learner_jax.evaluators.rows import Row
 from learner_jax.evaluators.statistics.bootstrap import Replicates
@@ -13,16 +13,28 @@ METHODS = ("percentile", "bca")
 Interval = tuple[float | None, float | None]
 
 
-def percentile_interval(drawn: Float[np.ndarray, " r"], confidence: float) -> Interval:
-    """Quantiles of the defined replicates. Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13."""
-    tail = (1 - confidence) / 2
-    return _quantiles(drawn, tail, 1 - tail)
+def percentile_interval(drawn: Float[np.ndarray, " r"], confidence: float, n_patients: int | float = np.inf) ->
+Interval:
+    """Quantiles of the defined replicates, expanded for ``n_patients``.
+
+    Plain percentile intervals (infinitely many patients; Efron & Tibshirani, An Introduction to the Bootstrap, 1993,
+    chapter 13) are as narrow as normal ones with a variance over n. So the quantiles are those at ``Φ(±z)`` with
+    ``z = sqrt(n / (n - 1)) t``, t of n - 1 degrees of freedom: Hesterberg, The American Statistician 69 (2015) 371, doi
+    10.1080/00031305.2015.1089789.
+    """
+    z = _deviate(confidence, n_patients)
+    return _quantiles(drawn, ndtr(-z), ndtr(z))
 
 
 def bca_interval(
-    value: float, drawn: Float[np.ndarray, " r"], left_out: Float[np.ndarray, " g"], confidence: float
+    value: float,
+    drawn: Float[np.ndarray, " r"],
+    left_out: Float[np.ndarray, " g"],
+    confidence: float,
+    n_patients: int | float = np.inf,
 ) -> Interval:
-    """Bias-corrected and accelerated interval; the percentile interval where the jackknife says nothing.
+    """Bias-corrected and accelerated interval, expanded alike; the percentile interval where the jackknife says
+    nothing.
 
     With ``z0 = Φ⁻¹(share of replicates below the value, ties half)`` and
     ``a = Σ (θ̄ - θᵢ)³ / (6 (Σ (θ̄ - θᵢ)²)^1.5)`` over the values with a patient left out, the limits are the replicates'
@@ -36,11 +48,19 @@ def bca_interval(
     spread = np.sum(pulls**2)
     share = (np.mean(known < value) + np.mean(known <= value)) / 2
     if not spread > 0 or not 0 < share < 1:
-        return percentile_interval(drawn, confidence)
+        return percentile_interval(drawn, confidence, n_patients)
     acceleration, bias = np.sum(pulls**3) / (6 * spread**1.5), ndtri(share)
-    z = bias + ndtri([(1 - confidence) / 2, (1 + confidence) / 2])
+    z = bias + np.array([-1, 1]) * _deviate(confidence, n_patients)
+    if (1 - acceleration * z <= 0).any():  # so few patients that one of them decides
+        return percentile_interval(drawn, confidence, n_patients)
     low, high = ndtr(bias + z / (1 - acceleration * z))
     return _quantiles(drawn, low, high)
+
+
+def _deviate(confidence: float, n_patients: int | float) -> float:
+    if np.isinf(n_patients):
+        return float(ndtri((1 + confidence) / 2))
+    return float(stdtrit(n_patients - 1, (1 + confidence) / 2) * np.sqrt(n_patients / (n_patients - 1)))
 
 
 def _quantiles(drawn: np.ndarray, low: float, high: float) -> Interval:
@@ -74,9 +94,9 @@ def make_row(
     if n_patients < 2:
         return Row(name, found.value, None, None, n_patients, n_pairs, "1 patient: an interval needs at least 2", at)
     if method == "bca":
-        low, high = bca_interval(found.value, found.drawn, found.left_out, confidence)
+        low, high = bca_interval(found.value, found.drawn, found.left_out, confidence, n_patients)
     else:
-        low, high = percentile_interval(found.drawn, confidence)
+        low, high = percentile_interval(found.drawn, confidence, n_patients)
     notes = []
     if n_patients < FEW_PATIENTS:
         notes.append(f"{n_patients} patients: with fewer than {FEW_PATIENTS} the interval is too narrow")

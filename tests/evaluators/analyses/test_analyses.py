@@ -105,7 +105,8 @@ def test_grades_are_the_ridge_fitted_to_their_means(case, ask):
 
 
 def test_transfer_between_and_within(case, ask):
-    """Identity lies in dimension 1 and tells the score between patients alone; within patients only dimension 0 does."""
+    """Identity lies in dimension 1 and tells the score between patients alone; within patients only dimension 0
+    does."""
     one = case(skill=0.0)
     for part in (one.train, one.test):
         rng = np.random.default_rng(len(part))

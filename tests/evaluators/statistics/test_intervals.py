@@ -35,6 +35,8 @@ def test_bca_where_the_jackknife_says_nothing_is_the_percentile_interval():
     assert bca_interval(0.1, drawn, np.full(9, 0.1), 0.9) == percentile_interval(drawn, 0.9)
     assert bca_interval(9.0, drawn, np.arange(9.0), 0.9) == percentile_interval(drawn, 0.9), "no replicate is above"
     assert bca_interval(0.1, np.full(5, np.nan), np.arange(9.0), 0.9) == (None, None)
+    one_decides = np.append(np.zeros(4), 100.0)
+    assert bca_interval(0.1, drawn, one_decides, 0.9999, 5) == percentile_interval(drawn, 0.9999, 5)
 
 
 @pytest.mark.parametrize("method", ["percentile", "bca"])

@@ -1,0 +1,155 @@
+"""How the arms differ from a reference, as ``comparison.json`` has it: for the terminal and for the page."""
+
+import dataclasses
+import pathlib
+import typing
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from learner_jax.evaluators.rows import Row
+from learner_jax.report.arms import Arm, averages, read
+from learner_jax.report.runs import parse_rows
+from learner_jax.report.titles import HEADLINE, IN_SCORE_UNITS, TITLES, digits_of, number
+from tfds_builders.errors import InputError
+
+FILE = "comparison.json"  # written by evaluators/arms.py, which cannot be imported without JAX
+_SAME = 1e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """One score of an arm less that of the reference, in ``row``, and its p-values: alone, and adjusted."""
+
+    row: Row
+    first: float  # of the arm
+    second: float  # of the reference
+    p: float
+    p_holm: float
+
+    @property
+    def title(self) -> str:
+        """Of the score."""
+        return TITLES.get(self.row.name, self.row.name)
+
+    @property
+    def text(self) -> str:
+        """``+0.012 [−0.003, +0.027]``."""
+        ends = (self.row.value, self.row.low, self.row.high)
+        value, low, high = (None if x is None else number(x, self._digits, "+") for x in ends)
+        return value or "–" if low is None or high is None else f"{value} [{low}, {high}]"
+
+    @property
+    def arm_text(self) -> str:
+        """The score of the arm."""
+        return number(self.first, self._digits)
+
+    @property
+    def reference_text(self) -> str:
+        """The score of the reference."""
+        return number(self.second, self._digits)
+
+    @property
+    def _digits(self) -> int:
+        return digits_of(self.row.name, self.second) if self.row.name in IN_SCORE_UNITS else 3
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Comparison:
+    """A reference and how each other arm differs from it."""
+
+    reference: str
+    rows: dict[str, Row]
+    spread: dict[str, float]
+    runs: tuple[str, ...]  # of the reference
+    differences: dict[str, tuple[Difference, ...]]  # by arm
+    notes: tuple[str, ...] = ()  # on arms that have changed since
+
+    @property
+    def seeds(self) -> int:
+        """How many runs the reference is the mean of."""
+        return len(self.runs)
+
+    @property
+    def quantities(self) -> int:
+        """Over how many scores of an arm p-values are adjusted."""
+        return max((len(apart) for apart in self.differences.values()), default=0)
+
+    def is_arm(self, arm: Arm) -> bool:
+        """Whether the reference is this arm; one from another folder may have the same name."""
+        return arm.name == self.reference and arm.name not in self.differences
+
+    @property
+    def shown(self) -> list[tuple[str, list[Difference]]]:
+        """Each arm with the differences that the terminal shows."""
+        listed = {arm: [one for one in apart if one.row.name in HEADLINE] for arm, apart in self.differences.items()}
+        return [(arm, lines) for arm, lines in listed.items() if lines]
+
+
+def read_comparison(folder: pathlib.Path, arms: Sequence[Arm]) -> Comparison | None:
+    """``folder/comparison.json``; None where there is none.
+
+    Raises:
+      InputError: when the file is there and damaged.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    values = read(path)
+    rows, spread, runs = averages(values, path)
+    try:
+        differences = {
+            str(arm): tuple(_difference(one, path) for one in apart) for arm, apart in values["differences"].items()
+        }
+        reference = str(values["reference"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error!r}). Compare again, or remove the file.") from error
+    own = {arm.name: arm.rows for arm in arms}
+    again = f"`python -m learner_jax.evaluate --compare …` writes {FILE} again."
+    notes = [f"{arm}: {FILE} compares it and it is not here. {again}" for arm in differences if arm not in own]
+    for arm, apart in differences.items():
+        changed = [one.title for one in apart if arm in own and _moved(one, own[arm].get(one.row.name))]
+        notes += [f"{arm}: {FILE} is older than its scores ({changed[0]} differs). {again}"] if changed else []
+    notes += [f"{arm} is not in {FILE}. {again}" for arm in own if arm not in differences and arm != reference]
+    return Comparison(reference, rows, spread, tuple(runs), differences, tuple(notes))
+
+
+def sentence(comparison: Comparison, confidence: str) -> str:
+    """What the numbers of a comparison are."""
+    return (
+        f"Each arm less {comparison.reference}, on the same patients, with its {confidence} interval over patients. p: "
+        "were the two alike, they could be exchanged within any patient (permutation test). Holm: p adjusted for the "
+        f"{comparison.quantities} scores that are compared of an arm; arms are not adjusted for one another."
+    )
+
+
+def to_terminal(comparison: Comparison) -> RichTable:
+    """The headline scores of each arm; at 80 columns names wrap, numbers do not."""
+    shown = RichTable(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    shown.add_column("", overflow="fold", max_width=16)
+    shown.add_column(Text("score"), max_width=18)
+    shown.add_column(Text(f"less {comparison.reference}"), overflow="fold", max_width=24)
+    shown.add_column("p", no_wrap=True)
+    shown.add_column("Holm", no_wrap=True)
+    for arm, lines in comparison.shown:
+        for at, one in enumerate(lines):
+            name = Text(arm if at == 0 else "", style="bold")
+            cells = (Text(one.title), Text(one.text), probability(one.p), probability(one.p_holm))
+            shown.add_row(name, *cells, end_section=at == len(lines) - 1)
+    return shown
+
+
+def probability(p: float) -> str:
+    """Three digits behind the point, and one significant digit where these would be zeros."""
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.1g}"
+
+
+def _difference(values: dict[str, typing.Any], path: pathlib.Path) -> Difference:
+    (row,) = parse_rows([values["row"]], path).values()
+    return Difference(row, *(float(values[name]) for name in ("first", "second", "p", "p_holm")))
+
+
+def _moved(one: Difference, row: Row | None) -> bool:
+    return row is not None and row.value is not None and abs(one.first - row.value) > _SAME * max(abs(row.value), _SAME)

@@ -1,0 +1,108 @@
+"""The psychometric curve: how large a difference must be before its order is right three times of four."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from learner_jax.evaluators.rows import Row
+from learner_jax.report.arms import Arm
+from learner_jax.report.picture import COLOURS, GREY, MARKERS, Picture, left_out, legend, panels
+from learner_jax.report.runs import Run
+from learner_jax.report.titles import interval
+from tfds_builders.errors import InputError
+
+_SECTION = "ridge"  # the primary read-out, whose numbers the tables show
+_DODGE = 0.012  # of the axis, between arms: intervals in one bin would hide one another
+
+
+@dataclasses.dataclass(frozen=True)
+class Bin:
+    """Accuracy among the pairs of a bin, drawn at ``size``: the median |Δscore| of these pairs."""
+
+    size: float
+    row: Row
+
+
+def psychometric(arms: Sequence[Arm]) -> Picture | None:
+    """Pairwise accuracy against |Δscore| with intervals over patients, arms in one axis, and the 75 % line."""
+    drawn = arms[: len(COLOURS)]
+    curves = [(at, arm, bins) for at, arm in enumerate(drawn) if len(bins := curve(arm.first)) > 1]
+    if not curves:
+        return None
+    figure, (axis,) = panels(1, columns=1, width=7.2, height=3.6)
+    axis.set_xscale("log")
+    sizes = np.array([one.size for *_, bins in curves for one in bins])
+    step = (sizes.max() / sizes.min()) ** _DODGE
+    for at, arm, bins in curves:
+        x = np.array([one.size for one in bins]) * step ** (at - (len(drawn) - 1) / 2)
+        value, low, high = (
+            np.array([getattr(one.row, end) for one in bins], float) for end in ("value", "low", "high")
+        )
+        style = {"color": COLOURS[at], "marker": MARKERS[at], "markersize": 5, "linewidth": 1.6}
+        axis.errorbar(
+            x,
+            value,
+            yerr=np.abs(np.stack([value - low, high - value])),
+            elinewidth=1.1,
+            capsize=2.5,
+            label=arm.title,
+            **style,
+        )
+    axis.axhline(0.75, color=GREY, linestyle="--", linewidth=1.1, label="75 %")
+    axis.axhline(0.5, color=GREY, linestyle=":", linewidth=1.1, label="chance")
+    axis.set_ylim(top=1.02)
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_xlabel(f"|Δ {arms[0].first.score_name}| of a pair, medians of bins of equally many pairs", fontsize=9)
+    axis.set_ylabel("pairwise accuracy", fontsize=9)
+    legend(figure, axis, columns=3)
+    return Picture(
+        name="psychometric",
+        title="How large must a change be to be seen?",
+        alt=f"Pairwise accuracy against the absolute difference of {arms[0].first.score_name}, one line per arm, with "
+        "the line of 75 %. " + " ".join(_told(arm, bins) for _, arm, bins in curves),
+        caption="Pairs whose scores differ are put into bins of equally many pairs. Where a curve crosses the dashed "
+        "line, the order of two visits is right three times of four. Intervals are over patients; within a bin arms "
+        f"are drawn a little apart, for the eye alone.{left_out(arms)}",
+        figure=figure,
+    )
+
+
+def curve(run: Run) -> list[Bin]:
+    """The bins of a run, small differences first; those without a value are left out."""
+    rows = run.sections.filter((pl.col("section") == _SECTION) & (pl.col("name") == "accuracy_by_size"))
+    moved = run.pairs["delta"].drop_nulls().abs()
+    found = []
+    for values in rows.drop("section").iter_rows(named=True):
+        low, high = span(values["at"])
+        inside = moved.filter((moved >= low) & (moved <= high) & (moved > 0))
+        size = float(inside.median()) if inside.len() else (low + high) / 2
+        if values["value"] is not None and size > 0:
+            found.append(Bin(size, Row(**values | {"note": values["note"] or ""})))
+    return sorted(found, key=lambda one: one.size)
+
+
+def span(label: str) -> tuple[float, float]:
+    """``"4.963 to 23.56"``, or one number, as the evaluator labels a bin; its ends are rounded to four digits.
+
+    Raises:
+      InputError: when it is neither.
+    """
+    try:
+        low, *rest = (float(word) for word in label.split(" to "))
+    except (ValueError, AttributeError) as error:
+        raise InputError(
+            f"scores.csv calls a bin of |Δscore| {label!r}, which is no span like '0.5 to 2'. Evaluate the run again."
+        ) from error
+    return low * (1 - 5e-4), (rest or [low])[-1] * (1 + 5e-4)
+
+
+def _told(arm: Arm, bins: Sequence[Bin]) -> str:
+    noticed = arm.first.rows.get("noticed_change")
+    said = f", right 75 % at {interval(noticed)}" if noticed is not None and noticed.value is not None else ""
+    ends = f"from {interval(bins[0].row)} at {bins[0].size:.3g} to {interval(bins[-1].row)} at {bins[-1].size:.3g}"
+    return f"{arm.title}: {ends}{said}."

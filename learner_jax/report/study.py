@@ -1,0 +1,79 @@
+"""Everything that one report is about: the arms of a folder, what they were compared with, and what must be said."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+
+from learner_jax.report.arms import Arm, Entry, group
+from learner_jax.report.comparison import Comparison, read_comparison
+from learner_jax.report.floors import floor_entries
+from learner_jax.report.runs import Run, find_runs, load, not_evaluated
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Study:
+    """What tables, figures and page are made from.
+
+    Attributes:
+      arms: at least one, in the order of the table.
+      comparison: of the arms with a reference; None where none was asked for.
+      notes: sentences to show above the table: runs that are left out, collapses, files that are out of date.
+    """
+
+    arms: tuple[Arm, ...]
+    comparison: Comparison | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs of all arms."""
+        return [run for arm in self.arms for run in arm.runs]
+
+
+def read_study(folder: str | os.PathLike) -> Study:
+    """Read a run, or a folder of runs, with ``arms.json`` and ``comparison.json`` where the evaluator left them.
+
+    Raises:
+      InputError: when there is nothing to report, or a file is damaged.
+    """
+    folder = pathlib.Path(folder)
+    runs = [load(run) for run in find_runs(folder)]
+    notes = [f"{run.name} is left out: it has no evaluation yet." for run in not_evaluated(folder)]
+    notes += [f"{run.name}: {run.collapse}." for run in runs if run.collapse]
+    arms, outdated = group(runs, folder)
+    comparison = read_comparison(folder, arms)
+    return Study(tuple(arms), comparison, (*notes, *outdated, *(comparison.notes if comparison else ())))
+
+
+def entries(study: Study, every: bool = False) -> Iterator[Entry]:
+    """The lines of a table: arms, a reference from elsewhere, floors, ceiling.
+
+    ``every`` gives what a file holds and a table has no room for: the single runs of an arm of several seeds, and each
+    version of a floor.
+    """
+    compared = study.comparison
+    for arm in study.arms:
+        reference = compared is not None and compared.is_arm(arm)
+        label = " · ".join(filter(None, (arm.label, "reference" if reference else "")))
+        step = ", ".join(dict.fromkeys(str(run.step) for run in arm.runs))
+        yield Entry("arm", arm.name, label, step, arm.rows, arm.spread)
+        if every and arm.seeds > 1:
+            yield from (Entry("run", run.name, f"a seed of {arm.name}", run.step, run.rows) for run in arm.runs)
+    if compared is not None and not any(compared.is_arm(arm) for arm in study.arms):
+        label = " · ".join(filter(None, (f"{compared.seeds} seeds" if compared.seeds > 1 else "", "reference")))
+        yield Entry("reference", compared.reference, label, "", compared.rows, compared.spread)
+    yield from floor_entries(study.arms, every)
+
+
+def missing_readouts(arms: Sequence[Arm]) -> list[tuple[str, str, str]]:
+    """``(read-out or analysis, why it is not there or what must be known of it, arms)``, in the order of the runs."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for arm in arms:
+        for run in arm.runs:
+            for name, why in run.notes.items():
+                told.setdefault((name, why.removeprefix(f"{name}: ")), []).append(arm.name)
+    return [
+        (name, why, "all" if len(set(o)) == len(arms) else ", ".join(dict.fromkeys(o)))
+        for (name, why), o in told.items()
+    ]

@@ -1,0 +1,21 @@
+"""Intervals hold the truth as often as they say (simulated patients; benchmarks/coverage.py)."""
+
+import pytest
+
+from benchmarks.coverage import coverage
+
+# Both weigh patients by their squares: a few who move far decide, and 100 patients hold few of these.
+_SQUARES = ("rm_correlation", "delta_ccc")
+
+
+@pytest.mark.slow
+def test_ninety_five_per_cent_intervals_at_100_patients():
+    held = coverage(100, 1000)["percentile"]
+    for name, share in held.items():
+        assert (0.90 if name in _SQUARES else 0.93) <= share <= 0.97, name
+
+
+def test_intervals_are_not_far_off():
+    held = coverage(60, 60)["percentile"]
+    assert all(share > 0.8 for share in held.values()), held
+    assert sum(held.values()) / len(held) > 0.88
