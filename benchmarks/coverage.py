@@ -54,11 +54,11 @@ def population(patients: int, rng: np.random.Generator, uneven: bool) -> Predict
 
 
 def coverage(
-    patients: int, cohorts: int, uneven: bool = False, bootstrap: int = 1000, seed: int = 0
+    patients: int, cohorts: int, uneven: bool = False, bootstrap: int = 1000, seed: int = 0, of: int = POPULATION
 ) -> dict[str, dict[str, float]]:
     """Share of cohorts whose 95 % interval holds the truth: ``{method: {quantity: share}}``."""
-    whole = population(POPULATION, np.random.default_rng(seed), uneven)
-    truth = _values(whole, Resampling.draw(POPULATION, 1, 0))
+    whole = population(of, np.random.default_rng(seed), uneven)
+    truth = _values(whole, Resampling.draw(of, 1, 0))
     held = {method: dict.fromkeys(QUANTITIES, 0) for method in METHODS}
     rng = np.random.default_rng(seed + 1)
     for cohort in range(cohorts):
@@ -71,7 +71,7 @@ def coverage(
                 ("bca", bca_interval(one.value, one.drawn, one.left_out, 0.95, patients)),
             ):
                 held[method][name] += low is not None and low <= true <= high
-    return {method: {name: n / cohorts for name, n in of.items()} for method, of in held.items()}
+    return {method: {name: n / cohorts for name, n in own.items()} for method, own in held.items()}
 
 
 def _values(said: Predictions, resampling: Resampling) -> dict:

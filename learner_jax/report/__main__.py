@@ -40,7 +40,7 @@ def report(folder: str, out: str | pathlib.Path) -> pathlib.Path:
     console = Console(highlight=False, markup=False)
     table = make_table(study)
     console.print(to_terminal(table))
-    for sentence in (*table.notes, *table.below, *study.notes, *differences(study.arms)):
+    for sentence in (*table.notes, *table.column_notes, *table.below, *study.notes, *differences(study.arms)):
         console.print(sentence)
     if not_evaluated(folder):
         console.print(

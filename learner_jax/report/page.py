@@ -16,9 +16,8 @@ from learner_jax.report import comparison
 from learner_jax.report.arms import Arm
 from learner_jax.report.exports import write_sections, write_table
 from learner_jax.report.figures import draw
-from learner_jax.report.floors import missing_floors
-from learner_jax.report.study import Study, entries, missing_readouts
-from learner_jax.report.table import has_values, make_table, spread_sentences, warnings
+from learner_jax.report.study import Study, missing_readouts
+from learner_jax.report.table import has_values, make_table, warnings
 from learner_jax.report.titles import HEADLINE, TABLES, TITLES, listed
 
 _PACKAGES = ("learner-jax", "jax", "flax", "optax", "numpy", "polars", "matplotlib")
@@ -62,17 +61,17 @@ def render(study: Study, pictures: Sequence[typing.Any]) -> str:
     environment.filters["zip"] = zip
     environment.filters["probability"] = comparison.probability
     arms, fields = study.arms, configs(study.arms)
-    fine = has_values(study, HEADLINE)
+    tables = [(title, make_table(study, columns)) for title, columns in TABLES.items() if has_values(study, columns)]
     return environment.get_template("page.html.j2").render(
         facts=facts(arms),
         warnings=[*study.notes, *differences(arms)],
-        tables=[(title, make_table(study, columns)) for title, columns in TABLES.items() if has_values(study, columns)],
+        tables=tables,
         notes=warnings(study, list(TITLES)),
-        below=[*spread_sentences(list(entries(study))), *missing_floors(arms)],
+        below=list(dict.fromkeys(sentence for _, table in tables for sentence in table.below)),
         missing=missing_readouts(arms),
         compared=study.comparison,
         compared_how=comparison.sentence(study.comparison, confidence(study)) if study.comparison else "",
-        fine=fine,
+        fine=has_values(study, HEADLINE),
         seeds=any(arm.seeds > 1 for arm in arms),
         confidence=confidence(study),
         pictures=[(picture, Markup(picture.svg())) for picture in pictures],  # matplotlib escapes the text in it

@@ -14,8 +14,7 @@ from learner_jax.report.floors import missing_floors
 from learner_jax.report.study import Study, entries
 from learner_jax.report.titles import COARSE, HEADLINE, KINDS, TITLES, count, digits_of, hint, interval, listed, number
 
-FEW_PATIENTS = 30  # as in evaluators/statistics/intervals.py
-_TOO_FEW = re.compile(r"\d+ patients?: with fewer than \d+ the interval is too narrow(; )?")
+_TOO_FEW = re.compile(r"(\d+ patients: with fewer than [^;]+)(?:; )?")  # as evaluators/statistics/intervals.py says it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +64,14 @@ class Table:
 
     Attributes:
       notes: warnings, to be read before the numbers.
-      below: what is to be known of a column, what ± is, and which floors are missing, to be read after them.
+      column_notes: what is to be known of all intervals of a column.
+      below: what ± is, and which floors are missing.
     """
 
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
+    column_notes: tuple[str, ...]
     below: tuple[str, ...]
 
     @property
@@ -98,7 +99,8 @@ def make_table(study: Study, columns: dict[str, str] | None = None) -> Table:
             if entry.kind in ("arm", "reference") or any(column.name in entry.rows for column in made)
         ),
         notes=tuple(warnings(study, [column.name for column in made])),
-        below=tuple([*_shared_notes(made), *spread_sentences(lines), *missing_floors(study.arms)]),
+        column_notes=tuple(_shared_notes(made)),
+        below=tuple([*spread_sentences(lines), *missing_floors(study.arms)]),
     )
 
 
@@ -108,21 +110,17 @@ def has_values(study: Study, columns: dict[str, str]) -> bool:
 
 
 def warnings(study: Study, columns: Sequence[str]) -> list[str]:
-    """What was said of the evaluations, and a sentence when intervals rest on few patients."""
-    found = list(dict.fromkeys(run.scores["note"] for run in study.runs if run.scores.get("note")))
-    few: dict[int, list[str]] = {}
+    """What was said of the evaluations, and once for all cells that intervals rest on few patients."""
+    found = [run.scores["note"] for run in study.runs if run.scores.get("note")]
+    few: dict[str, list[str]] = {}
     for name in columns:
-        rows = [arm.rows[name] for arm in study.arms if name in arm.rows and arm.rows[name].low is not None]
-        least = min((row.n_patients for row in rows), default=FEW_PATIENTS)
-        if least < FEW_PATIENTS:
-            few.setdefault(least, []).append(TITLES.get(name, name))
-    for patients, titles in few.items():
-        which = "" if len(titles) == len(columns) else f" of {listed(titles)}"
-        found.append(
-            f"There are {patients} test patients behind the intervals{which}: with fewer than {FEW_PATIENTS} they are "
-            "too narrow."
-        )
-    return found
+        for row in (arm.rows[name] for arm in study.arms if name in arm.rows):
+            if said := _TOO_FEW.match(row.note):
+                few.setdefault(said[1], []).append(TITLES.get(name, name))
+    for said, titles in few.items():
+        which = "" if len(set(titles)) == len(columns) else f" ({listed(titles)})"
+        found.append(f"{said}{which}.")
+    return list(dict.fromkeys(found))
 
 
 def spread_sentences(lines: Sequence[Entry]) -> list[str]:

@@ -13,8 +13,9 @@ METHODS = ("percentile", "bca")
 Interval = tuple[float | None, float | None]
 
 
-def percentile_interval(drawn: Float[np.ndarray, " r"], confidence: float, n_patients: int | float = np.inf) ->
-Interval:
+def percentile_interval(
+    drawn: Float[np.ndarray, " r"], confidence: float, n_patients: int | float = np.inf
+) -> Interval:
     """Quantiles of the defined replicates, expanded for ``n_patients``.
 
     Plain percentile intervals (infinitely many patients; Efron & Tibshirani, An Introduction to the Bootstrap, 1993,

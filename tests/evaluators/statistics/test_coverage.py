@@ -16,6 +16,6 @@ def test_ninety_five_per_cent_intervals_at_100_patients():
 
 
 def test_intervals_are_not_far_off():
-    held = coverage(60, 60)["percentile"]
+    held = coverage(60, 60, of=3000)["percentile"]
     assert all(share > 0.8 for share in held.values()), held
     assert sum(held.values()) / len(held) > 0.88
