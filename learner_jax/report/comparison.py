@@ -84,7 +84,8 @@ class Comparison:
     @property
     def shown(self) -> list[tuple[str, list[Difference]]]:
         """Each arm with the differences that the terminal shows."""
-        listed = {arm: [one for one in apart if one.row.name in HEADLINE] for arm, apart in self.differences.items()}
+        named = {arm: {one.row.name: one for one in apart} for arm, apart in self.differences.items()}
+        listed = {arm: [apart[name] for name in HEADLINE if name in apart] for arm, apart in named.items()}
         return [(arm, lines) for arm, lines in listed.items() if lines]
 
 
