@@ -6,10 +6,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Int32
 
 from learner_jax.evaluators import change
+from learner_jax.evaluators.blockwise import over_pairs
 from learner_jax.evaluators.pairs import Observations, fine_pairs
 from learner_jax.evaluators.readouts.api import Readout
-
-_BLOCK = 8192  # pairs whose embeddings are in memory at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,20 +113,15 @@ def predict(readout: Readout, truth: Truth, distance: np.ndarray | None = None) 
             swapped=decision.change(scores[truth.first] - scores[truth.second], None),
             with_itself=decision.change(scores - scores, None),
         )
-    parts = [_compare(readout, u, truth.first[at], truth.second[at]) for at in _blocks(len(truth))]
-    delta, called, probability, swapped = (
-        None if x[0] is None else np.concatenate(x) for x in zip(*parts, strict=True)
-    )
-    alone = [readout.change(u[at], u[at]) for at in _blocks(len(u))]
+    pairs, itself = (u, truth.first, truth.second), np.arange(len(u))
     return Predictions(
-        truth, delta, called, probability, None, readout.model.in_score_units, distance, swapped, np.concatenate(alone)
+        truth,
+        over_pairs(readout.delta, *pairs),
+        over_pairs(readout.change, *pairs),
+        None if readout.decision.temperature is None else over_pairs(readout.probability, *pairs),
+        None,
+        readout.model.in_score_units,
+        distance,
+        swapped=over_pairs(readout.change, u, truth.second, truth.first),
+        with_itself=over_pairs(readout.change, u, itself, itself),
     )
-
-
-def _compare(readout: Readout, u: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple:
-    a, b = u[first], u[second]
-    return readout.delta(a, b), readout.change(a, b), readout.probability(a, b), readout.change(b, a)
-
-
-def _blocks(n: int) -> list[slice]:
-    return [slice(at, at + _BLOCK) for at in range(0, max(n, 1), _BLOCK)]

@@ -4,17 +4,16 @@ The paper's figures (arXiv 2411.01144): distance against |Δscore| of fine pairs
 """
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Float64
 
+from learner_jax.evaluators.blockwise import blocks, cosine_distance, float64, over_pairs
 from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity
 from learner_jax.evaluators.ranks import entry_weight, spearman, spearman_data
 from learner_jax.evaluators.statistics.bootstrap import Counts, padded, ratio
 
 _COARSE_PAIRS = 16_384  # of all pairs of patients so many are drawn
-_CHUNK = 4_096  # pairs whose embeddings are in memory at once
 _EQUAL = "undefined: all distances, or all score differences, are equal"
 
 QUANTITIES = {
@@ -86,28 +85,9 @@ def draw_coarse_pairs(truth: Truth) -> tuple[np.ndarray, np.ndarray]:
     return first[apart], second[apart]
 
 
-def pair_distance(u: Float32[np.ndarray, "m d"], first: np.ndarray, second: np.ndarray) -> Float32[np.ndarray, " k"]:
-    """Cosine distance of the observations of each pair; see :func:`cosine_distance`."""
-    found = [np.zeros(0, np.float32)]
-    for at in range(0, len(first), _CHUNK):
-        a, b = (u[side[at : at + _CHUNK]] for side in (first, second))
-        extra = ((0, padded(len(a)) - len(a)), (0, 0))
-        found.append(np.asarray(cosine_distance(np.pad(a, extra), np.pad(b, extra)))[: len(a)])
-    return np.concatenate(found)
-
-
-@jax.jit
-def cosine_distance(a: Float32[jax.Array, "k d"], b: Float32[jax.Array, "k d"]) -> Float32[jax.Array, " k"]:
-    """``1 - cos(a, b)``, between 0 and 2; equal rows give exactly 0, and a zero row is at 1 from any other.
-
-    Computed as ``|a/|a| - b/|b||^2 / 2``: ``1 - cos`` has no digits left for the small distances that matter here.
-    """
-    norm_a, norm_b = (jnp.linalg.norm(x / _peak(x), axis=1, keepdims=True) for x in (a, b))
-    unit_a = a / _peak(a) / jnp.where(norm_a > 0, norm_a, 1)
-    unit_b = b / _peak(b) / jnp.where(norm_b > 0, norm_b, 1)
-    distance = ((unit_a - unit_b) ** 2).sum(axis=1) / 2
-    directed = ((norm_a > 0) & (norm_b > 0))[:, 0]
-    return jnp.where((a == b).all(axis=1), 0, jnp.where(directed, distance, 1))
+def pair_distance(u: Float32[np.ndarray, "m d"], first: np.ndarray, second: np.ndarray) -> Float64[np.ndarray, " k"]:
+    """Cosine distance of the observations of each pair."""
+    return over_pairs(lambda a, b: cosine_distance(float64(a), float64(b)), u, first, second)
 
 
 def effective_rank(u: Float32[np.ndarray, "m d"]) -> float:
@@ -119,8 +99,8 @@ def effective_rank(u: Float32[np.ndarray, "m d"]) -> float:
     if m < u.shape[1]:
         gram = (u - mean) @ (u - mean).T
     else:
-        blocks = (u[at : at + _CHUNK] - mean for at in range(0, m, _CHUNK))
-        gram = sum((x.T @ x for x in blocks), np.zeros((u.shape[1], u.shape[1])))
+        centred = (u[at] - mean for at in blocks(m))
+        gram = sum((x.T @ x for x in centred), np.zeros((u.shape[1], u.shape[1])))
     values = np.linalg.eigvalsh(gram)
     values = values[values > 1e-12 * max(values[-1], m * 1e-12 * float(mean @ mean))]
     share = values / values.sum() if values.size else values
@@ -145,12 +125,6 @@ def _line(x: jax.Array, y: jax.Array, weight: Float[jax.Array, "k r"]) -> tuple[
     mx, my = (ratio((z[:, None] * weight).sum(0), n) for z in (x, y))
     dx = (x[:, None] - mx) * weight
     return ratio((dx * (y[:, None] - my)).sum(0), (dx * (x[:, None] - mx)).sum(0)), my
-
-
-def _peak(x: jax.Array) -> jax.Array:
-    """Largest magnitude of a row, 1 for zeros: squares of 1e20 or 1e-20 are no float32."""
-    peak = jnp.abs(x).max(axis=1, keepdims=True)
-    return jnp.where(peak > 0, peak, 1)
 
 
 def _n(*patients: np.ndarray) -> tuple[int, int]:

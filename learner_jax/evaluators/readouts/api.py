@@ -17,11 +17,11 @@ from jaxtyping import Float, Float64, Int32
 from safetensors.numpy import load_file, save_file
 
 from learner_jax.config import EvalConfig
+from learner_jax.evaluators.blockwise import over_pairs
 from learner_jax.evaluators.change import true_change
 from learner_jax.evaluators.pairs import Observations, fine_pairs
 from learner_jax.evaluators.readouts.checks import check_change_threshold, check_embeddings
 from learner_jax.evaluators.readouts.decision import Decision, fit_decision
-from learner_jax.evaluators.readouts.rows import over_pairs
 from learner_jax.registry import Registry
 from tfds_builders.errors import InputError
 

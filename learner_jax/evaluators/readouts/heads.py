@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float64
 
+from learner_jax.evaluators.blockwise import moments, over_rows
 from learner_jax.evaluators.pairs import Observations
 from learner_jax.evaluators.readouts.api import Context, Fitted, register
 from learner_jax.evaluators.readouts.linear_score import LinearScore
-from learner_jax.evaluators.readouts.rows import moments, over_rows
 from learner_jax.evaluators.readouts.tie import tie_logits
 from tfds_builders.errors import InputError
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float, Float64
 
-from learner_jax.evaluators.readouts.rows import over_rows
+from learner_jax.evaluators.blockwise import over_rows
 
 
 @dataclasses.dataclass(frozen=True)

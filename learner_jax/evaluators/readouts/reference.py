@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float, Float32, Float64
 
+from learner_jax.evaluators.blockwise import cosine_distance, float64, over_rows
 from learner_jax.evaluators.pairs import Observations
 from learner_jax.evaluators.readouts.api import Context, Fitted, register
 from learner_jax.evaluators.readouts.checks import labeled
-from learner_jax.evaluators.readouts.rows import cosine_distance, float64, over_rows
 from learner_jax.evaluators.readouts.training_pairs import count_observations
 
 POOL = 10

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
+from learner_jax.evaluators.blockwise import blocks, float64, moments
 from learner_jax.evaluators.pairs import Observations
 from learner_jax.evaluators.readouts.api import Context, Fitted, register
 from learner_jax.evaluators.readouts.checks import labeled, labeled_only
 from learner_jax.evaluators.readouts.linear_score import LinearScore
-from learner_jax.evaluators.readouts.rows import blocks, float64, moments
 from learner_jax.evaluators.readouts.training_pairs import count_observations
 
 PENALTIES = np.logspace(4, -4, 25)  # per training observation, on standardised embeddings; strongest first

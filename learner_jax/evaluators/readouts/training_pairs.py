@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
+from learner_jax.evaluators.blockwise import blocks, moments
 from learner_jax.evaluators.change import true_change
 from learner_jax.evaluators.pairs import Observations, fine_pairs
-from learner_jax.evaluators.readouts.rows import blocks, moments
 
 MOST_FINE = 16_384  # differences of width 768: 100 MB in float64
 MOST_COARSE = 4096

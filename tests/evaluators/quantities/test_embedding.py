@@ -6,7 +6,7 @@ import scipy.spatial
 import scipy.stats
 
 from learner_jax.evaluators.quantities import embedding
-from learner_jax.evaluators.quantities.embedding import cosine_distance, effective_rank, pair_distance
+from learner_jax.evaluators.quantities.embedding import effective_rank
 
 
 def test_fine_and_coarse_pairs(said, values):
@@ -52,21 +52,3 @@ def test_effective_rank_counts_directions():
     values = np.linalg.svd(x - x.mean(0))[1] ** 2
     share = values[:29] / values[:29].sum()
     assert effective_rank(x) == pytest.approx(np.exp(-np.sum(share * np.log(share))), rel=1e-5)
-
-
-def test_cosine_distance_is_scipys_and_keeps_small_distances():
-    rng = np.random.default_rng(0)
-    a = rng.normal(size=(8, 16)).astype(np.float32) * 10.0 ** rng.integers(-15, 15, (8, 1)).astype(np.float32)
-    b = rng.normal(size=(8, 16)).astype(np.float32)
-    b[0] = a[0] * (1 + 1e-4 * rng.normal(size=16))  # about 1e-8 apart: 1 - cos in float32 would be noise
-    b[1], b[2], b[3] = a[1], 0, -a[3]
-    found = np.asarray(cosine_distance(a, b))
-    rows = [0, 4, 5, 6, 7]
-    expected = [scipy.spatial.distance.cosine(a[i].astype(float), b[i].astype(float)) for i in rows]
-    np.testing.assert_allclose(found[rows], expected, rtol=2e-3)
-    np.testing.assert_allclose(found[rows[1:]], expected[1:], rtol=1e-5)
-    assert found[1] == 0
-    assert found[2] == 1
-    assert found[3] == pytest.approx(2, rel=1e-6)
-    both = np.concatenate([a, b])
-    np.testing.assert_array_equal(pair_distance(both, np.arange(8), np.arange(8, 16)), found)

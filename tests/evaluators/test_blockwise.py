@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from learner_jax.evaluators.readouts.rows import cosine_distance, exponents, moments, unit, whole
+from learner_jax.evaluators.blockwise import cosine_distance, exponents, moments, unit, whole
 
 
 def test_products_of_whole_numbers_are_exact():
