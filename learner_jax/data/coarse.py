@@ -90,7 +90,7 @@ def _one_visit(
 ) -> np.ndarray:
     """Rows of one visit of each patient, a labeled one where there is one."""
     keep = [rows[:0]]
-    for p in np.unique(patient[rows]):
+    for p in np.unique(patient[rows]).tolist():
         mine = rows[patient[rows] == p]
         visits = np.unique(visit[mine[labeled[mine]] if labeled[mine].any() else mine])
         keep.append(mine[visit[mine] == visits[lot(p) % len(visits)]])

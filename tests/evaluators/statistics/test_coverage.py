@@ -4,15 +4,15 @@ import pytest
 
 from benchmarks.coverage import coverage
 
-# Both weigh patients by their squares: a few who move far decide, and 100 patients hold few of these.
-_SQUARES = ("rm_correlation", "delta_ccc")
+# CCC weighs patients by the squares of their changes: a few who move far decide, and 100 patients hold few of these.
+_LEAST = {"delta_ccc": 0.90}
 
 
 @pytest.mark.slow
 def test_ninety_five_per_cent_intervals_at_100_patients():
     held = coverage(100, 1000)["percentile"]
     for name, share in held.items():
-        assert (0.90 if name in _SQUARES else 0.93) <= share <= 0.97, name
+        assert _LEAST.get(name, 0.925) <= share <= 0.97, name
 
 
 def test_intervals_are_not_far_off():
