@@ -85,9 +85,10 @@ def told(comparison: dict[str, Any]) -> list[str]:
     for arm, apart in comparison["differences"].items():
         row = next((one["row"] | one for one in apart if one["row"]["name"] == "pairwise_accuracy"), None)
         if row is not None and row["low"] is not None:
+            sd = "" if row["sd_over_seeds"] is None else f", SD over seeds {row['sd_over_seeds']:.3f}"
             lines.append(
                 f"{arm} - {comparison['reference']}: pairwise_accuracy {row['value']:+.3f} [{row['low']:+.3f}, "
-                f"{row['high']:+.3f}], p = {row['p']:.3g} ({row['p_holm']:.3g} over {len(apart)} quantities)"
+                f"{row['high']:+.3f}]{sd}, p = {row['p']:.3g} ({row['p_holm']:.3g} over {len(apart)} quantities)"
             )
     return lines
 

@@ -24,11 +24,15 @@ _EXACT = 10  # patients up to which all 2^p exchanges are tried
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """One quantity of two arms: ``row`` holds first - second with its interval, ``p`` is of exchanging patients."""
+    """One quantity of two arms: ``row`` holds first - second with its interval, ``p`` is of exchanging patients.
+
+    Both are conditional on the trained models; ``sd_over_seeds`` is of the differences of runs with the same seed.
+    """
 
     row: Row
     first: float
     second: float
+    sd_over_seeds: float | None  # None with one seed
     p: float
     p_holm: float  # over all differences of one table
 
@@ -83,8 +87,9 @@ def differences(
         a, b = (mean[name] for mean in means)
         apart = _apart(a.replicates, b.replicates)
         row = dataclasses.replace(a, replicates=apart).row(config)
-        p = _p_value(np.mean([pair[name] for pair in exchanged], axis=0), a.n[0])
-        found.append(Difference(row, a.replicates.value, b.replicates.value, p, p))
+        each = np.array([pair[name] for pair in exchanged])  # [seeds, 1 + exchanges]
+        sd, p = float(np.std(each[:, 0], ddof=1)) if seeds > 1 else None, _p_value(each.mean(0))
+        found.append(Difference(row, a.replicates.value, b.replicates.value, sd, p, p))
     adjusted = holm(np.array([one.p for one in found]))
     return [dataclasses.replace(one, p_holm=float(p)) for one, p in zip(found, adjusted, strict=True)]
 
@@ -159,7 +164,7 @@ def join(a: Predictions, b: Predictions) -> Predictions:
     return Predictions(joint, in_score_units=a.in_score_units and b.in_score_units, **fields)
 
 
-def _p_value(apart: np.ndarray, n_patients: int) -> float:
+def _p_value(apart: np.ndarray) -> float:
     known = apart[np.isfinite(apart)]
     as_large = np.abs(known[1:]) >= np.abs(known[0]) * (1 - 1e-6) - 1e-9
     return float((1 + as_large.sum()) / len(known))

@@ -61,6 +61,15 @@ def test_a_better_run_is_found_and_signs_turn_with_the_order(base, config):
         assert back[name].p == one.p
 
 
+def test_seeds_of_a_difference_are_matched(base, config):
+    first, second = ([another(base, 10 * arm + seed, 4.0) for seed in range(3)] for arm in (0, 1))
+    (found,) = differences(first, second, ["delta_mae"], config)
+    error = [[np.abs(one.delta - one.truth.delta).mean() for one in arm] for arm in (first, second)]
+    assert found.row.value == pytest.approx(np.mean(error[0]) - np.mean(error[1]), abs=1e-5)
+    assert found.sd_over_seeds == pytest.approx(np.std(np.subtract(*error), ddof=1), rel=1e-4)
+    assert differences(first[:1], second[:1], ["delta_mae"], config)[0].sd_over_seeds is None
+
+
 def test_p_values_are_uniform_where_arms_are_alike(said, config):
     """Two models of one quality: 5 % of tests reject at 5 %."""
     config = dataclasses.replace(config, bootstrap=99)
