@@ -1,5 +1,6 @@
 """Embeddings of cohort rows by a jitted forward pass; independent of batch size, order and device count."""
 
+import collections
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,10 @@ from learner_jax.data.device import on_device
 from learner_jax.data.pipeline import Reader, evaluation_batches
 from learner_jax.mesh import replicated
 from learner_jax.preprocess import intensity, normalise
+
+_IN_FLIGHT = (
+    2  # batches that the device may work ahead of what is fetched: one batch must not wait for the next to be read
+)
 
 Encoder = Callable[[Any, Batch], Float[Array, "b d"]]  # (variables, batch) -> embeddings
 
@@ -37,11 +42,22 @@ class Embedder:
 
     def __call__(self, variables: Any, rows: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n d"]:
         """Embeddings of cohort rows under ``variables``; rows of padding are computed and dropped."""
-        if not len(rows):
-            return np.zeros((0, self._width(variables)), np.float32)
-        batches = evaluation_batches(self._reader, rows, self._batch_size)
-        u = [np.asarray(self._encode(variables, batch), np.float32) for batch in on_device(batches, self._mesh)]
-        return np.concatenate(u)[: len(rows)]
+        n, b = len(rows), self._batch_size
+        u = np.zeros((n, self._width(variables)), np.float32)
+        running: collections.deque[tuple[int, jax.Array]] = collections.deque()
+
+        def fetch() -> None:
+            at, found = running.popleft()
+            u[at : at + b] = np.asarray(found, np.float32)[: n - at]
+
+        batches = on_device(evaluation_batches(self._reader, rows, b), self._mesh) if n else ()
+        for step, batch in enumerate(batches):
+            running.append((step * b, self._encode(variables, batch)))
+            if len(running) > _IN_FLIGHT:
+                fetch()
+        while running:
+            fetch()
+        return u
 
     def _width(self, variables: Any) -> int:
         # a batch of row 0 has the shapes of any other

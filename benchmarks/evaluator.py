@@ -1,0 +1,214 @@
+"""The evaluator beside the loop a user would write, beside the bare forward pass, and in memory.
+
+    python -m benchmarks.evaluator
+
+1. Bootstrap: 300 patients of 6 visits, 12 quantities, 2,000 replicates over patients. Ours gives these and all others
+   of their families; the peer is a loop that writes out the drawn patients' pairs and calls scipy, scikit-learn and
+   numpy (timed for some replicates and scaled to 2,000). Both give the same values. 2. Embedding: throughput of the
+   embedding pass, records read from disk, over that of the bare forward pass of a batch that lies on the device; rounds
+   interleaved, median of ratios. 3. Memory: read-outs fitted, scored and analysed on 100,000 embeddings of width 768 in
+   a process of its own; peak of its memory.
+
+Ends with one line of JSON. A quarter of an hour on 2 cores; ``--quick`` takes 20,000 embeddings and fewer rounds.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from learner_jax.evaluators.change import change_class
+from learner_jax.evaluators.pairs import Observations
+from learner_jax.evaluators.predictions import Predictions, Truth
+
+NAMES = ("pairwise_accuracy", "direction_auroc", "kendall_tau_b", "rm_correlation", "macro_f1", "balanced_accuracy")
+NAMES += ("quadratic_kappa", "brier", "delta_pearson", "delta_ccc", "delta_mae", "delta_spearman")
+FAMILIES = ("order", "direction", "three_way", "probability", "amount")
+REPLICATES, THRESHOLD = 2000, 1.0
+
+
+def cohort(patients: int, visits: int, width: int, first: int = 0, seed: int = 0) -> Observations:
+    """Made-up visits; the first dimension of the embedding tells the score, with noise."""
+    rng = np.random.default_rng([seed, first])
+    patient, visit = np.repeat(np.arange(patients), visits) + first, np.tile(np.arange(visits), patients)
+    score = (rng.normal(0, 2, patients)[patient - first] + rng.normal(0, 1.2, len(patient))).astype(np.float32)
+    u = rng.standard_normal((len(patient), width), np.float32)
+    u[:, 0] += score
+    rows = tuple((int(i),) for i in range(first * visits, first * visits + len(patient)))
+    return Observations(u, score, patient, visit, visit.astype(np.float32) * 7, np.full(len(patient), -1), rows)
+
+
+def predictions(patients: int, visits: int) -> Predictions:
+    """Scores, classes and probabilities of all pairs."""
+    truth = Truth.of(cohort(patients, visits, 1), "visits", "all", THRESHOLD)
+    rng = np.random.default_rng(1)
+    scores = truth.observations.score + rng.normal(0, 1, len(truth.patient_of))
+    delta = scores[truth.second] - scores[truth.first]
+    p = rng.dirichlet([1, 1, 1], len(delta)) + np.eye(3)[truth.change + 1]
+    return Predictions(truth, delta, change_class(delta, THRESHOLD), p / p.sum(1, keepdims=True), scores)
+
+
+def published(said: Predictions, drawn: np.ndarray) -> dict[str, float]:
+    """The 12 quantities of the patients ``drawn`` (with repeats), written out and given to scipy and scikit-learn."""
+    from scipy.stats import kendalltau, pearsonr, spearmanr
+    from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, f1_score, roc_auc_score
+
+    truth = said.truth
+    pairs = np.concatenate([np.flatnonzero(truth.patient == p) for p in drawn])
+    x, y, a, b = truth.delta[pairs], said.delta[pairs], truth.change[pairs], said.change[pairs]
+    seen = [np.flatnonzero(truth.patient_of == p) for p in drawn]
+    true = truth.observations.score.astype(float)
+    centred = [np.concatenate([z[own] - z[own].mean() for own in seen]) for z in (true, said.scores)]
+    moved = a != 0
+    return {
+        "pairwise_accuracy": np.mean((1 + np.sign(x) * np.sign(y))[x != 0]) / 2,
+        "direction_auroc": roc_auc_score(a[moved] > 0, y[moved]),
+        "kendall_tau_b": np.mean([kendalltau(true[own], said.scores[own]).statistic for own in seen]),
+        "rm_correlation": pearsonr(*centred).statistic,
+        "macro_f1": f1_score(a, b, average="macro"),
+        "balanced_accuracy": balanced_accuracy_score(a, b),
+        "quadratic_kappa": cohen_kappa_score(a, b, weights="quadratic"),
+        "brier": np.mean(np.sum((said.probability[pairs] - np.eye(3)[a + 1]) ** 2, axis=1)),
+        "delta_pearson": pearsonr(x, y).statistic,
+        "delta_ccc": 2 * np.cov(x, y, ddof=0)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2),
+        "delta_mae": np.abs(x - y).mean(),
+        "delta_spearman": spearmanr(x, y).statistic,
+    }
+
+
+def bootstrap(rounds: int, peer_replicates: int) -> dict[str, float]:
+    """Seconds of ours (cold and warm) and of the loop, interleaved."""
+    from learner_jax.config import EvalConfig
+    from learner_jax.evaluators.scoring import draws, find
+
+    said, config = predictions(300, 6), EvalConfig(change_threshold=THRESHOLD, bootstrap=REPLICATES)
+    rng = np.random.default_rng(0)
+
+    def ours() -> dict[str, float]:
+        return {f.name: f.replicates.value for f in find(said, draws(300, config), FAMILIES)}
+
+    def loop() -> None:
+        for _ in range(peer_replicates):
+            published(said, rng.integers(0, 300, 300))
+
+    cold = seconds(ours)
+    found, expected = ours(), published(said, np.arange(300))
+    apart = max(abs(found[name] - expected[name]) for name in NAMES)
+    assert apart < 1e-5, f"ours and the published differ by {apart}"
+    times = [(seconds(ours), seconds(loop) * REPLICATES / peer_replicates) for _ in range(rounds)]
+    mine, theirs = np.median(times, axis=0)
+    print(f"bootstrap: ours {mine:.2f} s ({cold:.2f} s with compilation), loop {theirs:.0f} s, values differ by
+    {apart:.1e}") return { "bootstrap_seconds": mine, "bootstrap_seconds_cold": cold, "bootstrap_loop_seconds": theirs,
+    "bootstrap_ratio": float(np.median([b / a for a, b in times])), "bootstrap_largest_difference": apart, }
+
+
+def embedding(rounds: int, cases: dict[str, tuple[str, int, int, int]]) -> dict[str, float]:
+    """Fraction of the bare forward pass that the embedding pass reaches: ``{case: (backbone, frames, size,
+    batch)}``."""
+    import jax
+
+    from configs.demo import get_config
+    from learner_jax import backbones
+    from learner_jax.data import cohort as cohorts
+    from learner_jax.data.device import on_device
+    from learner_jax.data.pipeline import evaluation_batches, open_reader
+    from learner_jax.evaluators.embed import Embedder, encoder_of
+    from learner_jax.mesh import make_mesh
+    from tfds_builders import build
+
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for case, (name, frames, size, batch) in cases.items():
+            data = Path(folder) / case
+            knobs = {"n_patients": 40, "visits": 4, "views": 2, "frames": frames, "size": size}
+            flags = [text for knob, value in knobs.items() for text in (f"--{knob}", str(value))]
+            assert build.main(["synthetic_lus", "--data_dir", str(data), *flags]) == 0
+            config = get_config()
+            config.data.dir, config.data.frames, config.data.size = str(data), frames, size
+            cohort = cohorts.load(config.data)
+            reader, mesh = open_reader(cohort, config.data), make_mesh()
+            backbone = backbones.create(name)
+            variables = jax.jit(lambda key, b=backbone, r=reader: b.init(key, r.spec(1)))(jax.random.key(0))
+            encode = encoder_of(backbone, config.data)
+            rows = np.arange(len(cohort.score))[: 320 // batch * batch]
+            embed, forward = Embedder(encode, reader, mesh, batch), jax.jit(encode)
+            (resident,) = list(on_device(evaluation_batches(reader, rows[:batch], batch), mesh))
+
+            def bare(forward=forward, variables=variables, resident=resident, n=len(rows) // batch) -> None:
+                jax.block_until_ready([forward(variables, resident) for _ in range(n)])
+
+            def whole(embed=embed, variables=variables, rows=rows) -> None:
+                embed(variables, rows)
+
+            bare(), whole()
+            times = [(seconds(bare), seconds(whole)) for _ in range(rounds)]
+            found[case] = float(np.median([a / b for a, b in times]))
+            rate = len(rows) / np.median([b for _, b in times])
+            print(f"embedding, {case}: {rate:.1f} scans/s, {found[case]:.3f} of the bare forward pass")
+    return {"embed_fraction_of_forward": min(found.values()), "embed_fractions": found}
+
+
+def memory(scans: int) -> dict[str, float]:
+    """Peak memory and seconds of a whole evaluation of as many embeddings of width 768, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"from benchmarks.evaluator import evaluate_alone; evaluate_alone({scans})"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    told = json.loads(done.stdout.splitlines()[-1])
+    print(f"memory: {scans:,} x 768 evaluated in {told['seconds']:.0f} s, peak {told['gib']:.2f} GiB")
+    return {"evaluate_scans": scans, "evaluate_peak_gib": told["gib"], "evaluate_seconds": told["seconds"]}
+
+
+def evaluate_alone(scans: int) -> None:
+    """Fit every read-out, score and analyse; print peak memory and seconds."""
+    import types
+
+    from learner_jax.config import EvalConfig
+    from learner_jax.evaluators.evaluation import chosen_readouts, fit_readouts, score
+    from learner_jax.evaluators.readouts import Context
+
+    patients = scans // 5
+    parts, at = [], 0
+    for share in (0.6, 0.15, 0.25):
+        parts.append(cohort(int(share * patients), 5, 768, first=at))
+        at += int(share * patients)
+    config = EvalConfig(change_threshold=THRESHOLD, label_noise=0.5)
+    start = time.perf_counter()
+    context = Context(config, "score", {}, 0.0, 1.0, "none")
+    fitting = fit_readouts(chosen_readouts("all"), parts[0], parts[1], context, {})
+    places = types.SimpleNamespace(views=("one",), sites=("a", "b"), site=np.arange(at * 5) // 5 % 2)
+    score(fitting, parts[2], config, places)
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    print(json.dumps({"seconds": time.perf_counter() - start, "gib": int(peak.split()[1]) / 2**20}))
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Of one call."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser("python -m benchmarks.evaluator", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, 20,000 embeddings, one small backbone")
+    quick = parser.parse_args().quick
+    cases = {"tsm_resnet18_narrow 4x64x64": ("tsm_resnet18_narrow", 4, 64, 32)}
+    if not quick:
+        cases["tsm_resnet18 8x112x112"] = ("tsm_resnet18", 8, 112, 16)
+    figures = bootstrap(3 if quick else 7, 5 if quick else 20)
+    figures |= embedding(3 if quick else 5, cases)
+    figures |= memory(20_000 if quick else 100_000)
+    print(json.dumps({"benchmark": "evaluator", "quick": quick, **figures}))
+
+
+if __name__ == "__main__":
+    main()
