@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import textwrap
 import typing
 from collections.abc import Sequence
 
@@ -28,6 +29,7 @@ class Difference:
     second: float  # of the reference
     p: float
     p_holm: float
+    sd_over_seeds: float | None = None  # of the differences of runs with the same seed; None with one seed
 
     @property
     def title(self) -> str:
@@ -40,6 +42,11 @@ class Difference:
         ends = (self.row.value, self.row.low, self.row.high)
         value, low, high = (None if x is None else number(x, self._digits, "+") for x in ends)
         return value or "–" if low is None or high is None else f"{value} [{low}, {high}]"
+
+    @property
+    def spread(self) -> str:
+        """``± 0.008``; empty with one seed."""
+        return "" if self.sd_over_seeds is None else f"± {number(self.sd_over_seeds, self._digits)}"
 
     @property
     def arm_text(self) -> str:
@@ -119,8 +126,11 @@ def read_comparison(folder: pathlib.Path, arms: Sequence[Arm]) -> Comparison | N
 
 def sentence(comparison: Comparison, confidence: str) -> str:
     """What the numbers of a comparison are."""
+    seeds = any(one.spread for apart in comparison.differences.values() for one in apart)
+    spread = " and ± the SD over pairs of runs with the same seed" if seeds else ""
     return (
-        f"Each arm less {comparison.reference}, on the same patients, with its {confidence} interval over patients. p: "
+        f"Each arm less {comparison.reference}, on the same patients, with its {confidence} interval over patients"
+        f"{spread}. Intervals and p take the trained models as they are. p: "
         "were the two alike, they could be exchanged within any patient (permutation test). Holm: p adjusted for the "
         f"{comparison.quantities} scores that are compared of an arm; arms are not adjusted for one another."
     )
@@ -129,15 +139,20 @@ def sentence(comparison: Comparison, confidence: str) -> str:
 def to_terminal(comparison: Comparison) -> RichTable:
     """The headline scores of each arm; at 80 columns names wrap, numbers do not."""
     shown = RichTable(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    shown.add_column("", overflow="fold", max_width=16)
+    shown.add_column("", overflow="fold", max_width=20)
     shown.add_column(Text("score"), max_width=18)
-    shown.add_column(Text(f"less {comparison.reference}"), overflow="fold", max_width=24)
+    shown.add_column(Text(textwrap.fill(f"less {comparison.reference}", 23)), no_wrap=True)
     shown.add_column("p", no_wrap=True)
     shown.add_column("Holm", no_wrap=True)
     for arm, lines in comparison.shown:
         for at, one in enumerate(lines):
             name = Text(arm if at == 0 else "", style="bold")
-            cells = (Text(one.title), Text(one.text), probability(one.p), probability(one.p_holm))
+            cells = (
+                Text(one.title),
+                Text("\n".join(filter(None, (one.text, one.spread)))),
+                probability(one.p),
+                probability(one.p_holm),
+            )
             shown.add_row(name, *cells, end_section=at == len(lines) - 1)
     return shown
 
@@ -149,7 +164,9 @@ def probability(p: float) -> str:
 
 def _difference(values: dict[str, typing.Any], path: pathlib.Path) -> Difference:
     (row,) = parse_rows([values["row"]], path).values()
-    return Difference(row, *(float(values[name]) for name in ("first", "second", "p", "p_holm")))
+    sd = values.get("sd_over_seeds")
+    numbers = (float(values[name]) for name in ("first", "second", "p", "p_holm"))
+    return Difference(row, *numbers, sd_over_seeds=None if sd is None else float(sd))
 
 
 def _moved(one: Difference, row: Row | None) -> bool:

@@ -42,9 +42,9 @@ def distance(arms: Sequence[Arm]) -> Picture | None:
     for axis, arm in zip(axes, shown, strict=False):
         moved, apart = _moved(arm.first)
         colour = COLOURS[drawn.index(arm)]
-        axis.scatter(
-            moved, apart, s=14, color=colour, alpha=0.45, linewidths=0, rasterized=moved.size > _MANY, label="fine pair"
-        )
+        many = moved.size > _MANY
+        size, alpha = (5, 0.2) if many else (14, 0.45)
+        axis.scatter(moved, apart, size, color=colour, alpha=alpha, linewidths=0, rasterized=many, label="fine pair")
         axis.plot(
             *binned_median(moved, apart), color=INK, marker="o", markersize=4, linewidth=1.6, label="binned median"
         )

@@ -6,10 +6,12 @@ import html
 import io
 import pathlib
 import re
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from learner_jax.report.arms import Arm
@@ -17,6 +19,7 @@ from learner_jax.report.arms import Arm
 # Okabe and Ito's colours, told apart by colour-blind readers too; markers repeat the difference without colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("s", "^", "D", "v", "P", "X")
+_LONGEST = 36  # characters of a line in a legend
 INK, GREY = "#1c2024", "#6b7280"
 STYLE = {
     "svg.fonttype": "none",
@@ -73,18 +76,26 @@ def panels(count: int, columns: int, width: float, height: float, share: bool = 
     rows = -(-count // columns)
     figure = Figure(figsize=(max(columns * width, 4.2), rows * height + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).ravel()
-    for axis in axes[count:]:
-        axis.set_visible(False)
+    for at in range(count, len(axes)):
+        axes[at].set_visible(False)
+        axes[at - columns].tick_params(labelbottom=True)  # the panel above is the lowest of its column now
     return figure, list(axes[:count])
 
 
-def legend(figure: Figure, axis: Axes, grey: int = 0, columns: int = 5) -> None:
-    """One legend for all panels; the first ``grey`` entries stand for things that take each arm's own colour."""
+def legend(figure: Figure, axis: Axes, grey: int = 0) -> None:
+    """One legend for all panels; the first ``grey`` entries stand for things that take each arm's own colour.
+
+    Long names are broken, and there are as many columns as surely fit: what does not is cut off without a word.
+    """
     handles, labels = axis.get_legend_handles_labels()
-    columns = min(len(labels), columns)
+    labels = [textwrap.fill(label, _LONGEST, max_lines=2, placeholder="…") for label in labels]
+    widest = max(len(line) for label in labels for line in label.split("\n"))
+    columns = int(min(len(labels), 5, max(1, figure.get_figwidth() // (0.6 + 0.07 * widest))))  # inches, at 8.5 points
     made = figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=1.6, fontsize=8.5)
     for handle in made.legend_handles[:grey]:
         handle.set_color(GREY)
+        if isinstance(handle, PathCollection):  # points of a dense cloud are too faint and small to be seen alone
+            handle.set(alpha=0.6, sizes=[14])
 
 
 def left_out(arms: Sequence[Arm]) -> str:

@@ -67,13 +67,12 @@ def entries(study: Study, every: bool = False) -> Iterator[Entry]:
 
 
 def missing_readouts(arms: Sequence[Arm]) -> list[tuple[str, str, str]]:
-    """``(read-out or analysis, why it is not there or what must be known of it, arms)``, in the order of the runs."""
-    told: dict[tuple[str, str], list[str]] = {}
+    """``(read-out or analysis, why it is not there or what must be known of it, arms)``, by name."""
+    told: dict[tuple[str, str], dict[str, None]] = {}
     for arm in arms:
-        for run in arm.runs:
-            for name, why in run.notes.items():
-                told.setdefault((name, why.removeprefix(f"{name}: ")), []).append(arm.name)
+        for name, why in (note for run in arm.runs for note in run.notes.items()):
+            told.setdefault((name, why.removeprefix(f"{name}: ")), {}).setdefault(arm.name)
     return [
-        (name, why, "all" if len(set(o)) == len(arms) else ", ".join(dict.fromkeys(o)))
-        for (name, why), o in told.items()
+        (name, why, "all" if len(owners) == len(arms) else ", ".join(owners))
+        for (name, why), owners in sorted(told.items(), key=lambda item: item[0])
     ]

@@ -44,13 +44,14 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """One score; ``n`` and ``note`` (of intervals) are filled when all lines share them."""
+    """One score; ``n``, ``note`` (of its intervals) and ``empty`` (why there is no value) are what its lines share."""
 
     name: str
     title: str
     hint: str
     n: str
     note: str
+    empty: str
 
     @property
     def head(self) -> str:
@@ -112,14 +113,16 @@ def has_values(study: Study, columns: dict[str, str]) -> bool:
 def warnings(study: Study, columns: Sequence[str]) -> list[str]:
     """What was said of the evaluations, and once for all cells that intervals rest on few patients."""
     found = [run.scores["note"] for run in study.runs if run.scores.get("note")]
-    few: dict[str, list[str]] = {}
-    for name in columns:
-        for row in (arm.rows[name] for arm in study.arms if name in arm.rows):
-            if said := _TOO_FEW.match(row.note):
-                few.setdefault(said[1], []).append(TITLES.get(name, name))
+    few: dict[str, dict[str, None]] = {}
+    known = {name: [arm.rows[name] for arm in study.arms if name in arm.rows] for name in columns}
+    known = {name: rows for name, rows in known.items() if any(row.low is not None for row in rows)}
+    for name, rows in known.items():
+        for said in filter(None, (_TOO_FEW.match(row.note) for row in rows)):
+            few.setdefault(said[1], {}).setdefault(TITLES.get(name, name))
+    everywhere = len({title for titles in few.values() for title in titles}) == len(known)
+    commonest = max(few, key=lambda said: len(few[said]), default="")
     for said, titles in few.items():
-        which = "" if len(set(titles)) == len(columns) else f" ({listed(titles)})"
-        found.append(f"{said}{which}.")
+        found.append(f"{said}." if everywhere and said == commonest else f"{said} ({listed(titles)}).")
     return list(dict.fromkeys(found))
 
 
@@ -165,28 +168,38 @@ def _occurs(name: str, lines: Sequence[Entry]) -> bool:
 
 
 def _column(name: str, title: str, lines: Sequence[Entry], study: Study) -> Column:
-    rows = [entry.rows[name] for entry in lines if name in entry.rows and entry.rows[name].value is not None]
-    counts, notes = {count(row) for row in rows}, {_note(row.note) for row in rows if row.low is not None}
+    rows = [entry.rows[name] for entry in lines if name in entry.rows]
     return Column(
         name=name,
         title=title,
         hint=hint(name, study.runs[0].score_name),
-        n=counts.pop() if len(counts) == 1 else "",
-        note=notes.pop() if len(notes) == 1 else "",
+        n=_shared([count(row) for row in rows if row.value is not None]),
+        note=_shared([_note(row.note) for row in rows if row.low is not None]),
+        empty=_shared([row.note for row in rows if row.value is None]),
     )
+
+
+def _shared(texts: Sequence[str]) -> str:
+    return texts[0] if len(set(texts)) == 1 else ""
 
 
 def _shared_notes(columns: Sequence[Column]) -> list[str]:
     notes = dict.fromkeys(column.note for column in columns if column.note)
-    return [f"{listed(c.title for c in columns if c.note == note)}: {note}." for note in notes]
+    told = [f"{listed(c.title for c in columns if c.note == note)}: {note}." for note in notes]
+    reasons = dict.fromkeys(column.empty for column in columns if column.empty)
+    for why in reasons:
+        verb = " is" if why.startswith("undefined") else ":"
+        told.append(f"A – under {listed(c.title for c in columns if c.empty == why)}{verb} {why}.")
+    return told
 
 
 def _cell(entry: Entry, column: Column) -> Cell:
     row = entry.rows.get(column.name)
     if row is None:
-        return Cell("–")
+        return Cell("")  # nobody asked for it, as of a floor without an embedding
     own = "" if row.value is None or count(row) == column.n else count(row)
-    note = "" if _note(row.note) == column.note else _note(row.note)
+    note = _note(row.note)
+    note = "" if note == (column.empty if row.value is None else column.note) else note
     if column.name not in entry.spread or row.value is None:
         return Cell(interval(row), "", own, note)
     return Cell(interval(row), f"± {number(entry.spread[column.name], digits_of(column.name, row.value))}", own, note)

@@ -1,12 +1,20 @@
 import xml.etree.ElementTree as ET
 
+import matplotlib
 import numpy as np
 import polars as pl
 import pytest
 
+from learner_jax.report.arms import alone
 from learner_jax.report.figures import binned_median, choose_patients, distance, draw, loss, trajectories
+from learner_jax.report.picture import COLOURS, STYLE, legend, panels
 from learner_jax.report.runs import find_runs, load
-from learner_jax.report.table import interval
+from learner_jax.report.study import read_study
+from learner_jax.report.titles import interval
+
+
+def arms_of(folder):
+    return [alone(load(run)) for run in find_runs(folder)]
 
 
 def observations(movements: dict[str, float]) -> pl.DataFrame:
@@ -48,43 +56,83 @@ def test_binned_median_of_ties_and_few_points(x):
 
 
 def test_pictures_are_svg_with_text_and_their_own_ids(demo):
-    runs = [load(run) for run in find_runs(demo)]
-    pictures = draw(runs)
-    assert [picture.name for picture in pictures] == ["distance", "trajectories", "loss"]
+    arms = arms_of(demo)
+    pictures = draw(arms)
+    assert [picture.name for picture in pictures] == ["psychometric", "distance", "trajectories", "loss"]
     ids: list[str] = []
     for picture in pictures:
         root = ET.fromstring(picture.svg())
         assert root.attrib["aria-label"] == picture.alt
         ids += [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
     assert len(ids) == len(set(ids))
-    text = "".join(ET.fromstring(pictures[0].svg()).itertext())
-    for run in runs:
-        assert run.title in text
-        assert interval(run.rows["embedding_distance_spearman"]) in text
-    assert pictures[0].svg() == draw(runs)[0].svg()
+    text = "".join(ET.fromstring(pictures[1].svg()).itertext())
+    for arm in arms:
+        assert arm.title in text
+        assert interval(arm.rows["embedding_distance_spearman"]) in text
+    assert pictures[1].svg() == draw(arms)[1].svg()
 
 
 def test_one_axis_for_all_panels(demo):
-    axes = [axis for axis in distance([load(run) for run in find_runs(demo)]).figure.axes if axis.get_visible()]
+    axes = [axis for axis in distance(arms_of(demo)).figure.axes if axis.get_visible()]
     assert len(axes) == 3
     assert len({(axis.get_xlim(), axis.get_ylim()) for axis in axes}) == 1
 
 
 def test_no_patient_is_named_beyond_eight_characters(demo):
-    runs = [load(run) for run in find_runs(demo)]
-    svg = trajectories(runs).svg()
-    for patient in runs[0].observations["patient"].unique():
+    arms = arms_of(demo)
+    svg = trajectories(arms).svg()
+    for patient in arms[0].first.observations["patient"].unique():
         assert patient[:9] not in svg
 
 
 def test_nothing_to_draw_draws_nothing(run_at, tmp_path):
     run = run_at(tmp_path / "one", fine=False)
     (run / "metrics.jsonl").unlink()
-    assert draw([load(run)]) == []
+    assert draw([alone(load(run))]) == []
 
 
 def test_lost_steps_leave_a_loss_curve(demo):
     (demo / "mse" / "metrics.jsonl").write_text(
         '{"step": 1, "loss": 2.0}\n{"step": 2, "loss": null}\n{"step": 3, "loss": 1}\n'
     )
-    assert "from 2 to 1" in loss([load(demo / "mse")]).alt
+    assert "from 2 to 1" in loss([alone(load(demo / "mse"))]).alt
+
+
+def test_the_lowest_panel_of_each_column_has_numbers():
+    _, axes = panels(5, columns=3, width=2.0, height=2.0)
+    assert [bool(axis.xaxis.get_tick_params()["labelbottom"]) for axis in axes] == [False, False, True, True, True]
+
+
+def test_one_run_of_an_arm_is_drawn_and_the_caption_says_so(seeds):
+    arms = read_study(seeds).arms
+    picture = distance(arms)
+    shown = [axis for axis in picture.figure.axes if axis.get_visible()]
+    assert len(shown) == 3
+    np.testing.assert_array_equal(
+        np.asarray(shown[1].collections[0].get_offsets())[:, 1], load(seeds / "mse-0").pairs["distance"].to_numpy()
+    )
+    assert picture.caption.endswith("Of an arm of several seeds the first is drawn.")
+
+
+def test_at_most_six_arms_are_drawn_and_the_caption_says_so(demo):
+    arms = [arm for _ in range(3) for arm in arms_of(demo)]
+    for picture in (distance(arms), loss(arms)):
+        assert len([axis for axis in picture.figure.axes if axis.get_visible()]) == len(COLOURS)
+        assert picture.caption.endswith("The first 6 of 9 arms are drawn.")
+
+
+def test_only_scored_pairs_are_drawn(run_at, tmp_path):
+    run = load(run_at(tmp_path / "one", order="consecutive"))
+    assert distance([alone(run)]).figure.axes[0].collections[0].get_offsets().shape[0] == 35 * 3
+
+
+@pytest.mark.parametrize("word", ["mse", "a_name_that_is_longer_than_what_one_line_of_a_legend_can_hold_" * 2])
+def test_a_legend_is_not_cut_off(word):
+    with matplotlib.rc_context(STYLE):
+        figure, (axis,) = panels(1, columns=1, width=7.2, height=3.6)
+        for at in range(6):
+            axis.plot([0, 1], label=f"{word} {at}: contrastive + MSE")
+        legend(figure, axis)
+        figure.draw_without_rendering()
+        box = figure.legends[0].get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width

@@ -8,10 +8,11 @@ import sys
 import pytest
 
 from learner_jax.report.__main__ import main
-from learner_jax.report.page import public, render, write_page
-from learner_jax.report.runs import find_runs, load
-from learner_jax.report.table import HEADLINE, interval
+from learner_jax.report.page import configs, public, render, write_page
+from learner_jax.report.study import read_study
+from learner_jax.report.titles import TABLES, interval
 
+PICTURES = ("psychometric", "distance", "trajectories", "loss")
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
 
@@ -53,13 +54,13 @@ class Page(html.parser.HTMLParser):
 
 
 def written(folder) -> tuple[Page, str]:
-    text = write_page(folder / "report", [load(run) for run in find_runs(folder)]).read_text()
+    text = write_page(folder / "report", read_study(folder)).read_text()
     return Page(text), text
 
 
 def rendered(folder) -> tuple[Page, str]:
     """The page without its figures, which take most of the time."""
-    text = render([load(run) for run in find_runs(folder)], [])
+    text = render(read_study(folder), [])
     return Page(text), text
 
 
@@ -67,12 +68,12 @@ def test_page_is_well_formed_complete_and_alone(demo):
     page, text = written(demo)
     for title in ("What was asked", "Result", "How to read it", "Figures", "Configuration", "Environment"):
         assert title in page.words
-    assert len(page.labels) == 3
+    assert len(page.labels) == 4
     assert all(len(label) > 60 for label in page.labels)
     assert len(page.ids) == len(set(page.ids))
     beside = {path.name for path in (demo / "report").iterdir()}
-    pictures = {f"{name}.{kind}" for name in ("distance", "trajectories", "loss") for kind in ("png", "svg")}
-    assert beside == {"index.html", "table.csv"} | pictures
+    pictures = {f"{name}.{kind}" for name in PICTURES for kind in ("png", "svg")}
+    assert beside == {"index.html", "table.csv", "all_scores.csv"} | pictures
     for address in page.addresses:
         assert address in beside or address.startswith(("#", "data:"))
     assert "<script" not in text
@@ -82,8 +83,14 @@ def test_page_is_well_formed_complete_and_alone(demo):
 
 def test_table_of_the_page_holds_the_numbers_of_the_files(demo):
     page, _ = rendered(demo)
-    expected = [interval(load(run).rows[name]) for run in find_runs(demo) for name in HEADLINE]
-    assert [cell for cell in page.cells if "[" in cell][: len(expected)] == expected
+    study, cells = read_study(demo), [cell for cell in page.cells if "[" in cell]
+    for title, columns in TABLES.items():
+        assert title in page.words
+        expected = [interval(run.rows[name]) for run in study.runs for name in columns]
+        expected += [interval(rows[name]) for rows in study.runs[0].floors.values() for name in columns]
+        assert cells[: len(expected)] == expected
+        cells = cells[len(expected) :]
+    assert cells == []
 
 
 def test_what_differs_and_what_is_private(demo):
@@ -108,22 +115,69 @@ def test_names_and_notes_are_text_not_markup(run_at, tmp_path):
     scores = json.loads(path.read_text())
     scores.update(note="<script>note", score_name="<script>score")
     scores["rows"][0].update(value=None, low=None, high=None, note="<script>row")
+    scores["notes"]["<script>told"] = "<script>told"
     path.write_text(json.dumps(scores))
+    path = run / "eval" / "floors.json"
+    path.write_text(path.read_text().replace("all scans are", "<script>floor"))
     page, text = written(tmp_path / "runs")
     assert "<script" not in text
     assert "<img" not in text
     assert "<script>note" in page.words
     assert "<script>row" in page.words
+    assert "<script>told" in page.words
+    assert "<script>floor" in page.words
     assert "x" not in page.addresses
 
 
 def test_what_could_not_be_computed_is_a_dash_with_its_reason(run_at, tmp_path):
     run_at(tmp_path / "runs" / "one", fine=False)
+    path = tmp_path / "runs" / "one" / "eval" / "300" / "scores.json"
+    scores = json.loads(path.read_text())
+    scores["rows"][-1].update(value=None, low=None, high=None, note="undefined: all scores are equal")
+    path.write_text(json.dumps(scores))
     page, _ = rendered(tmp_path / "runs")
     assert "no fine pairs: 35 patients, 1 visit each" in page.words
     assert "It says nothing about change within a patient." in page.words
+    assert [title in page.words for title in TABLES] == [False, False, True]
     assert "–" in page.cells
+    assert "A – under score Spearman ρ is undefined: all scores are equal." in page.words
     assert not re.search(r"\b(nan|null|None)\b", page.words)
+
+
+def test_seeds_are_one_line_with_the_sd_and_a_sentence_on_it(seeds):
+    page, text = rendered(seeds)
+    arm = read_study(seeds).arms[0]
+    assert f"± {arm.spread['macro_f1']:.2f}" in page.cells
+    assert "what another training would change" in page.words
+    assert "mean of 3 draws" in page.words
+    assert "contrastive-1" not in text
+    assert "What another training seed would change is the number after ±." in " ".join(page.words.split())
+
+
+def test_page_compares_all_scores_with_the_reference(seeds, averaged, compared):
+    arms = {"mse": ["mse-0", "mse-1", "mse-2"], "single": ["single"]}
+    compared(seeds, "contrastive", averaged(seeds, [f"contrastive-{at}" for at in range(3)]), arms)
+    page, _ = rendered(seeds)
+    assert "Compared with contrastive" in page.words
+    assert "Holm: p adjusted for the 15 scores that are compared of an arm" in page.words
+    comparison = read_study(seeds).comparison
+    shown = [one.text for one in (*comparison.shown[0][1], *comparison.shown[1][1])]
+    every = [one.text for apart in comparison.differences.values() for one in apart]
+    assert [cell for cell in page.cells if re.match(r"[+−]\d.*\[−0.12", cell)] == shown + every
+    assert page.words.count("0.0005") == len(shown + every)
+    assert page.words.count("± 0.032") > 0
+
+
+def test_fields_of_seeds_share_a_column(seeds):
+    shared = dict(configs(read_study(seeds).arms))
+    assert shared["seed"] == ("0, 1, 2", "0, 1, 2", "1")
+    assert shared["objective.name"] == ("learner", "mse", "huber")
+
+
+def test_why_readouts_are_missing_is_on_the_page(demo):
+    page, _ = rendered(demo)
+    assert "the objective 'mse' trained no head 'difference'" in page.words
+    assert "No floor “view alone”: all scans are of one view (left)." in page.words
 
 
 def test_arms_that_cannot_be_compared_are_said_to_be(demo):
@@ -152,10 +206,23 @@ def test_command_prints_the_table_and_where_the_page_is(run_at, tmp_path, capsys
     shutil.rmtree(run_at(tmp_path / "runs" / "contrastive", fine=False) / "eval")
     assert main([str(tmp_path / "runs"), "-o", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
-    assert interval(load(tmp_path / "runs" / "mse").rows["score_mae"]) in printed
+    assert interval(read_study(tmp_path / "runs").runs[0].rows["score_mae"]) in printed
     assert "contrastive is left out: it has no evaluation yet." in printed
     assert f"report: {tmp_path / 'out' / 'index.html'}" in printed
     assert "contrastive is left out" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_command_prints_floors_that_are_missing_and_the_comparison(seeds, averaged, compared, capsys, monkeypatch):
+    monkeypatch.setattr("learner_jax.report.page.draw", lambda arms: [])  # drawing takes 2 s
+    compared(seeds, "contrastive", averaged(seeds, ["contrastive-0"]), {"single": ["single"]})
+    assert main([str(seeds)]) == 0
+    printed = capsys.readouterr().out
+    told = " ".join(printed.split())
+    assert "No floor “view alone”: all scans are of one view (left). No noise ceiling: the score's" in told
+    assert "± is the SD over seeds, what another training would change." in told
+    assert "Each arm less contrastive, on the same patients, with its 95 % interval over patients." in told
+    assert "mse is not in comparison.json." in told
+    assert max(len(line) for line in printed.splitlines() if not line.startswith("report:")) <= 80
 
 
 def test_command_says_what_is_wrong_in_a_sentence(tmp_path, capsys):

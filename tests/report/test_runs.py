@@ -61,6 +61,38 @@ def test_nan_in_scores_is_nothing(demo):
     assert load(demo / "mse").rows["pairwise_accuracy"].value is None
 
 
+def test_pairs_that_are_not_scored_are_left_out(run_at, tmp_path):
+    every, neighbours = (load(run_at(tmp_path / order, order=order)) for order in ("all", "consecutive"))
+    assert (every.pairs.height, neighbours.pairs.height) == (35 * 6, 35 * 3)
+    assert (neighbours.pairs["visit_2"] - neighbours.pairs["visit_1"]).to_list() == [1.0] * 105
+
+
+def test_why_something_is_missing_is_read(demo):
+    run = load(demo / "mse")
+    assert run.notes["lilac"] == "lilac: the objective 'mse' trained no head 'difference'"
+    assert run.floor_notes["view_only"] == "all scans are of one view (left)"
+
+
+def test_sections_are_read_in_any_order_of_their_columns(demo):
+    path = demo / "mse" / "eval" / "300" / "scores.csv"
+    path.write_text("section,at,name,note,value,low,high,n_patients,n_pairs\nridge,3,grade,,0.5,,,35,\n")
+    (row,) = load(demo / "mse").sections.to_dicts()
+    assert (row["at"], row["name"], row["value"], row["low"], row["n_pairs"]) == ("3", "grade", 0.5, None, None)
+
+
+def test_an_evaluation_without_pairs_floors_or_notes_is_read(run_at, tmp_path):
+    folder = run_at(tmp_path / "one", fine=False)
+    assert (folder / "eval" / "300" / "pairs.csv").read_text() == ""
+    for name in ("floors.json", "floors.csv"):
+        (folder / "eval" / name).unlink()
+    path = folder / "eval" / "300" / "scores.json"
+    scores = json.loads(path.read_text())
+    del scores["notes"]
+    path.write_text(json.dumps(scores))
+    run = load(folder)
+    assert (run.pairs.height, run.floors, run.floor_notes, run.notes, run.floor_sections.height) == (0, {}, {}, {}, 0)
+
+
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
@@ -69,6 +101,8 @@ def test_nan_in_scores_is_nothing(demo):
         ("scores.json", '{"rows": [{"name": "f1"}]}', r"has a row that is not a score"),
         ("observations.csv", "patient,visit\na,1\n", r"lacks the column time_days; it has patient, visit"),
         ("pairs.csv", "patient,delta\na,word\n", r"pairs.csv cannot be read"),
+        ("pairs.csv", "patient,first\na,0\n", r"lacks the column second; .* Evaluate again: `python -m .* --again`"),
+        ("scores.csv", "section,name\nridge,brier\n", r"scores.csv lacks the column at"),
     ],
 )
 def test_damage_is_said_with_the_file(demo, file, text, message):
