@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -103,14 +104,18 @@ def bootstrap(rounds: int, peer_replicates: int) -> dict[str, float]:
     assert apart < 1e-5, f"ours and the published differ by {apart}"
     times = [(seconds(ours), seconds(loop) * REPLICATES / peer_replicates) for _ in range(rounds)]
     mine, theirs = np.median(times, axis=0)
-    print(f"bootstrap: ours {mine:.2f} s ({cold:.2f} s with compilation), loop {theirs:.0f} s, values differ by
-    {apart:.1e}") return { "bootstrap_seconds": mine, "bootstrap_seconds_cold": cold, "bootstrap_loop_seconds": theirs,
-    "bootstrap_ratio": float(np.median([b / a for a, b in times])), "bootstrap_largest_difference": apart, }
+    print(f"bootstrap: ours {mine:.2f} s ({cold:.2f} s with compilation), loop {theirs:.0f} s; values to {apart:.1e}")
+    return {
+        "bootstrap_seconds": mine,
+        "bootstrap_seconds_cold": cold,
+        "bootstrap_loop_seconds": theirs,
+        "bootstrap_ratio": float(np.median([b / a for a, b in times])),
+        "bootstrap_largest_difference": apart,
+    }
 
 
 def embedding(rounds: int, cases: dict[str, tuple[str, int, int, int]]) -> dict[str, float]:
-    """Fraction of the bare forward pass that the embedding pass reaches: ``{case: (backbone, frames, size,
-    batch)}``."""
+    """Fraction of the bare forward pass that the embedding pass reaches; a case is (backbone, frames, size, batch)."""
     import jax
 
     from configs.demo import get_config
@@ -140,18 +145,21 @@ def embedding(rounds: int, cases: dict[str, tuple[str, int, int, int]]) -> dict[
             embed, forward = Embedder(encode, reader, mesh, batch), jax.jit(encode)
             (resident,) = list(on_device(evaluation_batches(reader, rows[:batch], batch), mesh))
 
-            def bare(forward=forward, variables=variables, resident=resident, n=len(rows) // batch) -> None:
-                jax.block_until_ready([forward(variables, resident) for _ in range(n)])
-
-            def whole(embed=embed, variables=variables, rows=rows) -> None:
-                embed(variables, rows)
-
-            bare(), whole()
+            bare = partial(_forward, forward, variables, resident, len(rows) // batch)
+            whole = partial(embed, variables, rows)
+            bare()
+            whole()
             times = [(seconds(bare), seconds(whole)) for _ in range(rounds)]
             found[case] = float(np.median([a / b for a, b in times]))
             rate = len(rows) / np.median([b for _, b in times])
             print(f"embedding, {case}: {rate:.1f} scans/s, {found[case]:.3f} of the bare forward pass")
     return {"embed_fraction_of_forward": min(found.values()), "embed_fractions": found}
+
+
+def _forward(forward: Callable, variables: dict, batch: object, times: int) -> None:
+    import jax
+
+    jax.block_until_ready([forward(variables, batch) for _ in range(times)])
 
 
 def memory(scans: int) -> dict[str, float]:

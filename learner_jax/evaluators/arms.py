@@ -45,7 +45,10 @@ def group(runs: Sequence[Path]) -> list[Arm]:
             config = from_dict(Config, json.loads((run / "config.json").read_text()))
             recipe = tuple((path, value) for path, _, value in walk(config) if not path.startswith(_OF_A_SEED))
             found.setdefault(recipe, []).append((config.seed, run))
-    return [_arm([run for _, run in sorted(members)]) for members in found.values()]
+    every = [_arm([run for _, run in sorted(members)]) for members in found.values()]
+    names = [arm.name for arm in every]
+    # a-0 of one recipe and a-1 of another are not both called a
+    return [arm if names.count(arm.name) == 1 else dataclasses.replace(arm, name=arm.runs[0].name) for arm in every]
 
 
 def write_arms(folder: Path, arms: Sequence[Arm], config: EvalConfig) -> list[str]:

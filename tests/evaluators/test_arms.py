@@ -65,6 +65,14 @@ def test_seeds_are_one_arm_and_the_folder_says_so(folder):
     assert over_seeds(arm.predictions(), command.Config().eval)[1]
 
 
+def test_two_recipes_never_share_a_name(folder, tmp_path):
+    for name, source in (("a-0", "mse-0"), ("a-1", "mse-1"), ("a-2", "learner")):
+        shutil.copytree(folder / source, tmp_path / name)
+    assert sorted(arm.name for arm in arms.group(command.find(tmp_path))) == ["a", "a-2"]
+    shutil.copytree(folder / "learner", tmp_path / "a-3")
+    assert sorted(arm.name for arm in arms.group(command.find(tmp_path))) == ["a-0", "a-2"]
+
+
 def test_a_comparison_holds_rows_differences_and_p_values(folder, capsys):
     assert command.main(["--workdir", str(folder), "--compare", str(folder / "learner")]) == 0
     assert "mse - learner: pairwise_accuracy" in capsys.readouterr().out
