@@ -13,6 +13,7 @@ import numpy as np
 from learner_jax.config import EvalConfig
 from learner_jax.evaluators.parts import find_with_late
 from learner_jax.evaluators.predictions import Predictions, Truth
+from learner_jax.evaluators.quantities import FAMILIES
 from learner_jax.evaluators.rows import Row
 from learner_jax.evaluators.scoring import SEED, Found, draws, find, mean_of
 from learner_jax.evaluators.statistics.bootstrap import Replicates, Resampling, padded
@@ -79,7 +80,8 @@ def differences(
     check_same(first[0].truth, second[0].truth)
     seeds = min(len(first), len(second))
     means = [{f.name: f for f in over_seeds(arm, config)[0] if not f.at} for arm in (first, second)]
-    exchanged = [_exchanged(a, b, config) for a, b in zip(first[:seeds], second[:seeds], strict=True)]
+    families = [family for family, of in FAMILIES.items() if set(names) & set(of.quantities)]
+    exchanged = [_exchanged(a, b, families, config) for a, b in zip(first[:seeds], second[:seeds], strict=True)]
     found = []
     for name in names:
         if any(name not in mean or not np.isfinite(mean[name].replicates.value) for mean in means):
@@ -114,7 +116,7 @@ def check_same(first: Truth, second: Truth) -> None:
         )
 
 
-def _exchanged(a: Predictions, b: Predictions, config: EvalConfig) -> dict[str, np.ndarray]:
+def _exchanged(a: Predictions, b: Predictions, families: list[str], config: EvalConfig) -> dict[str, np.ndarray]:
     """``a - b`` of each quantity in column 0 as they are, and in the others with a and b exchanged in some patients."""
     p = a.truth.n_patients
     if p <= _EXACT:
@@ -131,7 +133,7 @@ def _exchanged(a: Predictions, b: Predictions, config: EvalConfig) -> dict[str, 
     sides = []
     for counts in (kept, other):
         resampling = Resampling(2 * p, jnp.asarray(counts), len(swap) - 1)
-        found = find(joint, resampling)
+        found = find(joint, resampling, families)
         sides.append({f.name: np.append(f.replicates.value, f.replicates.drawn) for f in found if not f.at})
     return {name: sides[0][name] - sides[1][name] for name in sides[0]}
 

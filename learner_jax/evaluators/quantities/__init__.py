@@ -2,6 +2,7 @@
 
 from learner_jax.evaluators.quantities import (
     amount,
+    class_auroc,
     coarse,
     controls,
     direction,
@@ -19,6 +20,7 @@ FAMILIES: dict[str, Family] = {
     "psychometric": psychometric.FAMILY,
     "three_way": three_way.FAMILY,
     "probability": probability.FAMILY,
+    "class_auroc": class_auroc.FAMILY,
     "amount": amount.FAMILY,
     "coarse": coarse.FAMILY,
     "controls": controls.FAMILY,

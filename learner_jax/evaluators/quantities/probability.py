@@ -1,4 +1,4 @@
-"""Probabilities of the three classes: do they rank, are they near the truth, and do they mean what they say?"""
+"""Probabilities of the three classes: are they near the truth, and do they mean what they say?"""
 
 import jax
 import jax.numpy as jnp
@@ -7,15 +7,12 @@ from jaxtyping import Float, Int
 
 from learner_jax.evaluators.predictions import Predictions
 from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, by_patient, contributing
-from learner_jax.evaluators.quantities.three_way import WORDS
-from learner_jax.evaluators.ranks import auroc, auroc_data
 from learner_jax.evaluators.statistics.bootstrap import Counts, ratio, summed
 
 _BINS = 10  # of equally many pairs
 _LEAST = 1e-7  # a probability of 0 would cost an infinite surprise
 
 QUANTITIES = {
-    "class_auroc": Quantity("one-vs-rest AUROC", 0.5, "undefined: all pairs, or none, are of this class"),
     "brier": Quantity("Brier score"),
     "log_loss": Quantity("log loss"),
     "adaptive_ece": Quantity("adaptive calibration error"),
@@ -33,11 +30,10 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
     named = np.maximum(p[np.arange(len(p)), true], _LEAST)
     columns = np.stack([np.ones(len(p)), ((p - hit) ** 2).sum(1), -np.log(named)], 1)
     data = {
-        "class": [auroc_data(p[:, c], true == c, patient, width - 1) for c in range(3)],
         "sums": by_patient(columns, patient, width),
         "bins": by_patient(confidence_gaps(p, true), patient, width),
     }
-    return Prepared(data, dict.fromkeys(QUANTITIES, contributing(patient)), {"class_auroc": WORDS})
+    return Prepared(data, dict.fromkeys(QUANTITIES, contributing(patient)))
 
 
 def confidence_gaps(p: Float[np.ndarray, "k 3"], true: Int[np.ndarray, " k"]) -> Float[np.ndarray, "k bins"]:
@@ -63,7 +59,6 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
     """
     n, brier, surprise = summed(data["sums"], counts)
     return {
-        "class_auroc": jnp.stack([auroc(one, counts) for one in data["class"]]),
         "brier": ratio(brier, n),
         "log_loss": ratio(surprise, n),
         "adaptive_ece": ratio(jnp.abs(summed(data["bins"], counts)).sum(0), n),

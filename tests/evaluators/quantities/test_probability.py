@@ -10,7 +10,7 @@ from learner_jax.evaluators.quantities.three_way import WORDS
 def test_auroc_brier_and_log_loss(said, values):
     one = said(seed=2, patients=20, visits=4, views=1)
     true, p = one.truth.change + 1, one.probability
-    found = values(one, "probability")
+    found = values(one, "probability") | values(one, "class_auroc")
     for c, word in enumerate(WORDS):
         assert found["class_auroc", word] == pytest.approx(roc_auc_score(true == c, p[:, c]), abs=1e-6)
     assert found["brier"] == pytest.approx(np.mean(np.sum((p - np.eye(3)[true]) ** 2, axis=1)), rel=1e-6)
@@ -32,6 +32,6 @@ def test_calibration_error_is_the_loop_over_bins_of_equally_many(said, values):
 def test_the_truth_as_probability_is_perfect(said, values):
     one = said(seed=2, patients=20, visits=4, views=1)
     one.probability[:] = np.eye(3)[one.truth.change + 1]
-    found = values(one, "probability")
+    found = values(one, "probability") | values(one, "class_auroc")
     assert found["brier"] == found["adaptive_ece"] == 0
     assert all(found["class_auroc", word] == 1 for word in WORDS)
