@@ -21,7 +21,7 @@ from absl import flags
 
 from learner_jax.compilation_cache import keep_compiled
 from learner_jax.evaluate import evaluate, find
-from learner_jax.evaluators import arms, artifacts
+from learner_jax.evaluators import arms
 
 ARMS = {"contrastive": "learner", "mse": "mse", "combined": "learner_combined"}
 SETTINGS = {"24x2": (24, "40"), "64x3": (64, "20,50")}  # training colonies, cuts between grades of growth
