@@ -54,11 +54,12 @@ def test_order_of_observations_changes_no_number(scored, config, seed):
 
 
 def test_every_readout_is_scored_and_the_others_say_why_not(splits, config, fitted):
-    heads = {"difference": {"kernel": np.random.default_rng(0).normal(size=(6, 1)).astype(np.float32)}}
+    kernel = np.eye(6, 1, dtype=np.float32)
+    heads = {"difference": {"kernel": kernel}, "davidson": {"kernel": kernel, "log_tie": np.float32(0.5)}}
     fitting, test = fitted(splits(patients=20), chosen_readouts("all"), heads)
     sections = score(fitting, test, config).sections
-    assert set(sections) == {"ridge", "knn", "lilac", "linear", "mlp", "reference"}
-    assert {"davidson", "lilac_order", "score_head"} <= set(fitting.notes)
+    assert set(sections) == {"ridge", "davidson", "knn", "lilac", "linear", "mlp", "reference"}
+    assert {"lilac_order", "score_head"} <= set(fitting.notes)
     for name, rows in sections.items():
         values = named(rows)
         assert values["swap_consistency"].value == pytest.approx(1, abs=0.05), name
