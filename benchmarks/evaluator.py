@@ -1,25 +1,29 @@
 """The evaluator beside the loop a user would write, beside the bare forward pass, and in memory.
 
-    python -m benchmarks.evaluator
+    python -m benchmarks.evaluator --quick
 
 1. Bootstrap: 300 patients of 6 visits, 12 quantities, 2,000 replicates over patients. Ours gives these and all others
    of their families; the peer is a loop that writes out the drawn patients' pairs and calls scipy, scikit-learn and
-   numpy (timed for some replicates and scaled to 2,000). Both give the same values. 2. Embedding: throughput of the
-   embedding pass, records read from disk, over that of the bare forward pass of a batch that lies on the device; rounds
-   interleaved, median of ratios. 3. Memory: read-outs fitted, scored and analysed on 100,000 embeddings of width 768 in
-   a process of its own; peak of its memory.
+   numpy (timed for some replicates and scaled to 2,000). Both give the same values.
+2. Embedding: throughput of the embedding pass, records read from disk, over that of the bare forward pass of a batch
+   that lies on the device, both of as many batches; rounds interleaved, median of ratios. Reading alone, in
+   processor time, tells what a machine without a processor to spare must lose.
+3. Memory: read-outs fitted, scored and analysed on 100,000 embeddings of width 768 in a process of its own; the peak
+   of its memory, interpreter and libraries included.
 
-Ends with one line of JSON. A quarter of an hour on 2 cores; ``--quick`` takes 20,000 embeddings and fewer rounds.
+Ends with one line of JSON. Minutes: see --help.
 """
 
 import argparse
+import contextlib
+import itertools
 import json
 import subprocess
 import sys
 import tempfile
 import time
+import types
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +35,7 @@ from learner_jax.evaluators.predictions import Predictions, Truth
 NAMES = ("pairwise_accuracy", "direction_auroc", "kendall_tau_b", "rm_correlation", "macro_f1", "balanced_accuracy")
 NAMES += ("quadratic_kappa", "brier", "delta_pearson", "delta_ccc", "delta_mae", "delta_spearman")
 FAMILIES = ("order", "direction", "three_way", "probability", "amount")
-REPLICATES, THRESHOLD = 2000, 1.0
+REPLICATES, THRESHOLD, WIDTH = 2000, 1.0, 768
 
 
 def cohort(patients: int, visits: int, width: int, first: int = 0, seed: int = 0) -> Observations:
@@ -114,8 +118,36 @@ def bootstrap(rounds: int, peer_replicates: int) -> dict[str, float]:
     }
 
 
-def embedding(rounds: int, cases: dict[str, tuple[str, int, int, int]]) -> dict[str, float]:
-    """Fraction of the bare forward pass that the embedding pass reaches; a case is (backbone, frames, size, batch)."""
+def embedding(rounds: int, cases: dict[str, tuple[str, int, int, int, int]]) -> dict[str, float]:
+    """Fraction of the bare forward pass that the embedding pass reaches, by case.
+
+    Args:
+      rounds: of each case.
+      cases: ``name -> (backbone, frames, size, batch, batches)``.
+    """
+    found, bounds = {}, {}
+    with tempfile.TemporaryDirectory() as folder:
+        for case, (name, frames, size, batch, batches) in cases.items():
+            bare, whole, read = _passes(Path(folder) / case, name, frames, size, batch, batches)
+            bare(), whole()
+            spent = []
+            for i in range(rounds):
+                order = (bare, whole) if i % 2 else (whole, bare)
+                taken = {run: seconds(run) for run in order}
+                spent.append((taken[bare], taken[whole]))
+            forward, reading = processor_seconds(bare), processor_seconds(read)
+            found[case] = float(np.median([a / b for a, b in spent]))
+            bounds[case] = forward / (forward + reading)
+            a, b = (batch * batches / np.median(x) for x in zip(*spent, strict=True))
+            print(
+                f"embedding, {case}: {b:.1f} scans/s of {a:.1f} bare, {found[case]:.3f}; "
+                f"{bounds[case]:.3f} if reading and computing share one processor"
+            )
+    return {"embed_fraction_of_forward": min(found.values()), "embed_fractions": found, "embed_bounds": bounds}
+
+
+def _passes(folder: Path, name: str, frames: int, size: int, batch: int, batches: int) -> list[Callable[[], object]]:
+    """The bare forward pass, the embedding pass and reading alone of so many batches of a dataset built here."""
     import jax
 
     from configs.demo import get_config
@@ -127,73 +159,59 @@ def embedding(rounds: int, cases: dict[str, tuple[str, int, int, int]]) -> dict[
     from learner_jax.mesh import make_mesh
     from tfds_builders import build
 
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for case, (name, frames, size, batch) in cases.items():
-            data = Path(folder) / case
-            knobs = {"n_patients": 40, "visits": 4, "views": 2, "frames": frames, "size": size}
-            flags = [text for knob, value in knobs.items() for text in (f"--{knob}", str(value))]
-            assert build.main(["synthetic_lus", "--data_dir", str(data), *flags]) == 0
-            config = get_config()
-            config.data.dir, config.data.frames, config.data.size = str(data), frames, size
-            cohort = cohorts.load(config.data)
-            reader, mesh = open_reader(cohort, config.data), make_mesh()
-            backbone = backbones.create(name)
-            variables = jax.jit(lambda key, b=backbone, r=reader: b.init(key, r.spec(1)))(jax.random.key(0))
-            encode = encoder_of(backbone, config.data)
-            rows = np.arange(len(cohort.score))[: 320 // batch * batch]
-            embed, forward = Embedder(encode, reader, mesh, batch), jax.jit(encode)
-            (resident,) = list(on_device(evaluation_batches(reader, rows[:batch], batch), mesh))
-
-            bare = partial(_forward, forward, variables, resident, len(rows) // batch)
-            whole = partial(embed, variables, rows)
-            bare()
-            whole()
-            times = [(seconds(bare), seconds(whole)) for _ in range(rounds)]
-            found[case] = float(np.median([a / b for a, b in times]))
-            rate = len(rows) / np.median([b for _, b in times])
-            print(f"embedding, {case}: {rate:.1f} scans/s, {found[case]:.3f} of the bare forward pass")
-    return {"embed_fraction_of_forward": min(found.values()), "embed_fractions": found}
-
-
-def _forward(forward: Callable, variables: dict, batch: object, times: int) -> None:
-    import jax
-
-    jax.block_until_ready([forward(variables, batch) for _ in range(times)])
+    knobs = {"n_patients": 40, "visits": 4, "views": 2, "frames": frames, "size": size, "processes": 1}
+    flags = [text for knob, value in knobs.items() for text in (f"--{knob}", str(value))]
+    key = ["--key_file", str(folder.with_name("key"))]
+    with contextlib.redirect_stdout(sys.stderr):
+        assert build.main(["synthetic_lus", "--data_dir", str(folder), *flags, *key]) == 0
+    config = get_config()
+    config.data.dir, config.data.frames, config.data.size = str(folder), frames, size
+    cohort = cohorts.load(config.data)
+    reader, mesh, backbone = open_reader(cohort, config.data), make_mesh(), backbones.create(name)
+    variables = jax.jit(lambda key: backbone.init(key, reader.spec(1)))(jax.random.key(0))
+    rows = np.resize(np.arange(len(cohort.score)), batch * batches)
+    encode = encoder_of(backbone, config.data)
+    embed, forward = Embedder(encode, reader, mesh, batch), jax.jit(encode)
+    (resident,) = on_device(evaluation_batches(reader, rows[:batch], batch), mesh)
+    return [
+        lambda: jax.block_until_ready([forward(variables, resident) for _ in range(batches)]),
+        lambda: embed(variables, rows),
+        lambda: list(map(len, (one.row for one in evaluation_batches(reader, rows, batch)))),
+    ]
 
 
 def memory(scans: int) -> dict[str, float]:
     """Peak memory and seconds of a whole evaluation of as many embeddings of width 768, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", f"from benchmarks.evaluator import evaluate_alone; evaluate_alone({scans})"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "benchmarks.evaluator", "--alone", str(scans)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     told = json.loads(done.stdout.splitlines()[-1])
-    print(f"memory: {scans:,} x 768 evaluated in {told['seconds']:.0f} s, peak {told['gib']:.2f} GiB")
+    print(f"memory: {scans:,} x {WIDTH} evaluated in {told['seconds']:.0f} s, peak {told['gib']:.2f} GiB", flush=True)
     return {"evaluate_scans": scans, "evaluate_peak_gib": told["gib"], "evaluate_seconds": told["seconds"]}
 
 
-def evaluate_alone(scans: int) -> None:
-    """Fit every read-out, score and analyse; print peak memory and seconds."""
-    import types
-
+def evaluate_alone(scans: int) -> dict[str, float]:
+    """Fit every read-out, score and analyse; peak memory of this process in GiB, and seconds."""
     from learner_jax.config import EvalConfig
+    from learner_jax.evaluators.analyses import analyses
     from learner_jax.evaluators.evaluation import chosen_readouts, fit_readouts, score
     from learner_jax.evaluators.readouts import Context
 
-    patients = scans // 5
-    parts, at = [], 0
-    for share in (0.6, 0.15, 0.25):
-        parts.append(cohort(int(share * patients), 5, 768, first=at))
-        at += int(share * patients)
-    config = EvalConfig(change_threshold=THRESHOLD, label_noise=0.5)
+    patients, visits = scans // 5, 5
+    ends = np.round(np.cumsum([0, 0.6, 0.15, 0.25]) * patients).astype(int)
+    train, val, test = (cohort(b - a, visits, WIDTH, first=int(a)) for a, b in itertools.pairwise(ends))
+    config = EvalConfig(change_threshold=THRESHOLD, bootstrap=REPLICATES, label_noise=0.5, late_from_days=14)
+    kernel = np.random.default_rng(2).normal(size=(WIDTH, 1)).astype(np.float32)
+    heads = {"head": {"kernel": kernel, "bias": np.zeros(1)}, "davidson": {"kernel": kernel, "log_tie": np.zeros(())}}
+    heads |= {"difference": {"kernel": kernel}, "order": {"kernel": kernel}}
+    context = Context(config, "score", heads, 0.0, 1.0, "made up")
+    places = types.SimpleNamespace(views=("one",), sites=("a", "b", "c"), site=np.arange(scans) // visits % 3)
     start = time.perf_counter()
-    context = Context(config, "score", {}, 0.0, 1.0, "none")
-    fitting = fit_readouts(chosen_readouts("all"), parts[0], parts[1], context, {})
-    places = types.SimpleNamespace(views=("one",), sites=("a", "b"), site=np.arange(at * 5) // 5 % 2)
-    score(fitting, parts[2], config, places)
+    found = score(fit_readouts(chosen_readouts("all"), train, val, context, {}), test, config, places)
+    taken = time.perf_counter() - start
+    missing = {*chosen_readouts("all"), *analyses.list()} - set(found.sections)
+    assert not missing, f"not evaluated: {missing}"
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    print(json.dumps({"seconds": time.perf_counter() - start, "gib": int(peak.split()[1]) / 2**20}))
+    return {"seconds": taken, "gib": int(peak.split()[1]) / 2**20}
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -203,19 +221,30 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def processor_seconds(run: Callable[[], object]) -> float:
+    """Of one call, over all threads."""
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser("python -m benchmarks.evaluator", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--quick", action="store_true", help="fewer rounds, 20,000 embeddings, one small backbone")
-    quick = parser.parse_args().quick
-    cases = {"tsm_resnet18_narrow 4x64x64": ("tsm_resnet18_narrow", 4, 64, 32)}
-    if not quick:
-        cases["tsm_resnet18 8x112x112"] = ("tsm_resnet18", 8, 112, 16)
-    figures = bootstrap(3 if quick else 7, 5 if quick else 20)
-    figures |= embedding(3 if quick else 5, cases)
-    figures |= memory(20_000 if quick else 100_000)
-    print(json.dumps({"benchmark": "evaluator", "quick": quick, **figures}))
+    parser.add_argument("--alone", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.alone:
+        print(json.dumps(evaluate_alone(args.alone)))
+        return
+    cases = {"tsm_resnet18_narrow 4x64x64": ("tsm_resnet18_narrow", 4, 64, 32, 20)}
+    if not args.quick:
+        cases["tsm_resnet18 8x112x112"] = ("tsm_resnet18", 8, 112, 16, 8)
+    figures = bootstrap(*((3, 5) if args.quick else (7, 20)))
+    figures |= embedding(3 if args.quick else 7, cases)
+    figures |= memory(20_000 if args.quick else 100_000)
+    print(json.dumps({"benchmark": "evaluator", "quick": args.quick, **figures}))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Embeddings of cohort rows by a jitted forward pass; independent of batch size, order and device count."""
 
-import collections
 from collections.abc import Callable
 from typing import Any
 
@@ -12,14 +11,12 @@ from jaxtyping import Array, Float, Float32, Int
 from learner_jax.backbones import Backbone
 from learner_jax.batch import Batch
 from learner_jax.config import DataConfig
-from learner_jax.data.device import on_device
+from learner_jax.data.device import late, on_device
 from learner_jax.data.pipeline import Reader, evaluation_batches
 from learner_jax.mesh import replicated
 from learner_jax.preprocess import intensity, normalise
 
-_IN_FLIGHT = (
-    2  # batches that the device may work ahead of what is fetched: one batch must not wait for the next to be read
-)
+_IN_FLIGHT = 2  # batches given to the device before the embeddings of an earlier one are fetched
 
 Encoder = Callable[[Any, Batch], Float[Array, "b d"]]  # (variables, batch) -> embeddings
 
@@ -43,20 +40,14 @@ class Embedder:
     def __call__(self, variables: Any, rows: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n d"]:
         """Embeddings of cohort rows under ``variables``; rows of padding are computed and dropped."""
         n, b = len(rows), self._batch_size
-        u = np.zeros((n, self._width(variables)), np.float32)
-        running: collections.deque[tuple[int, jax.Array]] = collections.deque()
-
-        def fetch() -> None:
-            at, found = running.popleft()
-            u[at : at + b] = np.asarray(found, np.float32)[: n - at]
-
-        batches = on_device(evaluation_batches(self._reader, rows, b), self._mesh) if n else ()
-        for step, batch in enumerate(batches):
-            running.append((step * b, self._encode(variables, batch)))
-            if len(running) > _IN_FLIGHT:
-                fetch()
-        while running:
-            fetch()
+        if not n:
+            return np.zeros((0, self._width(variables)), np.float32)
+        batches = on_device(evaluation_batches(self._reader, rows, b), self._mesh)
+        running = (self._encode(variables, batch) for batch in batches)
+        u = None
+        for at, found in zip(range(0, n, b), late(running, _IN_FLIGHT), strict=True):
+            u = np.empty((n, found.shape[1]), np.float32) if u is None else u
+            u[at : at + b] = np.asarray(found)[: n - at]
         return u
 
     def _width(self, variables: Any) -> int:

@@ -100,7 +100,7 @@ def predict(readout: Readout, truth: Truth, distance: np.ndarray | None = None) 
     """
     u = truth.observations.u
     scores = readout.scores(u)
-    if scores is not None:
+    if scores is not None and readout.decision.threshold is not None:
         delta, decision = scores[truth.second] - scores[truth.first], readout.decision
         return Predictions(
             truth,
@@ -119,7 +119,7 @@ def predict(readout: Readout, truth: Truth, distance: np.ndarray | None = None) 
         over_pairs(readout.delta, *pairs),
         over_pairs(readout.change, *pairs),
         None if readout.decision.temperature is None else over_pairs(readout.probability, *pairs),
-        None,
+        scores,
         readout.model.in_score_units,
         distance,
         swapped=over_pairs(readout.change, u, truth.second, truth.first),
