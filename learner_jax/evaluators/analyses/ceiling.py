@@ -1,4 +1,4 @@
-"""The noise ceiling: what an oracle would score that knows each score as well as it was measured."""
+"""The noise ceiling: what an oracle would score that knows the true score, against scores measured with error."""
 
 import dataclasses
 
@@ -17,14 +17,25 @@ NOT_STATED = "the score's measurement error is not stated: set --config.eval.lab
 
 
 def noise_ceiling(truth: Truth, label_noise: float, resampling: Resampling) -> list[Found]:
-    """Scores of ``measured score + N(0, label_noise²)``, the mean over 16 draws of the noise.
+    """What the true scores would score against the measured ones, the mean over 16 draws of the true scores.
 
-    That is one more measurement as good as the first: it agrees with the first as well as anything can that has not
-    seen it. What was measured has the noise in it already, so the true ceiling is a little lower.
+    A measured score is the true one plus an error of SD ``label_noise``, and true scores lie normally about a patient's
+    mean. Then ``true = mean + ρ (measured - mean) + N(0, ρ label_noise²)``, where ρ is the share of the variance within
+    patients that is no error, and only its differences within patients matter. A second measurement (measured plus
+    another error) would agree better than the truth does, for it repeats the error of the first.
+
+    One variance serves all patients, so the ceiling is too high where some hardly move: on the demo's cohort, a third of
+    it still, it says 0.83 of pairs in order where the simulated true scores reach 0.79.
     """
-    rng, score = np.random.default_rng(0), truth.observations.score.astype(np.float64)
-    drawn = [_oracle(truth, score + rng.normal(0, label_noise, len(score))) for _ in range(_DRAWS)]
-    return mean_of([find(one, resampling, _FAMILIES) for one in drawn])
+    score, owner = truth.observations.score.astype(np.float64), truth.patient_of
+    visits = np.bincount(owner)
+    mean = (np.bincount(owner, score) / visits)[owner]
+    freedom = np.sum(visits - 1)
+    within = np.sum((score - mean) ** 2) / freedom if freedom else 0.0
+    rho = max(1 - label_noise**2 / within, 0.0) if within else 0.0
+    rng = np.random.default_rng(0)
+    drawn = [mean + rho * (score - mean) + rng.normal(0, rho**0.5 * label_noise, len(score)) for _ in range(_DRAWS)]
+    return mean_of([find(_oracle(truth, scores), resampling, _FAMILIES) for scores in drawn])
 
 
 def _oracle(truth: Truth, scores: np.ndarray) -> Predictions:

@@ -159,23 +159,28 @@ def test_conformal_sets_are_calibrated_on_validation(case, ask):
     assert few == "8 validation patients with fine pairs: sets of 90% coverage need at least 9"
 
 
-def test_the_ceiling_is_that_of_a_second_measurement(case, ask):
-    one = case(skill=0.6)
+def test_the_ceiling_is_what_the_true_scores_score(case, ask):
+    one = case(skill=0.6, patients=300)
     assert ask("of_ceiling", one).startswith("the score's measurement error is not stated")
-    one.config.label_noise = 2.0
-    top = {(f.name, f.at): f.replicates.value for f in noise_ceiling(one.truth, 2.0, one.resampling)}
-    truth, rng = one.truth, np.random.default_rng(9)
-    moved = truth.delta != 0
-    agree = []
-    for _ in range(200):
-        second = truth.observations.score + rng.normal(0, 2, len(truth.patient_of))
-        agree.append(np.mean(np.sign(second[truth.second] - second[truth.first])[moved] == np.sign(truth.delta[moved])))
-    assert top["pairwise_accuracy", ""] == pytest.approx(np.mean(agree), abs=0.02)
+    rng = np.random.default_rng(9)
+    true = rng.normal(0, 2, len(one.test)) + 3.0 * (one.test.patient % 7)
+    one.test.score[:] = true + rng.normal(0, 1.5, len(true))
+    one = dataclasses.replace(one, truth=Truth.of(one.test, "visits", "all", 2.0))
+    one = dataclasses.replace(one, predictions=predict(one.readout, one.truth))
+    top = {f.name: f.replicates.value for f in noise_ceiling(one.truth, 1.5, one.resampling) if not f.at}
+    truth = one.truth
+    delta = true[truth.second] - true[truth.first]
+    assert top["pairwise_accuracy"] == pytest.approx(np.mean(np.sign(delta) == np.sign(truth.delta)), abs=0.015)
+    assert top["macro_f1"] == pytest.approx(f1_score(truth.change, change_class(delta, 2.0), average="macro"), abs=0.02)
+    assert top["delta_pearson"] == pytest.approx(np.corrcoef(delta, truth.delta)[0, 1], abs=0.02)
+    one.config.label_noise = 1.5
     share = ask("of_ceiling", one)
-    right = np.mean(np.sign(one.predictions.delta[moved]) == np.sign(truth.delta[moved]))
-    expected = (right - 0.5) / (top["pairwise_accuracy", ""] - 0.5)
-    assert share["pairwise_accuracy", ""] == pytest.approx(expected, rel=1e-4)
+    right = np.mean(np.sign(one.predictions.delta) == np.sign(truth.delta))
+    expected = (right - 0.5) / (top["pairwise_accuracy"] - 0.5)
+    assert share["pairwise_accuracy", ""] == pytest.approx(expected, abs=1e-4)
     assert "macro_f1" not in {name for name, _ in share}, "it has no chance level"
+    nothing = {f.name: f.replicates.value for f in noise_ceiling(truth, 9.0, one.resampling)}
+    assert nothing["pairwise_accuracy"] == 0.5, "an error larger than all that moves leaves nothing to see"
 
 
 def test_all_analyses_are_filed():
