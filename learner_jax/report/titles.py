@@ -58,7 +58,7 @@ KINDS = {
     "arm": "arms",
     "reference": "compared with",
     "floor": "floors: no pretraining",
-    "ceiling": "ceiling: a second measurement instead of a prediction",
+    "ceiling": "ceiling: the true score instead of a prediction",
 }
 
 

@@ -24,8 +24,8 @@ def noise_ceiling(truth: Truth, label_noise: float, resampling: Resampling) -> l
     patients that is no error, and only its differences within patients matter. A second measurement (measured plus
     another error) would agree better than the truth does, for it repeats the error of the first.
 
-    One variance serves all patients, so the ceiling is too high where some hardly move: on the demo's cohort, a third of
-    it still, it says 0.83 of pairs in order where the simulated true scores reach 0.79.
+    One variance serves all patients, so the ceiling is too high where some hardly move: on the demo's cohort, of
+    which a tenth never moves, it says 0.83 of pairs in order where the simulated true scores reach 0.79.
     """
     score, owner = truth.observations.score.astype(np.float64), truth.patient_of
     visits = np.bincount(owner)
