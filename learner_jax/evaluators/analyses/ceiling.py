@@ -12,7 +12,7 @@ from learner_jax.evaluators.scoring import Found, find, mean_of
 from learner_jax.evaluators.statistics.bootstrap import Replicates, Resampling
 
 _DRAWS = 16
-_FAMILIES = ("order", "three_way", "amount", "coarse")
+_FAMILIES = ("order", "direction", "psychometric", "three_way", "amount", "coarse")
 NOT_STATED = "the score's measurement error is not stated: set --config.eval.label_noise=… (its SD, in score units)"
 
 
