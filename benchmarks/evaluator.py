@@ -161,9 +161,8 @@ def _passes(folder: Path, name: str, frames: int, size: int, batch: int, batches
 
     knobs = {"n_patients": 40, "visits": 4, "views": 2, "frames": frames, "size": size, "processes": 1}
     flags = [text for knob, value in knobs.items() for text in (f"--{knob}", str(value))]
-    key = ["--key_file", str(folder.with_name("key"))]
     with contextlib.redirect_stdout(sys.stderr):
-        assert build.main(["synthetic_lus", "--data_dir", str(folder), *flags, *key]) == 0
+        assert build.main(["synthetic_lus", "--data_dir", str(folder), *flags]) == 0
     config = get_config()
     config.data.dir, config.data.frames, config.data.size = str(folder), frames, size
     cohort = cohorts.load(config.data)

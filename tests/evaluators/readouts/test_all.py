@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from learner_jax.evaluators import readouts
+from learner_jax.evaluators import blockwise, readouts
 from learner_jax.evaluators.change import true_change
 from learner_jax.evaluators.pairs import fine_pairs
-from learner_jax.evaluators.readouts import Model, Readout, rows
+from learner_jax.evaluators.readouts import Model, Readout
 from tfds_builders.errors import InputError
 
 NAMES = readouts.list_readouts()
@@ -77,7 +77,7 @@ def test_order_of_observations_and_other_rows_change_no_bit(name, splits, contex
     np.testing.assert_array_equal(readouts.pair_deltas(found, test.u, index + 1, index), whole["delta"])
     if whole["scores"] is not None:
         np.testing.assert_array_equal(whole["scores"] - found.scores(test.u[1:]), whole["delta"])
-    monkeypatch.setattr(rows, "SIZE", 7)
+    monkeypatch.setattr(blockwise, "SIZE", 7)
     assert_same(said(found, test.u[1:], test.u[:-1]), whole)
     np.testing.assert_array_equal(readouts.pair_deltas(found, test.u, index + 1, index), whole["delta"])
 
