@@ -2,10 +2,8 @@
 
 import collections
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import TypeVar
 
-import jax
 from jax.sharding import Mesh
 
 from learner_jax.batch import Batch
@@ -16,7 +14,7 @@ T = TypeVar("T")
 
 def on_device(batches: Iterable[Batch], mesh: Mesh, ahead: int = 1) -> Iterator[Batch]:
     """Place each batch on the mesh while the step before it computes."""
-    return late((jax.tree.map(partial(to_global, mesh), batch) for batch in batches), ahead)
+    return late((to_global(mesh, batch) for batch in batches), ahead)
 
 
 def late(started: Iterable[T], by: int) -> Iterator[T]:
