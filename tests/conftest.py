@@ -85,7 +85,7 @@ def make_config(tiny_dataset):
         config = get_config()
         config.steps, config.batch_size, config.log_every = 4, 16, 1
         config.data.dir, config.data.frames, config.data.size = str(tiny_dataset), 4, 32
-        config.backbone.name, config.objective.projection = "tsm_resnet18_test", 8
+        config.backbone.name, config.objective.projection = "tsm_resnet18-test", 8
         config.checkpoint.every, config.eval.batch_size, config.eval.bootstrap = 2, 16, 100
         return config
 

@@ -29,7 +29,7 @@ def set_up(chunk, n_devices=1, objective="supcon", augmentations=1, strengths=ST
     config.objective.augmentations, config.train.grad_cache_chunk = augmentations, chunk
     config.optim.name, config.optim.warmup, config.optim.clip_norm = "sgd", 0.0, 0.0  # an update is the gradient
     mesh = make_mesh(jax.devices()[:n_devices])
-    backbone = backbones.create("tsm_resnet18_test", "group")
+    backbone = backbones.create("tsm_resnet18-test", "group")
     objective = objectives.create(config.objective, mesh, n_patients=16)
     optimizer = make_optimizer(config.optim, config.steps)
     augmentation = augment.Augmentation(strengths, "ultrasound")

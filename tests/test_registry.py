@@ -24,8 +24,8 @@ def test_an_unknown_objective_is_answered_with_all_names():
 
 
 def test_test_variants_exist_and_are_not_listed():
-    assert "tsm_resnet18_test" in backbone_api.backbones.list()
-    assert not [name for name in backbones.list_backbones() if name.endswith("_test")]
+    assert "tsm_resnet18-test" in backbone_api.backbones.list()
+    assert not [name for name in backbones.list_backbones() if name.endswith("-test")]
 
 
 def test_a_name_is_given_once():

@@ -26,7 +26,7 @@ def set_up(n_devices=1, objective="learner_combined", jit=True, strengths=None):
     mesh = make_mesh(jax.devices()[:n_devices])
     recipe = Recipe(
         config,
-        backbones.create("tsm_resnet18_test"),
+        backbones.create("tsm_resnet18-test"),
         objectives.create(config.objective, mesh, n_patients=16),
         make_optimizer(config.optim, config.steps),
         augment.Augmentation(config.augment, "ultrasound"),

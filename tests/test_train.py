@@ -100,7 +100,7 @@ def test_a_finished_run_does_nothing_more_and_says_so(undisturbed, config, capsy
         ("--config.batch_size=8", "batch_size was 16 and is 8. Use a new --workdir"),
         (
             "--config.backbone.name=tsm_resnet18_narrow",
-            "backbone.name was 'tsm_resnet18_test' and is 'tsm_resnet18_narrow'",
+            "backbone.name was 'tsm_resnet18-test' and is 'tsm_resnet18_narrow'",
         ),
         ("--config.objective.name=mse", "objective.name was 'learner_combined' and is 'mse'"),
     ],
@@ -205,7 +205,7 @@ def test_what_is_due_when():
 def start(workdir: Path, dataset: Path, steps: int) -> subprocess.Popen:
     fields = {
         "steps": steps, "batch_size": 16, "log_every": 1, "data.dir": dataset, "data.frames": 4, "data.size": 32,
-        "backbone.name": "tsm_resnet18_test", "objective.projection": 8, "checkpoint.every": 3, "checkpoint.keep": 100,
+        "backbone.name": "tsm_resnet18-test", "objective.projection": 8, "checkpoint.every": 3, "checkpoint.keep": 100,
         "eval.batch_size": 16, "eval.bootstrap": 100,
     }  # fmt: skip
     flags = [f"--config.{name}={value}" for name, value in fields.items()]

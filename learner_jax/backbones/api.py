@@ -6,21 +6,59 @@ happen while tracing, so a compiled step pays nothing for them (``nnx.jit`` cost
 
 import dataclasses
 import functools
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax.extend.core import jaxprs_in_params
 from jaxtyping import Array, Bool, Float
 
+from learner_jax.backbones import flops
+from learner_jax.backbones.layers.platform import tracing_for
+from learner_jax.backbones.names import Names
 from learner_jax.batch import BatchSpec
 from learner_jax.registry import Registry
 from tfds_builders.errors import InputError
 
 Variables = dict[str, dict[str, Any]]  # {"params": nested dict, "stats": nested dict}
+Shape = tuple[int, int, int, int]  # of one scan: frames or slices, height, width, channels
+
+
+@dataclasses.dataclass(frozen=True)
+class Takes:
+    """The shapes of scans that a backbone can take, in frames (or slices), height and width.
+
+    Attributes:
+      least: smallest of each.
+      multiple: each is a multiple of it.
+    """
+
+    least: tuple[int, int, int] = (1, 32, 32)
+    multiple: tuple[int, int, int] = (1, 1, 1)
+
+    def __str__(self) -> str:
+        text = "at least {} frames of {}x{}".format(*self.least)
+        if self.multiple != (1, 1, 1):
+            text += ", in multiples of {} frames and {}x{} pixels".format(*self.multiple)
+        return text
+
+    def fits(self, size: tuple[int, int, int]) -> bool:
+        return all(n >= least and n % m == 0 for n, least, m in zip(size, self.least, self.multiple, strict=True))
+
+
+@dataclasses.dataclass(frozen=True)
+class Stem:
+    """Where a backbone meets the pixels: paths of parameters such as ``conv1/kernel``.
+
+    Attributes:
+      kernel: the first kernel.
+      offset: what takes a constant added to all of its outputs: the bias behind it, or the running mean (taking it
+        away) of the batch norm behind it.
+    """
+
+    kernel: str
+    offset: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,15 +67,20 @@ class Backbone:
 
     Attributes:
       name: its registered name.
-      build: ``(channels, rngs) -> module``; the module maps ``(scan [b t h w c], mask [b], train)`` to ``[b dim]``.
+      build: ``(shape of one scan (t, h, w, c), rngs) -> module``; the module maps ``(scan [b t h w c], mask [b], train,
+        rngs)`` to ``[b dim]``.
       dim: width of the embedding.
-      least: smallest (frames, size) that it takes.
+      takes: the shapes that it can take.
+      names: what each library that publishes weights calls the parameters, by library.
+      stems: where the pixels come in.
     """
 
     name: str
-    build: Callable[[int, nnx.Rngs], nnx.Module]
+    build: Callable[[Shape, nnx.Rngs], nnx.Module]
     dim: int
-    least: tuple[int, int] = (1, 32)
+    takes: Takes = Takes()
+    names: Mapping[str, Names] = dataclasses.field(default_factory=dict)
+    stems: tuple[Stem, ...] = ()
 
     def init(self, rng: jax.Array, spec: BatchSpec) -> Variables:
         """Fresh parameters and statistics; jit it.
@@ -46,7 +89,7 @@ class Backbone:
           InputError: when the backbone cannot take scans of this shape.
         """
         self.check(spec)
-        params, stats = nnx.state(self.build(spec.c, nnx.Rngs(params=rng)), nnx.Param, nnx.BatchStat)
+        params, stats = nnx.state(self.build(spec.shape[1:], nnx.Rngs(params=rng)), nnx.Param, nnx.BatchStat)
         return {"params": nnx.to_pure_dict(params), "stats": nnx.to_pure_dict(stats)}
 
     def apply(
@@ -59,7 +102,7 @@ class Backbone:
         rng: jax.Array | None = None,
     ) -> tuple[Float[Array, "b d"], dict]:
         """Embeddings and new statistics. Masked rows do not enter batch statistics; ``rng`` feeds stochastic layers."""
-        module = nnx.merge(self._graph(scan.shape[-1]), variables["params"], variables["stats"])
+        module = nnx.merge(self._graph(scan.shape[1:]), variables["params"], variables["stats"])
         u = module(scan, mask, train=train, rngs=None if rng is None else nnx.Rngs(rng))
         return u, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
@@ -69,11 +112,10 @@ class Backbone:
         Raises:
           InputError: with what it takes.
         """
-        frames, size = self.least
-        if spec.t < frames or min(spec.h, spec.w) < size:
+        if not self.takes.fits((spec.t, spec.h, spec.w)):
             raise InputError(
-                f"{self.name} takes at least {frames} frames of {size}x{size}; the config gives {spec.t} of "
-                f"{spec.h}x{spec.w}. Set --config.data.frames=… and --config.data.size=…"
+                f"{self.name} takes {self.takes}; the config gives {spec.t} of {spec.h}x{spec.w}. "
+                "Set --config.data.frames=… and --config.data.size=…"
             )
 
     def flops(self, spec: BatchSpec) -> int:
@@ -81,11 +123,13 @@ class Backbone:
         variables = jax.eval_shape(functools.partial(self.init, spec=spec), jax.random.key(0))
         scan = jax.ShapeDtypeStruct(spec.shape, jnp.float32)
         mask = jax.ShapeDtypeStruct((spec.b,), jnp.bool_)
-        forward = functools.partial(self.apply, train=False)
-        return _count(jax.make_jaxpr(forward)(variables, scan, mask).jaxpr)
+        # a CPU's formulations spend other operations on the same result
+        with tracing_for("tpu"):
+            forward = jax.make_jaxpr(functools.partial(self.apply, train=False))(variables, scan, mask)
+        return flops.count(forward.jaxpr)
 
-    def _graph(self, channels: int) -> nnx.GraphDef:
-        module = nnx.eval_shape(lambda: self.build(channels, nnx.Rngs(0)))
+    def _graph(self, shape: Shape) -> nnx.GraphDef:
+        module = nnx.eval_shape(lambda: self.build(shape, nnx.Rngs(0)))
         return nnx.split(module, nnx.Param, nnx.BatchStat)[0]
 
 
@@ -93,7 +137,7 @@ backbones: Registry[Callable[..., Backbone]] = Registry("backbone", "config.back
 
 
 def create(name: str, norm: str = "batch") -> Backbone:
-    """The backbone of that name, with mask-aware ``batch`` norm or ``group`` norm.
+    """The backbone of that name, with mask-aware ``batch`` norm or ``group`` norm where it has a choice.
 
     Raises:
       InputError: for an unknown name.
@@ -102,20 +146,5 @@ def create(name: str, norm: str = "batch") -> Backbone:
 
 
 def list_backbones() -> list[str]:
-    """Names for ``config.backbone.name``; the tiny ``*_test`` variants are not listed."""
-    return [name for name in backbones.list() if not name.endswith("_test")]
-
-
-def _count(jaxpr: Any) -> int:
-    total = 0
-    for eqn in jaxpr.eqns:
-        out = math.prod(eqn.outvars[0].aval.shape)
-        if eqn.primitive.name == "conv_general_dilated":
-            kernel = eqn.invars[1].aval.shape
-            total += 2 * out * math.prod(kernel) // kernel[eqn.params["dimension_numbers"].rhs_spec[0]]
-        elif eqn.primitive.name == "dot_general":
-            (contracted, _), _ = eqn.params["dimension_numbers"]
-            total += 2 * out * math.prod(eqn.invars[0].aval.shape[i] for i in contracted)
-        for inner in jaxprs_in_params(eqn.params):
-            total += _count(inner)
-    return total
+    """Names for ``config.backbone.name``; the tiny ``*-test`` variants are not listed."""
+    return [name for name in backbones.list() if not name.endswith("-test")]

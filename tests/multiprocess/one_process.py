@@ -31,7 +31,7 @@ def main(process: int, n_processes: int, port: int, dataset: str, out: str) -> N
     local = [batch.row.tolist() for batch in training_batches(reader, sampler, 0, 0, 3)]
 
     parts = (
-        backbones.create("tsm_resnet18_test"),
+        backbones.create("tsm_resnet18-test"),
         objectives.create(config.objective, mesh, len(cohort.patients)),
         make_optimizer(config.optim, 3),
     )

@@ -152,7 +152,7 @@ def test_no_planted_string_reaches_a_run(planted_builds):
     config.steps, config.batch_size, config.log_every = 2, 8, 1
     config.data.dir = str(folder / "data" / "ultrasound_clips")
     config.data.score, config.data.frames, config.data.size = "severity", 4, 32
-    config.backbone.name, config.objective.projection = "tsm_resnet18_test", 8
+    config.backbone.name, config.objective.projection = "tsm_resnet18-test", 8
     config.eval.bootstrap, config.eval.batch_size, config.eval.change_threshold = 100, 8, 0.5
     train(config, folder / "work")
     assert (folder / "work" / "eval").is_dir()

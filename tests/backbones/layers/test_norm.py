@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from learner_jax.backbones.norm import MaskedBatchNorm, RowGroupNorm
+from learner_jax.backbones.layers.norm import MaskedBatchNorm, RowGroupNorm
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(3, 2, (5, 2, 4, 4, 6)).astype(np.float32)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 class MaskedBatchNorm(nnx.Module):
     """Batch norm over the real rows of the *global* batch.
 
-    ``y = (x - mean) / sqrt(var + 1e-5) * scale + bias``; in training mean and biased variance are of the rows whose
+    ``y = (x - mean) / sqrt(var + epsilon) * scale + bias``; in training mean and biased variance are of the rows whose
     mask is True, and the running averages move by ``momentum`` towards them, the variance unbiased as in PyTorch. Under
     jit over a mesh the sums run over all devices. Ioffe and Szegedy, arXiv 1502.03167.
     """
@@ -41,11 +41,14 @@ class MaskedBatchNorm(nnx.Module):
 
 
 class RowGroupNorm(nnx.Module):
-    """Group norm, which looks at one row only and so needs no mask. Wu and He, arXiv 1803.08494."""
+    """Group norm of up to 32 groups, which looks at one row only: no mask, no averages for ``momentum`` to move.
 
-    def __init__(self, features: int, rngs: nnx.Rngs):
+    Wu and He, arXiv 1803.08494.
+    """
+
+    def __init__(self, features: int, rngs: nnx.Rngs, momentum: float = 0.1, epsilon: float = 1e-5):
         groups = max(g for g in range(1, min(32, features) + 1) if features % g == 0)
-        self.norm = nnx.GroupNorm(features, num_groups=groups, epsilon=1e-5, rngs=rngs)
+        self.norm = nnx.GroupNorm(features, num_groups=groups, epsilon=epsilon, rngs=rngs)
 
     def __call__(
         self, x: Float[Array, "b *space c"], mask: Bool[Array, " b"], train: bool

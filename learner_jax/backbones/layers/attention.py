@@ -1,0 +1,62 @@
+"""Attention: flash attention of cuDNN where it can, XLA's elsewhere, with the reason in the log."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from absl import logging
+from flax import nnx
+from jaxtyping import Array, Float
+
+from learner_jax.backbones.layers.platform import platform
+
+
+def attention(
+    q: Float[Array, "b n h d"],
+    k: Float[Array, "b m h d"],
+    v: Float[Array, "b m h d"],
+    bias: Float[Array, "#b #h n m"] | None = None,
+) -> Float[Array, "b n h d"]:
+    """``softmax(q k' / sqrt(d) + bias) v`` for each head.
+
+    ``jax.nn.dot_product_attention`` by itself never takes cuDNN (jax 0.10.2: "falls back to xla"), hence the choice.
+    """
+    reason = _why_not_cudnn(q, bias)
+    if reason is not None:
+        _log(reason)
+    return jax.nn.dot_product_attention(q, k, v, bias, implementation="xla" if reason else "cudnn")
+
+
+def _why_not_cudnn(q: Array, bias: Array | None) -> str | None:
+    if platform() != "gpu":
+        return f"the device is a {platform()}"
+    if q.dtype not in (jnp.bfloat16, jnp.float16):
+        return f"the dtype is {q.dtype}, and cuDNN takes bfloat16 and float16"
+    if q.shape[-1] % 8 or q.shape[-1] > 128:
+        return f"a head has {q.shape[-1]} channels, and cuDNN takes multiples of 8 up to 128"
+    if bias is not None:
+        return "there is a trained bias, whose gradient cuDNN gives for a batch of 1 only"
+    return None
+
+
+@functools.cache
+def _log(reason: str) -> None:
+    logging.info("attention runs in XLA and not in cuDNN: %s", reason)
+
+
+class SelfAttention(nnx.Module):
+    """Multi-head self-attention with one product for queries, keys and values: ``qkv``, then ``proj``.
+
+    The columns of ``qkv`` are all queries (head by head), all keys, all values, as in timm. ``bias`` of ``qkv`` may be
+    left out.
+    """
+
+    def __init__(self, dim: int, heads: int, rngs: nnx.Rngs, qkv_bias: bool = True):
+        self.qkv = nnx.Linear(dim, 3 * dim, use_bias=qkv_bias, rngs=rngs)
+        self.proj = nnx.Linear(dim, dim, rngs=rngs)
+        self.heads = heads
+
+    def __call__(self, x: Float[Array, "b n d"], bias: Float[Array, "#b h n n"] | None = None) -> Float[Array, "b n d"]:
+        b, n, d = x.shape
+        q, k, v = jnp.moveaxis(self.qkv(x).reshape(b, n, 3, self.heads, d // self.heads), 2, 0)
+        return self.proj(attention(q, k, v, bias).reshape(b, n, d))

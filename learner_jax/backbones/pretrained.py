@@ -1,0 +1,130 @@
+"""Published weights -> the variables of a backbone: safetensors only, by an explicit map of names.
+
+Nothing here unpickles. ``python -m learner_jax.backbones.convert`` makes safetensors of other files, once, in a process
+of its own.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from learner_jax.backbones.adapt import fold_stem
+from learner_jax.backbones.api import Backbone, Variables
+from learner_jax.backbones.names import Names
+from learner_jax.batch import BatchSpec
+from tfds_builders.errors import InputError
+
+Tensors = Mapping[str, np.ndarray]
+Channels = tuple[float, float, float]
+_SHOWN = 20  # lines of a difference; a net has hundreds of parameters
+
+
+def load(path: Path, backbone: Backbone, spec: BatchSpec, mean: Channels, std: Channels) -> Variables:
+    """The variables of ``backbone`` for scans of ``spec`` out of a file of published weights.
+
+    Args:
+      path: a ``.safetensors`` file under the names of any library that ``backbone.names`` knows.
+      backbone: what they are for.
+      spec: shape of the scans; an RGB stem is folded where they have one channel.
+      mean, std: of the intensities, by channel, that the weights were trained with.
+
+    Raises:
+      InputError: when the file cannot be read, or is not of this backbone; with each path that differs.
+    """
+    if path.suffix != ".safetensors":
+        raise InputError(
+            f"{path} is no .safetensors file, and nothing else is read here; "
+            f"`python -m learner_jax.backbones.convert {path}` makes one of it"
+        )
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as fault:
+        raise InputError(f"cannot read the weights {path}: {fault}") from fault
+    if not backbone.names:
+        raise InputError(f"there is no map of names from published weights to {backbone.name}")
+    faults = {}
+    for library, names in backbone.names.items():
+        faults[library] = differences(tensors, backbone, spec, names)
+        if not faults[library]:
+            return convert(tensors, backbone, spec, names, mean, std)
+    library = min(faults, key=lambda library: len(faults[library]))
+    lines = faults[library]
+    more = [f"  … and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    raise InputError(
+        "\n".join(
+            [f"{path} does not hold weights of {backbone.name} by the names of {library}:", *lines[:_SHOWN], *more]
+        )
+    )
+
+
+def convert(
+    tensors: Tensors,
+    backbone: Backbone,
+    spec: BatchSpec,
+    names: Names,
+    mean: Channels = (0.5, 0.5, 0.5),
+    std: Channels = (0.5, 0.5, 0.5),
+) -> Variables:
+    """A library's tensors as ``{"params", "stats"}``; :func:`differences` must have found none.
+
+    Raises:
+      KeyError: for a tensor that is not there.
+      ValueError: for one of another shape.
+    """
+    ours = _shapes(backbone, spec)
+    found = {path: names.take(path.partition("/")[2], tensors, shape) for path, shape in ours.items()}
+    for stem in backbone.stems:
+        kernel = f"params/{stem.kernel}"
+        if _is_foldable(found[kernel].shape, ours[kernel]):
+            found[kernel], constant = fold_stem(found[kernel], mean, std)
+            sign, leaf = (
+                (-1, f"stats/{stem.offset}") if f"stats/{stem.offset}" in found else (1, f"params/{stem.offset}")
+            )
+            if constant.any():
+                if leaf not in found:
+                    raise ValueError(f"{backbone.name} has nothing behind its stem that takes a constant")
+                found[leaf] = found[leaf] + sign * constant
+    for path, tensor in found.items():
+        if tensor.shape != ours[path]:
+            raise ValueError(f"{path} has the shape {tensor.shape} and not {ours[path]}")
+    tree = unflatten_dict({tuple(path.split("/")): np.asarray(tensor, np.float32) for path, tensor in found.items()})
+    return {"params": tree.get("params", {}), "stats": tree.get("stats", {})}
+
+
+def differences(tensors: Tensors, backbone: Backbone, spec: BatchSpec, names: Names) -> list[str]:
+    """What keeps tensors from being weights of a backbone, a line for each path; empty when nothing does."""
+    lines, used = [], set()
+    stems = {f"params/{stem.kernel}" for stem in backbone.stems}
+    for path, shape in _shapes(backbone, spec).items():
+        sources, _ = names.of(path.partition("/")[2])
+        used.update(sources)
+        absent = [source for source in sources if source not in tensors]
+        if absent:
+            lines.append(f"  missing     {', '.join(absent)}  ->  {path} {_text(shape)}")
+            continue
+        found = names.take(path.partition("/")[2], tensors, shape).shape
+        if found != shape and not (path in stems and _is_foldable(found, shape)):
+            lines.append(f"  other shape {', '.join(sources)} {_text(found)}  ->  {path} {_text(shape)}")
+    for name in tensors:
+        if name not in used and not names.is_unused(name):
+            lines.append(f"  unexpected  {name} {_text(tensors[name].shape)}")
+    return lines
+
+
+def _shapes(backbone: Backbone, spec: BatchSpec) -> dict[str, tuple[int, ...]]:
+    variables: Any = jax.eval_shape(lambda: backbone.init(jax.random.key(0), spec))
+    return {"/".join(path): leaf.shape for path, leaf in flatten_dict(variables).items()}
+
+
+def _is_foldable(found: tuple[int, ...], ours: tuple[int, ...]) -> bool:
+    return len(found) > 1 and (found[-2], ours[-2]) == (3, 1) and found[:-2] == ours[:-2] and found[-1] == ours[-1]
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return f"[{' '.join(map(str, shape))}]"

@@ -1,0 +1,115 @@
+"""What holds for every backbone: shapes, counts, operations, names; and for the tiny ones also numbers."""
+
+import functools
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from learner_jax import backbones
+from learner_jax.backbones.api import backbones as registry
+from learner_jax.batch import BatchSpec
+from tests.backbones.zoo import ROWS, parameter_tree
+from tfds_builders.errors import InputError
+
+GOLDEN = Path(__file__).parent / "golden"
+LISTED = backbones.list_backbones()
+TINY = [name for name in registry.list() if name.endswith("-test")]
+TINY_SPEC = BatchSpec(4, 4, 32, 32, 1)
+
+
+@functools.cache
+def shapes(name, spec, norm="batch"):
+    backbone = backbones.create(name, norm)
+    variables = jax.eval_shape(functools.partial(backbone.init, spec=spec), jax.random.key(0))
+    scan, mask = jax.ShapeDtypeStruct(spec.shape, jnp.float32), jax.ShapeDtypeStruct((spec.b,), jnp.bool_)
+    u, stats = jax.eval_shape(functools.partial(backbone.apply, train=True), variables, scan, mask)
+    return backbone, variables, u, stats
+
+
+def test_every_backbone_has_its_row():
+    assert sorted(ROWS) == LISTED
+
+
+@pytest.mark.parametrize("name", LISTED)
+@pytest.mark.parametrize(("channels", "norm"), [(1, "group"), (3, "batch")])
+def test_every_backbone_embeds_grey_and_colour(name, channels, norm):
+    backbone, variables, u, stats = shapes(name, BatchSpec(1, *ROWS[name].shape[:3], channels), norm)
+    assert u.shape == (1, backbone.dim)
+    assert u.dtype == jnp.float32
+    assert jax.tree.structure(stats) == jax.tree.structure(variables["stats"])
+
+
+@pytest.mark.parametrize("name", [name for name in LISTED if ROWS[name].parameters])
+def test_parameters_are_as_many_as_published(name):
+    _, variables, _, _ = shapes(name, ROWS[name].spec)
+    assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == ROWS[name].parameters
+
+
+@pytest.mark.parametrize("name", [name for name in LISTED if ROWS[name].gflops])
+def test_operations_are_those_published(name):
+    backbone = backbones.create(name)
+    assert backbone.flops(ROWS[name].spec) / 1e9 == pytest.approx(ROWS[name].gflops, rel=0.02)
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_names_and_shapes_of_parameters_do_not_move(name):
+    # a renamed parameter is a checkpoint that nobody can open; `python -m tests.backbones.golden` writes them anew
+    _, variables, _, _ = shapes(name, ROWS[name].spec)
+    assert parameter_tree(variables) == (GOLDEN / f"{name}.txt").read_text()
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_scan_that_is_too_small_is_refused_with_what_fits(name):
+    backbone = backbones.create(name)
+    with pytest.raises(InputError, match=rf"{name} takes {backbone.takes}; the config gives 1 of 2x2.*data\.size"):
+        backbone.check(BatchSpec(1, 1, 2, 2, 1))
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_the_smallest_scan_that_is_said_to_fit_does(name):
+    backbone = backbones.create(name)
+    least = [max(n, m) for n, m in zip(backbone.takes.least, backbone.takes.multiple, strict=True)]
+    _, _, u, _ = shapes(name, BatchSpec(1, *least, 1))
+    assert u.shape == (1, backbone.dim)
+
+
+@pytest.fixture(scope="module", params=TINY)
+def tiny(request):
+    backbone = backbones.create(request.param)
+    variables = jax.jit(functools.partial(backbone.init, spec=TINY_SPEC))(jax.random.key(0))
+    scan = jnp.asarray(np.random.default_rng(0).normal(size=TINY_SPEC.shape), jnp.float32)
+
+    def loss(params, scan, mask):
+        u, stats = backbone.apply({**variables, "params": params}, scan, mask, train=True)
+        return jnp.where(mask[:, None], jnp.sin(u), 0.0).sum(), (u, stats)
+
+    return variables, scan, jax.jit(jax.value_and_grad(loss, has_aux=True))
+
+
+def test_a_step_of_a_tiny_one_reaches_every_parameter(tiny):
+    variables, scan, step = tiny
+    (_, (u, stats)), gradient = step(variables["params"], scan, jnp.ones(TINY_SPEC.b, bool))
+    assert np.isfinite(u).all()
+    assert np.ptp(u, axis=0).max() > 1e-4, "scans that differ have embeddings that differ"
+    for leaf in jax.tree.leaves(gradient):
+        assert np.isfinite(leaf).all()
+    silent = [
+        jax.tree_util.keystr(path, simple=True, separator="/")
+        for path, leaf in jax.tree_util.tree_leaves_with_path(gradient)
+        if not np.asarray(leaf).any()
+    ]
+    assert not silent
+    assert jax.tree.structure(stats) == jax.tree.structure(variables["stats"])
+
+
+def test_padding_changes_no_embedding_no_gradient_and_no_statistic_of_a_tiny_one(tiny):
+    variables, scan, step = tiny
+    mask = jnp.asarray([True, True, True, False])
+    (_, (u, stats)), gradient = step(variables["params"], scan, mask)
+    (_, (v, other)), same = step(variables["params"], scan.at[3].set(50.0), mask)
+    np.testing.assert_array_equal(u[:3], v[:3])
+    jax.tree.map(np.testing.assert_array_equal, stats, other)
+    jax.tree.map(np.testing.assert_array_equal, gradient, same)
