@@ -35,6 +35,9 @@ ROWS = {
     "tsn_resnet50": Row((8, 224, 224, 3), 25_557_032 - 2_049_000, 8 * 2 * 4.089),
     "tsm_resnet50": Row((8, 224, 224, 3), 25_557_032 - 2_049_000, 8 * 2 * 4.089),
     "tsm_past_resnet50": Row((8, 224, 224, 3), 25_557_032 - 2_049_000, 8 * 2 * 4.089),
+    # torchvision 0.28's own figures: its parameters less the classifier's, and its multiply-adds
+    "r3d18": Row((16, 112, 112, 3), 33_371_472 - 205_200, 2 * 40.697),
+    "r2plus1d18": Row((16, 112, 112, 3), 31_505_325 - 205_200, 2 * 40.519),
     # ours alone
     "tsn_resnet18_narrow": Row((8, 112, 112, 1)),
     "tsm_resnet18_narrow": Row((8, 112, 112, 1)),
