@@ -171,7 +171,7 @@ def _passes(folder: Path, name: str, frames: int, size: int, batch: int, batches
     reader, mesh, backbone = open_reader(cohort, config.data), make_mesh(), backbones.create(name)
     variables = jax.jit(lambda key: backbone.init(key, reader.spec(1)))(jax.random.key(0))
     rows = np.resize(np.arange(len(cohort.score)), batch * batches)
-    encode = encoder_of(backbone, config.data)
+    encode = encoder_of(backbone, config)
     embed, forward = Embedder(encode, reader, mesh, batch), jax.jit(encode)
     (resident,) = on_device(evaluation_batches(reader, rows[:batch], batch), mesh)
     return [

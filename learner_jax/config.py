@@ -31,8 +31,8 @@ class DataConfig:
     draw: int = 0  # another number draws other patients and visits where not all are seen
     frames: int = 8  # frames (or slices) the backbone sees
     size: int = 112  # height and width the backbone sees, in pixels
-    mean: float = 0.25  # intensity (0 to 1) that the backbone sees as 0
-    std: float = 0.25  # intensity range that the backbone sees as 1
+    mean: float = 0.25  # intensity (0 to 1) that the backbone sees as 0; published weights bring their own
+    std: float = 0.25  # intensity range that the backbone sees as 1; likewise
     read_threads: int = 2  # threads that read records
     read_ahead: int = 4  # global batches kept ready
 
@@ -71,6 +71,8 @@ class AugmentConfig:
 class BackboneConfig:
     name: str = "tsm_resnet18"  # one of learner_jax.backbones.list_backbones()
     norm: str = choice("batch", "group")  # mask-aware batch norm, or group norm
+    weights: str = ""  # to start from: a name of python -m learner_jax.backbones.weights, or a .safetensors file
+    accept_license: bool = False  # the weights may not be used commercially, and this use is none
 
 
 @dataclasses.dataclass
@@ -253,7 +255,7 @@ def check(config: Config) -> None:
 
 
 # Without touching what is learnt: a checkpoint refuses other records and another split by their fingerprints.
-_MAY_CHANGE = ("log_every", "data.dir", "data.split", "data.read_", "checkpoint.", "eval.")
+_MAY_CHANGE = ("log_every", "data.dir", "data.split", "data.read_", "checkpoint.", "eval.", "backbone.accept_license")
 
 
 def refuse_changes(stored: dict, config: Config) -> None:

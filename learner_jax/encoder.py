@@ -12,7 +12,7 @@ from learner_jax.backbones import Backbone
 from learner_jax.batch import Batch
 from learner_jax.config import Config
 from learner_jax.mesh import DATA
-from learner_jax.preprocess import intensity, normalise
+from learner_jax.preprocess import intensity, normalisation, normalise
 from tfds_builders.errors import InputError
 
 Stats = dict[str, Any]
@@ -48,7 +48,7 @@ def encode(
       key: of this step.
     """
     scan = augmentation(intensity(batch), draw, batch.view, jax.random.fold_in(key, 2))
-    scan = normalise(scan, config.data)
+    scan = normalise(scan, *normalisation(config, scan.shape[-1]))
     return backbone.apply(variables, scan, batch.mask, train=True, rng=jax.random.fold_in(key, 0))
 
 

@@ -1,10 +1,14 @@
 """Scans as stored -> what a backbone sees, on the device; the same in training, scoring and export."""
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from learner_jax.backbones import weights
 from learner_jax.batch import Batch
-from learner_jax.config import DataConfig
+from learner_jax.config import Config
+
+Constant = float | tuple[float, ...]  # one for all channels, or one for each
 
 
 def intensity(batch: Batch) -> Float[Array, "b t h w c"]:
@@ -13,6 +17,21 @@ def intensity(batch: Batch) -> Float[Array, "b t h w c"]:
     return batch.scan.astype(jnp.float32) * batch.scale.reshape(shape) + batch.offset.reshape(shape)
 
 
-def normalise(scan: Float[Array, "b t h w c"], config: DataConfig) -> Float[Array, "b t h w c"]:
-    """``(intensity - mean) / std`` with the constants of the config."""
-    return (scan - config.mean) / config.std
+def normalisation(config: Config, channels: int) -> tuple[Constant, Constant]:
+    """Mean and std of the intensities: the config's, or those that the published weights of the run were trained with.
+
+    Grey scans get the averages over the weights' channels, for which :func:`learner_jax.backbones.adapt.fold_stem`
+    made the stem.
+    """
+    published = weights.of(config.backbone)
+    if published is None or not published.mean:
+        return config.data.mean, config.data.std
+    if channels == len(published.mean):
+        return published.mean, published.std
+    return float(np.mean(published.mean)), float(np.mean(published.std))
+
+
+def normalise(scan: Float[Array, "b t h w c"], mean: Constant, std: Constant) -> Float[Array, "b t h w c"]:
+    """``(intensity - mean) / std``."""
+    mean, std = (jnp.asarray(x, scan.dtype) if isinstance(x, tuple) else x for x in (mean, std))
+    return (scan - mean) / std

@@ -10,6 +10,7 @@ import optax
 from jax.sharding import Mesh
 
 from learner_jax.backbones import Backbone
+from learner_jax.backbones.api import Variables
 from learner_jax.batch import BatchSpec
 from learner_jax.mesh import replicated
 from learner_jax.objectives import Objective
@@ -35,15 +36,17 @@ def init_state(
     optimizer: optax.GradientTransformation,
     spec: BatchSpec,
     mesh: Mesh,
+    start: Variables | None = None,
 ) -> TrainState:
     """Initial state, born on the devices of the mesh.
 
     The backbone's weights depend on ``seed`` alone, so runs that differ in their objective start from the same encoder
-    (and share its compiled program).
+    (and share its compiled program). ``start``, from published weights, takes their place.
     """
     key = jax.random.key(seed)
     place = replicated(mesh)
-    variables = jax.jit(partial(backbone.init, spec=spec), out_shardings=place)(jax.random.fold_in(key, 0))
+    if start is None:
+        start = jax.jit(partial(backbone.init, spec=spec), out_shardings=place)(jax.random.fold_in(key, 0))
 
     def build(variables: Any) -> TrainState:
         own, memory = objective.init(jax.random.fold_in(key, 1), backbone.dim)
@@ -51,4 +54,4 @@ def init_state(
         zero = jnp.zeros((), jnp.int32)
         return TrainState(zero, params, variables["stats"], optimizer.init(params), memory, zero)
 
-    return jax.jit(build, out_shardings=place)(variables)
+    return jax.jit(build, out_shardings=place)(start)

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from learner_jax import augment, backbones, objectives
+from learner_jax.backbones import weights
 from learner_jax.batch import Batch
 from learner_jax.checkpoint import Checkpoints
 from learner_jax.config import Config, check, refuse_changes
@@ -101,11 +102,13 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
     )
     check_chunk(config.train.grad_cache_chunk, config.batch_size * recipe.objective.n_augmentations, mesh)
     recipe.backbone.check(spec)
+    weights.check_licence(config.backbone)
     evaluator = Evaluator(config, cohort, reader, recipe.backbone, mesh)
     build = partial(init_state, config.seed, recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)
 
     with Preemption() as preemption, Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
-        state = _resume(checkpoints, config, cohort, replicated_shapes(jax.eval_shape(build), mesh)) or build()
+        state = _resume(checkpoints, config, cohort, replicated_shapes(jax.eval_shape(build), mesh))
+        state = state or build(weights.load(config, recipe.backbone, spec))
         start = int(state.step)
         if start == config.steps:
             print(f"{workdir} is finished: step {start} of {config.steps}")

@@ -35,7 +35,7 @@ from learner_jax.evaluators.readouts import Context
 from learner_jax.evaluators.rows import Row
 from learner_jax.evaluators.scoring import draws, rows
 from learner_jax.mesh import replicated
-from learner_jax.preprocess import intensity
+from learner_jax.preprocess import intensity, normalisation
 from learner_jax.state import TrainState
 
 Embed = Callable[[np.ndarray], np.ndarray]  # cohort rows -> embeddings
@@ -47,7 +47,7 @@ class Evaluator:
     def __init__(self, config: Config, cohort: Cohort, reader: Reader, backbone: Backbone, mesh: Mesh):
         self._config, self._cohort, self._reader = config, cohort, reader
         self._backbone, self._mesh = backbone, mesh
-        self._embed = self._embedder(encoder_of(backbone, config.data))
+        self._embed = self._embedder(encoder_of(backbone, config))
 
     def evaluate(self, variables: Any, heads: Any, step: int) -> Evaluation:
         """Score ``{"params", "stats"}`` of the backbone, and the objective's trained ``heads``, as of ``step``."""
@@ -132,6 +132,7 @@ class Evaluator:
 
     def _spec(self, step: int, weights: np.ndarray | None) -> dict[str, Any]:
         data = self._config.data
+        mean, std = normalisation(self._config, self._cohort.meta.scan_shape[3])
         return {
             "step": step,
             "fingerprints": self._cohort.fingerprints,
@@ -139,5 +140,5 @@ class Evaluator:
             "views": list(self._cohort.views),
             "view_weights": None if weights is None else weights.tolist(),
             "stored": self._cohort.meta.preprocessing,
-            "input": {name: getattr(data, name) for name in ("frames", "size", "mean", "std")},
+            "input": {"frames": data.frames, "size": data.size, "mean": mean, "std": std},
         }

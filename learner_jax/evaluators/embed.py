@@ -10,22 +10,23 @@ from jaxtyping import Array, Float, Float32, Int
 
 from learner_jax.backbones import Backbone
 from learner_jax.batch import Batch
-from learner_jax.config import DataConfig
+from learner_jax.config import Config
 from learner_jax.data.device import late, on_device
 from learner_jax.data.pipeline import Reader, evaluation_batches
 from learner_jax.mesh import replicated
-from learner_jax.preprocess import intensity, normalise
+from learner_jax.preprocess import intensity, normalisation, normalise
 
 _IN_FLIGHT = 2  # batches given to the device before the embeddings of an earlier one are fetched
 
 Encoder = Callable[[Any, Batch], Float[Array, "b d"]]  # (variables, batch) -> embeddings
 
 
-def encoder_of(backbone: Backbone, config: DataConfig) -> Encoder:
+def encoder_of(backbone: Backbone, config: Config) -> Encoder:
     """The backbone as scoring uses it: no augmentation, running statistics."""
 
     def encode(variables: Any, batch: Batch) -> Float[Array, "b d"]:
-        return backbone.apply(variables, normalise(intensity(batch), config), batch.mask, train=False)[0]
+        scan = normalise(intensity(batch), *normalisation(config, batch.scan.shape[-1]))
+        return backbone.apply(variables, scan, batch.mask, train=False)[0]
 
     return encode
 

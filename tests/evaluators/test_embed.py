@@ -28,7 +28,7 @@ def encoder(make_config, reader):
     config = make_config()
     backbone = backbones.create(config.backbone.name)
     variables = jax.jit(lambda key: backbone.init(key, reader.spec(1)))(jax.random.key(0))
-    return encoder_of(backbone, config.data), variables
+    return encoder_of(backbone, config), variables
 
 
 def shuffled(reader, n: int, seed: int = 0) -> np.ndarray:

