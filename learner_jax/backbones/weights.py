@@ -64,6 +64,7 @@ class Weights:
 
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
+_VIDEO = {"mean": (0.45,) * 3, "std": (0.225,) * 3}
 _HALF = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
 _LITE = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
 _ALIKE = ((0.5,) * 3, (0.5,) * 3)  # where constants are unknown: a stem is folded alike for any that channels share
@@ -92,9 +93,10 @@ def _published() -> Iterator[Weights]:
         yield Weights("imagenet", fits, address, "Apache-2.0", sha256=digest, package=package, **_LITE)
     # torchvision 0.28, the enums of weights; file names end with the first 8 digits of their sha256
     for name, fits, file, constants in (
-        ("imagenet", _frames("resnet18"), "resnet18-f37072fd", _IMAGENET),
-        ("imagenet", _frames("resnet50"), "resnet50-0676ba61", _IMAGENET),
-        ("imagenet_v2", _frames("resnet50"), "resnet50-11ad3fa6", _IMAGENET),
+        ("imagenet", (*_frames("resnet18"), "resnet3d_18b"), "resnet18-f37072fd", _IMAGENET),
+        ("imagenet", ("resnet3d_34b",), "resnet34-b627a593", _IMAGENET),
+        ("imagenet", (*_frames("resnet50"), "resnet3d_50"), "resnet50-0676ba61", _IMAGENET),
+        ("imagenet_v2", (*_frames("resnet50"), "resnet3d_50"), "resnet50-11ad3fa6", _IMAGENET),
         ("imagenet", ("swin3d_t",), "swin_t-704ceda3", _IMAGENET),
         ("imagenet", ("swin3d_s",), "swin_s-5e29d889", _IMAGENET),
         ("imagenet", ("swin3d_b",), "swin_b-68c6b09e", _IMAGENET),
@@ -104,8 +106,17 @@ def _published() -> Iterator[Weights]:
         ("kinetics400", ("swin3d_s",), "swin3d_s-da41c237", _IMAGENET),
         ("kinetics400", ("swin3d_b",), "swin3d_b_1k-24f7c7c6", _IMAGENET),
         ("imagenet22k_kinetics400", ("swin3d_b",), "swin3d_b_22k-7c6ae6fa", _IMAGENET),
+        ("kinetics400", ("mvitv2_s",), "mvit_v2_s-ae3be167", _VIDEO),
     ):
         yield Weights(name, fits, f"{_PYTORCH}/{file}.pth", _BSD, sha256=file.rpartition("-")[2], **constants)
+    # pytorchvideo 0.1.5: models/hub names the files, transforms/transforms_factory.py the constants
+    for fits, file in (("x3d_s", "X3D_S"), ("x3d_m", "X3D_M"), ("slowfast_r50", "SLOWFAST_8x8_R50")):
+        address = f"https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/{file}.pyth"
+        yield Weights("kinetics400", (fits,), address, "Apache-2.0 (pytorchvideo)", **_VIDEO)
+    # huggingface.co/MCG-NJU states the licence, modeling_videomae.py of transformers 5.24 the constants
+    for size, fits in (("base", "videomae_vit_b"), ("large", "videomae_vit_l")):
+        address = f"https://huggingface.co/MCG-NJU/videomae-{size}/resolve/main/model.safetensors"
+        yield Weights("videomae", (fits,), address, "CC-BY-NC-4.0", non_commercial=True, **_IMAGENET)
     # timm 1.0.31, its default_cfgs
     for size, width in (("s", "small"), ("b", "base")):
         address = (
@@ -118,6 +129,13 @@ def _published() -> Iterator[Weights]:
     for depth in (10, 18, 34, 50):
         address = f"https://huggingface.co/TencentMedicalNet/MedicalNet-Resnet{depth}/resolve/main"
         yield Weights("medicalnet", (f"resnet3d_{depth}",), f"{address}/resnet_{depth}_23dataset.pth", "MIT")
+    # its LICENSE; each scan was divided by its mean
+    address = "https://github.com/ha-ha-ha-han/UKBiobank_deep_pretrain/raw/master/brain_age"
+    yield Weights("ukbiobank_age", ("sfcn",), f"{address}/run_20190719_00_epoch_best_mae.p", "MIT")
+    # its authors link to the file from their README; volumes were standardised
+    fits = ("vit3d_b16_first", "vit3d_b16_mean")
+    licence = "Mass General Brigham, non-commercial academic research"
+    yield Weights("brainiac", fits, "https://github.com/AIM-KannLab/BrainIAC", licence, non_commercial=True)
 
 
 PUBLISHED = tuple(_published())

@@ -83,7 +83,7 @@ def test_every_entry_names_backbones_that_there_are_and_is_found_by_each():
 def test_every_entry_is_well_formed(entry):
     assert entry.address.startswith("https://")
     assert entry.licence
-    assert entry.non_commercial == ("NC" in entry.licence)
+    assert entry.non_commercial == ("NC" in entry.licence or "non-commercial" in entry.licence)
     assert set(entry.sha256) <= set("0123456789abcdef")
     assert len(entry.sha256) <= 64
     assert len(entry.mean) == len(entry.std)
