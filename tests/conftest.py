@@ -1,12 +1,14 @@
-"""What all tests share: 8 virtual devices, a compilation cache, absl flags, and where the real scans are."""
+"""What all tests share: 8 virtual devices, a compilation cache, absl flags, Hypothesis, where the real scans are."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from absl import flags
 from hypothesis import settings
+from hypothesis.configuration import set_hypothesis_home_dir
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
@@ -17,6 +19,8 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # No deadline: a first example compiles, and machines are noisy. Derandomized: a run depends on the code alone.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
+# Hypothesis keeps the constants of the code it tests; a run of the suite leaves nothing in the tree.
+set_hypothesis_home_dir(Path(tempfile.gettempdir()) / f"hypothesis-{os.getuid()}")
 
 flags.FLAGS.mark_as_parsed()  # grain reads an absl flag, and pytest parses none
 
