@@ -153,6 +153,7 @@ def join(a: Predictions, b: Predictions) -> Predictions:
         patients=both(truth.patients),
         patient_of=both(truth.patient_of, p),
         patient=both(truth.patient, p),
+        group_size=both(truth.group_size),
         first=both(truth.first, m),
         second=both(truth.second, m),
         delta=both(truth.delta),

@@ -92,14 +92,14 @@ def observe(
         return Observations(
             u.astype(np.float32), score.astype(np.float32), patient, visit, time_days.astype(np.float32), view, rows
         )
-    per_view, scans_in_view = _average(u, _starts(patient, visit, view))
+    per_view, scans_in_view = _average(u, group_starts(patient, visit, view))
     first_of_view = np.cumsum(scans_in_view) - scans_in_view
-    visits = _starts(patient[first_of_view], visit[first_of_view])
+    visits = group_starts(patient[first_of_view], visit[first_of_view])
     weight = np.ones(len(per_view)) if view_weight is None else view_weight[view[first_of_view]]
     # a visit whose views all weigh nothing still has a mean
     weight = np.where(np.repeat(_average(weight, visits)[0], np.diff([*visits, len(weight)])) > 0, weight, 1.0)
     per_visit = _average(per_view * weight[:, None], visits)[0] / _average(weight, visits)[0][:, None]
-    starts = _starts(patient, visit)
+    starts = group_starts(patient, visit)
     labeled = ~np.isnan(score)
     total = np.add.reduceat(np.where(labeled, score, 0).astype(np.float64), starts)
     count = np.add.reduceat(labeled.astype(np.int64), starts)
@@ -170,8 +170,8 @@ def canonical_order(observations: Observations) -> np.ndarray:
     return np.lexsort((first_row, observations.time_days, observations.visit, observations.patient))
 
 
-def _starts(*keys: np.ndarray) -> np.ndarray:
-    """Where sorted keys change: the first index of each group."""
+def group_starts(*keys: Int[np.ndarray, " m"]) -> Int[np.ndarray, " g"]:
+    """The first index of each group of entries that are equal in all keys; equal entries lie together."""
     changed = np.any([key[1:] != key[:-1] for key in keys], axis=0)
     return np.flatnonzero(np.append(True, changed))
 

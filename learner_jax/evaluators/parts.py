@@ -30,7 +30,7 @@ def of_part(predictions: Predictions, which: Bool[np.ndarray, " k"], label: str,
     if not which.any():
         return []
     truth = predictions.truth
-    fields = ("first", "second", "patient", "delta", "change", "scored")
+    fields = ("first", "second", "patient", "group_size", "delta", "change", "scored")
     part = dataclasses.replace(truth, **{name: getattr(truth, name)[which] for name in fields})
     said = Predictions(part, predictions.delta[which], predictions.change[which])
     prepared = order.prepare(said, resampling.width)

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Float64, Int, Int32
 
 from learner_jax.evaluators import change
 from learner_jax.evaluators.blockwise import over_pairs
-from learner_jax.evaluators.pairs import Observations, fine_pairs
+from learner_jax.evaluators.pairs import Observations, fine_pairs, group_starts
 from learner_jax.evaluators.readouts.api import Readout
 
 
@@ -25,6 +25,7 @@ class Truth:
     first: Int[np.ndarray, " k"]  # these two index the observations
     second: Int[np.ndarray, " k"]
     patient: Int32[np.ndarray, " k"]
+    group_size: Int32[np.ndarray, " k"]  # observations of the pair's patient, of scans: of its visit
     delta: Float64[np.ndarray, " k"]  # score of the second - score of the first, score units
     change: Int32[np.ndarray, " k"]  # -1, 0, 1
     scored: Bool[np.ndarray, " k"]  # all, or the neighbouring visits where eval.order is consecutive
@@ -39,6 +40,8 @@ class Truth:
         pairs = fine_pairs(known, mode, "all")
         patients, patient_of = np.unique(known.patient, return_inverse=True)
         score = known.score.astype(np.float64)
+        keys = (known.patient, known.visit) if mode == "scans" else (known.patient,)
+        sizes = np.diff(np.append(group_starts(*keys), len(known)))
         scored = np.ones(len(pairs), bool)
         if order == "consecutive" and mode == "visits":
             scored = pairs.second == pairs.first + 1
@@ -49,6 +52,7 @@ class Truth:
             first=pairs.first,
             second=pairs.second,
             patient=patient_of[pairs.first].astype(np.int32),
+            group_size=np.repeat(sizes, sizes)[pairs.first].astype(np.int32),
             delta=score[pairs.second] - score[pairs.first],
             change=change.true_change(known.score[pairs.first], known.score[pairs.second], change_threshold),
             scored=scored,

@@ -74,6 +74,8 @@ def said(scans) -> Callable[..., Predictions]:
         seed: int = 0, mode: str = "visits", order: str = "all", noise: float = 2.0, threshold: float = 2.0, **kwargs
     ) -> Predictions:
         seen = observe(**draw_scans(seed=seed, **kwargs), mode=mode)
+        if mode == "scans":  # which would all have the score of their visit
+            seen.score[:] += np.random.default_rng([seed, 2]).integers(0, 4, len(seen))
         truth = Truth.of(seen, mode, order, threshold)
         rng = np.random.default_rng([seed, 1])
         scores = np.round(truth.observations.score + rng.normal(0, noise, len(truth.patient_of)))  # tied
@@ -135,6 +137,7 @@ def copies() -> Callable[[Predictions, np.ndarray], Predictions]:
             first=of(truth.first),
             second=of(truth.second),
             patient=np.repeat(np.arange(len(pairs)), [len(x) for x in pairs]).astype(np.int32),
+            group_size=truth.group_size[of_pairs],
             delta=truth.delta[of_pairs],
             change=truth.change[of_pairs],
             scored=truth.scored[of_pairs],

@@ -35,13 +35,12 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
     # one scale for both, so that sums of squares stay near 1 in float32 and agreement keeps its meaning
     scale = float(np.sqrt(np.mean(true**2 + said**2) / 2)) or 1.0
     x, y = true / scale, said / scale
-    visits = np.bincount(truth.patient_of, minlength=width)
-    error = (predictions.delta - truth.delta) / scale
-    about_mean = np.bincount(truth.patient, error**2, width) / np.maximum(visits, 1)
-    freedom = np.where(np.bincount(truth.patient, minlength=width) > 0, visits - 1, 0)
+    # n observations have n (n - 1) / 2 pairs, so over n these sum to the squares about their mean, and to n - 1
+    squared, freedom = ((predictions.delta - truth.delta) / scale) ** 2, np.full(len(truth), 2.0)
+    within = np.stack([squared, freedom], 1) / truth.group_size[:, None]
     data = {
-        "sums": by_patient(np.stack([x * 0 + 1, x, y, x * x, y * y, x * y, np.abs(y - x)], 1), patient, width),
-        "error": np.stack([about_mean, freedom], 1).astype(np.float32),
+        "sums": by_patient(np.stack([np.ones_like(x), x, y, x * x, y * y, x * y, np.abs(y - x)], 1), patient, width),
+        "error": by_patient(within, truth.patient, width),
         "ranks": spearman_data(true, said, width - 1, patient),
         "scale": np.float32(scale),
     }
@@ -57,8 +56,9 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
     * ICC(3,1): ``(MSB - MSE) / (MSB + MSE)`` of the two columns x and y (Shrout & Fleiss, doi
       10.1037/0033-2909.86.2.420): agreement up to a constant shift;
     * Bland–Altman: mean of e, and mean ± 1.96 SD of e (doi 10.1016/S0140-6736(86)90837-8); the SD is over pairs;
-    * minimal detectable change: ``1.96 √2 SEM`` where SEM² is the variance of (prediction - score) within patients: a
-      predicted change below it is within the error of two predictions (Weir, doi 10.1519/15184.1).
+    * minimal detectable change: ``1.96 √2 SEM`` where SEM² is the variance of (prediction - score) within patients (of
+      scans: within visits): a predicted change below it is within the error of two predictions (Weir, doi
+      10.1519/15184.1).
     """
     n, sx, sy, sxx, syy, sxy, error = summed(data["sums"], counts)
     n = jnp.where(n > 0, n, jnp.nan)

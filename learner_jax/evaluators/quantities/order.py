@@ -31,13 +31,12 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
     up, guess = np.sign(truth.delta), np.sign(predictions.delta)
     right, comparable = np.where(up != 0, (1 + up * guess) / 2, 0), up != 0
     tau, moves = patient_tau(up, guess, truth.patient, width)
-    visits = np.bincount(truth.patient_of, minlength=width)[truth.patient]
     x, y = (d / (np.std(d) or 1) for d in (truth.delta, predictions.delta))
     sums = {
         "pairs": by_patient(np.stack([right, comparable], 1) * truth.scored[:, None], truth.patient, width),
         "all": by_patient(np.stack([right, comparable], 1), truth.patient, width),
-        # a sum of squares about a patient's mean is the sum over its pairs of squared differences, over n
-        "squares": by_patient(np.stack([x * x, y * y, x * y], 1) / visits[:, None], truth.patient, width),
+        # a sum of squares about the mean of n observations is the sum over their pairs of squared differences, over n
+        "squares": by_patient(np.stack([x * x, y * y, x * y], 1) / truth.group_size[:, None], truth.patient, width),
         "tau": np.stack([tau * moves, moves], 1).astype(np.float32),
     }
     sums["share"] = _share(sums["pairs"])
@@ -61,8 +60,8 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
     * C-index: the same over all pairs also where only neighbouring visits are scored, Harrell's C within patients (doi
       10.1001/jama.1982.03320430047030);
     * Kendall's τ-b: mean over patients in whom it is defined;
-    * repeated-measures correlation: of score and prediction about each patient's own mean, with one slope for all
-      (Bakdash & Marusich, doi 10.3389/fpsyg.2017.00456).
+    * repeated-measures correlation: of score and prediction about each patient's own mean (of scans: about that of
+      their visit), with one slope for all (Bakdash & Marusich, doi 10.3389/fpsyg.2017.00456).
     """
     pairs, every, tau = (summed(data[name], counts) for name in ("pairs", "all", "tau"))
     share = summed(data["share"], counts)

@@ -42,6 +42,18 @@ def test_minimal_detectable_change_is_that_of_the_error_within_patients(one, val
     assert values(one, "amount")["minimal_detectable_change"] == pytest.approx(expected, rel=1e-5)
 
 
+def test_scans_are_in_error_about_the_mean_of_their_visit(said, values):
+    one = said(seed=3, mode="scans", patients=9, visits=3, views=4, unlabeled=0.4)
+    seen, error = one.truth.observations, one.scores - one.truth.observations.score
+    visits = [
+        error[(seen.patient == p) & (seen.visit == v)]
+        for p, v in set(zip(seen.patient.tolist(), seen.visit.tolist(), strict=True))
+    ]
+    squares, freedom = sum(((e - e.mean()) ** 2).sum() for e in visits), sum(len(e) - 1 for e in visits)
+    expected = 1.959964 * (2 * squares / freedom) ** 0.5
+    assert values(one, "amount")["minimal_detectable_change"] == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_shift_of_predictions_costs_agreement_and_no_correlation(one, values):
     before = values(one, "amount")
     one.delta[:] += 5

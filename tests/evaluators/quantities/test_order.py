@@ -70,6 +70,16 @@ def test_repeated_measures_correlation_is_the_analysis_of_covariance(one, values
     assert values(one, "order")["rm_correlation"] == pytest.approx(np.sign(slope[-1]) * explained**0.5, abs=1e-6)
 
 
+def test_scans_are_correlated_about_the_mean_of_their_visit(said, values):
+    one = said(seed=3, mode="scans", patients=9, visits=3, views=4, unlabeled=0.4)
+    seen = one.truth.observations
+    x, y = seen.score.astype(float), one.scores.copy()
+    for visit in set(zip(seen.patient.tolist(), seen.visit.tolist(), strict=True)):
+        mine = (seen.patient == visit[0]) & (seen.visit == visit[1])
+        x[mine], y[mine] = x[mine] - x[mine].mean(), y[mine] - y[mine].mean()
+    assert values(one, "order")["rm_correlation"] == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-6)
+
+
 def test_no_movement_is_undefined(said, values):
     one = said(seed=1, patients=5, visits=3, views=1)
     still = one.truth.observations.take(np.arange(15))
