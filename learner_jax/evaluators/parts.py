@@ -8,9 +8,12 @@ from jaxtyping import Bool
 
 from learner_jax.config import EvalConfig
 from learner_jax.evaluators.predictions import Predictions
-from learner_jax.evaluators.quantities import FAMILIES, order
-from learner_jax.evaluators.scoring import Found, find, of_statistic
+from learner_jax.evaluators.quantities import FAMILIES
+from learner_jax.evaluators.scoring import Found, find
 from learner_jax.evaluators.statistics.bootstrap import Resampling
+
+# The others need every pair of the observations that they correlate or rank.
+_OF_SOME_PAIRS = ("pairwise_accuracy", "pairwise_accuracy_per_patient", "kendall_tau_b")
 
 
 def find_with_late(
@@ -26,12 +29,11 @@ def find_with_late(
 
 
 def of_part(predictions: Predictions, which: Bool[np.ndarray, " k"], label: str, resampling: Resampling) -> list[Found]:
-    """Every quantity of order over the pairs ``which``; none where there are no such pairs."""
+    """The quantities of order that any pairs have, over the pairs ``which``; none where there are no such pairs."""
     if not which.any():
         return []
     truth = predictions.truth
     fields = ("first", "second", "patient", "group_size", "delta", "change", "scored")
     part = dataclasses.replace(truth, **{name: getattr(truth, name)[which] for name in fields})
     said = Predictions(part, predictions.delta[which], predictions.change[which])
-    prepared = order.prepare(said, resampling.width)
-    return [one.at_(label) for one in of_statistic(order.statistic, prepared.data, prepared.n, resampling)]
+    return [one.under(label) for one in find(said, resampling, ["order"]) if one.name in _OF_SOME_PAIRS]

@@ -31,7 +31,7 @@ class Found:
     n: N
     note: str = ""
 
-    def at_(self, label: str) -> "Found":
+    def under(self, label: str) -> "Found":
         """The same under another label."""
         return dataclasses.replace(self, at=label)
 
@@ -68,11 +68,6 @@ def find(predictions: Predictions, resampling: Resampling, families: Iterable[st
 def find_means(sums: dict[str, np.ndarray], n: dict[str, N], resampling: Resampling, at: str = "") -> list[Found]:
     """Plain means: ``{name: [width 2]}``, of each patient the sum of a thing and how many of it there are."""
     return _found(means, Prepared(sums, n, dict.fromkeys(n, (at,))), resampling)
-
-
-def of_statistic(statistic: Statistic, data: Any, n: dict[str, N], resampling: Resampling) -> list[Found]:
-    """The quantities of one statistic that ``n`` names."""
-    return _found(statistic, Prepared(data, n), resampling)
 
 
 def mean_of(each: Sequence[Sequence[Found]]) -> list[Found]:

@@ -54,7 +54,7 @@ def grades(case: Case) -> list[Found] | str:
         labels.append(f"{n} grades")
     said = _refit(case, [*columns, score])
     return [
-        one.at_(label)
+        one.under(label)
         for scores, label in zip(said, [*labels, "continuous"], strict=True)
         for one in _order(case, scores)
     ]
@@ -80,7 +80,7 @@ def transfer(case: Case) -> list[Found] | str:
         said = Ridges.from_embeddings(x.astype(np.float32)).fit(y).scores(case.truth.observations.u)
         wanted = ("pairwise_accuracy", "kendall_tau_b", "coarse_c_index")
         scored = find(of_scores(case, said), case.resampling, ["order", "coarse"])
-        found += [one.at_(f"fitted {name} patients") for one in scored if one.name in wanted]
+        found += [one.under(f"fitted {name} patients") for one in scored if one.name in wanted]
     return found
 
 

@@ -14,7 +14,7 @@ _MOST = 20  # sites or views that are told apart
 
 @register("subgroups")
 def subgroups(case: Case) -> list[Found] | str:
-    """Every quantity of order over the pairs of each part; both observations of a pair belong to it.
+    """Order over the pairs of each part; both observations of a pair belong to it.
 
     Thirds hold equally many pairs and are of the gap in days and of the score of the pair's first observation. The
     latter shows regression to the mean: who starts low mostly rises.

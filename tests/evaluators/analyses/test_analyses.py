@@ -59,6 +59,8 @@ def test_subgroups_are_parts_of_the_pairs(case, ask):
     north = one.site[row] == 0
     assert found["pairwise_accuracy", "site north"] == accuracy(north[truth.first] & north[truth.second])
     assert ("pairwise_accuracy", "first score: middle third") in found
+    any_pairs_have = {"pairwise_accuracy", "pairwise_accuracy_per_patient", "kendall_tau_b"}
+    assert {name for name, _ in found} == any_pairs_have
 
 
 def test_scans_are_told_apart_by_view(case, ask):
