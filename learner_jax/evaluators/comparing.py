@@ -13,7 +13,7 @@ import numpy as np
 from learner_jax.config import EvalConfig
 from learner_jax.evaluators.parts import find_with_late
 from learner_jax.evaluators.predictions import Predictions, Truth
-from learner_jax.evaluators.quantities import FAMILIES
+from learner_jax.evaluators.quantities import FAMILIES, coarse
 from learner_jax.evaluators.rows import Row
 from learner_jax.evaluators.scoring import SEED, Found, draws, find, mean_of
 from learner_jax.evaluators.statistics.bootstrap import Replicates, Resampling, padded
@@ -69,6 +69,10 @@ def differences(
     ``p = (1 + #{|d*| >= |d|}) / (1 + n)`` over ``config.bootstrap`` random exchanges, or the share of all 2^p exchanges
     with at most 10 patients. Good, Permutation, Parametric and Bootstrap Tests of Hypotheses (2005), chapter 3.
 
+    The coarse C-index compares patients of one arm with one another, so an exchange needs its sums of every two of the
+    2p patients. Beyond 2,048 of these there are none (the linear part serves counts near 1, and here they are 0 and 1),
+    and it is left out.
+
     Args:
       first, second: predictions of each arm's runs in the order of their seeds; those that both have are compared.
       names: quantities; those with several values are left out.
@@ -80,6 +84,8 @@ def differences(
     check_same(first[0].truth, second[0].truth)
     seeds = min(len(first), len(second))
     means = [{f.name: f for f in over_seeds(arm, config)[0] if not f.at} for arm in (first, second)]
+    if padded(2 * first[0].truth.n_patients + 1) > coarse.MOST_PATIENTS:
+        names = [name for name in names if name != "coarse_c_index"]
     families = [family for family, of in FAMILIES.items() if set(names) & set(of.quantities)]
     exchanged = [_exchanged(a, b, families, config) for a, b in zip(first[:seeds], second[:seeds], strict=True)]
     found = []

@@ -8,6 +8,7 @@ import pytest
 from learner_jax.evaluators import comparing
 from learner_jax.evaluators.comparing import differences, join, over_seeds
 from learner_jax.evaluators.predictions import Predictions
+from learner_jax.evaluators.quantities import coarse
 from learner_jax.evaluators.scoring import draws, find
 from tfds_builders.errors import InputError
 
@@ -90,6 +91,15 @@ def test_few_patients_are_exchanged_in_every_way(said, config):
     own = np.bincount(truth.patient, apart)
     signs = 1 - 2 * ((np.arange(32)[:, None] >> np.arange(5)) & 1)
     assert found.p == pytest.approx(np.mean(np.abs(signs @ own) >= np.abs(own.sum()) - 1e-9))
+
+
+def test_the_coarse_c_index_of_very_many_patients_is_not_exchanged(base, config, monkeypatch):
+    """Above the limit its sums are the linear part for counts near 1, which says nothing of counts of 0 and 1."""
+    names = ["pairwise_accuracy", "coarse_c_index"]
+    arms = [another(base, 0, 1.0)], [another(base, 1, 4.0)]
+    assert [one.row.name for one in differences(*arms, names, config)] == names
+    monkeypatch.setattr(coarse, "MOST_PATIENTS", 2 * base.truth.n_patients)
+    assert [one.row.name for one in differences(*arms, names, config)] == names[:1]
 
 
 def test_joined_predictions_hold_both(base):

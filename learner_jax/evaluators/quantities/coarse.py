@@ -13,7 +13,7 @@ from learner_jax.evaluators.ranks import spearman, spearman_data
 from learner_jax.evaluators.statistics.bootstrap import Counts, padded, ratio, summed
 
 _BLOCK = 256  # anchors compared with all observations at once: bounds memory to block x m
-_MOST_PATIENTS = 2048  # above, 8 p² bytes are too many and replicates are linear in the counts
+MOST_PATIENTS = 2048  # above, 8 p² bytes are too many and replicates are linear in the counts
 
 QUANTITIES = {
     "coarse_c_index": Quantity("coarse C-index", 0.5, "undefined: no two patients differ in their score"),
@@ -74,7 +74,7 @@ def coarse_order(
     extra = (0, padded(m) - m)
     padding = (np.pad(x, extra, constant_values=last) for x, last in ((score, -1), (said, 0), (patient, width - 1)))
     score, said, patient = (np.asarray(x, kind) for x, kind in zip(padding, ("f4", "f4", "i4"), strict=True))
-    return jax.tree.map(np.asarray, _coarse_order(score, said, patient, width, width <= _MOST_PATIENTS))
+    return jax.tree.map(np.asarray, _coarse_order(score, said, patient, width, width <= MOST_PATIENTS))
 
 
 @partial(jax.jit, static_argnames=("width", "pairwise"))

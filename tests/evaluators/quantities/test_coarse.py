@@ -45,7 +45,7 @@ def test_c_index_is_the_loop_and_copies_of_a_patient_are_never_compared():
 def test_many_patients_take_the_linear_part(monkeypatch):
     score, said, patient = scores(900, 300)
     whole = coarse.coarse_order(score, said, patient, 320)
-    monkeypatch.setattr(coarse, "_MOST_PATIENTS", 100)
+    monkeypatch.setattr(coarse, "MOST_PATIENTS", 100)
     linear = coarse.coarse_order(score, said, patient, 320)
     assert linear["right"].shape == (320,)
     np.testing.assert_allclose(linear["comparable"], whole["comparable"].sum(0) + whole["comparable"].sum(1), rtol=1e-6)
