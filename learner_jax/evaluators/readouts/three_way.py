@@ -179,7 +179,8 @@ def _train(
     steps: int,
 ) -> Params:
     """Parameters of ``f`` after the best step, or after the last without validation pairs."""
-    first, second = jax.random.split(jax.random.key(_MLP_SEED))
+    # The implementation is named, for a user's jax_default_prng_impl must not change a table.
+    first, second = jax.random.split(jax.random.key(_MLP_SEED, impl="threefry2x32"))
     params = {"hidden": dense(first, x.shape[1], HIDDEN), "out": dense(second, HIDDEN, 3)}
     params = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), params)
     # a dimension that is constant in training stays unseen, whatever it does later

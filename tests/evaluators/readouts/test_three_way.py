@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -60,6 +61,15 @@ def test_mlp_is_a_plain_forward_pass_and_its_step_was_chosen_on_validation(split
     shares = np.array([np.mean(truth != 0) / 2, np.mean(truth == 0), np.mean(truth != 0) / 2])
     chosen = mean_nll(model.logits(val.u[pairs.first], val.u[pairs.second]), truth)
     assert chosen < mean_nll(np.log(shares)[None].repeat(len(truth), 0), truth)
+
+
+def test_mlp_starts_alike_whatever_the_users_default_generator_is(splits, context):
+    train, val, _ = splits()
+    found = readouts.fit("mlp", train, val, context())
+    three_way._train.clear_cache()
+    with jax.default_prng_impl("rbg"):
+        other = readouts.fit("mlp", train, val, context())
+    np.testing.assert_array_equal(other.model.hidden_kernel, found.model.hidden_kernel)
 
 
 def test_mlp_stops_before_it_knows_the_training_pairs_by_heart(splits, context, monkeypatch):
