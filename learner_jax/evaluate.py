@@ -162,7 +162,8 @@ def evaluate(
 
 def _summarise(folder: Path, found: list[Path], config: Config, compare: Path | None) -> None:
     grouped = arms.group(found)
-    for name in arms.write_arms(folder, grouped, config.eval):
+    averaged = {arm: arm.averaged(config.eval) for arm in grouped if compare is not None or len(arm.runs) > 1}
+    for name in arms.write_arms(folder, averaged, config.eval):
         print(f"{name}: the mean over its seeds is in {folder / arms.ARMS_FILE}")
     if compare is None:
         return
@@ -172,7 +173,7 @@ def _summarise(folder: Path, found: list[Path], config: Config, compare: Path | 
         )
     inside = [arm for arm in grouped if compare.resolve() in [run.resolve() for run in arm.runs]]
     (reference,) = inside or arms.group([compare])
-    print(*arms.told(arms.write_comparison(folder, grouped, reference, config.eval)), sep="\n")
+    print(*arms.told(arms.write_comparison(folder, averaged, reference, config.eval)), sep="\n")
 
 
 def follow(workdir: Path, overrides: Iterable[str] = ()) -> None:

@@ -8,15 +8,14 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from learner_jax.config import Config, EvalConfig
 from learner_jax.evaluators import artifacts
 from learner_jax.evaluators.artifacts import HEADLINE, headline
-from learner_jax.evaluators.comparing import differences, over_seeds
-from learner_jax.evaluators.predictions import Predictions
+from learner_jax.evaluators.comparing import Averaged, differences, over_seeds
 from learner_jax.evaluators.scoring import rows
 from learner_jax.fields import from_dict, walk
 from tfds_builders.errors import InputError
@@ -32,9 +31,9 @@ class Arm:
     name: str
     runs: tuple[Path, ...]
 
-    def predictions(self) -> list[Predictions]:
-        """Test predictions of each run, as its newest evaluation stored them."""
-        return [artifacts.read_predictions(run, artifacts.newest(run)) for run in self.runs]
+    def averaged(self, config: EvalConfig) -> Averaged:
+        """Over the runs, from the test predictions that the newest evaluation of each has stored."""
+        return over_seeds([artifacts.read_predictions(run, artifacts.newest(run)) for run in self.runs], config)
 
 
 def group(runs: Sequence[Path]) -> list[Arm]:
@@ -51,15 +50,15 @@ def group(runs: Sequence[Path]) -> list[Arm]:
     return [arm if names.count(arm.name) == 1 else dataclasses.replace(arm, name=arm.runs[0].name) for arm in every]
 
 
-def write_arms(folder: Path, arms: Sequence[Arm], config: EvalConfig) -> list[str]:
+def write_arms(folder: Path, arms: Mapping[Arm, Averaged], config: EvalConfig) -> list[str]:
     """Write ``arms.json`` for the arms of several seeds, where there are any; returns the names of these."""
-    several = [arm for arm in arms if len(arm.runs) > 1]
+    several = {arm.name: _values(arm, averaged, config) for arm, averaged in arms.items() if len(arm.runs) > 1}
     if several:
-        _write(folder / ARMS_FILE, {arm.name: _averaged(arm, config) for arm in several})
-    return [arm.name for arm in several]
+        _write(folder / ARMS_FILE, several)
+    return list(several)
 
 
-def write_comparison(folder: Path, arms: Sequence[Arm], reference: Arm, config: EvalConfig) -> dict[str, Any]:
+def write_comparison(folder: Path, arms: Mapping[Arm, Averaged], reference: Arm, config: EvalConfig) -> dict[str, Any]:
     """Write ``comparison.json``: rows of the reference, and of each other arm its differences from it.
 
     p-values are adjusted (Holm) over the headline quantities of one arm; arms are not adjusted for one another.
@@ -67,23 +66,23 @@ def write_comparison(folder: Path, arms: Sequence[Arm], reference: Arm, config: 
     Raises:
       InputError: there is no other arm, or an arm was scored on other pairs.
     """
-    others = [arm for arm in arms if not set(arm.runs) & set(reference.runs)]
+    others = {arm: averaged for arm, averaged in arms.items() if not set(arm.runs) & set(reference.runs)}
     if not others:
         raise InputError(
             f"--compare {reference.name} names the only arm in {folder}; there is nothing to compare it with"
         )
-    base = reference.predictions()
-    found = {}
-    for arm in others:
-        apart = differences(arm.predictions(), base, HEADLINE, config)
-        found[arm.name] = [dataclasses.asdict(one) for one in apart]
-    values = {"reference": reference.name, **_averaged(reference, config), "differences": found}
+    base = arms[reference] if reference in arms else reference.averaged(config)
+    found = {
+        arm.name: [dataclasses.asdict(one) for one in differences(averaged, base, HEADLINE, config)]
+        for arm, averaged in others.items()
+    }
+    values = {"reference": reference.name, **_values(reference, base, config), "differences": found}
     _write(folder / COMPARISON_FILE, values)
     return values
 
 
 def told(comparison: dict[str, Any]) -> list[str]:
-    """A line for each arm and quantity that differs, and one for each arm."""
+    """A line for each arm that has a pairwise accuracy: how it differs from that of the reference."""
     lines = []
     for arm, apart in comparison["differences"].items():
         row = next((one["row"] | one for one in apart if one["row"]["name"] == "pairwise_accuracy"), None)
@@ -96,13 +95,13 @@ def told(comparison: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _averaged(arm: Arm, config: EvalConfig) -> dict[str, Any]:
-    mean, spread = over_seeds(arm.predictions(), config)
+def _values(arm: Arm, averaged: Averaged, config: EvalConfig) -> dict[str, Any]:
+    lines, spread = rows(averaged.found, config), averaged.spread
     return {
         "runs": [run.name for run in arm.runs],
-        "rows": [dataclasses.asdict(row) for row in headline(rows(mean, config))],
+        "rows": [dataclasses.asdict(row) for row in headline(lines)],
         "sd_over_seeds": {name: sd for (name, at), sd in spread.items() if not at},
-        "all": [dataclasses.asdict(row) | {"sd": spread.get((row.name, row.at))} for row in rows(mean, config)],
+        "all": [dataclasses.asdict(row) | {"sd": spread.get((row.name, row.at))} for row in lines],
     }
 
 

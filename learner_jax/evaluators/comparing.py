@@ -38,12 +38,25 @@ class Difference:
     p_holm: float  # over all differences of one table
 
 
-def over_seeds(arm: Sequence[Predictions], config: EvalConfig) -> tuple[list[Found], dict[tuple[str, str], float]]:
-    """Each quantity (late visits apart too) averaged over the runs of an arm, in the value and in every draw of
-    patients; and its SD over runs.
+@dataclasses.dataclass(frozen=True)
+class Averaged:
+    """An arm, averaged over its runs.
 
-    A patient is drawn with its predictions of all seeds, so seeds do not count as patients. The SD is over the values
-    of the runs, with n - 1; an arm of one run has none.
+    Attributes:
+      predictions: of each run, in the order of their seeds.
+      found: the mean of each quantity, in the value and in every draw of patients.
+      spread: SD of each quantity over the runs, by name and label, with n - 1; an arm of one run has none.
+    """
+
+    predictions: Sequence[Predictions]
+    found: list[Found]
+    spread: dict[tuple[str, str], float]
+
+
+def over_seeds(arm: Sequence[Predictions], config: EvalConfig) -> Averaged:
+    """Each quantity (late visits apart too) averaged over the runs of an arm.
+
+    A patient is drawn with its predictions of all seeds, so seeds do not count as patients.
 
     Raises:
       InputError: the runs were not scored on the same pairs of the same patients.
@@ -56,12 +69,10 @@ def over_seeds(arm: Sequence[Predictions], config: EvalConfig) -> tuple[list[Fou
     for one in (one for run in runs for one in run):
         values.setdefault((one.name, one.at), []).append(one.replicates.value)
     whole = {key: x for key, x in values.items() if len(x) == len(runs) > 1 and np.isfinite(x).all()}
-    return mean_of(runs), {key: float(np.std(x, ddof=1)) for key, x in whole.items()}
+    return Averaged(arm, mean_of(runs), {key: float(np.std(x, ddof=1)) for key, x in whole.items()})
 
 
-def differences(
-    first: Sequence[Predictions], second: Sequence[Predictions], names: Sequence[str], config: EvalConfig
-) -> list[Difference]:
+def differences(first: Averaged, second: Averaged, names: Sequence[str], config: EvalConfig) -> list[Difference]:
     """Whether two arms differ, on the same patients.
 
     The interval is the bootstrap's over patients of the difference of the two means over seeds. The p-value is of a
@@ -74,20 +85,21 @@ def differences(
     and it is left out.
 
     Args:
-      first, second: predictions of each arm's runs in the order of their seeds; those that both have are compared.
+      first, second: the arms; their runs are matched in the order of their seeds, as many as both have.
       names: quantities; those with several values are left out.
       config: ``bootstrap``, ``interval``, ``confidence``.
 
     Raises:
       InputError: the arms were not scored on the same pairs of the same patients.
     """
-    check_same(first[0].truth, second[0].truth)
-    seeds = min(len(first), len(second))
-    means = [{f.name: f for f in over_seeds(arm, config)[0] if not f.at} for arm in (first, second)]
-    if padded(2 * first[0].truth.n_patients + 1) > coarse.MOST_PATIENTS:
+    truth = first.predictions[0].truth
+    check_same(truth, second.predictions[0].truth)
+    means = [{one.name: one for one in arm.found if not one.at} for arm in (first, second)]
+    if padded(2 * truth.n_patients + 1) > coarse.MOST_PATIENTS:
         names = [name for name in names if name != "coarse_c_index"]
     families = [family for family, of in FAMILIES.items() if set(names) & set(of.quantities)]
-    exchanged = [_exchanged(a, b, families, config) for a, b in zip(first[:seeds], second[:seeds], strict=True)]
+    runs = zip(first.predictions, second.predictions, strict=False)
+    exchanged = [_exchanged(a, b, families, config) for a, b in runs]
     found = []
     for name in names:
         if any(name not in mean or not np.isfinite(mean[name].replicates.value) for mean in means):
@@ -96,7 +108,7 @@ def differences(
         apart = _apart(a.replicates, b.replicates)
         row = dataclasses.replace(a, replicates=apart).row(config)
         each = np.array([pair[name] for pair in exchanged])  # [seeds, 1 + exchanges]
-        sd, p = float(np.std(each[:, 0], ddof=1)) if seeds > 1 else None, _p_value(each.mean(0))
+        sd, p = float(np.std(each[:, 0], ddof=1)) if len(each) > 1 else None, _p_value(each.mean(0))
         found.append(Difference(row, a.replicates.value, b.replicates.value, sd, p, p))
     adjusted = holm(np.array([one.p for one in found]))
     return [dataclasses.replace(one, p_holm=float(p)) for one, p in zip(found, adjusted, strict=True)]

@@ -10,7 +10,6 @@ import pytest
 
 from learner_jax import evaluate as command
 from learner_jax.evaluators import arms, artifacts
-from learner_jax.evaluators.comparing import over_seeds
 from learner_jax.evaluators.scoring import draws, find, rows
 from learner_jax.train import train
 from tfds_builders.errors import InputError
@@ -62,7 +61,7 @@ def test_seeds_are_one_arm_and_the_folder_says_so(folder):
         if None not in (one := [e[row["name"]] for e in each]):
             assert row["value"] == pytest.approx(np.mean(one), rel=1e-6)
             assert written["mse"]["sd_over_seeds"][row["name"]] == pytest.approx(np.std(one, ddof=1), abs=1e-6)
-    assert over_seeds(arm.predictions(), command.Config().eval)[1]
+    assert arm.averaged(command.Config().eval).spread
 
 
 def test_two_recipes_never_share_a_name(folder, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from learner_jax.evaluators import comparing
-from learner_jax.evaluators.comparing import differences, join, over_seeds
+from learner_jax.evaluators.comparing import join, over_seeds
 from learner_jax.evaluators.predictions import Predictions
 from learner_jax.evaluators.quantities import coarse
 from learner_jax.evaluators.scoring import draws, find
@@ -22,6 +22,11 @@ def another(one: Predictions, seed: int, noise: float) -> Predictions:
     return Predictions(truth, delta, called, None, scores, distance=one.distance, swapped=-called)
 
 
+def differences(first, second, names, config):
+    """Of two arms, each given by the predictions of its runs."""
+    return comparing.differences(over_seeds(first, config), over_seeds(second, config), names, config)
+
+
 @pytest.fixture
 def base(said):
     return said(seed=1, patients=20, visits=4, views=1)
@@ -29,7 +34,8 @@ def base(said):
 
 def test_seeds_are_averaged_in_value_and_in_every_draw(base, config):
     arm = [another(base, seed, 4.0) for seed in range(3)]
-    mean, spread = over_seeds(arm, config)
+    averaged = over_seeds(arm, config)
+    mean, spread = averaged.found, averaged.spread
     each = [{(f.name, f.at): f for f in find(one, draws(20, config))} for one in arm]
     for found in mean:
         values = [run[found.name, found.at].replicates.value for run in each]
