@@ -6,7 +6,6 @@ in which scans were embedded.
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from learner_jax.evaluators.predictions import Predictions
 from learner_jax.evaluators.quantities import FAMILIES, QUANTITIES
 from learner_jax.evaluators.quantities.api import N, Prepared
 from learner_jax.evaluators.rows import Row
-from learner_jax.evaluators.statistics.bootstrap import Counts, Replicates, Resampling, Statistic, ratio, summed
+from learner_jax.evaluators.statistics.bootstrap import Replicates, Resampling, Statistic, means
 from learner_jax.evaluators.statistics.intervals import make_row
 
 SEED = 0  # one for all runs, so that two arms are resampled on the same patients
@@ -83,11 +82,6 @@ def mean_of(each: Sequence[Sequence[Found]]) -> list[Found]:
 def rows(found: Iterable[Found], config: EvalConfig) -> list[Row]:
     """The line of each."""
     return [one.row(config) for one in found]
-
-
-def means(data: dict[str, Any], counts: Counts) -> dict[str, Any]:
-    """Statistic of :func:`find_means`."""
-    return {name: ratio(*summed(x, counts)) for name, x in data.items()}
 
 
 def _found(statistic: Statistic, prepared: Prepared, resampling: Resampling) -> list[Found]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, by_patient, contributing
-from learner_jax.evaluators.statistics.bootstrap import Counts, ratio, summed
+from learner_jax.evaluators.statistics.bootstrap import Counts, means, ratio
 
 _NONE = "undefined: no patient with several visits stays within the threshold throughout"
 
@@ -33,7 +33,6 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
     null = null_controls(truth)[truth.patient]
     called, sign = predictions.change != 0, np.sign(predictions.delta)
     counted, moved = null & truth.scored, (truth.change != 0) & truth.scored
-    quiet = null if truth.mode == "visits" else null & False  # scans of one visit have no time
     data = {"null_false_change": _sums(called, counted, truth.patient, width)}
     n = {"null_false_change": contributing(truth.patient, counted)}
     size = np.abs(predictions.delta)
@@ -41,11 +40,11 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
     data["size_null"] = _sums(size, counted, truth.patient, width)
     data["size_moved"] = _sums(size, moved, truth.patient, width)
     n["null_size"] = contributing(truth.patient, counted)
-    if truth.mode == "visits":
+    if truth.mode == "visits":  # scans of one visit have no time
         # a patient weighs 1: the mean of its signs is Kendall's tau of prediction and time
         own = np.bincount(truth.patient, minlength=width)[truth.patient]
-        data["null_trend"] = _sums(sign / own, quiet, truth.patient, width, 1 / own)
-        n["null_trend"] = contributing(truth.patient, quiet)
+        data["null_trend"] = _sums(sign / own, null, truth.patient, width, 1 / own)
+        n["null_trend"] = contributing(truth.patient, null)
     if predictions.swapped is not None:
         data["swap_consistency"] = _sums(predictions.swapped == -predictions.change, truth.scored, truth.patient, width)
         n["swap_consistency"] = contributing(truth.patient, truth.scored)
@@ -65,9 +64,9 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
       pairs called changed; mean over them of Kendall's τ of prediction and time (1: said to rise throughout); and the
       mean size of their predicted differences over that of pairs that did change.
     """
-    means = {name: ratio(*summed(x, counts)) for name, x in data.items()}
-    null, moved = means.pop("size_null"), means.pop("size_moved")
-    return means | {"null_size": ratio(null, moved)}
+    found = means(data, counts)
+    null, moved = found.pop("size_null"), found.pop("size_moved")
+    return found | {"null_size": ratio(null, moved)}
 
 
 def _sums(value: np.ndarray, which: np.ndarray, patient: np.ndarray, width: int, weight: np.ndarray | float = 1.0):

@@ -113,6 +113,11 @@ def ratio(part: Shaped[Array, "*shape"], whole: Shaped[Array, "*#shape"]) -> Sha
     return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), jnp.nan)
 
 
+def means(data: dict[str, Shaped[Array, "p 2"]], counts: Float32[Array, "p r"]) -> dict[str, Float32[Array, " r"]]:
+    """Statistic of plain means: ``[p 2]`` is of each patient the sum of a thing and how many of it there are."""
+    return {name: ratio(*summed(x, counts)) for name, x in data.items()}
+
+
 def padded(n: int) -> int:
     """The next of few sizes (four between powers of two, at least 64): few sizes mean few compilations."""
     step = max(16, (1 << max(n - 1, 1).bit_length()) // 8)
