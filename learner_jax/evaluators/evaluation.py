@@ -117,7 +117,7 @@ def score(fitting: Fitting, test: Observations, config: EvalConfig, cohort: Coho
     if cohort is not None:
         sections["embedding"] = rows(find(said, resampling, ["embedding"]), config)
         places = (cohort.views, cohort.sites, cohort.site)
-        case = Case(config, fitting.train, fitting.val, test, primary, truth, said, resampling, *places)
+        case = Case(config, fitting.train, fitting.val, primary, truth, said, resampling, *places)
         for name in analyses.list():
             answer = analyses.get(name)(case)
             if isinstance(answer, str):

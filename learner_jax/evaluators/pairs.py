@@ -41,6 +41,10 @@ class Observations:
         arrays = {f.name: getattr(self, f.name)[index] for f in dataclasses.fields(self) if f.name != "rows"}
         return Observations(**arrays, rows=tuple(self.rows[i] for i in index))
 
+    def labeled_only(self) -> "Observations":
+        """The observations that carry the score; no copy where all do."""
+        return self if self.labeled.all() else self.take(np.flatnonzero(self.labeled))
+
     def sorted(self) -> "Observations":
         """The same observations in the one order in which everything is computed, whatever order they came in."""
         return self.take(canonical_order(self))

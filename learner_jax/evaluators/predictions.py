@@ -35,8 +35,7 @@ class Truth:
     @classmethod
     def of(cls, observations: Observations, mode: str, order: str, change_threshold: float) -> "Truth":
         """Truth of these observations, whichever of them are labeled; see :func:`pairs.fine_pairs` for the words."""
-        known = observations.sorted()
-        known = known.take(np.flatnonzero(known.labeled))
+        known = observations.sorted().labeled_only()
         pairs = fine_pairs(known, mode, "all")
         patients, patient_of = np.unique(known.patient, return_inverse=True)
         score = known.score.astype(np.float64)

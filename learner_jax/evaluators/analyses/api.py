@@ -24,7 +24,6 @@ class Case:
     config: EvalConfig
     train: Observations
     val: Observations
-    test: Observations
     readout: Readout  # the primary one
     truth: Truth  # of test
     predictions: Predictions  # of test, by the primary read-out
@@ -46,8 +45,7 @@ class Case:
     @cached_property
     def labeled_train(self) -> Observations:
         """Training observations that carry the score, in the one order."""
-        train = self.train.sorted()
-        return train.take(np.flatnonzero(train.labeled))
+        return self.train.sorted().labeled_only()
 
 
 Analysis = Callable[[Case], list[Found] | str]

@@ -69,9 +69,8 @@ def by_patient(
 ) -> Float32[np.ndarray, " width *f"]:
     """Sums of ``values`` over the entries of each patient, added in float64."""
     values = np.asarray(values, np.float64)
-    flat = values.reshape(len(values), -1)
-    sums = [np.bincount(patient, column, width) for column in flat.T]
-    return np.stack(sums, axis=1).reshape(width, *values.shape[1:]).astype(np.float32) if sums else np.zeros((width, 0))
+    sums = [np.bincount(patient, column, width) for column in values.reshape(len(values), -1).T]
+    return np.stack(sums, axis=1).reshape(width, *values.shape[1:]).astype(np.float32)
 
 
 def contributing(patient: Int[np.ndarray, " k"], which: np.ndarray | None = None) -> tuple[int, int]:

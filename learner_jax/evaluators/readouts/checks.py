@@ -43,7 +43,7 @@ def labeled(train: Observations, score_name: str) -> Observations:
     Raises:
       InputError: fewer than 2 of them, or scores that are all equal.
     """
-    known = labeled_only(train)
+    known = train.labeled_only()
     if len(known) < 2:
         raise InputError(
             f"{len(known)} of {len(train)} training observations carry {score_name!r}; a read-out needs at least 2. "
@@ -55,10 +55,3 @@ def labeled(train: Observations, score_name: str) -> Observations:
             f"them apart. {_ELSEWHERE}"
         )
     return known
-
-
-def labeled_only(observations: Observations) -> Observations:
-    """The observations that carry the score; no copy where all do."""
-    if observations.labeled.all():
-        return observations
-    return observations.take(np.flatnonzero(observations.labeled))

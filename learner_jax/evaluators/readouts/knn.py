@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32, Float64
 from learner_jax.evaluators.blockwise import float64, over_rows, unit, whole
 from learner_jax.evaluators.pairs import Observations
 from learner_jax.evaluators.readouts.api import Context, Fitted, register
-from learner_jax.evaluators.readouts.checks import labeled, labeled_only
+from learner_jax.evaluators.readouts.checks import labeled
 from learner_jax.evaluators.readouts.training_pairs import count_observations, draw
 
 NEIGHBOURS = (1, 3, 5, 10, 20, 50)
@@ -79,7 +79,7 @@ def knn(train: Observations, val: Observations, context: Context) -> Fitted:
 
     Of equally good k the largest wins.
     """
-    known, judge = labeled(train, context.score_name), labeled_only(val)
+    known, judge = labeled(train, context.score_name), val.labeled_only()
     chosen = draw(len(known), MOST)
     references, score = known.u[chosen], known.score[chosen].astype(np.float64)
     k = min(DEFAULT, len(chosen))

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Float32, Float64
 from learner_jax.evaluators.blockwise import blocks, float64, moments
 from learner_jax.evaluators.pairs import Observations
 from learner_jax.evaluators.readouts.api import Context, Fitted, register
-from learner_jax.evaluators.readouts.checks import labeled, labeled_only
+from learner_jax.evaluators.readouts.checks import labeled
 from learner_jax.evaluators.readouts.linear_score import LinearScore
 from learner_jax.evaluators.readouts.training_pairs import count_observations
 
@@ -34,13 +34,8 @@ class Ridges:
     v: Float64[np.ndarray, "w r"]  # of the w dimensions that vary
 
     @classmethod
-    def from_observations(cls, train: Observations) -> "Ridges":
-        """Decompose the embeddings of all observations, whose order is that of the targets in :meth:`fit`."""
-        return cls.from_embeddings(train.u)
-
-    @classmethod
     def from_embeddings(cls, u: Float32[np.ndarray, "n d"]) -> "Ridges":
-        """As :meth:`from_observations`."""
+        """Decompose embeddings, whose order is that of the targets in :meth:`fit`."""
         mean, std, varies = moments(u)
         width = int(varies.sum())
         if len(u) > width:
@@ -134,8 +129,8 @@ def _standard(u: np.ndarray, mean: np.ndarray, std: np.ndarray, varies: np.ndarr
 @register("ridge", LinearScore)
 def ridge(train: Observations, val: Observations, context: Context) -> Fitted:
     """Ridge from standardised embeddings to the score, with a warning where the encoder has collapsed."""
-    known, judge = labeled(train, context.score_name), labeled_only(val)
-    ridges = Ridges.from_observations(known)
+    known, judge = labeled(train, context.score_name), val.labeled_only()
+    ridges = Ridges.from_embeddings(known.u)
     model = ridges.fit(known.score, (judge.u, judge.score) if len(judge) else None)
     warning = ""
     if not ridges.varies.any():

@@ -8,7 +8,6 @@ from learner_jax.evaluators.rows import Row
 from learner_jax.evaluators.statistics.bootstrap import Replicates
 
 FEW_PATIENTS = 30  # below, intervals are visibly too narrow (docs/evaluation.md has the simulated coverage)
-METHODS = ("percentile", "bca")
 
 Interval = tuple[float | None, float | None]
 
@@ -87,7 +86,7 @@ def make_row(
 
     Args:
       found: its value is NaN when undefined; then the line is empty and the note says ``undefined``.
-      method: one of ``METHODS``.
+      method: ``percentile`` or ``bca``.
       n_patients: patients that contribute to this quantity.
     """
     if np.isnan(found.value):

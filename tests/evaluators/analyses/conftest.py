@@ -20,13 +20,12 @@ def case(splits, config) -> Callable[..., Case]:
         config.pairs = mode
         train, val, test = splits(mode=mode, patients=patients, **kwargs)
         fitting = fit_readouts([], train, val, Context(config, "x", {}, 0.0, 1.0, "mse"), {})
-        test = test.sorted()
         truth = Truth.of(test, mode, config.order, config.change_threshold)
         rows = 1 + max(row for part in (train, val, test) for own in part.rows for row in own)
         said = predict(fitting.readouts[PRIMARY], truth)
         resampling = draws(truth.n_patients, config)
         places = (("left", "right"), ("north", "south"), np.arange(rows) // 16 % 2)
-        return Case(config, train, val, test, fitting.readouts[PRIMARY], truth, said, resampling, *places)
+        return Case(config, train, val, fitting.readouts[PRIMARY], truth, said, resampling, *places)
 
     return make
 

@@ -65,8 +65,8 @@ def test_subgroups_are_parts_of_the_pairs(case, ask):
 
 def test_scans_are_told_apart_by_view(case, ask):
     one = case(mode="scans", views=2, clips=2, visits=2)
-    one.test.score[:] = np.random.default_rng(0).integers(0, 5, len(one.test))
-    one = dataclasses.replace(one, truth=Truth.of(one.test, "scans", "all", 2.0))
+    one.truth.observations.score[:] = np.random.default_rng(0).integers(0, 5, len(one.truth.observations))
+    one = dataclasses.replace(one, truth=Truth.of(one.truth.observations, "scans", "all", 2.0))
     one = dataclasses.replace(one, predictions=predict(one.readout, one.truth))
     found = ask("subgroups", one)
     assert {at for _, at in found} >= {"view left", "view right"}
@@ -110,14 +110,14 @@ def test_transfer_between_and_within(case, ask):
     """Identity lies in dimension 1 and tells the score between patients alone; within patients only dimension 0
     does."""
     one = case(skill=0.0)
-    for part in (one.train, one.test):
+    for part in (one.train, one.truth.observations):
         rng = np.random.default_rng(len(part))
         level = dict(zip(np.unique(part.patient), rng.normal(0, 4, len(np.unique(part.patient))), strict=True))
         base = np.array([level[p] for p in part.patient])
         part.u[:, 1] = base
         part.u[:, 0] = part.score - 4 + rng.normal(0, 0.2, len(part))
         part.score[:] += 3 * base
-    one = dataclasses.replace(one, truth=Truth.of(one.test, "visits", "all", 2.0))
+    one = dataclasses.replace(one, truth=Truth.of(one.truth.observations, "visits", "all", 2.0))
     found = ask("transfer", one)
     within, between = (found["pairwise_accuracy", f"fitted {which} patients"] for which in ("within", "between"))
     assert within > 0.95
@@ -139,10 +139,10 @@ def test_identity_is_found_where_it_is_and_at_chance_where_not(case, ask):
     assert random["patient_identified", ""] == pytest.approx(random["patient_chance", ""], abs=0.06)
     assert random["site_identified", ""] == pytest.approx(0.5, abs=0.15)
     assert random["site_chance", ""] == pytest.approx(0.5)
-    for part in (one.train, one.test):
+    for part in (one.train, one.truth.observations):
         part.u[:, 1:4] += 40 * np.random.default_rng(0).normal(size=(3000, 3))[part.patient]
         part.u[:, 4] += 9 * one.site[[rows[0] for rows in part.rows]]
-    one = dataclasses.replace(one, truth=Truth.of(one.test, "visits", "all", 2.0))
+    one = dataclasses.replace(one, truth=Truth.of(one.truth.observations, "visits", "all", 2.0))
     told = ask("identity", one)
     assert told["patient_identified", ""] > 0.9
     assert told["site_identified", ""] > 0.9
@@ -165,9 +165,9 @@ def test_the_ceiling_is_what_the_true_scores_score(case, ask):
     one = case(skill=0.6, patients=300)
     assert ask("of_ceiling", one).startswith("the score's measurement error is not stated")
     rng = np.random.default_rng(9)
-    true = rng.normal(0, 2, len(one.test)) + 3.0 * (one.test.patient % 7)
-    one.test.score[:] = true + rng.normal(0, 1.5, len(true))
-    one = dataclasses.replace(one, truth=Truth.of(one.test, "visits", "all", 2.0))
+    true = rng.normal(0, 2, len(one.truth.observations)) + 3.0 * (one.truth.observations.patient % 7)
+    one.truth.observations.score[:] = true + rng.normal(0, 1.5, len(true))
+    one = dataclasses.replace(one, truth=Truth.of(one.truth.observations, "visits", "all", 2.0))
     one = dataclasses.replace(one, predictions=predict(one.readout, one.truth))
     top = {f.name: f.replicates.value for f in noise_ceiling(one.truth, 1.5, one.resampling) if not f.at}
     truth = one.truth

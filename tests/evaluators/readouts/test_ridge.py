@@ -61,7 +61,7 @@ def test_many_targets_are_each_solved_as_if_alone(splits, judged):
     train, val, test = splits(dim=9)
     rng = np.random.default_rng(0)
     y, y_val = (np.stack([rng.permutation(s.score) for _ in range(4)] + [s.score], axis=1) for s in (train, val))
-    ridges = Ridges.from_observations(train)
+    ridges = Ridges.from_embeddings(train.u)
     together = ridges.fit_many(y, (val.u, y_val) if judged else None)
     for j, model in enumerate(together):
         alone = ridges.fit(y[:, j], (val.u, y_val[:, j]) if judged else None)
@@ -120,7 +120,7 @@ def test_no_float64_copy_of_the_embeddings(context):
     many = Observations(u, score, number // 2, number % 2, (number % 2).astype(np.float32), 0 * number - 1, rows)
     val = many.take(np.arange(10))
     tracemalloc.start()
-    ridges = Ridges.from_observations(many)
+    ridges = Ridges.from_embeddings(many.u)
     ridges.fit(score)
     alone = tracemalloc.get_traced_memory()[1]
     tracemalloc.reset_peak()
