@@ -73,6 +73,18 @@ def by_patient(
     return np.stack(sums, axis=1).reshape(width, *values.shape[1:]).astype(np.float32)
 
 
+def scored_probabilities(predictions: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Of each scored pair its patient ``[k]``, the probabilities ``[k 3]`` and which of the three is true ``[k]``.
+
+    None without such pairs, or where the read-out gives no probabilities.
+    """
+    truth = predictions.truth
+    at = np.flatnonzero(truth.scored)
+    if predictions.probability is None or at.size == 0:
+        return None
+    return truth.patient[at], predictions.probability[at], truth.change[at] + 1
+
+
 def contributing(patient: Int[np.ndarray, " k"], which: np.ndarray | None = None) -> tuple[int, int]:
     """How many patients and pairs there are among those ``which`` (bool) count."""
     chosen = patient if which is None else patient[which]

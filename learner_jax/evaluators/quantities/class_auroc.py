@@ -2,10 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from learner_jax.evaluators.predictions import Predictions
-from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, contributing
+from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, contributing, scored_probabilities
 from learner_jax.evaluators.quantities.three_way import WORDS
 from learner_jax.evaluators.ranks import auroc, auroc_data
 from learner_jax.evaluators.statistics.bootstrap import Counts
@@ -17,11 +16,10 @@ QUANTITIES = {
 
 def prepare(predictions: Predictions, width: int) -> Prepared | None:
     """Pairs in the order of each class's probability; None for a read-out without probabilities."""
-    truth = predictions.truth
-    at = np.flatnonzero(truth.scored)
-    if predictions.probability is None or at.size == 0:
+    scored = scored_probabilities(predictions)
+    if scored is None:
         return None
-    patient, p, true = truth.patient[at], predictions.probability[at], truth.change[at] + 1
+    patient, p, true = scored
     data = [auroc_data(p[:, c], true == c, patient, width - 1) for c in range(3)]
     return Prepared(data, {"class_auroc": contributing(patient)}, {"class_auroc": WORDS})
 

@@ -6,7 +6,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from learner_jax.evaluators.predictions import Predictions
-from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, by_patient, contributing
+from learner_jax.evaluators.quantities.api import (
+    Family,
+    Prepared,
+    Quantity,
+    by_patient,
+    contributing,
+    scored_probabilities,
+)
 from learner_jax.evaluators.statistics.bootstrap import Counts, ratio, summed
 
 _BINS = 10  # of equally many pairs
@@ -21,11 +28,10 @@ QUANTITIES = {
 
 def prepare(predictions: Predictions, width: int) -> Prepared | None:
     """Sums of each patient; None for a read-out without probabilities."""
-    truth = predictions.truth
-    at = np.flatnonzero(truth.scored)
-    if predictions.probability is None or at.size == 0:
+    scored = scored_probabilities(predictions)
+    if scored is None:
         return None
-    patient, p, true = truth.patient[at], predictions.probability[at], truth.change[at] + 1
+    patient, p, true = scored
     hit = np.eye(3)[true]
     named = np.maximum(p[np.arange(len(p)), true], _LEAST)
     columns = np.stack([np.ones(len(p)), ((p - hit) ** 2).sum(1), -np.log(named)], 1)
