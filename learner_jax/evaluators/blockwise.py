@@ -62,7 +62,7 @@ def moments(
     return mean, np.where(varies, std, 1.0), varies
 
 
-def unit(x: Float64[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
+def unit(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
     """Rows over their Euclidean norm; a zero row stays zero."""
     norm = np.sqrt(np.square(x).sum(axis=1, keepdims=True))
     return x / np.where(norm > 0, norm, 1)

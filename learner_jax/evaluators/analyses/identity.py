@@ -3,6 +3,7 @@
 import numpy as np
 
 from learner_jax.evaluators.analyses.api import Case, register
+from learner_jax.evaluators.blockwise import blocks, unit
 from learner_jax.evaluators.quantities.api import by_patient
 from learner_jax.evaluators.readouts.ridge import Ridges
 from learner_jax.evaluators.scoring import Found, find_means
@@ -28,13 +29,11 @@ def _patients(case: Case) -> list[Found]:
     several = np.bincount(patient)[patient] > 1
     if not several.any() or case.truth.n_patients < 2:
         return []
-    norm = np.linalg.norm(seen.u, axis=1, keepdims=True)
-    unit = seen.u / np.where(norm > 0, norm, 1)
-    nearest = np.zeros(len(unit), np.int64)
-    for at in range(0, len(unit), _BLOCK):
-        cosine = unit[at : at + _BLOCK] @ unit.T
-        cosine[np.arange(len(cosine)), np.arange(at, at + len(cosine))] = -np.inf
-        nearest[at : at + _BLOCK] = cosine.argmax(1)
+    direction, nearest = unit(seen.u), np.zeros(len(seen), np.int64)
+    for at in blocks(len(seen), _BLOCK):
+        cosine = direction[at] @ direction.T
+        np.fill_diagonal(cosine[:, at], -np.inf)  # an observation is not its own neighbour
+        nearest[at] = cosine.argmax(1)
     same = patient[nearest] == patient
     chance = (np.bincount(patient)[patient] - 1) / (len(patient) - 1)
     width = case.resampling.width

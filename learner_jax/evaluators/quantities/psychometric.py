@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import log_ndtr, ndtri
 
+from learner_jax.evaluators.blockwise import blocks
 from learner_jax.evaluators.predictions import Predictions
 from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, by_patient, contributing
 from learner_jax.evaluators.statistics.bootstrap import Counts, ratio, summed
@@ -40,11 +41,12 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
     bins = np.eye(_BINS)[which]
     spans = [f"{low:.4g} to {high:.4g}" for low, high in itertools.pairwise(edges)] or [f"{edges[0]:.4g}"]
     grid = np.geomspace(size.max() / 1000, size.max() * 10, _GRID)
-    blocks = [slice(start, start + _BLOCK) for start in range(0, len(size), _BLOCK)]
     data = {
         "right": by_patient(bins * right[:, None], patient, width),
         "pairs": by_patient(bins, patient, width),
-        "likelihood": sum(by_patient(log_likelihood(size[b], right[b], grid), patient[b], width) for b in blocks),
+        "likelihood": sum(
+            by_patient(log_likelihood(size[b], right[b], grid), patient[b], width) for b in blocks(len(size), _BLOCK)
+        ),
         "grid": grid.astype(np.float32),
         "largest": np.float32(size.max()),
     }
