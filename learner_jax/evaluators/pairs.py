@@ -6,7 +6,9 @@ A repeat of a scan is not a second visit. So scans become observations first, an
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Float64, Int, Num
+
+from learner_jax.evaluators.blockwise import blocks
 
 MODES = ("visits", "scans")
 ORDERS = ("all", "consecutive")
@@ -96,13 +98,13 @@ def observe(
         return Observations(
             u.astype(np.float32), score.astype(np.float32), patient, visit, time_days.astype(np.float32), view, rows
         )
-    per_view, scans_in_view = _average(u, group_starts(patient, visit, view))
+    per_view, scans_in_view = group_means(u, group_starts(patient, visit, view))
     first_of_view = np.cumsum(scans_in_view) - scans_in_view
     visits = group_starts(patient[first_of_view], visit[first_of_view])
     weight = np.ones(len(per_view)) if view_weight is None else view_weight[view[first_of_view]]
     # a visit whose views all weigh nothing still has a mean
-    weight = np.where(np.repeat(_average(weight, visits)[0], np.diff([*visits, len(weight)])) > 0, weight, 1.0)
-    per_visit = _average(per_view * weight[:, None], visits)[0] / _average(weight, visits)[0][:, None]
+    weight = np.where(np.repeat(group_means(weight, visits)[0], np.diff([*visits, len(weight)])) > 0, weight, 1.0)
+    per_visit = group_means(per_view * weight[:, None], visits)[0] / group_means(weight, visits)[0][:, None]
     starts = group_starts(patient, visit)
     labeled = ~np.isnan(score)
     total = np.add.reduceat(np.where(labeled, score, 0).astype(np.float64), starts)
@@ -112,7 +114,7 @@ def observe(
         score=np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32),
         patient=patient[starts],
         visit=visit[starts],
-        time_days=_average(time_days, starts)[0].astype(np.float32),
+        time_days=group_means(time_days, starts)[0].astype(np.float32),
         view=np.full(len(starts), -1, np.int32),
         rows=tuple(tuple(sorted(map(int, part))) for part in np.split(row, starts[1:])),
     )
@@ -180,11 +182,17 @@ def group_starts(*keys: Int[np.ndarray, " m"]) -> Int[np.ndarray, " g"]:
     return np.flatnonzero(np.append(True, changed))
 
 
-def _average(values: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means of the groups in float64, and their sizes."""
-    sizes = np.diff(np.append(starts, len(values)))
-    sums = np.add.reduceat(values.astype(np.float64), starts, axis=0)
-    return sums / sizes.reshape(-1, *[1] * (values.ndim - 1)), sizes
+def group_means(
+    values: Num[np.ndarray, " m *d"], starts: Int[np.ndarray, " g"]
+) -> tuple[Float64[np.ndarray, " g *d"], Int[np.ndarray, " g"]]:
+    """Means of the groups that begin at ``starts``, added in float64 a block of groups at a time; and their sizes."""
+    ends = np.append(starts[1:], len(values))
+    sums, sizes = np.empty((len(starts), *values.shape[1:])), ends - starts
+    for at in blocks(len(starts)):
+        own = slice(starts[at][0], ends[at][-1])
+        sums[at] = np.add.reduceat(values[own].astype(np.float64), starts[at] - own.start, axis=0)
+    sums /= sizes.reshape(-1, *[1] * (values.ndim - 1))
+    return sums, sizes
 
 
 def _count(n: int, word: str) -> str:

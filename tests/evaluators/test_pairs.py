@@ -1,13 +1,21 @@
 """Observations and pairs against plain loops; repeats of a scan never become visits."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learner_jax.evaluators.pairs import Observations, describe_no_pairs, fine_pairs, observe
+from learner_jax.evaluators.pairs import (
+    Observations,
+    describe_no_pairs,
+    fine_pairs,
+    group_means,
+    group_starts,
+    observe,
+)
 
 
 def by_hand(s: dict[str, np.ndarray]) -> dict[tuple[int, int], tuple[np.ndarray, float]]:
@@ -19,6 +27,21 @@ def by_hand(s: dict[str, np.ndarray]) -> dict[tuple[int, int], tuple[np.ndarray,
         known = s["score"][mine][~np.isnan(s["score"][mine])].astype(float)
         out[key] = np.mean(views, axis=0), known.mean() if known.size else np.nan
     return out
+
+
+def test_means_of_groups_hold_no_float64_copy_of_all():
+    rng = np.random.default_rng(0)
+    group = np.sort(rng.integers(0, 5000, 30_000))
+    values = rng.normal(size=(30_000, 64)).astype(np.float32)
+    starts = group_starts(group)
+    tracemalloc.start()
+    means, sizes = group_means(values, starts)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < means.nbytes + values.nbytes
+    names, count = np.unique(group, return_counts=True)
+    np.testing.assert_array_equal(sizes, count)
+    np.testing.assert_allclose(means, [values[group == one].mean(0, dtype=float) for one in names], rtol=1e-12)
 
 
 @pytest.mark.parametrize("unlabeled", [0.0, 0.6])

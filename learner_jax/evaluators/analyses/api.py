@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float64
 
 from learner_jax.config import EvalConfig
 from learner_jax.evaluators.change import change_class
@@ -54,8 +55,7 @@ analyses: Registry[Analysis] = Registry("analysis", "config.eval")
 register = analyses.register
 
 
-def of_scores(case: Case, scores: np.ndarray) -> Predictions:
-    """Predictions of test pairs from a score per test observation, called changed beyond the true threshold."""
-    delta = scores[case.truth.second] - scores[case.truth.first]
-    called = change_class(delta, case.truth.change_threshold)
-    return Predictions(case.truth, delta, called, scores=scores)
+def of_scores(truth: Truth, scores: Float64[np.ndarray, " m"]) -> Predictions:
+    """Predictions of the pairs from a score per observation, called changed beyond the true threshold."""
+    delta = scores[truth.second] - scores[truth.first]
+    return Predictions(truth, delta, change_class(delta, truth.change_threshold), scores=scores)

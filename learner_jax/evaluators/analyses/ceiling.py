@@ -4,9 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from learner_jax.evaluators.analyses.api import Case, register
-from learner_jax.evaluators.change import change_class
-from learner_jax.evaluators.predictions import Predictions, Truth
+from learner_jax.evaluators.analyses.api import Case, of_scores, register
+from learner_jax.evaluators.predictions import Truth
 from learner_jax.evaluators.quantities import QUANTITIES
 from learner_jax.evaluators.scoring import Found, find, mean_of
 from learner_jax.evaluators.statistics.bootstrap import Replicates, Resampling
@@ -35,12 +34,7 @@ def noise_ceiling(truth: Truth, label_noise: float, resampling: Resampling) -> l
     rho = max(1 - label_noise**2 / within, 0.0) if within else 0.0
     rng = np.random.default_rng(0)
     drawn = [mean + rho * (score - mean) + rng.normal(0, rho**0.5 * label_noise, len(score)) for _ in range(_DRAWS)]
-    return mean_of([find(_oracle(truth, scores), resampling, _FAMILIES) for scores in drawn])
-
-
-def _oracle(truth: Truth, scores: np.ndarray) -> Predictions:
-    delta = scores[truth.second] - scores[truth.first]
-    return Predictions(truth, delta, change_class(delta, truth.change_threshold), scores=scores)
+    return mean_of([find(of_scores(truth, scores), resampling, _FAMILIES) for scores in drawn])
 
 
 @register("of_ceiling")

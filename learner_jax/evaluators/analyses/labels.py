@@ -1,8 +1,12 @@
 """What the read-out owes to its labels: shuffled ones, coarser ones, those between patients and those within."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from learner_jax.evaluators.analyses.api import Case, of_scores, register
+from learner_jax.evaluators.blockwise import blocks
+from learner_jax.evaluators.pairs import Observations, group_means, group_starts
 from learner_jax.evaluators.quantities.api import contributing
 from learner_jax.evaluators.readouts.ridge import Ridges
 from learner_jax.evaluators.scoring import Found, find
@@ -47,10 +51,12 @@ def grades(case: Case) -> list[Found] | str:
     """Order within patients where the read-out is fitted to scores in 2, 3, 5 and 10 grades of equally many, and to all
     of them: what coarseness of the label alone costs."""
     score = case.labeled_train.score.astype(np.float64)
-    columns, labels = [], []
+    columns, labels, rising = [], [], np.argsort(score, kind="stable")
     for n in _GRADES:
-        grade = np.searchsorted(np.quantile(score, np.arange(1, n) / n), score, "left")
-        columns.append(_group_means(score, grade))
+        grade = np.searchsorted(np.quantile(score, np.arange(1, n) / n), score[rising], "left")
+        means, sizes = group_means(score[rising], group_starts(grade))
+        columns.append(np.empty_like(score))
+        columns[-1][rising] = np.repeat(means, sizes)
         labels.append(f"{n} grades")
     said = _refit(case, [*columns, score])
     return [
@@ -64,24 +70,29 @@ def grades(case: Case) -> list[Found] | str:
 def transfer(case: Case) -> list[Found] | str:
     """Trained between, tested within, and the other way: a ridge on differences between the means of patients, on
     differences from each patient's mean, or on both, each scored on order within and between test patients."""
-    train = case.labeled_train
-    score = train.score.astype(np.float64)
-    _, owner = np.unique(train.patient, return_inverse=True)
-    u = train.u.astype(np.float64)
-    mean_u = np.stack([np.bincount(owner, column) for column in u.T], axis=1) / np.bincount(owner)[:, None]
-    mean_score = np.bincount(owner, score) / np.bincount(owner)
-    fits = {"between": (mean_u, mean_score)}
-    if len(owner) > len(mean_u):
-        fits |= {"within": (u - mean_u[owner], score - mean_score[owner]), "both": (u, score)}
     found = []
-    for name, (x, y) in fits.items():
+    for name, x, y in _levels(case.labeled_train):
         if np.ptp(y) == 0:
             continue
-        said = Ridges.from_embeddings(x.astype(np.float32)).fit(y).scores(case.truth.observations.u)
+        said = Ridges.from_embeddings(x).fit(y).scores(case.truth.observations.u)
         wanted = ("pairwise_accuracy", "kendall_tau_b", "coarse_c_index")
-        scored = find(of_scores(case, said), case.resampling, ["order", "coarse"])
+        scored = find(of_scores(case.truth, said), case.resampling, ["order", "coarse"])
         found += [one.under(f"fitted {name} patients") for one in scored if one.name in wanted]
     return found
+
+
+def _levels(train: Observations) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, embeddings and scores of means of patients, of differences from these, and of the observations."""
+    score, starts = train.score.astype(np.float64), group_starts(train.patient)
+    mean_u, sizes = group_means(train.u, starts)
+    mean_score, _ = group_means(score, starts)
+    yield "between", mean_u.astype(np.float32), mean_score
+    if len(train) > len(starts):
+        owner, apart = np.repeat(np.arange(len(starts)), sizes), train.u.copy()
+        for at in blocks(len(apart)):
+            apart[at] -= mean_u[owner[at]]
+        yield "within", apart, score - mean_score[owner]
+        yield "both", train.u, score
 
 
 def _refit(case: Case, scores: list[np.ndarray]) -> list[np.ndarray]:
@@ -91,9 +102,4 @@ def _refit(case: Case, scores: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def _order(case: Case, scores: np.ndarray) -> list[Found]:
-    return [one for one in find(of_scores(case, scores), case.resampling, ["order"]) if one.name in _SCORED]
-
-
-def _group_means(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    total, count = np.bincount(group, values), np.bincount(group)
-    return (total / np.maximum(count, 1))[group]
+    return [one for one in find(of_scores(case.truth, scores), case.resampling, ["order"]) if one.name in _SCORED]
