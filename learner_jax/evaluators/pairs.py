@@ -12,6 +12,7 @@ from learner_jax.evaluators.blockwise import blocks
 
 MODES = ("visits", "scans")
 ORDERS = ("all", "consecutive")
+_SEED = 0  # one for all runs, so that two arms are asked of the same pairs of the same patients
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +150,37 @@ def fine_pairs(observations: Observations, mode: str, order: str) -> FinePairs:
     position = position[np.lexsort((position[:, 1], position[:, 0]))]
     first, second = index[position[:, 0]], index[position[:, 1]]
     return FinePairs(first, second, observations.patient[first])
+
+
+def coarse_pairs(patient: Int[np.ndarray, " m"], most: int) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+    """Different pairs of observations of different patients, ``first < second``: all of them, or ``most``.
+
+    Drawn uniformly with a fixed seed. Where the pairs are not all counted out, three times as many are drawn as asked
+    for, and repeats dropped.
+
+    Args:
+      patient: sorted.
+    """
+    m = len(patient)
+    start, end = (np.searchsorted(patient, patient, side) for side in ("left", "right"))
+    others = m - (end - start)
+    total = int(others.sum())  # of ordered pairs, which are numbered by their first
+    few = total <= 8 * most
+    number = np.arange(total) if few else np.random.default_rng(_SEED).integers(0, total, 3 * most)
+    ends = np.cumsum(others)
+    a = np.searchsorted(ends, number, "right")
+    b = number - (ends[a] - others[a])
+    b = np.where(b < start[a], b, b + (end - start)[a])  # skips those of the same patient
+    code = np.unique(np.minimum(a, b) * m + np.maximum(a, b))
+    code = code[draw(len(code), most)]
+    return code // m, code % m
+
+
+def draw(n: int, most: int) -> Int[np.ndarray, " k"]:
+    """Ascending indices of ``most`` of ``n``, or of all."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(_SEED).choice(n, most, replace=False))
 
 
 def describe_no_pairs(observations: Observations, mode: str = "visits") -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from learner_jax.evaluators.pairs import (
     Observations,
+    coarse_pairs,
     describe_no_pairs,
     fine_pairs,
     group_means,
@@ -145,3 +146,30 @@ def test_unknown_words_and_no_scans(scans):
         observe(**s, mode="weeks")
     with pytest.raises(ValueError, match="order is 'some'"):
         fine_pairs(observe(**s, mode="visits"), "visits", "some")
+
+
+def test_coarse_pairs_are_drawn_evenly_and_without_repeats():
+    patient = np.repeat(np.arange(6), [1, 5, 1, 2, 9, 3])
+    first, second = coarse_pairs(patient, 4096)
+    possible = {(i, j) for j in range(21) for i in range(j) if patient[i] != patient[j]}
+    assert set(zip(first.tolist(), second.tolist(), strict=True)) == possible
+    assert len(first) == len(possible)
+    many = np.arange(3000) // 2
+    first, second = coarse_pairs(many, 4096)
+    assert len(first) == len({*zip(first.tolist(), second.tolist(), strict=True)}) == 4096
+    assert (first < second).all()
+    assert (many[first] != many[second]).all()
+    share = np.histogram(np.concatenate([first, second]), 10, (0, 3000))[0] / 8192
+    np.testing.assert_allclose(share, 0.1, atol=0.015)
+    assert len(coarse_pairs(np.zeros(5, int), 4096)[0]) == 0
+
+
+def test_so_many_coarse_pairs_as_asked_for_are_drawn_wherever_there_are():
+    """30 patients of 3: 3,915 pairs, counted out for 500 and more; below, 3 times as many are drawn."""
+    patient = np.repeat(np.arange(30), 3)
+    for most in (1, 50, 900, 979, 3000, 3914):
+        first, second = coarse_pairs(patient, most)
+        assert len(first) == len({*zip(first.tolist(), second.tolist(), strict=True)}) == most
+        assert (first < second).all()
+        assert (patient[first] != patient[second]).all()
+    assert len(coarse_pairs(patient, 3915)[0]) == len(coarse_pairs(patient, 10**6)[0]) == 3915

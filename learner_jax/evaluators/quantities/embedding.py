@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64
 
 from learner_jax.evaluators.blockwise import blocks, cosine_distance, float64, over_pairs
-from learner_jax.evaluators.predictions import Predictions, Truth
+from learner_jax.evaluators.pairs import coarse_pairs
+from learner_jax.evaluators.predictions import Predictions
 from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity
 from learner_jax.evaluators.ranks import entry_weight, spearman, spearman_data
 from learner_jax.evaluators.statistics.bootstrap import Counts, padded, ratio
@@ -39,7 +40,7 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
         owner = (truth.patient[at],)
         data["fine"] = _pairs(np.abs(truth.delta[at]) / scale, predictions.distance[at], owner, width)
         n |= dict.fromkeys(("embedding_distance_spearman", "embedding_distance_slope"), _n(*owner))
-    first, second = draw_coarse_pairs(truth)
+    first, second = coarse_pairs(truth.patient_of, _COARSE_PAIRS)
     if first.size and u.shape[1]:
         owner = truth.patient_of[first], truth.patient_of[second]
         apart = np.abs(score[second] - score[first]) / scale
@@ -70,19 +71,6 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
         fine, coarse = (means[kind] * data[kind]["scale"] for kind in ("fine", "coarse"))
         found["fine_to_coarse_distance"] = ratio(fine, coarse)
     return found
-
-
-def draw_coarse_pairs(truth: Truth) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of at most 16,384 pairs of observations of different patients: all of them, or as many drawn at
-    random."""
-    m, patient = len(truth.patient_of), truth.patient_of
-    if m * (m - 1) // 2 <= _COARSE_PAIRS:
-        first, second = np.triu_indices(m, 1)
-    else:
-        drawn = np.random.default_rng(0).integers(0, m, (2, _COARSE_PAIRS))
-        first, second = drawn.min(0), drawn.max(0)
-    apart = patient[first] != patient[second]
-    return first[apart], second[apart]
 
 
 def pair_distance(u: Float32[np.ndarray, "m d"], first: np.ndarray, second: np.ndarray) -> Float64[np.ndarray, " k"]:

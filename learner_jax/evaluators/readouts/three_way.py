@@ -15,12 +15,12 @@ from scipy.optimize import minimize
 
 from learner_jax.evaluators.blockwise import exponents, over_pairs, over_rows, whole
 from learner_jax.evaluators.change import true_change
-from learner_jax.evaluators.pairs import Observations, fine_pairs
+from learner_jax.evaluators.pairs import Observations, draw, fine_pairs
 from learner_jax.evaluators.readouts.api import Context, Fitted, register
 from learner_jax.evaluators.readouts.checks import check_change_threshold, labeled
 from learner_jax.evaluators.readouts.decision import mean_nll, softmax
 from learner_jax.evaluators.readouts.tie import tie_logits
-from learner_jax.evaluators.readouts.training_pairs import TrainingPairs, draw, training_pairs
+from learner_jax.evaluators.readouts.training_pairs import TrainingPairs, training_pairs
 from learner_jax.objectives.heads import Params, dense
 
 PENALTIES = (10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4)  # per pair; strongest first

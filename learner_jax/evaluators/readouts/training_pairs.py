@@ -7,11 +7,10 @@ from jaxtyping import Float, Float64, Int
 
 from learner_jax.evaluators.blockwise import blocks, moments
 from learner_jax.evaluators.change import true_change
-from learner_jax.evaluators.pairs import Observations, fine_pairs
+from learner_jax.evaluators.pairs import Observations, coarse_pairs, draw, fine_pairs
 
 MOST_FINE = 16_384  # differences of width 768: 100 MB in float64
 MOST_COARSE = 4096
-_SEED = 0  # one for all runs, so that two arms learn from the same pairs of the same patients
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,40 +67,10 @@ def training_pairs(known: Observations, mode: str, change_threshold: float) -> T
     return TrainingPairs(x, change, weight, scale, described, warning)
 
 
-def coarse_pairs(patient: Int[np.ndarray, " n"], most: int) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
-    """Up to ``most`` different pairs of observations of different patients, ``first < second``; ``patient`` is sorted.
-
-    Drawn uniformly with a fixed seed, three times as many as asked for and then without repeats: of few there are, some
-    may be missed.
-    """
-    n = len(patient)
-    start, end = (np.searchsorted(patient, patient, side) for side in ("left", "right"))
-    others = n - (end - start)
-    total = int(others.sum())
-    if not total:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    rng = np.random.default_rng(_SEED)
-    number = rng.integers(0, total, 3 * most)  # of the ordered pairs, by their first
-    ends = np.cumsum(others)
-    a = np.searchsorted(ends, number, "right")
-    b = number - (ends[a] - others[a])
-    b = np.where(b < start[a], b, b + (end - start)[a])  # skips those of the same patient
-    code = np.unique(np.minimum(a, b) * n + np.maximum(a, b))
-    code = code[draw(len(code), most)]
-    return code // n, code % n
-
-
 def count_observations(n: int, mode: str, of: int | None = None) -> str:
     """``60 training visits``, or with ``of`` ``8,192 of 20,000 training visits``; scans under that mode."""
     among = f" of {of:,}" if of is not None and of > n else ""
     return f"{n:,}{among} training {mode}"
-
-
-def draw(n: int, most: int) -> Int[np.ndarray, " k"]:
-    """Ascending indices of ``most`` of ``n``, or of all."""
-    if n <= most:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(_SEED).choice(n, most, replace=False))
 
 
 def _differences(

@@ -12,7 +12,6 @@ from learner_jax.evaluators.change import true_change
 from learner_jax.evaluators.pairs import fine_pairs
 from learner_jax.evaluators.readouts import three_way, training_pairs
 from learner_jax.evaluators.readouts.decision import mean_nll
-from learner_jax.evaluators.readouts.training_pairs import coarse_pairs
 
 
 def differences(s, pairs):
@@ -122,22 +121,6 @@ def test_coarse_pairs_stand_in_where_no_patient_was_seen_twice(name, splits, con
     delta = found.delta(test.u[pairs.first], test.u[pairs.second])
     agrees = np.sign(delta) == np.sign(test.score[pairs.second] - test.score[pairs.first])
     assert agrees[moved].mean() > 0.8
-
-
-def test_coarse_pairs_are_drawn_evenly_and_without_repeats():
-    patient = np.repeat(np.arange(6), [1, 5, 1, 2, 9, 3])
-    first, second = coarse_pairs(patient, 4096)
-    possible = {(i, j) for j in range(21) for i in range(j) if patient[i] != patient[j]}
-    assert set(zip(first.tolist(), second.tolist(), strict=True)) == possible
-    assert len(first) == len(possible)
-    many = np.arange(3000) // 2
-    first, second = coarse_pairs(many, 4096)
-    assert len(first) == len({*zip(first.tolist(), second.tolist(), strict=True)}) == 4096
-    assert (first < second).all()
-    assert (many[first] != many[second]).all()
-    share = np.histogram(np.concatenate([first, second]), 10, (0, 3000))[0] / 8192
-    np.testing.assert_allclose(share, 0.1, atol=0.015)
-    assert len(coarse_pairs(np.zeros(5, int), 4096)[0]) == 0
 
 
 @pytest.mark.parametrize("name", ["linear", "mlp"])
