@@ -79,6 +79,13 @@ def cosine_distance(a: Float64[np.ndarray, "#n d"], b: Float64[np.ndarray, "#n d
     return np.where((a == b).all(axis=1), 0.0, np.where(directed, distance, 1.0))
 
 
+def pair_distance(
+    u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
+) -> Float64[np.ndarray, " k"]:
+    """Cosine distance of the two rows of each pair."""
+    return over_pairs(lambda a, b: cosine_distance(float64(a), float64(b)), u, first, second)
+
+
 def exponents(x: Float64[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:
     """The least ``e`` for which the norm of the row is below ``2^e``."""
     return np.frexp(np.sqrt(np.square(x).sum(axis=1)))[1]

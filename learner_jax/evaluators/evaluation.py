@@ -5,11 +5,11 @@ import dataclasses
 from learner_jax.config import EvalConfig
 from learner_jax.data.cohort import Cohort
 from learner_jax.evaluators.analyses import Case, analyses
+from learner_jax.evaluators.blockwise import pair_distance
 from learner_jax.evaluators.pairs import Observations, describe_no_pairs
 from learner_jax.evaluators.parts import find_with_late
 from learner_jax.evaluators.predictions import Predictions, Truth, predict
 from learner_jax.evaluators.quantities import FAMILIES
-from learner_jax.evaluators.quantities.embedding import pair_distance
 from learner_jax.evaluators.readouts import Context, Readout, fit, list_readouts
 from learner_jax.evaluators.readouts.checks import check_embeddings
 from learner_jax.evaluators.rows import Row

@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Int32
 
 from learner_jax.evaluators import change
-from learner_jax.evaluators.blockwise import over_pairs
 from learner_jax.evaluators.pairs import Observations, fine_pairs, group_starts
 from learner_jax.evaluators.readouts.api import Readout
 
@@ -101,30 +100,22 @@ def predict(readout: Readout, truth: Truth, distance: np.ndarray | None = None) 
     Raises:
       InputError: embeddings of another width than the read-out's.
     """
-    u = truth.observations.u
-    scores = readout.scores(u)
-    if scores is not None and readout.decision.threshold is not None:
-        delta, decision = scores[truth.second] - scores[truth.first], readout.decision
-        return Predictions(
-            truth,
-            delta,
-            decision.change(delta, None),
-            decision.probability(delta, None),
-            scores,
-            readout.model.in_score_units,
-            distance,
-            swapped=decision.change(scores[truth.first] - scores[truth.second], None),
-            with_itself=decision.change(scores - scores, None),
-        )
-    pairs, itself = (u, truth.first, truth.second), np.arange(len(u))
+    k, itself = len(truth), np.arange(len(truth.patient_of))
+    first, second = (
+        np.concatenate([one, other, itself])
+        for one, other in ((truth.first, truth.second), (truth.second, truth.first))
+    )
+    said, decision = readout.compare(truth.observations.u, first, second), readout.decision
+    change = decision.change(said.delta, said.logits)
+    delta, logits = said.delta[:k], None if said.logits is None else said.logits[:k]
     return Predictions(
         truth,
-        over_pairs(readout.delta, *pairs),
-        over_pairs(readout.change, *pairs),
-        None if readout.decision.temperature is None else over_pairs(readout.probability, *pairs),
-        scores,
+        delta,
+        change[:k],
+        decision.probability(delta, logits),
+        said.scores,
         readout.model.in_score_units,
         distance,
-        swapped=over_pairs(readout.change, u, truth.second, truth.first),
-        with_itself=over_pairs(readout.change, u, itself, itself),
+        swapped=change[k : 2 * k],
+        with_itself=change[2 * k :],
     )

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from learner_jax.evaluators import readouts
+from learner_jax.evaluators.blockwise import pair_distance
 from learner_jax.evaluators.pairs import observe
 from learner_jax.evaluators.predictions import Truth, predict
-from learner_jax.evaluators.quantities.embedding import pair_distance
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,9 +5,9 @@ The paper's figures (arXiv 2411.01144): distance against |Δscore| of fine pairs
 
 import jax
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float32
 
-from learner_jax.evaluators.blockwise import blocks, cosine_distance, float64, over_pairs
+from learner_jax.evaluators.blockwise import blocks, pair_distance
 from learner_jax.evaluators.pairs import coarse_pairs
 from learner_jax.evaluators.predictions import Predictions
 from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity
@@ -71,11 +71,6 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
         fine, coarse = (means[kind] * data[kind]["scale"] for kind in ("fine", "coarse"))
         found["fine_to_coarse_distance"] = ratio(fine, coarse)
     return found
-
-
-def pair_distance(u: Float32[np.ndarray, "m d"], first: np.ndarray, second: np.ndarray) -> Float64[np.ndarray, " k"]:
-    """Cosine distance of the observations of each pair."""
-    return over_pairs(lambda a, b: cosine_distance(float64(a), float64(b)), u, first, second)
 
 
 def effective_rank(u: Float32[np.ndarray, "m d"]) -> float:

@@ -11,18 +11,19 @@ from learner_jax.evaluators.readouts import (  # noqa: F401  they file themselve
     three_way,
 )
 from learner_jax.evaluators.readouts.api import (
+    Compared,
     Context,
     Fitted,
     Model,
     Readout,
     fit,
     list_readouts,
-    pair_deltas,
     register,
 )
 from learner_jax.evaluators.readouts.checks import check_embeddings
 
 __all__ = [
+    "Compared",
     "Context",
     "Fitted",
     "Model",
@@ -30,6 +31,5 @@ __all__ = [
     "check_embeddings",
     "fit",
     "list_readouts",
-    "pair_deltas",
     "register",
 ]

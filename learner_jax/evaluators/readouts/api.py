@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Float64, Int32
+from jaxtyping import Float, Float64, Int, Int32
 from safetensors.numpy import load_file, save_file
 
 from learner_jax.config import EvalConfig
-from learner_jax.evaluators.blockwise import over_pairs
 from learner_jax.evaluators.change import true_change
 from learner_jax.evaluators.pairs import Observations, fine_pairs
 from learner_jax.evaluators.readouts.checks import check_change_threshold, check_embeddings
@@ -30,8 +29,8 @@ from tfds_builders.errors import InputError
 class Model(Protocol):
     """A fitted model: a frozen dataclass of arrays, numbers and strings.
 
-    Each row's result depends on that row alone, to the bit, and swapped observations change the sign of the delta and
-    mirror the logits. Inputs may be big; a model works block by block.
+    What it says of a pair depends on its two observations alone, to the bit, and swapped observations change the sign
+    of the delta and mirror the logits. Inputs may be big; a model works block by block.
     """
 
     kind: str  # the name it is registered under
@@ -46,15 +45,26 @@ class Model(Protocol):
         """A number per observation, whose differences are the deltas; None where it only compares pairs."""
         ...
 
-    def delta(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, " k"]:
-        """Positive where the score rises from the first to the second."""
+    def compare(
+        self, u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
+    ) -> "Compared":
+        """What it says of the pairs of rows ``u[first]``, ``u[second]``; pairs may be many times as many as rows."""
         ...
 
-    def logits(
-        self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]
-    ) -> Float64[np.ndarray, "k 3"] | None:
-        """Of a decrease, stable and an increase (``change.CLASSES``); None where it has only a delta."""
-        ...
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """What a model says of ``k`` pairs of ``n`` observations.
+
+    Attributes:
+      delta: positive where the score rises from the first to the second.
+      logits: of a decrease, stable and an increase (``change.CLASSES``); None where it has only a delta.
+      scores: of the observations, whose differences the deltas are; None where it only compares pairs.
+    """
+
+    delta: Float64[np.ndarray, " k"]
+    logits: Float64[np.ndarray, "k 3"] | None = None
+    scores: Float64[np.ndarray, " n"] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,20 +111,28 @@ class Readout:
         self._check(u)
         return self.model.scores(u)
 
+    def compare(
+        self, u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
+    ) -> Compared:
+        """What the model says of pairs of rows of ``u``; ``decision`` makes classes and probabilities of it."""
+        self._check(u)
+        return self.model.compare(u, first, second)
+
     def delta(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, " k"]:
         """By how much the score rises from the first to the second; in score units if the model's are."""
-        self._check(first, second)
-        return self.model.delta(first, second)
+        return self._compare(first, second).delta
 
     def change(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Int32[np.ndarray, " k"]:
         """-1, 0 or 1: the score decreased, stayed stable, increased."""
-        return self.decision.change(*self._said(first, second))
+        said = self._compare(first, second)
+        return self.decision.change(said.delta, said.logits)
 
     def probability(
         self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]
     ) -> Float64[np.ndarray, "k 3"] | None:
         """Probabilities of -1, 0 and 1; None without validation pairs to fit them on."""
-        return self.decision.probability(*self._said(first, second))
+        said = self._compare(first, second)
+        return self.decision.probability(said.delta, said.logits)
 
     def write(self, folder: str | os.PathLike, stem: str) -> None:
         """Write the arrays of the model as ``STEM.safetensors`` and all else as ``STEM.json`` into ``folder``."""
@@ -149,11 +167,10 @@ class Readout:
                 "python -m learner_jax.evaluate"
             ) from fault
 
-    def _said(self, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Delta and logits, of which a decision needs one."""
+    def _compare(self, first: np.ndarray, second: np.ndarray) -> Compared:
         self._check(first, second)
-        logits = self.model.logits(first, second)
-        return (None, logits) if logits is not None else (self.model.delta(first, second), None)
+        number = np.arange(len(first))
+        return self.model.compare(np.concatenate([first, second]), number, number + len(first))
 
     def _check(self, *embeddings: np.ndarray) -> None:
         for u in embeddings:
@@ -216,16 +233,12 @@ def fit(name: str, train: Observations, val: Observations, context: Context) -> 
         return fitted
     model = fitted.model
     pairs = fine_pairs(val, config.pairs, config.order)
-    logits, delta = None, None
-    if model.logits(val.u[:0], val.u[:0]) is not None:
-        logits = over_pairs(model.logits, val.u, pairs.first, pairs.second)
-    else:
-        delta = pair_deltas(model, val.u, pairs.first, pairs.second)
+    said = model.compare(val.u, pairs.first, pairs.second)
     return Readout(
         model=model,
         decision=fit_decision(
-            delta,
-            logits,
+            said.delta,
+            said.logits,
             true_change(val.score[pairs.first], val.score[pairs.second], threshold),
             threshold,
             model.in_score_units,
@@ -237,14 +250,6 @@ def fit(name: str, train: Observations, val: Observations, context: Context) -> 
         fitted_on=fitted.fitted_on,
         warning=fitted.warning,
     )
-
-
-def pair_deltas(
-    model: Model | Readout, u: Float[np.ndarray, "n d"], first: np.ndarray, second: np.ndarray
-) -> Float64[np.ndarray, " k"]:
-    """Deltas of pairs of rows of ``u``: the bits of ``delta(u[first], u[second])``, with each row scored once."""
-    scores = model.scores(u)
-    return over_pairs(model.delta, u, first, second) if scores is None else scores[second] - scores[first]
 
 
 def _values(thing: Any) -> dict[str, Any]:

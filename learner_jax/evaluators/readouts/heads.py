@@ -8,11 +8,11 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int
 
 from learner_jax.evaluators.blockwise import moments, over_rows
 from learner_jax.evaluators.pairs import Observations
-from learner_jax.evaluators.readouts.api import Context, Fitted, register
+from learner_jax.evaluators.readouts.api import Compared, Context, Fitted, register
 from learner_jax.evaluators.readouts.linear_score import LinearScore
 from learner_jax.evaluators.readouts.tie import tie_logits
 from tfds_builders.errors import InputError
@@ -40,13 +40,13 @@ class Davidson:
         """``w·u``."""
         return over_rows(lambda block: (block * self.coef).sum(axis=1), u)
 
-    def delta(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, " k"]:
-        """``2 r``."""
-        return self.scores(second) - self.scores(first)
-
-    def logits(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, "k 3"]:
-        """``(-r, log_tie, r)``."""
-        return tie_logits(self.delta(first, second) / 2, self.log_tie)
+    def compare(
+        self, u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
+    ) -> Compared:
+        """``2 r`` and ``(-r, log_tie, r)``."""
+        scores = self.scores(u)
+        delta = scores[second] - scores[first]
+        return Compared(delta, tie_logits(delta / 2, self.log_tie), scores)
 
 
 @register("lilac", LinearScore)

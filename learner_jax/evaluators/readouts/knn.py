@@ -3,11 +3,11 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float32, Float64, Int
 
 from learner_jax.evaluators.blockwise import float64, over_rows, unit, whole
 from learner_jax.evaluators.pairs import Observations, draw
-from learner_jax.evaluators.readouts.api import Context, Fitted, register
+from learner_jax.evaluators.readouts.api import Compared, Context, Fitted, register
 from learner_jax.evaluators.readouts.checks import labeled
 from learner_jax.evaluators.readouts.training_pairs import count_observations
 
@@ -39,13 +39,12 @@ class NearestNeighbours:
         """Mean score of the nearest."""
         return nearest_scores(u, self.references, self.reference_scores, (self.k,))[:, 0]
 
-    def delta(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, " k"]:
-        """``scores(second) - scores(first)``."""
-        return self.scores(second) - self.scores(first)
-
-    def logits(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> None:
-        """None: there is only a delta."""
-        return None
+    def compare(
+        self, u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
+    ) -> Compared:
+        """Differences of scores."""
+        scores = self.scores(u)
+        return Compared(scores[second] - scores[first], scores=scores)
 
 
 def nearest_scores(

@@ -3,9 +3,10 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int
 
 from learner_jax.evaluators.blockwise import over_rows
+from learner_jax.evaluators.readouts.api import Compared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +41,9 @@ class LinearScore:
 
         return over_rows(score, u)
 
-    def delta(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, " k"]:
-        """``scores(second) - scores(first)``."""
-        return self.scores(second) - self.scores(first)
-
-    def logits(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> None:
-        """None: there is only a delta."""
-        return None
+    def compare(
+        self, u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
+    ) -> Compared:
+        """Differences of scores."""
+        scores = self.scores(u)
+        return Compared(scores[second] - scores[first], scores=scores)

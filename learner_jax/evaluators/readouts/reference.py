@@ -3,11 +3,11 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float32, Float64, Int
 
-from learner_jax.evaluators.blockwise import cosine_distance, float64, over_rows
+from learner_jax.evaluators.blockwise import cosine_distance, float64, over_rows, pair_distance
 from learner_jax.evaluators.pairs import Observations
-from learner_jax.evaluators.readouts.api import Context, Fitted, register
+from learner_jax.evaluators.readouts.api import Compared, Context, Fitted, register
 from learner_jax.evaluators.readouts.checks import labeled
 from learner_jax.evaluators.readouts.training_pairs import count_observations
 
@@ -45,13 +45,12 @@ class Reference:
         """None: the distance of a pair is no difference of two numbers."""
         return None
 
-    def delta(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, " k"]:
-        """Signed cosine distance."""
-        return over_rows(cosine_distance, first, second) * np.sign(self.severity(first) - self.severity(second))
-
-    def logits(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> None:
-        """None: there is only a delta."""
-        return None
+    def compare(
+        self, u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
+    ) -> Compared:
+        """Signed cosine distances."""
+        severity, distance = self.severity(u), pair_distance(u, first, second)
+        return Compared(distance * np.sign(severity[first] - severity[second]))
 
 
 @register("reference", Reference)

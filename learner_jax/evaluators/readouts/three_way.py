@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 from learner_jax.evaluators.blockwise import exponents, over_pairs, over_rows, whole
 from learner_jax.evaluators.change import true_change
 from learner_jax.evaluators.pairs import Observations, draw, fine_pairs
-from learner_jax.evaluators.readouts.api import Context, Fitted, register
+from learner_jax.evaluators.readouts.api import Compared, Context, Fitted, register
 from learner_jax.evaluators.readouts.checks import check_change_threshold, labeled
 from learner_jax.evaluators.readouts.decision import mean_nll, softmax
 from learner_jax.evaluators.readouts.tie import tie_logits
@@ -39,10 +39,13 @@ class _ThreeWay:
         """None: pairs are compared."""
         return None
 
-    def delta(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, " k"]:
-        """The lean ``P(increase) - P(decrease)``, between -1 and 1."""
-        probability = softmax(self.logits(first, second))
-        return probability[:, 2] - probability[:, 0]
+    def compare(
+        self, u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
+    ) -> Compared:
+        """Logits, and as delta the lean ``P(increase) - P(decrease)``, between -1 and 1."""
+        logits = over_pairs(self.logits, u, first, second)
+        probability = softmax(logits)
+        return Compared(probability[:, 2] - probability[:, 0], logits)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,13 +20,18 @@ def without_scores(observations):
     return dataclasses.replace(observations, score=np.full_like(observations.score, np.nan))
 
 
+def two(first):
+    """Indices of pairs whose second halves follow their first."""
+    return np.arange(len(first)), np.arange(len(first)) + len(first)
+
+
 def said(readout, first, second):
     """All that a read-out says of pairs."""
     return {
         "delta": readout.delta(first, second),
         "change": readout.change(first, second),
         "probability": readout.probability(first, second),
-        "logits": readout.model.logits(first, second),
+        "logits": readout.compare(np.concatenate([first, second]), *two(first)).logits,
         "scores": readout.scores(second),
     }
 
@@ -74,12 +79,12 @@ def test_order_of_observations_and_other_rows_change_no_bit(name, splits, contex
     assert_same(many, {key: x if x is None else np.repeat(x, 37, axis=0) for key, x in one.items()})
     assert_same(said(found, np.asfortranarray(test.u[1:]), np.asfortranarray(test.u[:-1])), whole)
     index = np.arange(len(test) - 1)
-    np.testing.assert_array_equal(readouts.pair_deltas(found, test.u, index + 1, index), whole["delta"])
+    np.testing.assert_array_equal(found.compare(test.u, index + 1, index).delta, whole["delta"])
     if whole["scores"] is not None:
         np.testing.assert_array_equal(whole["scores"] - found.scores(test.u[1:]), whole["delta"])
     monkeypatch.setattr(blockwise, "SIZE", 7)
     assert_same(said(found, test.u[1:], test.u[:-1]), whole)
-    np.testing.assert_array_equal(readouts.pair_deltas(found, test.u, index + 1, index), whole["delta"])
+    np.testing.assert_array_equal(found.compare(test.u, index + 1, index).delta, whole["delta"])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -102,7 +107,7 @@ def test_written_and_read_to_the_bit(name, splits, context, tmp_path):
 def test_without_validation_there_are_no_fitted_probabilities(name, splits, context):
     train, val, test = splits()
     found = readouts.fit(name, train, val.take(np.arange(0)), context())
-    by_logits = found.model.logits(test.u[:1], test.u[:1]) is not None
+    by_logits = found.compare(test.u, np.arange(1), np.arange(1)).logits is not None
     assert_same(
         said(readouts.fit(name, train, without_scores(val), context()), test.u[1:], test.u[:-1]),
         said(found, test.u[1:], test.u[:-1]),
@@ -110,7 +115,7 @@ def test_without_validation_there_are_no_fitted_probabilities(name, splits, cont
     probability = found.probability(test.u[1:], test.u[:-1])
     decision = found.decision
     if by_logits:
-        np.testing.assert_allclose(probability, softmax(found.model.logits(test.u[1:], test.u[:-1]), axis=1))
+        np.testing.assert_allclose(probability, softmax(said(found, test.u[1:], test.u[:-1])["logits"], axis=1))
         assert decision.temperature_source == "1, as fitted: no fine pairs in validation"
         return
     assert probability is None
@@ -161,7 +166,7 @@ def test_strong_signal_is_read(name, splits, context):
     found = readouts.fit(name, train, val, context())
     pairs = fine_pairs(test, "visits", "all")
     truth = test.score[pairs.second] - test.score[pairs.first]
-    delta = readouts.pair_deltas(found, test.u, pairs.first, pairs.second)
+    delta = found.compare(test.u, pairs.first, pairs.second).delta
     moved = truth != 0
     assert np.mean(np.sign(delta)[moved] == np.sign(truth)[moved]) > 0.9
     change = found.change(test.u[pairs.first], test.u[pairs.second])

@@ -58,7 +58,7 @@ def test_davidsons_probabilities_are_the_objectives(splits, context, make_batch)
     about = context()
     found = readouts.fit("davidson", train, val, about)
     u = 0.3 * test.u
-    logits = found.model.logits(u[:1], u[1:2])
+    logits = found.compare(u, np.array([0]), np.array([1])).logits
     probability = np.exp(logits - np.log(np.exp(logits).sum()))[0]
     for k, score in enumerate(([1.0, 0.0], [0.0, 0.0], [0.0, 1.0])):
         cost = loss("davidson", about.heads, u[:2], score, make_batch, similar=0.5)
