@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, Num
 
+from learner_jax.evaluators.concordance import ordered_alike, ties
 from learner_jax.evaluators.predictions import Predictions
 from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, by_patient
 from learner_jax.evaluators.ranks import spearman, spearman_data
@@ -67,56 +68,48 @@ def coarse_order(
     pairs of patient a, whichever is higher; see :func:`c_index`.
 
     Args:
-      score, said: dense ranks from 0 on, or another increasing transform that is exact in float32 and not negative.
+      score, said: ranks, or another increasing transform that is exact in float32 and not negative.
       patient: below ``width``.
     """
-    m = len(score)
-    extra = (0, padded(m) - m)
+    return (_by_pair if width <= MOST_PATIENTS else _by_one)(score, said, patient, width)
+
+
+def _by_pair(score: np.ndarray, said: np.ndarray, patient: np.ndarray, width: int) -> dict[str, np.ndarray]:
+    extra = (0, padded(len(score)) - len(score))
     padding = (np.pad(x, extra, constant_values=last) for x, last in ((score, -1), (said, 0), (patient, width - 1)))
     score, said, patient = (np.asarray(x, kind) for x, kind in zip(padding, ("f4", "f4", "i4"), strict=True))
-    return jax.tree.map(np.asarray, _coarse_order(score, said, patient, width, width <= MOST_PATIENTS))
+    return jax.tree.map(np.asarray, _against_all(score, said, patient, width))
 
 
-@partial(jax.jit, static_argnames=("width", "pairwise"))
-def _coarse_order(score, said, patient, width, pairwise):
-    return (_by_pair if pairwise else _by_one)(score, said, patient, width)
-
-
-def _compare(score, said, patient, anchor) -> tuple[jax.Array, jax.Array]:
-    """``[m b]``: whether the anchor has the higher score, and whether it is rightly said so."""
-    comparable = (score[:, None] < anchor["score"]) & (patient[:, None] != anchor["patient"]) & (score[:, None] >= 0)
-    right = (jnp.sign(anchor["said"] - said[:, None]) + 1) / 2
-    return comparable.astype(jnp.float32), jnp.where(comparable, right, 0.0)
-
-
-def _blocks(score, said, patient) -> dict[str, jax.Array]:
-    everyone = {"score": score, "said": said, "patient": patient}
-    block = min(_BLOCK, len(score))
+@partial(jax.jit, static_argnames="width")
+def _against_all(score, said, patient, width):
+    everyone, block = {"score": score, "said": said, "patient": patient}, min(_BLOCK, len(score))
     pads = {"score": -1.0, "said": 0.0, "patient": 0}  # an anchor below all is never higher
     cut = {k: jnp.pad(x, (0, -len(score) % block), constant_values=pads[k]) for k, x in everyone.items()}
-    return jax.tree.map(lambda x: x.reshape(-1, block), cut)
 
+    def add(x: jax.Array, ids: jax.Array) -> jax.Array:
+        return jax.ops.segment_sum(x, ids, width)
 
-def _by_pair(score, said, patient, width):
-    def against_all(sums, anchor):
-        comparable, right = _compare(score, said, patient, anchor)
-        pairs = jnp.stack([right, comparable], axis=1)  # [m 2 b]
-        add = lambda x, ids: jax.ops.segment_sum(x, ids, width)  # noqa: E731
+    def count(sums: jax.Array, anchor: dict[str, jax.Array]) -> tuple[jax.Array, None]:
+        """Add ``[m b]``: whether the anchor has the higher score, and whether it is rightly said so."""
+        lower = (score[:, None] < anchor["score"]) & (score[:, None] >= 0)  # and no padding
+        comparable = lower & (patient[:, None] != anchor["patient"])
+        right = (jnp.sign(anchor["said"] - said[:, None]) + 1) / 2
+        pairs = jnp.stack([jnp.where(comparable, right, 0.0), comparable.astype(jnp.float32)], axis=1)  # [m 2 b]
         return sums + add(add(pairs, patient).T, anchor["patient"]), None
 
-    sums = jax.lax.scan(against_all, jnp.zeros((width, 2, width), jnp.float32), _blocks(score, said, patient))[0]
+    blocks = jax.tree.map(lambda x: x.reshape(-1, block), cut)
+    sums = jax.lax.scan(count, jnp.zeros((width, 2, width), jnp.float32), blocks)[0]
     return {"right": sums[:, 0], "comparable": sums[:, 1]}
 
 
-def _by_one(score, said, patient, width):
-    def against_all(sums, anchor):
-        comparable, right = _compare(score, said, patient, anchor)
-        both = jnp.stack([right, comparable], axis=-1)  # [m b 2]
-        add = lambda x, ids: jax.ops.segment_sum(x, ids, width)  # noqa: E731
-        return sums + add(both.sum(1), patient) + add(both.sum(0), anchor["patient"]), None
-
-    sums = jax.lax.scan(against_all, jnp.zeros((width, 2), jnp.float32), _blocks(score, said, patient))[0]
-    return {"right": sums[:, 0], "comparable": sums[:, 1]}
+def _by_one(score: np.ndarray, said: np.ndarray, patient: np.ndarray, width: int) -> dict[str, np.ndarray]:
+    """All pairs of an observation, less those with observations of its own patient."""
+    everyone = np.zeros_like(patient)
+    alike = ordered_alike(score, said, everyone) - ordered_alike(score, said, patient)
+    tied = ties(said) - ties(said, score) - ties(said, patient) + ties(said, score, patient)
+    sums = {"right": alike + tied / 2, "comparable": _comparable(score, patient)}
+    return {name: by_patient(x, patient, width) for name, x in sums.items()}
 
 
 def c_index(sums: dict[str, Float32[Array | np.ndarray, "p ..."]], counts: Counts) -> Float32[Array, " r"]:
@@ -133,13 +126,12 @@ def c_index(sums: dict[str, Float32[Array | np.ndarray, "p ..."]], counts: Count
 
 def count_coarse_pairs(score: Num[np.ndarray, " m"], patient: Num[np.ndarray, " m"]) -> int:
     """Exact number of pairs that :func:`coarse_order` compares: of different patients, with different scores."""
+    return int(_comparable(score, patient).sum()) // 2
 
-    def pairs(*keys: np.ndarray) -> int:
-        _, sizes = np.unique(np.stack(keys), axis=1, return_counts=True)
-        return int((sizes * (sizes - 1) // 2).sum())
 
-    constant = np.zeros(len(score))
-    return pairs(constant) - pairs(patient) - pairs(score) + pairs(score, patient)
+def _comparable(score: np.ndarray, patient: np.ndarray) -> np.ndarray:
+    """How many observations each can be compared with ``[m]``."""
+    return len(score) - ties(score) - ties(patient) + ties(score, patient)
 
 
 FAMILY = Family(QUANTITIES, prepare, statistic)

@@ -42,6 +42,19 @@ def test_c_index_is_the_loop_and_copies_of_a_patient_are_never_compared():
     assert coarse.count_coarse_pairs(score, patient) == expected
 
 
+def test_sums_of_single_patients_are_those_of_the_loop(monkeypatch):
+    monkeypatch.setattr(coarse, "MOST_PATIENTS", 10)
+    score, said, patient = scores(300, 40)
+    right, comparable = np.zeros(64), np.zeros(64)
+    for i, j in itertools.permutations(range(300), 2):
+        if patient[i] != patient[j] and score[i] != score[j]:
+            comparable[patient[i]] += 1
+            right[patient[i]] += (1 + np.sign(score[i] - score[j]) * np.sign(said[i] - said[j])) / 2
+    found = coarse.coarse_order(score, said, patient, 64)
+    np.testing.assert_array_equal(found["comparable"], comparable)
+    np.testing.assert_array_equal(found["right"], right)
+
+
 def test_many_patients_take_the_linear_part(monkeypatch):
     score, said, patient = scores(900, 300)
     whole = coarse.coarse_order(score, said, patient, 320)
