@@ -5,8 +5,8 @@
 Cohorts of 15, 30, 60 and 100 patients are drawn from a population in which patients differ in the number of their
 visits (2 to 6), in how far their score moves, and in how well a read-out sees it, so that pairs of one patient are
 alike; little, or so much that a few dominate every sum. The truth of each quantity is its value in 20,000 patients.
-Prints a Markdown table (docs/evaluation.md has it) and one line of JSON. Half an hour on 2 cores; ``--quick`` takes 100
-cohorts of 30 patients.
+Prints a Markdown table (docs/evaluation.md has it) and one line of JSON. About 6 minutes on one core;
+``--quick`` takes 100 cohorts of 30 patients.
 """
 
 import argparse

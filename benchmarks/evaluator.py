@@ -12,7 +12,7 @@
    of its memory, interpreter and libraries included.
 
 Ends with one line of JSON. Seven minutes on 2 cores; ``--quick`` (fewer rounds, 20,000 embeddings, the small
-backbone alone) 80 seconds.
+backbone alone) 75 seconds.
 """
 
 import argparse

@@ -6,7 +6,8 @@ The strict coarse setting (one photograph of each training colony, and of its gr
 colonies in 2 grades and 64 in 3. Contrastive, MSE and both together, ten seeds each; a seed draws other training
 colonies, photographs, weights and orders. All arms are scored on the same 288 held-out colonies: all visits, the late
 ones (from 67 hours on), and the colonies that never grow (null controls), beside the floors. Prints Markdown tables and
-one line of JSON. What is finished is not repeated. About an hour on 2 cores; ``--quick`` takes two seeds of 20 steps.
+one line of JSON. What is finished is not repeated. About 80 minutes of one core; ``--quick`` takes two seeds of
+20 steps.
 """
 
 import argparse

@@ -15,7 +15,7 @@ from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, by
 from learner_jax.evaluators.statistics.bootstrap import Counts, ratio, summed
 
 _BINS, _LEAST_PAIRS = 6, 10  # bins of equally many pairs, and fewer where they would hold fewer pairs than this
-_GRID = 192  # of σ, from 1/1000 to 10 times the largest change: the curve's point is off by less than 0.05 %
+_GRID = 192  # of σ, from 1/1000 to 10 times the largest change: the curve's point is off by less than 0.1 %
 _BLOCK = 8192  # pairs times grid in memory at once
 
 QUANTITIES = {
