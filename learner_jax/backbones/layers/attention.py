@@ -10,6 +10,8 @@ from jaxtyping import Array, Float
 
 from learner_jax.backbones.layers.platform import platform
 
+lecun_normal = nnx.initializers.lecun_normal()
+
 
 def attention(
     q: Float[Array, "b n h d"],
@@ -48,12 +50,19 @@ class SelfAttention(nnx.Module):
     """Multi-head self-attention with one product for queries, keys and values: ``qkv``, then ``proj``.
 
     The columns of ``qkv`` are all queries (head by head), all keys, all values, as in timm. ``bias`` of ``qkv`` may be
-    left out.
+    left out; ``init`` draws both kernels.
     """
 
-    def __init__(self, dim: int, heads: int, rngs: nnx.Rngs, qkv_bias: bool = True):
-        self.qkv = nnx.Linear(dim, 3 * dim, use_bias=qkv_bias, rngs=rngs)
-        self.proj = nnx.Linear(dim, dim, rngs=rngs)
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        rngs: nnx.Rngs,
+        qkv_bias: bool = True,
+        init: nnx.Initializer = lecun_normal,
+    ):
+        self.qkv = nnx.Linear(dim, 3 * dim, use_bias=qkv_bias, kernel_init=init, rngs=rngs)
+        self.proj = nnx.Linear(dim, dim, kernel_init=init, rngs=rngs)
         self.heads = heads
 
     def __call__(self, x: Float[Array, "b n d"], bias: Float[Array, "#b h n n"] | None = None) -> Float[Array, "b n d"]:

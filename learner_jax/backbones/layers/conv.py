@@ -1,10 +1,9 @@
 """Convolution over frames and over volumes, channels last, in the formulation that is fastest on the device.
 
-:func:`plain` is the definition and the oracle of the others. Padding is symmetric and stated in numbers, as in
+:func:`definition` is the oracle of the others. Padding is symmetric and stated in numbers, as in
 PyTorch, or ``SAME`` as in TensorFlow (one pixel more after than before where stride and size ask for it).
 """
 
-import itertools
 import math
 
 import jax
@@ -12,9 +11,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from learner_jax.backbones.layers import conv_on_cpu
+from learner_jax.backbones.layers.conv_on_cpu import Pads, definition
 from learner_jax.backbones.layers.platform import platform
 
-Padding = tuple[tuple[int, int], ...]
 kaiming_fan_out = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
@@ -54,93 +54,40 @@ class Conv(nnx.Module):
     def __call__(self, x: Float[Array, "b t h w c"]) -> Float[Array, "b i j k d"]:
         kernel = self.kernel[...].astype(x.dtype)
         if kernel.ndim == 4:
-            y = conv2d(x.reshape(-1, *x.shape[2:]), kernel, self.stride, self.padding, self.groups)
+            y = convolve(x.reshape(-1, *x.shape[2:]), kernel, self.stride, self.padding, self.groups)
             y = y.reshape(*x.shape[:2], *y.shape[1:])
         else:
-            y = conv3d(x, kernel, self.stride, self.padding, self.groups)
+            y = convolve(x, kernel, self.stride, self.padding, self.groups)
         return y if self.bias is None else y + self.bias[...].astype(x.dtype)
 
 
-def plain(x: Array, kernel: Array, stride: tuple[int, ...], padding: Padding, groups: int = 1) -> Array:
-    """``[n *space c] -> [n *space d]`` by ``lax.conv_general_dilated``: one, two or three axes of space."""
-    space = "THW"[-len(stride) :]
-    numbers = (f"N{space}C", f"{space}IO", f"N{space}C")
-    return jax.lax.conv_general_dilated(
-        x, kernel, stride, padding, dimension_numbers=numbers, feature_group_count=groups
-    )
-
-
-def conv2d(
-    x: Float[Array, "n h w c"],
-    kernel: Float[Array, "kh kw ci co"],
+def convolve(
+    x: Float[Array, "n *space c"],
+    kernel: Float[Array, "*window ci co"],
     stride: tuple[int, ...],
     padding: tuple[int, ...] | str,
     groups: int = 1,
-) -> Float[Array, "n i j co"]:
-    """Two-dimensional convolution, as a product of matrices where the kernel is one pixel."""
-    pads = _pads(x.shape[1:-1], kernel.shape, stride, padding)
-    if math.prod(kernel.shape[:2]) == 1 and groups == 1 and not any(map(any, pads)):
-        return _pointwise(x, kernel, stride)
+) -> Float[Array, "n *out co"]:
+    """Convolution over two or three axes, as a simpler one where the kernel or the device lets it be."""
+    window = kernel.shape[:-2]
+    pads = _pads(x.shape[1:-1], window, stride, padding)
+    if math.prod(window) == 1 and groups == 1 and not any(map(any, pads)):
+        x = x[(slice(None), *(slice(None, None, s) for s in stride))]
+        return x @ kernel.reshape(kernel.shape[-2:])
     if platform() == "cpu" and groups == x.shape[-1] == kernel.shape[-1]:
-        return _depthwise(x, kernel, stride, pads)
-    return plain(x, kernel, stride, pads, groups)
-
-
-def conv3d(
-    x: Float[Array, "n t h w c"],
-    kernel: Float[Array, "kt kh kw ci co"],
-    stride: tuple[int, ...],
-    padding: tuple[int, ...] | str,
-    groups: int = 1,
-) -> Float[Array, "n i j k co"]:
-    """Three-dimensional convolution, as simpler ones where the kernel or the device lets it be.
-
-    A CPU's own convolution has two axes of space: there a kernel of ``kt`` frames is one kernel over pixels of ``kt``
-    frames laid on each other as channels.
-    """
-    pads = _pads(x.shape[1:-1], kernel.shape, stride, padding)
-    if math.prod(kernel.shape[:3]) == 1 and groups == 1 and not any(map(any, pads)):
-        return _pointwise(x, kernel, stride)
-    if platform() == "cpu" and groups == x.shape[-1] == kernel.shape[-1]:
-        return _depthwise(x, kernel, stride, pads)
-    if kernel.shape[0] == 1 and pads[0] == (0, 0):
+        return conv_on_cpu.depthwise(x, kernel, stride, pads)
+    if len(window) == 3 and window[0] == 1 and pads[0] == (0, 0):
         x = x[:, :: stride[0]]
-        y = plain(x.reshape(-1, *x.shape[2:]), kernel[0], stride[1:], pads[1:], groups)
+        inside = padding if isinstance(padding, str) else padding[1:]
+        y = convolve(x.reshape(-1, *x.shape[2:]), kernel[0], stride[1:], inside, groups)
         return y.reshape(*x.shape[:2], *y.shape[1:])
     if platform() == "cpu" and groups == 1:
-        return _over_shifted_frames(x, kernel, stride, pads)
-    return plain(x, kernel, stride, pads, groups)
+        formulation = conv_on_cpu.conv2d if len(window) == 2 else conv_on_cpu.conv3d
+        return formulation(x, kernel, stride, pads)
+    return definition(x, kernel, stride, pads, groups)
 
 
-def _pads(size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple | str) -> Padding:
+def _pads(size: tuple[int, ...], window: tuple[int, ...], stride: tuple[int, ...], padding: tuple | str) -> Pads:
     if isinstance(padding, str):
-        return tuple(map(tuple, jax.lax.padtype_to_pads(size, kernel[: len(size)], stride, padding)))
+        return tuple(map(tuple, jax.lax.padtype_to_pads(size, window, stride, padding)))
     return tuple((p, p) for p in padding)
-
-
-def _pointwise(x: Array, kernel: Array, stride: tuple[int, ...]) -> Array:
-    x = x[(slice(None), *(slice(None, None, s) for s in stride))]
-    return x @ kernel.reshape(kernel.shape[-2:])
-
-
-def _depthwise(x: Array, kernel: Array, stride: tuple[int, ...], pads: Padding) -> Array:
-    """The sum over the kernel's places of the shifted scan times one number for each channel."""
-    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    space = kernel.shape[:-2]
-    out = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:-1], space, stride, strict=True)]
-    y = 0.0
-    for place in itertools.product(*map(range, space)):
-        window = tuple(slice(p, p + s * (n - 1) + 1, s) for p, s, n in zip(place, stride, out, strict=True))
-        y = y + x[(slice(None), *window)] * kernel[place][0]
-    return y
-
-
-def _over_shifted_frames(x: Array, kernel: Array, stride: tuple[int, ...], pads: Padding) -> Array:
-    kt = kernel.shape[0]
-    x = jnp.pad(x, ((0, 0), pads[0], (0, 0), (0, 0), (0, 0)))
-    frames = (x.shape[1] - kt) // stride[0] + 1
-    taps = [x[:, k : k + stride[0] * (frames - 1) + 1 : stride[0]] for k in range(kt)]
-    stacked = jnp.concatenate(taps, axis=-1).reshape(-1, *x.shape[2:-1], kt * x.shape[-1])
-    wide = jnp.moveaxis(kernel, 0, 2).reshape(*kernel.shape[1:3], -1, kernel.shape[-1])
-    y = plain(stacked, wide, stride[1:], pads[1:])
-    return y.reshape(len(x), frames, *y.shape[1:])

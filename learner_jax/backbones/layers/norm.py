@@ -26,11 +26,12 @@ class MaskedBatchNorm(nnx.Module):
         mean, var = self.mean[...], self.var[...]
         if train:
             space = tuple(range(1, x.ndim - 1))
-            weight = mask.astype(jnp.float32)[:, None]
+            precise = jnp.promote_types(x.dtype, jnp.float32)
+            weight = mask.astype(precise)[:, None]
             rows = jnp.maximum(weight.sum(), 1.0)
             # per-row moments first: the mask then multiplies [b c] and not the whole activation
-            mean = (weight * x.mean(space, dtype=jnp.float32)).sum(0) / rows
-            var = jnp.maximum((weight * jnp.square(x).mean(space, dtype=jnp.float32)).sum(0) / rows - mean**2, 0.0)
+            mean = (weight * x.mean(space, dtype=precise)).sum(0) / rows
+            var = jnp.maximum((weight * jnp.square(x).mean(space, dtype=precise)).sum(0) / rows - mean**2, 0.0)
             count = rows * (x.size / (x.shape[0] * x.shape[-1]))
             unbiased = var * count / jnp.maximum(count - 1, 1.0)
             move = self.momentum * mask.any()  # an all-padding batch leaves the averages alone

@@ -1,0 +1,126 @@
+"""DenseNet over volumes: each layer sees what all layers before it in its block made.
+
+Huang et al., arXiv 1608.06993; over three axes as in MONAI, whose names the parameters have. The norm comes before the
+convolution, so the last map is normed once more before its mean is taken. Torchvision's DenseNet of pictures inflates
+into it.
+"""
+
+import functools
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from learner_jax.backbones.adapt import inflate
+from learner_jax.backbones.api import Backbone, Shape, Stem, Takes, backbones
+from learner_jax.backbones.layers.conv import Conv
+from learner_jax.backbones.layers.norm import NORMS
+from learner_jax.backbones.layers.pool import max_pool
+from learner_jax.backbones.names import From, Names
+
+_INFLATED = From((r"\1",), lambda kernel, shape: inflate(kernel, shape[0]))
+_FEATURES = (r"^", "features.")
+NAMES = {
+    "monai": Names((_FEATURES, (r"(denselayer\d+)", r"\1.layers")), unused=(r"class_layers\..*",)),
+    "torchvision": Names((_FEATURES, (r"(.*\.conv\d?\.weight)", _INFLATED)), unused=(r"classifier\..*",)),
+}
+_WIDENING = 4  # of the convolution of one voxel before that of 3x3x3, over the growth
+he_fan_in = nnx.initializers.variance_scaling(2.0, "fan_in", "normal")
+
+
+class DenseLayer(nnx.Module):
+    """``growth`` new channels, laid behind those that came."""
+
+    def __init__(self, c_in: int, growth: int, norm: type, rngs: nnx.Rngs):
+        width = _WIDENING * growth
+        self.norm1, self.conv1 = norm(c_in, rngs), Conv(c_in, width, (1, 1, 1), rngs, init=he_fan_in)
+        self.norm2, self.conv2 = norm(width, rngs), Conv(width, growth, (3, 3, 3), rngs, init=he_fan_in)
+
+    def __call__(self, x: Float[Array, "b t h w c"], mask: Bool[Array, " b"], train: bool) -> Float[Array, "b t h w d"]:
+        y = self.conv1(nnx.relu(self.norm1(x, mask, train)))
+        y = self.conv2(nnx.relu(self.norm2(y, mask, train)))
+        return jnp.concatenate([x, y], axis=-1)
+
+
+class DenseBlock(nnx.Module):
+    """Dense layers under the names ``denselayer1``, ``denselayer2`` …"""
+
+    def __init__(self, c_in: int, layers: int, growth: int, norm: type, rngs: nnx.Rngs):
+        self.layers = layers
+        for i in range(layers):
+            setattr(self, f"denselayer{i + 1}", DenseLayer(c_in + i * growth, growth, norm, rngs))
+
+    def __call__(self, x: Float[Array, "b t h w c"], mask: Bool[Array, " b"], train: bool) -> Float[Array, "b t h w d"]:
+        for i in range(self.layers):
+            x = getattr(self, f"denselayer{i + 1}")(x, mask, train)
+        return x
+
+
+class Transition(nnx.Module):
+    """Half of the channels, half of each side."""
+
+    def __init__(self, c_in: int, norm: type, rngs: nnx.Rngs):
+        self.norm, self.conv = norm(c_in, rngs), Conv(c_in, c_in // 2, (1, 1, 1), rngs, init=he_fan_in)
+
+    def __call__(self, x: Float[Array, "b t h w c"], mask: Bool[Array, " b"], train: bool) -> Float[Array, "b i j k d"]:
+        return halved(self.conv(nnx.relu(self.norm(x, mask, train))))
+
+
+def halved(x: Float[Array, "b t h w c"]) -> Float[Array, "b i j k c"]:
+    """Means of 2 x 2 x 2 voxels; a last odd one is left out, and a side of one voxel stays (PyTorch refuses it)."""
+    for axis in (1, 2, 3):
+        if (size := x.shape[axis] // 2) > 0:
+            pairs = x[(slice(None),) * axis + (slice(2 * size),)]
+            x = pairs.reshape(*x.shape[:axis], size, 2, *x.shape[axis + 1 :]).mean(axis + 1)
+    return x
+
+
+class DenseNet3D(nnx.Module):
+    """Stem, dense blocks with transitions between them, a last norm, mean over the volume."""
+
+    def __init__(self, shape: Shape, rngs: nnx.Rngs, *, width: int, growth: int, blocks: tuple[int, ...], norm: str):
+        make = NORMS[norm]
+        self.conv0 = Conv(shape[-1], width, (7, 7, 7), rngs, stride=2, init=he_fan_in)
+        self.norm0, self.blocks = make(width, rngs), len(blocks)
+        for i, layers in enumerate(blocks, start=1):
+            setattr(self, f"denseblock{i}", DenseBlock(width, layers, growth, make, rngs))
+            width += layers * growth
+            if i < len(blocks):
+                setattr(self, f"transition{i}", Transition(width, make, rngs))
+                width //= 2
+        self.norm5 = make(width, rngs)
+
+    def __call__(
+        self, scan: Float[Array, "b t h w c"], mask: Bool[Array, " b"], *, train: bool, rngs: nnx.Rngs | None
+    ) -> Float[Array, "b d"]:
+        x = nnx.relu(self.norm0(self.conv0(scan), mask, train))
+        x = max_pool(x, (3, 3, 3), (2, 2, 2), (1, 1, 1))
+        for i in range(1, self.blocks + 1):
+            x = getattr(self, f"denseblock{i}")(x, mask, train)
+            if i < self.blocks:
+                x = getattr(self, f"transition{i}")(x, mask, train)
+        return nnx.relu(self.norm5(x, mask, train)).mean((1, 2, 3))
+
+
+def _dim(width: int, growth: int, blocks: tuple[int, ...]) -> int:
+    for layers in blocks[:-1]:
+        width = (width + layers * growth) // 2
+    return width + blocks[-1] * growth
+
+
+def _variant(name: str, width: int, growth: int, blocks: tuple[int, ...], norm: str) -> Backbone:
+    return Backbone(
+        name,
+        functools.partial(DenseNet3D, width=width, growth=growth, blocks=blocks, norm=norm),
+        dim=_dim(width, growth, blocks),
+        takes=Takes(least=(1, 32, 32)),
+        names=NAMES,
+        stems=(Stem("conv0/kernel", "norm0/mean"),),
+    )
+
+
+for _name, _width, _growth, _blocks in (
+    ("densenet3d_121", 64, 32, (6, 12, 24, 16)),
+    ("densenet3d-test", 8, 4, (2, 2)),
+):
+    backbones.register(_name)(functools.partial(_variant, _name, _width, _growth, _blocks))
