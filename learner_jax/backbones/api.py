@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
-from learner_jax.backbones import flops
+from learner_jax.backbones import flops as costs
 from learner_jax.backbones.layers.platform import tracing_for
 from learner_jax.backbones.names import Names
 from learner_jax.batch import BatchSpec
@@ -120,13 +120,17 @@ class Backbone:
 
     def flops(self, spec: BatchSpec) -> int:
         """Operations of one forward pass over the batch: 2 per multiply-add of convolutions and products."""
+        return sum(layer.flops for layer in self.layers(spec))
+
+    def layers(self, spec: BatchSpec) -> list[costs.Layer]:
+        """Operations and memory traffic of each layer of one forward pass over the batch in training."""
         variables = jax.eval_shape(functools.partial(self.init, spec=spec), jax.random.key(0))
         scan = jax.ShapeDtypeStruct(spec.shape, jnp.float32)
         mask = jax.ShapeDtypeStruct((spec.b,), jnp.bool_)
         # a CPU's formulations spend other operations on the same result
         with tracing_for("tpu"):
-            forward = jax.make_jaxpr(functools.partial(self.apply, train=False))(variables, scan, mask)
-        return flops.count(forward.jaxpr)
+            forward = jax.make_jaxpr(functools.partial(self.apply, train=True))(variables, scan, mask)
+        return costs.layers(forward.jaxpr)
 
     def _graph(self, shape: Shape) -> nnx.GraphDef:
         module = nnx.eval_shape(lambda: self.build(shape, nnx.Rngs(0)))

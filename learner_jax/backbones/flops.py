@@ -1,22 +1,58 @@
-"""Operations of a traced computation: 2 for each multiply-add of its convolutions and matrix products."""
+"""What a traced computation costs, layer by layer: operations, and numbers that go to and from memory."""
 
+import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from jax.extend.core import jaxprs_in_params
 
+FUSED = "fused_attention"  # a jitted function of this name is one layer: its logits stay on the chip
 
-def count(jaxpr: Any) -> int:
-    """FLOPs of a jaxpr; a loop's body counts once for each of its trips."""
-    total = 0
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """A convolution, a product of matrices, an attention or a reduction.
+
+    Attributes:
+      kind: which of the four.
+      flops: operations, 2 for each multiply-add of convolutions and products.
+      numbers: read and written, each operand and result once. What works on one number at a time (activations, sums of
+        branches, the application of a norm) is thought to be fused into the layers around it and has no entry.
+    """
+
+    kind: str
+    flops: int
+    numbers: int
+
+
+def layers(jaxpr: Any) -> list[Layer]:
+    """The layers of a jaxpr in order; those in the body of a loop once for each of its trips."""
+    found = []
     for eqn in jaxpr.eqns:
-        out = math.prod(eqn.outvars[0].aval.shape) if eqn.outvars else 0
+        inner = [layer for part in jaxprs_in_params(eqn.params) for layer in layers(part)]
+        numbers = _numbers(eqn.invars) + _numbers(eqn.outvars)
         if eqn.primitive.name == "conv_general_dilated":
             kernel = eqn.invars[1].aval.shape
-            total += 2 * out * math.prod(kernel) // kernel[eqn.params["dimension_numbers"].rhs_spec[0]]
+            contracted = math.prod(kernel) // kernel[eqn.params["dimension_numbers"].rhs_spec[0]]
+            found.append(Layer("convolution", 2 * _numbers(eqn.outvars) * contracted, numbers))
         elif eqn.primitive.name == "dot_general":
-            (contracted, _), _ = eqn.params["dimension_numbers"]
-            total += 2 * out * math.prod(eqn.invars[0].aval.shape[i] for i in contracted)
-        trips = eqn.params["length"] if eqn.primitive.name == "scan" else 1
-        total += trips * sum(count(inner) for inner in jaxprs_in_params(eqn.params))
-    return total
+            (axes, _), _ = eqn.params["dimension_numbers"]
+            contracted = math.prod(eqn.invars[0].aval.shape[i] for i in axes)
+            found.append(Layer("product", 2 * _numbers(eqn.outvars) * contracted, numbers))
+        elif eqn.primitive.name.startswith("reduce_") and eqn.primitive.name != "reduce_precision":
+            found.append(Layer("reduction", 0, numbers))
+        elif eqn.params.get("name") == FUSED:
+            found.append(Layer("attention", sum(layer.flops for layer in inner), numbers))
+        else:
+            found += inner * (eqn.params["length"] if eqn.primitive.name == "scan" else 1)
+    return found
+
+
+def count(jaxpr: Any) -> int:
+    """Operations of a jaxpr."""
+    return sum(layer.flops for layer in layers(jaxpr))
+
+
+def _numbers(variables: Iterable[Any]) -> int:
+    return sum(math.prod(variable.aval.shape) for variable in variables)

@@ -26,7 +26,13 @@ def attention(
     reason = _why_not_cudnn(q, bias)
     if reason is not None:
         _log(reason)
-    return jax.nn.dot_product_attention(q, k, v, bias, implementation="xla" if reason else "cudnn")
+    return fused_attention(q, k, v, bias, implementation="xla" if reason else "cudnn")
+
+
+@functools.partial(jax.jit, static_argnames="implementation")
+def fused_attention(q: Array, k: Array, v: Array, bias: Array | None, implementation: str) -> Array:
+    """One piece of a trace, by whose name :mod:`learner_jax.backbones.flops` knows it."""
+    return jax.nn.dot_product_attention(q, k, v, bias, implementation=implementation)
 
 
 def _why_not_cudnn(q: Array, bias: Array | None) -> str | None:

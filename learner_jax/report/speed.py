@@ -1,0 +1,76 @@
+"""How near a step comes to what its device can do: model FLOPs utilisation, and the part of the roofline bound.
+
+The peaks are those of *dense* bfloat16 products: vendors also print one for sparse ones, twice as high, and a
+utilisation measured against that means nothing. A chip's memory is taken at the rate that a large copy reaches.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+from learner_jax.backbones.flops import Layer
+from tfds_builders.errors import InputError
+
+TRAINING = 3  # passes over a layer: forward, gradient of its input, gradient of its parameters
+
+
+@dataclasses.dataclass(frozen=True)
+class Peak:
+    """Of one device as JAX counts them.
+
+    Attributes:
+      flops: dense bfloat16 operations a second.
+      bandwidth: bytes a second to and from its memory that a large copy reaches.
+    """
+
+    flops: float
+    bandwidth: float
+
+
+# By `jax.Device.device_kind`. Operations: the vendors' data sheets. Bandwidth: copies measured on A100 (of 2.04 TB/s by
+# its data sheet), H100 (3.35) and H200 (4.8); nine tenths of the data sheet for TPUs. A TPU v3 has two devices a chip.
+PEAKS = {
+    "NVIDIA A100-SXM4-40GB": Peak(312e12, 1.4e12),
+    "NVIDIA A100-SXM4-80GB": Peak(312e12, 1.7e12),
+    "NVIDIA H100 80GB HBM3": Peak(989e12, 3.0e12),
+    "NVIDIA H200": Peak(989e12, 4.3e12),
+    "TPU v3": Peak(61.5e12, 0.41e12),
+    "TPU v4": Peak(275e12, 1.1e12),
+    "TPU v5 lite": Peak(197e12, 0.75e12),
+    "TPU v5e": Peak(197e12, 0.75e12),
+    "TPU v5": Peak(459e12, 2.5e12),
+    "TPU v5p": Peak(459e12, 2.5e12),
+    "TPU v6 lite": Peak(918e12, 1.5e12),
+    "TPU v6e": Peak(918e12, 1.5e12),
+}
+
+
+def peak(kind: str) -> Peak:
+    """The peak of a kind of device.
+
+    Raises:
+      InputError: for a kind that is not listed: a guess would make every percentage a guess.
+    """
+    if kind not in PEAKS:
+        raise InputError(
+            f"no peak is known of {kind!r}, but of: {', '.join(PEAKS)}. Add it in learner_jax/report/speed.py"
+        )
+    return PEAKS[kind]
+
+
+def mfu(flops: float, seconds: float, peak: Peak, devices: int = 1) -> float:
+    """Model FLOPs utilisation: operations that the model needs, over those that the devices could do in that time.
+
+    Recomputed layers do not count: ``flops`` is ``TRAINING`` times those of the forward pass in training.
+    Chowdhery et al. (PaLM), arXiv 2204.02311, appendix B.
+    """
+    return flops / (seconds * peak.flops * devices)
+
+
+def bound(layers: Iterable[Layer], peak: Peak, passes: int = TRAINING, width: int = 2) -> float:
+    """Seconds below which one device cannot go, layer by layer, ``width`` bytes a number.
+
+    ``passes sum over layers max(flops / peak, bytes / bandwidth)``: a layer waits for the slower of arithmetic and
+    memory, and the layers wait for each other. The gradients of a layer do its operations twice more and move as many
+    bytes twice more. Williams, Waterman and Patterson (2009), doi 10.1145/1498765.1498785.
+    """
+    return passes * sum(max(layer.flops / peak.flops, width * layer.numbers / peak.bandwidth) for layer in layers)
