@@ -1,0 +1,247 @@
+"""Every formulation of a convolution against the definition, and the definition against sums written out."""
+
+import dataclasses
+import itertools
+import math
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax.extend.core import jaxprs_in_params
+
+from learner_jax.backbones.layers import conv_on_cpu
+from learner_jax.backbones.layers.conv import Conv, convolve
+from learner_jax.backbones.layers.conv_on_cpu import definition
+from learner_jax.backbones.layers.platform import tracing_for
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A convolution of ``[2 *size c]`` with a kernel ``[*window c/groups d]``."""
+
+    size: tuple[int, ...]
+    c: int
+    window: tuple[int, ...]
+    d: int
+    stride: tuple[int, ...]
+    padding: tuple[int, ...] | str
+    groups: int = 1
+
+    def __str__(self) -> str:
+        sides = [f"{n}by{k}s{s}" for n, k, s in zip(self.size, self.window, self.stride, strict=True)]
+        padding = self.padding if isinstance(self.padding, str) else "p" + "".join(map(str, self.padding))
+        return "-".join([*sides, padding, f"{self.c}to{self.d}in{self.groups}"])
+
+    @property
+    def pads(self):
+        """Before and after each side; with SAME as TensorFlow's guide to convolution has it."""
+        if self.padding != "SAME":
+            return tuple((p, p) for p in self.padding)
+        sides = zip(self.size, self.window, self.stride, strict=True)
+        both = [max((math.ceil(n / s) - 1) * s + k - n, 0) for n, k, s in sides]
+        return tuple((p // 2, p - p // 2) for p in both)
+
+    @property
+    def how(self):
+        return {"stride": self.stride, "padding": self.padding, "groups": self.groups}
+
+    def operands(self):
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(2, *self.size, self.c))
+        kernel = rng.normal(size=(*self.window, self.c // self.groups, self.d))
+        return jnp.asarray(x, jnp.float32), jnp.asarray(kernel, jnp.float32)
+
+
+FRAMES = [
+    Case((6, 7), 3, (3, 3), 5, (1, 1), (1, 1)),
+    Case((6, 7), 3, (3, 3), 5, (2, 1), (1, 0)),
+    Case((6, 7), 3, (3, 3), 5, (1, 2), "SAME"),
+    Case((6, 7), 3, (2, 5), 5, (2, 2), "SAME"),
+    Case((9, 8), 1, (7, 7), 4, (2, 2), (3, 3)),
+    Case((8, 8), 3, (4, 4), 5, (4, 4), (0, 0)),
+    Case((6, 7), 2, (3, 3), 30, (2, 2), (1, 1)),  # more channels out than numbers under the kernel
+]
+GROUPED = [
+    Case((6, 7), 4, (3, 3), 6, (2, 1), (1, 1), groups=2),
+    Case((6, 7), 3, (3, 3), 6, (1, 1), "SAME", groups=3),  # two kernels for each channel
+]
+DEPTHWISE = [
+    Case((6, 7), 4, (3, 3), 4, (2, 1), (1, 0), groups=4),
+    Case((6, 7), 4, (3, 5), 4, (2, 2), "SAME", groups=4),
+    Case((4, 5, 6), 4, (1, 1, 1), 4, (1, 2, 1), (0, 0, 0), groups=4),
+    Case((6, 7), 1, (3, 3), 1, (2, 2), (1, 1)),  # one channel is a depthwise convolution of it
+]
+DEPTHWISE_VOLUMES = [
+    Case((4, 5, 6), 4, (3, 3, 3), 4, (1, 2, 2), (1, 1, 1), groups=4),
+    Case((5, 4, 6), 4, (2, 3, 3), 4, (2, 1, 2), "SAME", groups=4),
+    Case((4, 5, 6), 4, (5, 1, 1), 4, (1, 1, 1), (2, 0, 0), groups=4),
+]
+VOLUMES = [
+    Case((4, 5, 6), 3, (3, 3, 3), 5, (1, 1, 1), (1, 1, 1)),
+    Case((5, 6, 5), 3, (3, 3, 3), 5, (2, 1, 2), (1, 0, 1)),
+    Case((5, 6, 5), 3, (3, 3, 3), 5, (2, 2, 1), "SAME"),
+    Case((6, 5, 4), 3, (2, 4, 3), 5, (2, 1, 2), "SAME"),
+    Case((6, 4, 4), 1, (3, 4, 4), 5, (2, 4, 4), (1, 0, 0)),
+    Case((6, 3, 3), 3, (3, 1, 1), 5, (2, 1, 1), (1, 0, 0)),
+]
+GROUPED_VOLUMES = [Case((4, 5, 6), 4, (3, 3, 3), 6, (1, 2, 1), (1, 1, 1), groups=2)]
+ONE_FRAME = [
+    Case((4, 5, 6), 3, (1, 3, 3), 5, (1, 2, 2), (0, 1, 1)),
+    Case((5, 5, 6), 3, (1, 3, 3), 5, (2, 1, 2), "SAME"),
+    Case((4, 5, 6), 4, (1, 3, 3), 6, (2, 1, 1), (0, 1, 1), groups=2),
+]
+ONE_FRAME_OF_PADDING = [Case((4, 5, 6), 3, (1, 3, 3), 5, (1, 1, 1), (1, 1, 1))]
+POINTWISE = [
+    Case((6, 7), 3, (1, 1), 5, (1, 1), (0, 0)),
+    Case((6, 7), 3, (1, 1), 5, (2, 2), "SAME"),
+    Case((5, 4, 6), 3, (1, 1, 1), 5, (2, 1, 2), (0, 0, 0)),
+]
+ONE_PIXEL = [  # of padding too, or of groups: no product of matrices
+    Case((6, 7), 3, (1, 1), 5, (2, 2), (1, 1)),
+    Case((6, 7), 4, (1, 1), 6, (1, 2), (0, 0), groups=2),
+]
+FORMULATIONS = [
+    (FRAMES, {"2 axes"}, {"2 axes"}),
+    (GROUPED, {"2 axes"}, {"2 axes"}),
+    (DEPTHWISE, set(), {"2 axes"}),
+    (DEPTHWISE_VOLUMES, set(), {"3 axes"}),
+    (VOLUMES, {"2 axes"}, {"3 axes"}),
+    (GROUPED_VOLUMES, {"3 axes"}, {"3 axes"}),
+    (ONE_FRAME, {"2 axes"}, {"2 axes"}),
+    (ONE_FRAME_OF_PADDING, {"2 axes"}, {"3 axes"}),
+    (POINTWISE, {"product"}, {"product"}),
+    (ONE_PIXEL, {"2 axes"}, {"2 axes"}),
+]
+ALL = [case for cases, _, _ in FORMULATIONS for case in cases]
+
+
+def slope(y):
+    """Of a loss with the result ``y``: what its gradients are made of."""
+    return jnp.asarray(np.random.default_rng(1).normal(size=y.shape), y.dtype)
+
+
+def values_and_gradients(convolution, case):
+    """The result, and the gradients of pixels and kernel."""
+
+    @jax.jit
+    def both(x, kernel):
+        y, pull = jax.vjp(convolution, x, kernel)
+        return y, *pull(slope(y))
+
+    return both(*case.operands())
+
+
+@cache
+def expected(case):
+    return values_and_gradients(partial(definition, stride=case.stride, pads=case.pads, groups=case.groups), case)
+
+
+def same(found, wanted):
+    for a, b in zip(found, wanted, strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=0, atol=2e-6 * np.abs(b).max())
+
+
+@pytest.fixture
+def one_device(monkeypatch):
+    """As where a process has one device: the kernel's gradient is then gathered and not convolved."""
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+
+
+@pytest.mark.parametrize("case", ALL, ids=str)
+@pytest.mark.parametrize("device", ["cpu", "gpu", "tpu"])
+def test_values_and_gradients_are_those_of_the_definition(case, device, one_device):
+    with tracing_for(device):
+        found = values_and_gradients(partial(convolve, **case.how), case)
+    same(found, expected(case))
+
+
+@pytest.mark.parametrize("case", [FRAMES[1], VOLUMES[1]], ids=str)
+def test_on_several_devices_no_loop_over_pictures_is_traced_and_gradients_stay(case, monkeypatch):
+    def loops():
+        def gradients(x, k):  # a new function each time: JAX keeps the trace of an old one
+            return jax.vjp(partial(convolve, **case.how), x, k)[1](expected(case)[0])
+
+        return "scan" in str(jax.make_jaxpr(gradients)(*case.operands()))
+
+    with tracing_for("cpu"):
+        assert not loops(), "the suite has 8 devices"
+        same(values_and_gradients(partial(convolve, **case.how), case), expected(case))
+        monkeypatch.setattr(jax, "device_count", lambda: 1)
+        assert loops()
+
+
+@pytest.mark.parametrize(("cases", "on_cpu", "elsewhere"), FORMULATIONS)
+def test_each_kind_of_kernel_takes_its_formulation(cases, on_cpu, elsewhere):
+    def kinds(jaxpr):
+        for eqn in jaxpr.eqns:
+            if eqn.primitive.name == "conv_general_dilated":
+                yield f"{eqn.invars[0].aval.ndim - 2} axes"
+            elif eqn.primitive.name == "dot_general":
+                yield "product"
+            for inner in jaxprs_in_params(eqn.params):
+                yield from kinds(inner)
+
+    for case in cases:
+        for device, wanted in [("cpu", on_cpu), ("gpu", elsewhere), ("tpu", elsewhere)]:
+            with tracing_for(device):
+                traced = jax.make_jaxpr(partial(convolve, **case.how))(*case.operands())
+            assert set(kinds(traced.jaxpr)) == wanted, (case, device)
+
+
+@pytest.mark.parametrize("case", [FRAMES[1], FRAMES[3], FRAMES[4], FRAMES[6]], ids=str)
+@pytest.mark.parametrize("places", ["less than a row", "two rows", "a picture", "all"])
+def test_the_gradient_of_a_kernel_does_not_depend_on_how_much_is_gathered_at_once(case, places, monkeypatch):
+    y, _, wanted = expected(case)
+    n, high, wide, _ = y.shape
+    row = wide * math.prod(case.window) * case.c
+    rows, trips = {
+        "less than a row": (0, n * high),
+        "two rows": (2, n * high // (2 - high % 2)),  # one by one where their number is odd
+        "a picture": (high, n),
+        "all": (n * high, 1),
+    }[places]
+    monkeypatch.setattr(conv_on_cpu, "_CHUNK", row * rows)
+
+    def gradient(x):
+        return conv_on_cpu.kernel_gradient(x, slope(y), case.window, case.stride, case.pads)
+
+    x, _ = case.operands()
+    same([jax.jit(gradient)(x)], [wanted])
+    loops = [eqn for eqn in jax.make_jaxpr(gradient)(x).eqns if eqn.primitive.name == "scan"]
+    assert [loop.params["length"] for loop in loops] == [trips]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case((5, 6), 4, (3, 2), 6, (2, 1), (1, 1), groups=2),
+        Case((3, 4, 5), 2, (2, 3, 3), 3, (1, 2, 2), (1, 1, 0)),
+        Case((7,), 3, (3,), 3, (2,), (1,), groups=3),
+    ],
+    ids=str,
+)
+def test_the_definition_is_the_sum_over_the_window(case):
+    x, kernel = (np.asarray(a, np.float64) for a in case.operands())
+    padded = np.pad(x, ((0, 0), *case.pads, (0, 0)))
+    y = np.asarray(definition(*case.operands(), case.stride, case.pads, case.groups))
+    ours, theirs = case.c // case.groups, case.d // case.groups
+    for *place, out in itertools.product(*map(range, y.shape[1:])):
+        corner = [p * s for p, s in zip(place, case.stride, strict=True)]
+        seen = padded[(slice(None), *(slice(a, a + k) for a, k in zip(corner, case.window, strict=True)))]
+        group = out // theirs
+        wanted = (seen[..., group * ours : (group + 1) * ours] * kernel[..., out]).reshape(len(x), -1).sum(1)
+        np.testing.assert_allclose(y[(slice(None), *place, out)], wanted, rtol=0, atol=1e-5)
+
+
+def test_a_layer_adds_its_bias_and_takes_frames_one_by_one():
+    x = np.random.default_rng(0).normal(size=(2, 3, 6, 7, 4)).astype(np.float32)
+    conv = Conv(4, 5, (3, 3), nnx.Rngs(0), stride=2, use_bias=True)
+    conv.bias[...] = jnp.arange(5.0)
+    y = conv(jnp.asarray(x))
+    for i, j in itertools.product(range(2), range(3)):
+        alone = definition(jnp.asarray(x[i : i + 1, j]), conv.kernel[...], (2, 2), ((1, 1), (1, 1))) + jnp.arange(5.0)
+        np.testing.assert_allclose(y[i, j], alone[0], rtol=0, atol=1e-5)
