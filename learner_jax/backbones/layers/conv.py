@@ -4,8 +4,6 @@
 PyTorch, or ``SAME`` as in TensorFlow (one pixel more after than before where stride and size ask for it).
 """
 
-import math
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -71,9 +69,8 @@ def convolve(
     """Convolution over two or three axes, as a simpler one where the kernel or the device lets it be."""
     window = kernel.shape[:-2]
     pads = _pads(x.shape[1:-1], window, stride, padding)
-    if math.prod(window) == 1 and groups == 1 and not any(map(any, pads)):
-        x = x[(slice(None), *(slice(None, None, s) for s in stride))]
-        return x @ kernel.reshape(kernel.shape[-2:])
+    if groups == 1 and not any(map(any, pads)) and all(k in (1, s) for k, s in zip(window, stride, strict=True)):
+        return _product(x, kernel, stride)
     if platform() == "cpu" and groups == x.shape[-1] == kernel.shape[-1]:
         return conv_on_cpu.depthwise(x, kernel, stride, pads)
     if len(window) == 3 and window[0] == 1 and pads[0] == (0, 0):
@@ -91,3 +88,14 @@ def _pads(size: tuple[int, ...], window: tuple[int, ...], stride: tuple[int, ...
     if isinstance(padding, str):
         return tuple(map(tuple, jax.lax.padtype_to_pads(size, window, stride, padding)))
     return tuple((p, p) for p in padding)
+
+
+def _product(x: Array, kernel: Array, stride: tuple[int, ...]) -> Array:
+    """Patches that lie side by side, or single pixels, times a matrix."""
+    window, space = kernel.shape[:-2], range(1, x.ndim - 1)
+    out = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:-1], window, stride, strict=True)]
+    x = x[(slice(None), *(slice(0, (m - 1) * s + k, s // k) for m, k, s in zip(out, window, stride, strict=True)))]
+    sides = [side for pair in zip(out, window, strict=True) for side in pair]
+    x = x.reshape(len(x), *sides, x.shape[-1])
+    x = x.transpose(0, *(2 * i - 1 for i in space), *(2 * i for i in space), x.ndim - 1)
+    return x.reshape(len(x), *out, -1) @ kernel.reshape(-1, kernel.shape[-1])

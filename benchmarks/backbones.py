@@ -1,0 +1,205 @@
+"""Backbones beside the PyTorch nets that they are equal to: forward and train step, in one process, interleaved.
+
+    python -m benchmarks.backbones --quick
+    python -m benchmarks.backbones tsm_resnet50 r3d18 videomae_vit_b resnet3d_18b
+
+On a CPU both run in float32, PyTorch eagerly, on small scans; on a GPU both compute in bfloat16 from float32
+parameters, PyTorch under `torch.compile` with channels last, on scans of the size that the nets are made for. A train
+step is forward, backward and AdamW. Needs the extra `parity`; without it, ours alone is timed.
+
+Prints a table and one line of JSON: scans a second of both (medians of rounds), their ratio (median of the ratios of
+rounds), and of ours MFU, part of the roofline bound (where the device is in `learner_jax.report.speed.PEAKS`), seconds
+to compile and peak memory as XLA planned it.
+"""
+
+import argparse
+import functools
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # two frameworks share the device
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from benchmarks.peers import PEERS
+from learner_jax import backbones
+from learner_jax.batch import BatchSpec
+from learner_jax.report import speed
+
+QUICK = ("tsm_resnet18", "vit_s16", "r3d18")
+Run = Callable[[], Any]  # starts one forward pass or step and returns what to wait for
+
+
+def ours(name: str, spec: BatchSpec, scan: np.ndarray, dtype: Any) -> tuple[dict[str, Run], dict[str, float]]:
+    """Compiled passes, and what compiling them cost."""
+    backbone, optimizer = backbones.create(name), optax.adamw(1e-4)
+    variables = jax.jit(functools.partial(backbone.init, spec=spec))(jax.random.key(0))
+    scan, mask = jnp.asarray(scan, dtype), jnp.ones(spec.b, bool)
+
+    def forward(variables: Any, scan: jax.Array) -> jax.Array:
+        return backbone.apply(cast(variables), scan, mask, train=False)[0]
+
+    def cast(variables: Any) -> Any:
+        return {**variables, "params": jax.tree.map(lambda leaf: leaf.astype(dtype), variables["params"])}
+
+    def loss(params: Any, stats: Any, scan: jax.Array) -> tuple[jax.Array, Any]:
+        u, stats = backbone.apply(cast({"params": params, "stats": stats}), scan, mask, train=True)
+        return jnp.square(u.astype(jnp.float32)).mean(), stats
+
+    def step(variables: Any, moments: Any, scan: jax.Array) -> tuple[Any, Any]:
+        gradient, stats = jax.grad(loss, has_aux=True)(variables["params"], variables["stats"], scan)
+        updates, moments = optimizer.update(gradient, moments, variables["params"])
+        return {"params": optax.apply_updates(variables["params"], updates), "stats": stats}, moments
+
+    moments = jax.jit(optimizer.init)(variables["params"])
+    start = time.perf_counter()
+    pass_ = jax.jit(forward).lower(variables, scan).compile()
+    stepping = jax.jit(step, donate_argnums=(0, 1)).lower(variables, moments, scan).compile()
+    compiling = time.perf_counter() - start
+    plan = stepping.memory_analysis()
+    state = [jax.tree.map(jnp.copy, variables), moments]
+
+    def train() -> Any:
+        state[:] = stepping(*state, scan)
+        return state[0]["params"]
+
+    memory = (plan.temp_size_in_bytes + plan.argument_size_in_bytes) / 2**30
+    return {"forward": lambda: pass_(variables, scan), "step": train}, {"compile_s": compiling, "memory_gib": memory}
+
+
+def theirs(name: str, spec: BatchSpec, scan: np.ndarray, gpu: bool) -> dict[str, Run]:
+    """The same passes by PyTorch."""
+    import torch
+
+    module, embed = PEERS[name].build(spec)
+    device = torch.device("cuda" if gpu else "cpu")
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
+    x = torch.from_numpy(np.ascontiguousarray(np.moveaxis(scan, -1, 1))).to(device)
+    flat = any(isinstance(part, torch.nn.Conv2d) for part in module.modules())
+    if flat:
+        module = module.to(memory_format=torch.channels_last)
+    elif gpu:
+        module, x = module.to(memory_format=torch.channels_last_3d), x.to(memory_format=torch.channels_last_3d)
+    module.to(device)
+    optimizer = torch.optim.AdamW(module.parameters(), 1e-4, fused=gpu)
+    run = torch.compile(embed) if gpu else embed
+
+    def cast() -> Any:
+        return torch.autocast("cuda", torch.bfloat16, enabled=gpu)
+
+    def forward() -> Any:
+        module.eval()
+        with torch.no_grad(), cast():
+            return run(x)
+
+    def train() -> Any:
+        module.train()
+        optimizer.zero_grad()
+        with cast():
+            u = run(x)
+        u.float().square().mean().backward()
+        optimizer.step()
+
+    return {"forward": forward, "step": train}
+
+
+def wait(result: Any, gpu: bool) -> None:
+    if result is not None and not hasattr(result, "detach"):
+        jax.block_until_ready(result)
+    elif gpu:
+        import torch
+
+        torch.cuda.synchronize()
+
+
+def seconds(run: Run, repeats: int, gpu: bool) -> float:
+    """Of one of ``repeats`` that are started one after the other and awaited together."""
+    start = time.perf_counter()
+    for _ in range(repeats):
+        result = run()
+    wait(result, gpu)
+    return (time.perf_counter() - start) / repeats
+
+
+def compare(name: str, rounds: int, torch: bool) -> dict[str, Any]:
+    """One backbone: every figure of its row."""
+    device = jax.devices()[0]
+    gpu = device.platform == "gpu"
+    spec = PEERS[name].full if gpu else PEERS[name].small
+    scan = np.random.default_rng(0).normal(size=spec.shape).astype(np.float32)
+    mine, costs = ours(name, spec, scan, jnp.bfloat16 if gpu else jnp.float32)
+    runs = {("ours", key): run for key, run in mine.items()}
+    if torch:
+        runs |= {("torch", key): run for key, run in theirs(name, spec, scan, gpu).items()}
+
+    repeats = {}
+    for key, run in runs.items():
+        for _ in range(2):  # a first call may compile
+            wait(run(), gpu)
+        repeats[key] = max(1, round(0.5 / seconds(run, 1, gpu)))
+    times = {key: [] for key in runs}
+    for _ in range(rounds):
+        for key, run in runs.items():
+            times[key].append(seconds(run, repeats[key], gpu))
+
+    found = {"name": name, "scans": "x".join(map(str, spec.shape)), **costs}
+    for (who, key), taken in times.items():
+        found[f"{key}_{who}"] = spec.b / float(np.median(taken))
+    for key in mine if torch else ():
+        found[f"{key}_ratio"] = float(np.median(np.divide(times["torch", key], times["ours", key])))
+    if device.device_kind in speed.PEAKS:
+        peak, layers = speed.peak(device.device_kind), backbones.create(name).layers(spec)
+        step = spec.b / found["step_ours"]
+        found["mfu"] = speed.mfu(speed.TRAINING * sum(layer.flops for layer in layers), step, peak)
+        found["of_bound"] = speed.bound(layers, peak) / step
+    return found
+
+
+def row(found: dict[str, Any]) -> str:
+    def cell(key: str, form: str) -> str:
+        return format(found[key], form) if key in found else "–"
+
+    cells = [found["name"], found["scans"]]
+    for key in ("forward", "step"):
+        cells += [cell(f"{key}_ours", ".1f"), cell(f"{key}_torch", ".1f"), cell(f"{key}_ratio", ".2f")]
+    cells += [cell("mfu", ".0%"), cell("of_bound", ".0%"), cell("memory_gib", ".2f"), cell("compile_s", ".0f")]
+    return f"| {' | '.join(cells)} |"
+
+
+HEAD = """
+| backbone | scans | forward/s | torch | ratio | step/s | torch | ratio | MFU | of bound | GiB | compile s |
+|---|---|---|---|---|---|---|---|---|---|---|---|"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(PEERS)}; all where none is named")
+    parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK)}, 3 rounds")
+    parser.add_argument("--rounds", type=int, default=7)
+    args = parser.parse_args()
+    try:
+        import torch
+
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        libraries = f"torch {torch.__version__}"
+    except ImportError:
+        torch, libraries = None, "no torch here: install the extra `parity` to compare"
+    names = args.names or (QUICK if args.quick else tuple(PEERS))
+    print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}, {libraries}")
+    print(HEAD, flush=True)
+    table = []
+    for name in names:
+        table.append(compare(name, 3 if args.quick else args.rounds, torch is not None))
+        print(row(table[-1]), flush=True)
+    print(json.dumps({"device": jax.devices()[0].device_kind, "backbones": table}))
+
+
+if __name__ == "__main__":
+    main()
