@@ -29,6 +29,7 @@ import optax
 
 from benchmarks.peers import PEERS
 from learner_jax import backbones
+from learner_jax.backbones.layers.platform import compiler_options
 from learner_jax.batch import BatchSpec
 from learner_jax.report import speed
 
@@ -59,8 +60,8 @@ def ours(name: str, spec: BatchSpec, scan: np.ndarray, dtype: Any) -> tuple[dict
 
     moments = jax.jit(optimizer.init)(variables["params"])
     start = time.perf_counter()
-    pass_ = jax.jit(forward).lower(variables, scan).compile()
-    stepping = jax.jit(step, donate_argnums=(0, 1)).lower(variables, moments, scan).compile()
+    pass_ = jax.jit(forward).lower(variables, scan).compile(compiler_options())
+    stepping = jax.jit(step, donate_argnums=(0, 1)).lower(variables, moments, scan).compile(compiler_options())
     compiling = time.perf_counter() - start
     plan = stepping.memory_analysis()
     state = [jax.tree.map(jnp.copy, variables), moments]

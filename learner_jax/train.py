@@ -11,6 +11,7 @@ import jax
 
 from learner_jax import augment, backbones, objectives
 from learner_jax.backbones import weights
+from learner_jax.backbones.layers.platform import compiler_options
 from learner_jax.batch import Batch
 from learner_jax.checkpoint import Checkpoints
 from learner_jax.config import Config, check, refuse_changes
@@ -129,7 +130,7 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
                 Action(save, config.checkpoint.every, at_preemption=True),
                 Action(lambda step, state, metrics: evaluator.score_state(state, workdir), config.eval.every),
             ]
-            update = jax.jit(partial(train_step, recipe), donate_argnums=0)
+            update = jax.jit(partial(train_step, recipe), donate_argnums=0, compiler_options=compiler_options())
             state = loop(state, batches, update, actions, config.steps, preempted or preemption.requested)
         if not evaluator.has_scored(workdir, config.steps):  # killed between the last checkpoint and its scores
             evaluator.score_state(state, workdir)

@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Float32, Int
 
 from learner_jax.backbones import Backbone
+from learner_jax.backbones.layers.platform import compiler_options
 from learner_jax.batch import Batch
 from learner_jax.config import Config
 from learner_jax.data.device import late, on_device
@@ -35,7 +36,7 @@ class Embedder:
     """``rows -> u``: reads the rows, runs an encoder, gives the embeddings in the order asked for."""
 
     def __init__(self, encoder: Encoder, reader: Reader, mesh: Mesh, batch_size: int):
-        self._encode = jax.jit(encoder, out_shardings=replicated(mesh))
+        self._encode = jax.jit(encoder, out_shardings=replicated(mesh), compiler_options=compiler_options())
         self._reader, self._mesh, self._batch_size = reader, mesh, batch_size
 
     def __call__(self, variables: Any, rows: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n d"]:

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from unittest import mock
 
 
 @functools.cache
@@ -14,7 +15,7 @@ def torchvision():
 
     library = torch.library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
-        if not hasattr(torch.ops.torchvision, name):
+        if not torch.backends.cuda.is_built():
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     import torchvision as package
     from torchvision.transforms import functional
@@ -22,3 +23,11 @@ def torchvision():
     sys.modules.setdefault("torchvision.transforms.functional_tensor", functional)
     package.declared = library  # its declarations end with it
     return package
+
+
+def mvit_v2_s(frames: int, height: int, width: int):
+    """torchvision's MViTv2-S for clips of any size: its function says 16 frames of 224x224, its class takes others."""
+    module = torchvision().models.video.mvit
+    net, size = module.MViT, {"temporal_size": frames, "spatial_size": (height, width)}
+    with mock.patch.object(module, "MViT", lambda **settings: net(**settings | size)):
+        return module.mvit_v2_s()

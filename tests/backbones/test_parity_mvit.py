@@ -13,10 +13,10 @@ pytestmark = pytest.mark.parity
 def _net(spec):
     import torch
 
-    from tests.backbones.published import torchvision
+    from tests.backbones.published import mvit_v2_s
 
     torch.manual_seed(1)
-    net = torchvision().models.video.mvit_v2_s(spatial_size=(spec.h, spec.w), temporal_size=spec.t)
+    net = mvit_v2_s(spec.t, spec.h, spec.w)
     net.head = torch.nn.Identity()
     with torch.no_grad():
         for name, parameter in net.named_parameters():

@@ -23,7 +23,7 @@ def _monai(spec, read, depth=12):
     [
         ("", BatchSpec(2, 64, 64, 64, 1)),
         ("_first", BatchSpec(2, 16, 48, 32, 1)),
-        ("_mean", BatchSpec(2, 32, 16, 64, 3)),
+        ("_mean", BatchSpec(2, 32, 16, 48, 3)),
     ],
 )
 def test_vit3d_equals_monai(read, spec):

@@ -2,8 +2,8 @@
 
 XLA on a CPU convolves forward at the speed of its matrix products, but takes the gradient of the kernel as a
 convolution with a kernel as large as the picture, at a third of it (64 channels of 28x28: 72 against 25 ms on one core,
-November 2026). It has no fast grouped convolution (a depthwise one of 3x3x3 takes 100 times as long as its
-multiply-adds) and none of three axes (the gradient of the pixels of a strided stem takes 40 s).
+November 2026). It has no fast grouped convolution: a depthwise one of 3x3x3 takes 100 times as long as its
+multiply-adds.
 """
 
 import functools
@@ -105,15 +105,3 @@ def depthwise(x: Array, kernel: Array, stride: tuple[int, ...], pads: Pads) -> A
         for place in places
     )
     return functools.reduce(jnp.add, shifted)
-
-
-def conv3d(x: Array, kernel: Array, stride: tuple[int, ...], pads: Pads) -> Array:
-    """A kernel of ``kt`` frames as one over the pixels of ``kt`` frames, laid on each other as channels."""
-    kt = kernel.shape[0]
-    x = jnp.pad(x, ((0, 0), pads[0], (0, 0), (0, 0), (0, 0)))
-    frames = (x.shape[1] - kt) // stride[0] + 1
-    taps = [x[:, k : k + stride[0] * (frames - 1) + 1 : stride[0]] for k in range(kt)]
-    stacked = jnp.concatenate(taps, axis=-1).reshape(-1, *x.shape[2:-1], kt * x.shape[-1])
-    wide = jnp.moveaxis(kernel, 0, 2).reshape(*kernel.shape[1:3], -1, kernel.shape[-1])
-    y = conv2d(stacked, wide, stride[1:], pads[1:])
-    return y.reshape(len(x), frames, *y.shape[1:])
