@@ -21,6 +21,7 @@ from learner_jax.backbones.api import Backbone, Shape, Stem, Takes, backbones
 from learner_jax.backbones.layers.attention import attention
 from learner_jax.backbones.layers.blocks import Blocks
 from learner_jax.backbones.layers.conv import Conv
+from learner_jax.backbones.layers.linear import Linear
 from learner_jax.backbones.layers.pool import max_pool
 from learner_jax.backbones.layers.transformer import Mlp, layer_norm, normal
 from learner_jax.backbones.names import From, Names
@@ -41,7 +42,7 @@ TORCHVISION = Names(
     unused=(r"head\..*",),
 )
 
-_linear = functools.partial(nnx.Linear, kernel_init=normal)
+_linear = functools.partial(Linear, kernel_init=normal)
 _uniform = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # PyTorch's own for convolutions
 
 

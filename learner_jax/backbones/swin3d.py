@@ -26,6 +26,7 @@ from learner_jax.backbones.api import Backbone, Shape, Stem, Takes, backbones
 from learner_jax.backbones.layers.attention import attention
 from learner_jax.backbones.layers.blocks import Blocks
 from learner_jax.backbones.layers.conv import Conv
+from learner_jax.backbones.layers.linear import Linear
 from learner_jax.backbones.layers.transformer import Block, layer_norm, normal
 from learner_jax.backbones.names import From, Names
 
@@ -51,7 +52,7 @@ PICTURES = Names(
     _UNUSED,
 )
 
-_linear = functools.partial(nnx.Linear, kernel_init=normal)
+_linear = functools.partial(Linear, kernel_init=normal)
 _uniform = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # PyTorch's own for convolutions
 
 

@@ -21,6 +21,7 @@ from learner_jax.backbones.adapt import resize_bias
 from learner_jax.backbones.api import Backbone, Shape, Stem, Takes, backbones
 from learner_jax.backbones.layers.blocks import Blocks
 from learner_jax.backbones.layers.conv import Conv
+from learner_jax.backbones.layers.linear import Linear
 from learner_jax.backbones.layers.transformer import Block, layer_norm, normal
 from learner_jax.backbones.names import From, Names
 from learner_jax.backbones.swin3d import WindowAttention
@@ -57,7 +58,7 @@ class PatchMerging(nnx.Module):
 
     def __init__(self, dim: int, neighbours: tuple[Sides, ...], rngs: nnx.Rngs):
         self.norm = layer_norm(8 * dim, EPSILON, rngs)
-        self.reduction = nnx.Linear(8 * dim, 2 * dim, use_bias=False, kernel_init=normal, rngs=rngs)
+        self.reduction = Linear(8 * dim, 2 * dim, use_bias=False, kernel_init=normal, rngs=rngs)
         self.neighbours = neighbours
 
     def __call__(self, x: Float[Array, "b t h w c"]) -> Float[Array, "b i j k d"]:

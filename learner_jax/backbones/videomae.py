@@ -23,6 +23,7 @@ from learner_jax.backbones.api import Backbone, Shape, Stem, Takes, backbones
 from learner_jax.backbones.layers.attention import attention
 from learner_jax.backbones.layers.blocks import Blocks
 from learner_jax.backbones.layers.conv import Conv
+from learner_jax.backbones.layers.linear import Linear
 from learner_jax.backbones.layers.transformer import Block, layer_norm, normal
 from learner_jax.backbones.names import From, Names, joined
 
@@ -72,9 +73,9 @@ class Attention(nnx.Module):
     """Multi-head self-attention whose keys have no bias."""
 
     def __init__(self, dim: int, heads: int, rngs: nnx.Rngs):
-        self.qkv = nnx.Linear(dim, 3 * dim, use_bias=False, kernel_init=normal, rngs=rngs)
+        self.qkv = Linear(dim, 3 * dim, use_bias=False, kernel_init=normal, rngs=rngs)
         self.q_bias, self.v_bias = nnx.Param(jnp.zeros(dim)), nnx.Param(jnp.zeros(dim))
-        self.proj = nnx.Linear(dim, dim, kernel_init=normal, rngs=rngs)
+        self.proj = Linear(dim, dim, kernel_init=normal, rngs=rngs)
         self.heads = heads
 
     def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:

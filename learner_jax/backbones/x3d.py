@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float
 from learner_jax.backbones.api import Backbone, Shape, Stem, Takes, backbones
 from learner_jax.backbones.layers.blocks import Blocks
 from learner_jax.backbones.layers.conv import Conv, kaiming_fan_out
+from learner_jax.backbones.layers.linear import Linear
 from learner_jax.backbones.layers.norm import NORMS
 from learner_jax.backbones.names import Names
 
@@ -54,8 +55,8 @@ class Weigh(nnx.Module):
 
     def __init__(self, channels: int, rngs: nnx.Rngs):
         inner = rounded(channels / 16)
-        self.reduce = nnx.Linear(channels, inner, kernel_init=kaiming_fan_out, rngs=rngs)
-        self.expand = nnx.Linear(inner, channels, kernel_init=kaiming_fan_out, rngs=rngs)
+        self.reduce = Linear(channels, inner, kernel_init=kaiming_fan_out, rngs=rngs)
+        self.expand = Linear(inner, channels, kernel_init=kaiming_fan_out, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b t h w c"]) -> Float[Array, "b t h w c"]:
         return x * nnx.sigmoid(self.expand(nnx.relu(self.reduce(x.mean((1, 2, 3), keepdims=True)))))
@@ -99,7 +100,7 @@ class Head(nnx.Module):
     def __init__(self, c_in: int, dim: int, norm: type, rngs: nnx.Rngs):
         inner = inside(c_in)
         self.pre_conv, self.pre_norm = Conv(c_in, inner, (1, 1, 1), rngs), norm(inner, rngs)
-        self.post_conv = nnx.Linear(inner, dim, use_bias=False, kernel_init=kaiming_fan_out, rngs=rngs)
+        self.post_conv = Linear(inner, dim, use_bias=False, kernel_init=kaiming_fan_out, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b t h w c"], mask: Bool[Array, " b"], train: bool) -> Float[Array, "b d"]:
         x = nnx.relu(self.pre_norm(self.pre_conv(x), mask, train))

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 
 from learner_jax import backbones
 from learner_jax.backbones import pretrained
@@ -93,20 +94,17 @@ def test_a_whole_net_sees_grey_as_it_saw_rgb(name):
 
 
 def _published(variables, names):
-    """Parameters under their library's names; only where each is one tensor."""
-    from flax.traverse_util import flatten_dict
-
-    class Tensors(dict):
-        """Finds the tensors that rules with a function of their own ask for, in the way that undoes it."""
-
-    found = Tensors()
-    for leaves in variables.values():
-        for parts, leaf in flatten_dict(leaves).items():
-            theirs, make = names.of("/".join(parts))
-            if make is None:
-                leaf = np.asarray(leaf)
-                kernel = parts[-1] == "kernel" and leaf.ndim > 1
-                found[theirs[0]] = np.moveaxis(leaf, (-1, -2), (0, 1)) if kernel else leaf
+    """Parameters under their library's names."""
+    ours = {path.partition("/")[2]: np.asarray(leaf) for path, leaf in flatten_dict(variables, sep="/").items()}
+    found = {}
+    for path, leaf in ours.items():
+        theirs, make = names.of(path)
+        if make is None:
+            kernel = path.endswith("kernel") and leaf.ndim > 1
+            found[theirs[0]] = np.moveaxis(leaf, (-1, -2), (0, 1)) if kernel else leaf
+    if "pos_embed" in ours:  # timm's has the class token's position before those of the patches
+        grid = ours["pos_embed"]
+        found["pos_embed"] = np.concatenate([ours["cls_pos"], grid.reshape(1, -1, grid.shape[-1])], axis=1)
     return found
 
 

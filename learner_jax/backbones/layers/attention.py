@@ -8,6 +8,7 @@ from absl import logging
 from flax import nnx
 from jaxtyping import Array, Float
 
+from learner_jax.backbones.layers.linear import Linear
 from learner_jax.backbones.layers.platform import platform
 
 lecun_normal = nnx.initializers.lecun_normal()
@@ -67,8 +68,8 @@ class SelfAttention(nnx.Module):
         qkv_bias: bool = True,
         init: nnx.Initializer = lecun_normal,
     ):
-        self.qkv = nnx.Linear(dim, 3 * dim, use_bias=qkv_bias, kernel_init=init, rngs=rngs)
-        self.proj = nnx.Linear(dim, dim, kernel_init=init, rngs=rngs)
+        self.qkv = Linear(dim, 3 * dim, use_bias=qkv_bias, kernel_init=init, rngs=rngs)
+        self.proj = Linear(dim, dim, kernel_init=init, rngs=rngs)
         self.heads = heads
 
     def __call__(self, x: Float[Array, "b n d"], bias: Float[Array, "#b h n n"] | None = None) -> Float[Array, "b n d"]:

@@ -3,6 +3,8 @@
 from flax import nnx
 from jaxtyping import Array, Float
 
+from learner_jax.backbones.layers.linear import Linear
+
 normal = nnx.initializers.normal(0.02)  # timm and MONAI cut it at +-2, which is 100 deviations away
 
 
@@ -10,8 +12,8 @@ class Mlp(nnx.Module):
     """Two dense layers with the exact GELU between them."""
 
     def __init__(self, dim: int, hidden: int, rngs: nnx.Rngs):
-        self.fc1 = nnx.Linear(dim, hidden, kernel_init=normal, rngs=rngs)
-        self.fc2 = nnx.Linear(hidden, dim, kernel_init=normal, rngs=rngs)
+        self.fc1 = Linear(dim, hidden, kernel_init=normal, rngs=rngs)
+        self.fc2 = Linear(hidden, dim, kernel_init=normal, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
         return self.fc2(nnx.gelu(self.fc1(x), approximate=False))
