@@ -145,6 +145,8 @@ class OptimConfig:
     weight_decay: float = 1e-4  # on kernels only; biases and norm scales are never decayed
     momentum: float = 0.9  # sgd only
     clip_norm: float = 1.0  # largest global gradient norm; 0 switches clipping off
+    freeze: str = ""  # backbone parameters that stay as they are, by patterns of their paths: "conv1/*,layer1/*"
+    layer_decay: float = 1.0  # learning rate of a block of the backbone over that of the next one; 0.65 to 1
 
 
 @dataclasses.dataclass
@@ -193,6 +195,7 @@ _POSITIVE = (
     *("objective.ramp_share", "objective.augmentations", "objective.sigma", "objective.huber_delta"),
     *("objective.ranksim_step", "sampler.visits", "sampler.curriculum_share"),
     *("data.frames", "data.size", "data.std", "data.read_threads", "data.read_ahead", "optim.learning_rate"),
+    "optim.layer_decay",
     *("checkpoint.every", "checkpoint.keep", "eval.batch_size", "eval.bootstrap"),
 )
 _NOT_NEGATIVE = (
@@ -220,6 +223,7 @@ _NOT_NEGATIVE = (
 _AT_MOST = {
     **{"augment.shift": 0.5, "augment.zoom": 0.5, "augment.rotate": 30, "augment.tilt": 30, "augment.ghost": 1},
     **dict.fromkeys(("objective.ramp_share", "sampler.mix", "sampler.curriculum_start", "sampler.curriculum_share"), 1),
+    "optim.layer_decay": 1,
     **dict.fromkeys(("augment.gain", "augment.contrast", "augment.tgc", "augment.drop_frames"), 0.9),
     **{"augment.speckle": 0.5, "augment.noise": 0.5, "augment.bias": 2, "augment.gamma": 2},
 }

@@ -12,10 +12,8 @@ import json
 import sys
 import time
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
-import jax
 from absl import flags, logging
 
 from learner_jax import backbones
@@ -52,8 +50,7 @@ class Run:
         reader = open_reader(self._cohort, self.config.data)
         backbone = backbones.create(self.config.backbone.name, self.config.backbone.norm)
         self.evaluator = Evaluator(self.config, self._cohort, reader, backbone, mesh)
-        build = partial(backbone.init, spec=reader.spec(1))
-        self._abstract = replicated_shapes(jax.eval_shape(build, jax.random.key(0)), mesh)
+        self._abstract = replicated_shapes(backbone.shapes(reader.spec(1)), mesh)
 
     def steps(self) -> list[int]:
         """Steps with a committed checkpoint."""

