@@ -8,17 +8,22 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 
+from learner_jax import backbones
+from learner_jax.batch import BatchSpec
 from learner_jax.checkpoint import Checkpoints
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import evaluation_batches, open_reader, training_batches
 from learner_jax.data.samplers.shuffled import Shuffled
 from learner_jax.fields import override
+from learner_jax.mesh import make_mesh, replicated_shapes
 from learner_jax.preemption import Preempted
 from learner_jax.report.writer import read_metrics
 from learner_jax.state import TrainState
@@ -85,6 +90,31 @@ def test_queue_schedules_and_sampler_go_on_where_they_were(make_config, tmp_path
     assert digests(tmp_path / "halves", 4) == digests(tmp_path / "whole", 4)
     whole = (tmp_path / "whole" / "metrics.jsonl").read_text()
     assert (tmp_path / "halves" / "metrics.jsonl").read_text() == whole
+
+
+def test_what_is_frozen_stays_and_a_resumed_run_goes_on_with_the_rest(make_config, tmp_path):
+    config = make_config()
+    config.optim.freeze, config.optim.layer_decay = "conv1/*, layer1/*", 0.5
+    with pytest.raises(Preempted):
+        train(config, tmp_path, preempted=lambda step: step == 2)
+    train(config, tmp_path)
+    backbone, spec = backbones.create(config.backbone.name), BatchSpec(16, 2, 32, 32, 1)
+    fresh = flatten_dict(
+        jax.jit(partial(backbone.init, spec=spec))(jax.random.fold_in(jax.random.key(config.seed), 0)), sep="/"
+    )
+    with Checkpoints(tmp_path) as checkpoints:
+        for step in (2, 4):
+            abstract = replicated_shapes(backbone.shapes(spec), make_mesh())
+            now = flatten_dict(checkpoints.restore_for_scoring(step, abstract)[0], sep="/")
+            same = {path for path in now if np.array_equal(now[path], fresh[path])}
+            assert {path for path in now if path.startswith(("params/conv1/", "params/layer1/"))} <= same
+            assert not any(path.startswith(("params/layer4/", "stats/")) for path in same)  # statistics follow the data
+    config.optim.freeze = "stem/*"
+    with pytest.raises(
+        InputError, match=r"names 'stem/\*', which no parameter of the backbone fits; there are conv1/\*"
+    ):
+        train(config, tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
 
 
 def test_a_finished_run_does_nothing_more_and_says_so(undisturbed, config, capsys):
