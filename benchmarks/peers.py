@@ -71,12 +71,21 @@ def _video(name: str, head: str) -> Callable[[BatchSpec], tuple[Any, Callable[[A
     def build(spec: BatchSpec) -> tuple[Any, Callable[[Any], Any]]:
         import torch
 
-        size = {"spatial_size": (spec.h, spec.w), "temporal_size": spec.t} if name.startswith("mvit") else {}
-        net = getattr(_torchvision().models.video, name)(**size)
+        net = getattr(_torchvision().models.video, name)()
         setattr(net, head, torch.nn.Identity())
         return net, net
 
     return build
+
+
+def _mvit(spec: BatchSpec) -> tuple[Any, Callable[[Any], Any]]:
+    import torch
+
+    from tests.backbones.published import mvit_v2_s
+
+    net = mvit_v2_s(spec.t, spec.h, spec.w)
+    net.head = torch.nn.Identity()
+    return net, net
 
 
 def _videomae(spec: BatchSpec) -> tuple[Any, Callable[[Any], Any]]:
@@ -136,9 +145,7 @@ PEERS = {
         "torchvision", _video("r2plus1d_18", "fc"), BatchSpec(2, 8, 56, 56, 3), BatchSpec(64, 16, 112, 112, 3)
     ),
     "x3d_s": Peer("pytorchvideo", _x3d, BatchSpec(2, 5, 64, 64, 3), BatchSpec(32, 13, 160, 160, 3)),
-    "mvitv2_s": Peer(
-        "torchvision", _video("mvit_v2_s", "head"), BatchSpec(2, 8, 64, 64, 3), BatchSpec(16, 16, 224, 224, 3)
-    ),
+    "mvitv2_s": Peer("torchvision", _mvit, BatchSpec(2, 8, 64, 64, 3), BatchSpec(16, 16, 224, 224, 3)),
     "swin3d_t": Peer(
         "torchvision", _video("swin3d_t", "head"), BatchSpec(2, 8, 64, 64, 3), BatchSpec(16, 16, 224, 224, 3)
     ),
