@@ -85,7 +85,7 @@ def test_trained_weights_give_the_embedding_of_their_net(size, pixels, tmp_path)
     tensors = torch.load(path, weights_only=True)
     net = EfficientNet.from_name(f"efficientnet-lite{size}").eval()
     net.load_state_dict(tensors)
-    save_file(tensors, tmp_path / "weights.safetensors")
+    save_file({name: value.contiguous() for name, value in tensors.items()}, tmp_path / "weights.safetensors")
 
     spec = BatchSpec(1, 2, pixels, pixels, 3)
     backbone = backbones.create(f"tsn_efficientnet_lite{size}")
