@@ -40,10 +40,11 @@ class Takes:
     multiple: tuple[int, int, int] = (1, 1, 1)
 
     def __str__(self) -> str:
-        text = "at least {} frames of {}x{}".format(*self.least)
-        if self.multiple != (1, 1, 1):
-            text += ", in multiples of {} frames and {}x{} pixels".format(*self.multiple)
-        return text
+        (t, h, w), (every, *grid) = self.least, self.multiple
+        steps = [f"{every} frames"] * (every > 1) + ["{}x{} pixels".format(*grid)] * (grid != [1, 1])
+        return f"at least {t} frame{'s' * (t > 1)} of {h}x{w}" + f", in multiples of {' and '.join(steps)}" * bool(
+            steps
+        )
 
     def fits(self, size: tuple[int, int, int]) -> bool:
         return all(n >= least and n % m == 0 for n, least, m in zip(size, self.least, self.multiple, strict=True))
