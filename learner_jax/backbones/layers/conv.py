@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from learner_jax.backbones.layers import conv_on_cpu
 from learner_jax.backbones.layers.conv_on_cpu import Pads, definition
+from learner_jax.backbones.layers.depthwise_on_cpu import depthwise
 from learner_jax.backbones.layers.platform import platform
 
 # up to so many channels a convolution of three axes is faster as one of two. XLA has none of three for a CPU; cuDNN's
@@ -80,7 +81,7 @@ def _fastest(x: Array, kernel: Array, stride: tuple[int, ...], pads: Pads, group
     if full and not any(map(any, pads)) and all(k in (1, s) for k, s in zip(window, stride, strict=True)):
         return _product(x, kernel, stride)
     if device == "cpu" and groups == x.shape[-1] == kernel.shape[-1]:
-        return conv_on_cpu.depthwise(x, kernel, stride, pads)
+        return depthwise(x, kernel, stride, pads)
     if len(window) == 3 and (window[0] == 1 or (full and x.shape[-1] <= _STACKED[device])):
         return _frames_as_channels(x, kernel, stride, pads, groups)
     if device == "cpu" and full and len(window) == 2:

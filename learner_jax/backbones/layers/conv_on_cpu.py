@@ -2,8 +2,7 @@
 
 XLA on a CPU convolves forward at the speed of its matrix products, but takes the gradient of the kernel as a
 convolution with a kernel as large as the picture, at a third of it (64 channels of 28x28: 72 against 25 ms on one core,
-November 2026). It has no fast grouped convolution: a depthwise one of 3x3x3 takes 100 times as long as its
-multiply-adds.
+November 2026). Depthwise ones are in :mod:`learner_jax.backbones.layers.depthwise_on_cpu`.
 """
 
 import functools
@@ -91,17 +90,3 @@ def kernel_gradient(
 def _divisor(n: int, most: int) -> int:
     """Largest divisor of ``n`` up to ``most``, at least 1."""
     return max(k for k in range(1, max(min(n, most), 1) + 1) if n % k == 0)
-
-
-def depthwise(x: Array, kernel: Array, stride: tuple[int, ...], pads: Pads) -> Array:
-    """The sum over the kernel's places of the shifted scan times one number for each channel."""
-    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    window = kernel.shape[:-2]
-    out = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:-1], window, stride, strict=True)]
-    places = itertools.product(*map(range, window))
-    shifted = (
-        x[(slice(None), *(slice(p, p + s * (m - 1) + 1, s) for p, s, m in zip(place, stride, out, strict=True)))]
-        * kernel[place][0]
-        for place in places
-    )
-    return functools.reduce(jnp.add, shifted)

@@ -70,6 +70,8 @@ GROUPED = [
 DEPTHWISE = [
     Case((6, 7), 4, (3, 3), 4, (2, 1), (1, 0), groups=4),
     Case((6, 7), 4, (3, 5), 4, (2, 2), "SAME", groups=4),
+    Case((9, 8), 4, (5, 5), 4, (1, 1), (2, 2), groups=4),
+    Case((11, 9), 4, (2, 3), 4, (3, 2), (0, 1), groups=4),  # rows between the kernels are not seen
     Case((4, 5, 6), 4, (1, 1, 1), 4, (1, 2, 1), (0, 0, 0), groups=4),
     Case((6, 7), 1, (3, 3), 1, (2, 2), (1, 1)),  # one channel is a depthwise convolution of it
 ]
@@ -167,7 +169,7 @@ def test_values_and_gradients_are_those_of_the_definition(case, device, one_devi
     same(found, expected(case))
 
 
-@pytest.mark.parametrize("case", [FRAMES[1], VOLUMES[1]], ids=str)
+@pytest.mark.parametrize("case", [FRAMES[1], VOLUMES[1], DEPTHWISE[0], DEPTHWISE_VOLUMES[0]], ids=str)
 def test_on_several_devices_no_loop_over_pictures_is_traced_and_gradients_stay(case, monkeypatch):
     def loops():
         def gradients(x, k):  # a new function each time: JAX keeps the trace of an old one
