@@ -60,9 +60,9 @@ def kernel_gradient(
     """
     (kh, kw), (sh, sw), (n, oh, ow, d), c = window, stride, g.shape, x.shape[-1]
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    size = ow * kh * kw * c
-    rows = _divisor(oh, _CHUNK // size)
-    pictures = _divisor(n, _CHUNK // (size * oh)) if rows == oh else 1
+    size, chunk = ow * kh * kw * c, max(_CHUNK, kh * kw * c * d)
+    rows = _divisor(oh, chunk // size)
+    pictures = _divisor(n, chunk // (size * oh)) if rows == oh else 1
     blocks = oh // rows
     tall = (rows - 1) * sh + kh
 
