@@ -11,9 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from learner_jax.backbones.layers import conv_on_cpu
-from learner_jax.backbones.layers.conv_on_cpu import Pads, definition
-from learner_jax.backbones.layers.depthwise_on_cpu import depthwise
+from learner_jax.backbones.layers.depthwise_on_cpu import Pads, depthwise
 from learner_jax.backbones.layers.platform import platform
 
 # up to so many channels a convolution of three axes is faster as one of two. XLA has none of three for a CPU; cuDNN's
@@ -76,6 +74,13 @@ def convolve(
     return _fastest(x, kernel, stride, _pads(x.shape[1:-1], kernel.shape[:-2], stride, padding), groups)
 
 
+def definition(x: Array, kernel: Array, stride: tuple[int, ...], pads: Pads, groups: int = 1) -> Array:
+    """``[n *space c] -> [n *space d]`` by ``lax.conv_general_dilated``: one, two or three axes of space."""
+    space = "THW"[-len(stride) :]
+    numbers = (f"N{space}C", f"{space}IO", f"N{space}C")
+    return jax.lax.conv_general_dilated(x, kernel, stride, pads, dimension_numbers=numbers, feature_group_count=groups)
+
+
 def _fastest(x: Array, kernel: Array, stride: tuple[int, ...], pads: Pads, groups: int) -> Array:
     window, device, full = kernel.shape[:-2], platform(), groups == 1
     if full and not any(map(any, pads)) and all(k in (1, s) for k, s in zip(window, stride, strict=True)):
@@ -84,8 +89,6 @@ def _fastest(x: Array, kernel: Array, stride: tuple[int, ...], pads: Pads, group
         return depthwise(x, kernel, stride, pads)
     if len(window) == 3 and (window[0] == 1 or (full and x.shape[-1] <= _STACKED[device])):
         return _frames_as_channels(x, kernel, stride, pads, groups)
-    if device == "cpu" and full and len(window) == 2:
-        return conv_on_cpu.conv2d(x, kernel, stride, pads)
     return definition(x, kernel, stride, pads, groups)
 
 

@@ -13,8 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from learner_jax.backbones.layers.conv_on_cpu import Pads
-
+Pads = tuple[tuple[int, int], ...]  # before and after each axis of space
 Axes = tuple[int, ...]  # a number for each axis of space
 
 

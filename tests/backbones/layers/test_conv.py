@@ -12,9 +12,7 @@ import pytest
 from flax import nnx
 from jax.extend.core import jaxprs_in_params
 
-from learner_jax.backbones.layers import conv_on_cpu
-from learner_jax.backbones.layers.conv import Conv, convolve
-from learner_jax.backbones.layers.conv_on_cpu import definition
+from learner_jax.backbones.layers.conv import Conv, convolve, definition
 from learner_jax.backbones.layers.platform import tracing_for
 
 
@@ -157,7 +155,7 @@ def same(found, wanted):
 
 @pytest.fixture
 def one_device(monkeypatch):
-    """As where a process has one device: the kernel's gradient is then gathered and not convolved."""
+    """As where a process has one device: the gradient of a depthwise kernel is then added row by row."""
     monkeypatch.setattr(jax, "device_count", lambda: 1)
 
 
@@ -169,7 +167,7 @@ def test_values_and_gradients_are_those_of_the_definition(case, device, one_devi
     same(found, expected(case))
 
 
-@pytest.mark.parametrize("case", [FRAMES[1], VOLUMES[1], DEPTHWISE[0], DEPTHWISE_VOLUMES[0]], ids=str)
+@pytest.mark.parametrize("case", [DEPTHWISE[0], DEPTHWISE_VOLUMES[0]], ids=str)
 def test_on_several_devices_no_loop_over_pictures_is_traced_and_gradients_stay(case, monkeypatch):
     def loops():
         def gradients(x, k):  # a new function each time: JAX keeps the trace of an old one
@@ -200,29 +198,6 @@ def test_each_kind_of_kernel_takes_its_formulation(cases, cpu, gpu, tpu):
             with tracing_for(device):
                 traced = jax.make_jaxpr(partial(convolve, **case.how))(*case.operands())
             assert set(kinds(traced.jaxpr)) == wanted, (case, device)
-
-
-@pytest.mark.parametrize("case", [FRAMES[1], FRAMES[3], FRAMES[4], FRAMES[5]], ids=str)
-@pytest.mark.parametrize("places", ["less than a row", "two rows", "a picture", "all"])
-def test_the_gradient_of_a_kernel_does_not_depend_on_how_much_is_gathered_at_once(case, places, monkeypatch):
-    y, _, wanted = expected(case)
-    n, high, wide, _ = y.shape
-    row = wide * math.prod(case.window) * case.c
-    rows, trips = {
-        "less than a row": (0, n * high),
-        "two rows": (2, n * high // (2 - high % 2)),  # one by one where their number is odd
-        "a picture": (high, n),
-        "all": (n * high, 1),
-    }[places]
-    monkeypatch.setattr(conv_on_cpu, "_CHUNK", row * rows)
-
-    def gradient(x):
-        return conv_on_cpu.kernel_gradient(x, slope(y), case.window, case.stride, case.pads)
-
-    x, _ = case.operands()
-    same([jax.jit(gradient)(x)], [wanted])
-    loops = [eqn for eqn in jax.make_jaxpr(gradient)(x).eqns if eqn.primitive.name == "scan"]
-    assert [loop.params["length"] for loop in loops] == [trips]
 
 
 @pytest.mark.parametrize(
