@@ -38,6 +38,7 @@ def patches(norm):
     return Backbone("patches", build, dim=6, takes=Takes(least=(2, 16, 16), multiple=(2, 4, 4)))
 '''
 ROW = Row((4, 32, 32, 1), parameters=2 * 4 * 4 * 6 + 2 * 6, gflops=2 * (2 * 8 * 8) * 32 * 6 / 1e9)
+DOCS = "| `patches` | 4x32x32x1 | 6 | 204 | 0.0 |\n"
 TREE = "params/conv/kernel 2 4 4 1 6\nparams/norm/bias 6\nparams/norm/scale 6\nstats/norm/mean 6\nstats/norm/var 6\n"
 
 
@@ -47,6 +48,8 @@ def new(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_things", dict(registry._things))
     monkeypatch.setitem(ROWS, "patches", ROW)
     monkeypatch.setattr(checks, "GOLDEN", tmp_path)
+    monkeypatch.setattr(checks, "DOCS", tmp_path / "backbones.md")
+    (tmp_path / "backbones.md").write_text(DOCS)
     (tmp_path / "patches.txt").write_text(TREE)
     (tmp_path / "patches.py").write_text(FILE)
     spec = importlib.util.spec_from_file_location("patches", tmp_path / "patches.py")
@@ -61,6 +64,7 @@ def test_what_is_checked_of_every_backbone_is_checked_of_it(new):
     checks.test_parameters_are_as_many_as_published(new)
     checks.test_operations_are_those_published(new)
     checks.test_names_and_shapes_of_parameters_do_not_move(new)
+    checks.test_the_docs_say_how_large_it_is(new)
     checks.test_a_scan_that_is_too_small_is_refused_with_what_fits(new)
 
 

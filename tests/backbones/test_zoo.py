@@ -18,6 +18,7 @@ from tests.backbones.zoo import ROWS, parameter_tree
 from tfds_builders.errors import InputError
 
 GOLDEN = Path(__file__).parent / "golden"
+DOCS = Path(__file__).parents[2] / "docs" / "backbones.md"
 LISTED = backbones.list_backbones()
 TINY = [name for name in registry.list() if name.endswith("-test")]
 TINY_SPEC = BatchSpec(4, 4, 32, 32, 1)
@@ -86,6 +87,15 @@ def test_names_and_shapes_of_parameters_do_not_move(name):
     # a renamed parameter is a checkpoint that nobody can open; `python -m tests.backbones.golden` writes them anew
     variables, _ = as_published(name)
     assert parameter_tree(variables) == (GOLDEN / f"{name}.txt").read_text()
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_the_docs_say_how_large_it_is(name):
+    variables, forward = as_published(name)
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    scan, dim = "x".join(map(str, ROWS[name].shape)), backbones.create(name).dim
+    row = f"| `{name}` | {scan} | {dim} | {parameters:,} | {flops.count(forward) / 1e9:,.1f} |"
+    assert row in DOCS.read_text().splitlines()
 
 
 @pytest.mark.parametrize("name", LISTED)

@@ -88,7 +88,10 @@ def _fastest(x: Array, kernel: Array, stride: tuple[int, ...], pads: Pads, group
     if device == "cpu" and groups == x.shape[-1] == kernel.shape[-1]:
         return depthwise(x, kernel, stride, pads)
     if len(window) == 3 and (window[0] == 1 or (full and x.shape[-1] <= _STACKED[device])):
-        return _frames_as_channels(x, kernel, stride, pads, groups)
+        return _first_axis_as_channels(x, kernel, stride, pads, groups)
+    if device == "cpu" and full and math.prod(window) > math.prod(x.shape[1:-1]):
+        # XLA would let scan and kernel change places: 390 ms for 512 channels of 2x2 under 3x3
+        return _first_axis_as_channels(x, kernel, stride, pads, groups)
     return definition(x, kernel, stride, pads, groups)
 
 
@@ -111,13 +114,13 @@ def _product(x: Array, kernel: Array, stride: tuple[int, ...]) -> Array:
     return (patches @ matrix).reshape(len(x), *out, -1)
 
 
-def _frames_as_channels(x: Array, kernel: Array, stride: tuple[int, ...], pads: Pads, groups: int) -> Array:
-    """A kernel of ``kt`` frames as one over the pixels of ``kt`` frames, laid on each other as channels."""
-    kt = kernel.shape[0]
-    x = jnp.pad(x, ((0, 0), pads[0], (0, 0), (0, 0), (0, 0)))
-    frames = (x.shape[1] - kt) // stride[0] + 1
-    taps = [x[:, k : k + stride[0] * (frames - 1) + 1 : stride[0]] for k in range(kt)]
-    stacked = jnp.concatenate(taps, axis=-1).reshape(-1, *x.shape[2:-1], kt * x.shape[-1])
-    wide = jnp.moveaxis(kernel, 0, 2).reshape(*kernel.shape[1:3], -1, kernel.shape[-1])
-    y = _fastest(stacked, wide, stride[1:], pads[1:], groups)
-    return y.reshape(len(x), frames, *y.shape[1:])
+def _first_axis_as_channels(x: Array, kernel: Array, stride: tuple[int, ...], pads: Pads, groups: int) -> Array:
+    """A kernel of ``k`` frames (or rows) as one of an axis less over ``k`` of them, laid on each other as channels."""
+    k, space = kernel.shape[0], x.shape[2:-1]
+    x = jnp.pad(x, ((0, 0), pads[0], *((0, 0),) * (x.ndim - 2)))
+    count = (x.shape[1] - k) // stride[0] + 1
+    taps = [x[:, i : i + stride[0] * (count - 1) + 1 : stride[0]] for i in range(k)]
+    stacked = jnp.concatenate(taps, axis=-1).reshape(-1, *space, k * x.shape[-1])
+    wide = jnp.moveaxis(kernel, 0, -3).reshape(*kernel.shape[1:-2], -1, kernel.shape[-1])
+    y = _fastest(stacked, wide, stride[1:], pads[1:], groups) if space else stacked @ wide
+    return y.reshape(len(x), count, *y.shape[1:])

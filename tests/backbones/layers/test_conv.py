@@ -97,6 +97,12 @@ ONE_FRAME = [
     Case((4, 5, 6), 4, (1, 3, 3), 6, (2, 1, 1), (0, 1, 1), groups=2),
     Case((4, 5, 6), 3, (1, 3, 3), 5, (1, 1, 1), (1, 1, 1)),  # and frames of padding
 ]
+SMALLER_THAN_THE_KERNEL = [
+    Case((2, 2), 3, (3, 3), 5, (1, 1), (1, 1)),
+    Case((2, 3), 3, (3, 5), 5, (2, 1), (1, 2)),
+    Case((2, 1), 3, (3, 2), 5, (1, 1), "SAME"),
+    Case((3, 2, 2), 3, (3, 3, 3), 5, (1, 1, 1), (1, 1, 1)),
+]
 PATCHES = [
     Case((8, 8), 3, (4, 4), 5, (4, 4), (0, 0)),
     Case((9, 8), 3, (4, 4), 5, (4, 4), (0, 0)),  # a row is left over
@@ -120,6 +126,8 @@ FORMULATIONS = [  # on a CPU, on a GPU, on a TPU
     (THICK_ALONG_FRAMES, {"product"}, {"3 axes"}, {"3 axes"}),
     (GROUPED_VOLUMES, {"3 axes"}, {"3 axes"}, {"3 axes"}),
     (ONE_FRAME, {"2 axes"}, {"2 axes"}, {"2 axes"}),
+    (SMALLER_THAN_THE_KERNEL[:3], {"product"}, {"2 axes"}, {"2 axes"}),
+    (SMALLER_THAN_THE_KERNEL[3:], {"product"}, {"2 axes"}, {"3 axes"}),
     (PATCHES, {"product"}, {"product"}, {"product"}),
     (ONE_PIXEL, {"2 axes"}, {"2 axes"}, {"2 axes"}),
 ]
