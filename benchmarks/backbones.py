@@ -20,7 +20,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from learner_jax.host_memory import keep_pages
+
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # two frameworks share the device
+keep_pages()  # as training does; to the good of both
 
 import jax
 import jax.numpy as jnp

@@ -17,6 +17,7 @@ from ml_collections import config_flags
 
 from learner_jax.config import Config
 from learner_jax.fields import check_override
+from learner_jax.host_memory import keep_pages
 from tfds_builders.errors import InputError, exit_code
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "File whose get_config() returns a Config.")
@@ -45,6 +46,7 @@ def main(argv: list[str]) -> None:
 
 def run() -> None:
     """Entry point: one sentence and exit code 2 for whatever is the user's to mend."""
+    keep_pages()
     try:
         sys.exit(exit_code(lambda: app.run(main, flags_parser=_parse)))
     except KeyboardInterrupt:
