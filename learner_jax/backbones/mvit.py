@@ -23,7 +23,7 @@ from learner_jax.backbones.layers.blocks import Blocks
 from learner_jax.backbones.layers.conv import Conv
 from learner_jax.backbones.layers.linear import Linear
 from learner_jax.backbones.layers.pool import max_pool
-from learner_jax.backbones.layers.transformer import Mlp, layer_norm, normal
+from learner_jax.backbones.layers.transformer import Mlp, layer_norm, normal, shortcut
 from learner_jax.backbones.names import From, Names
 
 Sides = tuple[int, int, int]  # along t, h and w
@@ -134,8 +134,8 @@ class MultiscaleBlock(nnx.Module):
 
     def __call__(self, x: Float[Array, "b n c"]) -> Float[Array, "b m d"]:
         y = self.norm1(x)
-        x = self._pool(x if self.project is None else self.project(y)) + self.attn(y)
-        return x + self.mlp(self.norm2(x))
+        x = shortcut(self._pool(x if self.project is None else self.project(y)), self.attn(y))
+        return shortcut(x, self.mlp(self.norm2(x)))
 
     def _pool(self, x: Float[Array, "b n c"]) -> Float[Array, "b m c"]:
         if self.stride == (1, 1, 1):

@@ -12,7 +12,11 @@ _COMPILER_OPTIONS = {
     "gpu": {"xla_gpu_force_conv_nhwc": True},
     # of YNNPACK's the sums alone, 4 times as fast as XLA's own. Its convolutions of few pixels keep one core busy: a
     # step of TSM-ResNet-18 takes 773 ms on two cores with them and 661 ms without (November 2026)
-    "cpu": {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"},
+    "cpu": {
+        "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE",
+        # without it a barrier is gone before the fusions are made that it shall keep apart (layers/transformer.py)
+        "xla_disable_hlo_passes": "cse_barrier_expander",
+    },
 }
 _platform: contextvars.ContextVar[str | None] = contextvars.ContextVar("platform", default=None)
 

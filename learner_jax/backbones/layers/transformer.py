@@ -1,9 +1,14 @@
 """The block of a vision transformer: attention, then two dense layers, each behind a norm and beside a shortcut."""
 
+import math
+
+import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from learner_jax.backbones.layers.linear import Linear
+from learner_jax.backbones.layers.platform import platform
 
 normal = nnx.initializers.normal(0.02)  # timm and MONAI cut it at +-2, which is 100 deviations away
 
@@ -16,7 +21,7 @@ class Mlp(nnx.Module):
         self.fc2 = Linear(hidden, dim, kernel_init=normal, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
-        return self.fc2(nnx.gelu(self.fc1(x), approximate=False))
+        return self.fc2(gelu(self.fc1(x)))
 
 
 class Block(nnx.Module):
@@ -37,8 +42,27 @@ class Block(nnx.Module):
         self.mlp = Mlp(dim, hidden, rngs)
 
     def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
-        x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
+        x = shortcut(x, self.attn(self.norm1(x)))
+        return shortcut(x, self.mlp(self.norm2(x)))
+
+
+def gelu(x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
+    """The exact one, ``x (1 + erf(x / sqrt 2)) / 2``, as PyTorch computes it: in float32 at least.
+
+    That of JAX goes by ``erfc``, XLA's formula of which is twice as long.
+    """
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return (0.5 * wide * (1 + jax.lax.erf(wide * math.sqrt(0.5)))).astype(x.dtype)
+
+
+def shortcut(x: Float[Array, "*n d"], branch: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
+    """``x + branch``.
+
+    On a CPU it is stored. XLA would rather add up all branches before it anew wherever the sum is read, forward and
+    backward: with a barrier a step of ViT-S takes 3.7 instead of 4.6 s on one core (November 2026).
+    """
+    total = x + branch
+    return jax.lax.optimization_barrier(total) if platform() == "cpu" else total
 
 
 def layer_norm(dim: int, epsilon: float, rngs: nnx.Rngs) -> nnx.LayerNorm:
