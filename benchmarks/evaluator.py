@@ -173,11 +173,11 @@ def _passes(folder: Path, name: str, frames: int, size: int, batch: int, batches
     rows = np.resize(np.arange(len(cohort.score)), batch * batches)
     encode = encoder_of(backbone, config)
     embed, forward = Embedder(encode, reader, mesh, batch), jax.jit(encode)
-    (resident,) = on_device(evaluation_batches(reader, rows[:batch], batch), mesh)
+    (resident,) = on_device(evaluation_batches(reader, rows[:batch], batch, mesh), mesh)
     return [
         lambda: jax.block_until_ready([forward(variables, resident) for _ in range(batches)]),
         lambda: embed(variables, rows),
-        lambda: list(map(len, (one.row for one in evaluation_batches(reader, rows, batch)))),
+        lambda: list(map(len, (one.row for one in evaluation_batches(reader, rows, batch, mesh)))),
     ]
 
 

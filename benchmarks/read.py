@@ -28,6 +28,7 @@ from learner_jax.config import DataConfig
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import open_reader, training_batches
 from learner_jax.data.samplers.shuffled import Shuffled
+from learner_jax.mesh import make_mesh
 from tfds_builders import build, shards
 from tfds_builders.brain_volumes.brain_volumes_dataset_builder import Builder as Volumes
 from tfds_builders.ultrasound_clips.ultrasound_clips_dataset_builder import Builder as Clips
@@ -92,7 +93,7 @@ def stream(dataset: Path, batch: int, steps: int) -> float:
     config = DataConfig(dir=str(dataset), score="score", frames=t, size=max(h, w))
     cohort = cohorts.load(config)
     rows = np.arange(cohort.meta.n_scans)
-    batches = training_batches(open_reader(cohort, config), Shuffled(rows, batch), 0, 0, steps)
+    batches = training_batches(open_reader(cohort, config), Shuffled(rows, batch), 0, 0, steps, make_mesh())
     return rate(batches, batch)
 
 

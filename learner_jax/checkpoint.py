@@ -1,12 +1,13 @@
 """Checkpoints that are either whole or not there, and that notice when a byte changed.
 
 Orbax writes and commits by renaming. It restores a flipped byte in silence and counts an empty folder named like a step
-as the newest checkpoint (0.12.8), so every checkpoint carries a sha256 of each array, written before the commit, and
-restoring falls back to the newest one that proves whole.
+as the newest checkpoint (0.12.8). So every checkpoint gets a manifest before its commit, with the size and sha256 of
+each of its files. What has none does not count, and what does not match it is passed over.
 """
 
 import dataclasses
 import hashlib
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -15,27 +16,40 @@ import jax
 import numpy as np
 from orbax import checkpoint as ocp
 
+from learner_jax.distributed import agreed, first
 from learner_jax.state import TrainState
 from tfds_builders.errors import InputError
 
 log = logging.getLogger(__name__)
+MANIFEST = "manifest.json"
+_LATE = "_CHECKPOINT_METADATA"  # times alone; not needed to restore
 _ITEMS = ("encoder", "heads", "training")
 
 
 class DamagedCheckpoint(Exception):
-    """An array does not match the digest that was written with it."""
+    """A file is not the one that was written."""
 
 
 class Checkpoints:
     """The checkpoints of one run, in ``WORKDIR/checkpoints/STEP``.
 
     Each holds ``encoder`` (parameters and statistics) and ``heads`` (the objective's parameters), which scoring needs,
-    ``training`` (everything else that exact resuming needs) and ``meta`` (config, fingerprints, digests).
+    ``training`` (everything else that exact resuming needs), ``meta`` (config, fingerprints) and the manifest.
+
+    Args:
+      workdir: of the run.
+      keep: newest checkpoints that stay on disk; None: this process only reads.
     """
 
     def __init__(self, workdir: Path | str, keep: int | None = None):
         self._folder = Path(workdir).absolute() / "checkpoints"
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=keep is not None, read_only=keep is None)
+        self._saving = 0
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep,
+            create=keep is not None,
+            read_only=keep is None,
+            async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
+        )
         self._manager = ocp.CheckpointManager(self._folder, item_names=(*_ITEMS, "meta"), options=options)
 
     def save(self, state: TrainState, meta: dict[str, Any]) -> None:
@@ -44,15 +58,20 @@ class Checkpoints:
         if step == self._manager.latest_step():
             return
         parts = _split(state)
-        digests = {name: digest(tree) for name, tree in parts.items()}
         heads = jax.tree.map(lambda x: {"shape": list(x.shape), "dtype": str(x.dtype)}, parts.get("heads", {}))
+        self._manager.wait_until_finished()  # the one before takes its name from _saving until it is committed
+        self._saving = step
         self._manager.save(
             step,
             args=ocp.args.Composite(
                 **{name: ocp.args.StandardSave(parts[name]) for name in parts},
-                meta=ocp.args.JsonSave(meta | {"step": step, "digests": digests, "heads": heads}),
+                meta=ocp.args.JsonSave(meta | {"step": step, "heads": heads}),
             ),
         )
+
+    def _seal(self) -> None:  # called by orbax on the first process, when all is written and nothing is renamed yet
+        (folder,) = self._folder.glob(f"{self._saving}.orbax-checkpoint-tmp*")
+        (folder / MANIFEST).write_text(json.dumps(_manifest(folder), indent=1))
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -63,29 +82,57 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps with a committed checkpoint, oldest first."""
-        self._manager.reload()
-        return sorted(self._manager.all_steps())
+        return sorted(int(path.parent.name) for path in self._folder.glob(f"*/{MANIFEST}"))
 
     def meta(self, step: int) -> dict[str, Any]:
         """What was stored beside the arrays."""
         return self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
 
-    def newest_meta(self) -> dict[str, Any] | None:
-        """Meta of the newest checkpoint whose meta can be read; None when there is none."""
-        for step in reversed(self.steps()):
-            try:
-                return self.meta(step)
-            except Exception as fault:  # what is damaged is reported where the arrays are restored
-                log.debug("no meta in checkpoint %d: %s", step, fault)
-        return None
+    def newest(self) -> int | None:
+        """Step of the newest checkpoint that matches its manifest, the same on every process; None: there is none.
+
+        What is newer than that and damaged, or has no manifest, is moved to ``WORKDIR/damaged``.
+
+        Raises:
+          InputError: when there are committed checkpoints and all are damaged.
+        """
+        found = agreed(self._newest() if first() else None)
+        if found["damaged"]:
+            raise InputError(found["damaged"])
+        self._manager.reload()
+        return found["step"]
+
+    def _newest(self) -> dict[str, Any]:
+        steps, step = self.steps(), None
+        for step in reversed(steps):
+            fault = _fault(self._folder / str(step))
+            if not fault:
+                break
+            log.error("checkpoint %s/%d is damaged and passed over: %s", self._folder, step, fault)
+        else:
+            if steps:
+                told = f"all {len(steps)} checkpoints in {self._folder} are damaged; remove the folder to start anew"
+                return {"step": None, "damaged": told}
+            step = None
+        for path in self._folder.glob("[0-9]*"):
+            if path.name.isdigit() and int(path.name) > (-1 if step is None else step):
+                _set_aside(path)
+        return {"step": step, "damaged": ""}
+
+    def restore(self, step: int, abstract: TrainState) -> TrainState:
+        """State of a step that :meth:`newest` found whole, in the shapes and places of ``abstract``."""
+        return _join(self._restore(step, _split(abstract)))
 
     def restore_for_scoring(self, step: int, encoder: Any) -> tuple[Any, dict[str, Any]]:
         """The encoder ``{"params", "stats"}`` of a step, in the shapes and places of ``encoder``, and the objective's
         parameters as numpy arrays.
 
         Raises:
-          DamagedCheckpoint: when an array is not the one that was saved.
+          DamagedCheckpoint: when a file is not the one that was written.
         """
+        fault = agreed(_fault(self._folder / str(step)) if first() else None)
+        if fault:
+            raise DamagedCheckpoint(f"checkpoint {self._folder}/{step} is damaged: {fault}")
         # Shapes are stored: those of a head may depend on a cohort that is not the one to score.
         is_shape = lambda x: isinstance(x, dict) and set(x) == {"shape", "dtype"}  # noqa: E731
         shaped = lambda x: np.empty(x["shape"], x["dtype"])  # noqa: E731
@@ -93,44 +140,38 @@ class Checkpoints:
         restored = self._restore(step, {"encoder": encoder, "heads": heads} if heads else {"encoder": encoder})
         return restored["encoder"], restored.get("heads", {})
 
-    def restore_newest(self, abstract: TrainState) -> TrainState | None:
-        """State of the newest checkpoint that proves whole, or None when there is no checkpoint.
-
-        Raises:
-          InputError: when there are checkpoints and none can be restored.
-        """
-        steps = self.steps()
-        for step in reversed(steps):
-            try:
-                return _join(self._restore(step, _split(abstract)))
-            except Exception as fault:  # orbax raises half a dozen kinds for one missing file
-                reason = f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"[:200]
-                log.error("checkpoint %s/%d is damaged and passed over: %s", self._folder, step, reason)
-        if steps:
-            raise InputError(
-                f"none of the {len(steps)} checkpoints in {self._folder} can be restored; remove the folder"
-            )
-        return None
-
     def _restore(self, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
         args = {name: ocp.args.StandardRestore(tree) for name, tree in abstract.items()}
-        restored = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore(), **args))
-        for name in abstract:
-            stored, found = restored["meta"]["digests"][name], digest(restored[name])
-            wrong = sorted(key for key in stored.keys() | found.keys() if stored.get(key) != found.get(key))
-            if wrong:
-                raise DamagedCheckpoint(f"{len(wrong)} arrays do not match their digest, the first is {name}{wrong[0]}")
+        restored = self._manager.restore(step, args=ocp.args.Composite(**args))
         return {name: restored[name] for name in abstract}
 
 
-def digest(tree: Any) -> dict[str, str]:
-    """``path -> sha256`` of dtype, shape and bytes of every array in a tree."""
+def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """``path within the folder -> size and sha256`` of every file that orbax does not write again at the commit."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != _LATE)
+    return {path.relative_to(folder).as_posix(): _mark(path) for path in files}
 
-    def one(leaf: Any) -> str:
-        array = np.ascontiguousarray(leaf)
-        return hashlib.sha256(f"{array.dtype} {array.shape} ".encode() + array.tobytes()).hexdigest()
 
-    return {jax.tree_util.keystr(path): one(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+def _mark(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _fault(folder: Path) -> str:
+    """What is wrong with a checkpoint; empty where all its files are those that were written."""
+    try:
+        marks = json.loads((folder / MANIFEST).read_text())
+        wrong = [name for name, mark in marks.items() if not (folder / name).is_file() or _mark(folder / name) != mark]
+    except (OSError, ValueError, AttributeError) as fault:
+        return f"its manifest cannot be read ({fault})"
+    return f"{len(wrong)} of {len(marks)} files do not match its manifest, the first is {wrong[0]}" if wrong else ""
+
+
+def _set_aside(folder: Path) -> None:
+    aside = folder.parents[1] / "damaged"
+    aside.mkdir(exist_ok=True)
+    number = next(n for n in range(1, 10**6) if not (aside / f"{folder.name}-{n}").exists())
+    log.error("checkpoint %s is not whole; it is moved to %s", folder, folder.rename(aside / f"{folder.name}-{number}"))
 
 
 def _split(state: TrainState) -> dict[str, Any]:

@@ -137,6 +137,12 @@ class TrainConfig:
 
 
 @dataclasses.dataclass
+class MeshConfig:
+    fsdp: int = 1  # devices that share one copy of the parameters and of the optimizer's state; 1: each has its own
+    replica: int = 0  # groups of devices with a slow network between them; 0: as many as there are TPU slices
+
+
+@dataclasses.dataclass
 class OptimConfig:
     name: str = choice("adamw", "sgd", "lamb")
     learning_rate: float = 1e-3  # at the peak of the schedule
@@ -185,6 +191,7 @@ class Config:
     backbone: BackboneConfig = dataclasses.field(default_factory=BackboneConfig)
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    mesh: MeshConfig = dataclasses.field(default_factory=MeshConfig)
     optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)
     checkpoint: CheckpointConfig = dataclasses.field(default_factory=CheckpointConfig)
     eval: EvalConfig = dataclasses.field(default_factory=EvalConfig)
@@ -195,7 +202,7 @@ _POSITIVE = (
     *("objective.ramp_share", "objective.augmentations", "objective.sigma", "objective.huber_delta"),
     *("objective.ranksim_step", "sampler.visits", "sampler.curriculum_share"),
     *("data.frames", "data.size", "data.std", "data.read_threads", "data.read_ahead", "optim.learning_rate"),
-    "optim.layer_decay",
+    *("optim.layer_decay", "mesh.fsdp"),
     *("checkpoint.every", "checkpoint.keep", "eval.batch_size", "eval.bootstrap"),
 )
 _NOT_NEGATIVE = (
@@ -217,6 +224,7 @@ _NOT_NEGATIVE = (
     *("objective.similar", "objective.margin", "objective.adacon_margin", "objective.conr_push"),
     *(f"objective.weights.{field.name}" for field in dataclasses.fields(WeightConfig)),
     *("optim.warmup", "optim.weight_decay", "optim.clip_norm", "eval.every", "train.grad_cache_chunk"),
+    "mesh.replica",
     *("eval.label_noise", "eval.late_from_days"),
 )
 # A warp in two passes turns by well below 45 degrees; beyond the others nothing of the scan would be left.
@@ -259,7 +267,16 @@ def check(config: Config) -> None:
 
 
 # Without touching what is learnt: a checkpoint refuses other records and another split by their fingerprints.
-_MAY_CHANGE = ("log_every", "data.dir", "data.split", "data.read_", "checkpoint.", "eval.", "backbone.accept_license")
+_MAY_CHANGE = (
+    "log_every",
+    "data.dir",
+    "data.split",
+    "data.read_",
+    "mesh.",
+    "checkpoint.",
+    "eval.",
+    "backbone.accept_license",
+)
 
 
 def refuse_changes(stored: dict, config: Config) -> None:

@@ -11,7 +11,6 @@ from learner_jax.augment import Augmentation
 from learner_jax.backbones import Backbone
 from learner_jax.batch import Batch
 from learner_jax.config import Config
-from learner_jax.mesh import DATA
 from learner_jax.preprocess import intensity, normalisation, normalise
 from tfds_builders.errors import InputError
 
@@ -65,12 +64,12 @@ def encode_in_chunks(encode: Any, params: Any, stats: Stats, rows: Any, size: in
       stats: of the backbone.
       rows: tree of arrays ``[b …]``, cut over the mesh; a chunk takes an equal part of each device's rows.
       size: rows of a chunk over all devices.
-      mesh: with the axis ``data``.
+      mesh: of :func:`learner_jax.mesh.make_mesh`.
 
     Returns:
       (embeddings ``[b d]`` in the order of the rows, statistics after the last chunk).
     """
-    devices = mesh.shape[DATA]
+    devices = mesh.size
     b = len(jax.tree.leaves(rows)[0])
 
     def split(x: jax.Array) -> jax.Array:  # [devices, chunks, part] -> [chunks, devices, part]: no row moves
@@ -94,7 +93,7 @@ def check_chunk(size: int, rows: int, mesh: Mesh) -> None:
     Raises:
       InputError: with the sizes that do.
     """
-    devices = mesh.shape[DATA]
+    devices = mesh.size
     if size and (rows % size or size % devices):
         fitting = [n for n in range(devices, rows + 1, devices) if rows % n == 0]
         raise InputError(

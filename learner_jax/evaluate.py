@@ -25,7 +25,8 @@ from learner_jax.data.pipeline import open_reader
 from learner_jax.evaluators import arms, artifacts, seen
 from learner_jax.evaluators.api import Evaluator
 from learner_jax.fields import from_dict, override
-from learner_jax.mesh import check_batch_size, make_mesh, replicated_shapes
+from learner_jax.mesh import check_batch_size, make_mesh
+from learner_jax.placement import placed_shapes
 from tfds_builders.errors import InputError, exit_code
 
 _HEADLINE = ("pairwise_accuracy", "macro_f1", "kendall_tau_b")
@@ -50,7 +51,7 @@ class Run:
         reader = open_reader(self._cohort, self.config.data)
         backbone = backbones.create(self.config.backbone.name, self.config.backbone.norm)
         self.evaluator = Evaluator(self.config, self._cohort, reader, backbone, mesh)
-        self._abstract = replicated_shapes(backbone.shapes(reader.spec(1)), mesh)
+        self._abstract = placed_shapes(backbone.shapes(reader.spec(1)), mesh)
 
     def steps(self) -> list[int]:
         """Steps with a committed checkpoint."""

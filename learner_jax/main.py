@@ -3,6 +3,9 @@
 Any field of the config is changed on the command line, for example ``--config.objective.name=mse --config.steps=500``;
 learner_jax/config.py lists them all. The same command goes on where an interrupted run stopped.
 
+On several hosts every host runs the same command. Cloud TPU, SLURM, Kubernetes and Open MPI tell the processes of each
+other; elsewhere --coordinator_address, --num_processes and --process_id do.
+
 Exit codes: 0 the run is finished; 2 the input is at fault, as the message says; 143 preempted after a committed
 checkpoint, start the same command again; 1 anything else.
 """
@@ -22,6 +25,9 @@ from tfds_builders.errors import InputError, exit_code
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "File whose get_config() returns a Config.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run alone: checkpoints, metrics, scores.")
+COORDINATOR = flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0, where no cluster tells it.")
+PROCESSES = flags.DEFINE_integer("num_processes", None, "Processes of the run, likewise.")
+PROCESS = flags.DEFINE_integer("process_id", None, "Number of this process, from 0, likewise.")
 
 
 def main(argv: list[str]) -> None:
@@ -31,11 +37,13 @@ def main(argv: list[str]) -> None:
     if not CONFIG.value or not WORKDIR.value:
         raise InputError("both --config FILE and --workdir FOLDER are needed; --help shows an example")
     logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
+    from learner_jax import distributed
     from learner_jax.compilation_cache import keep_compiled
     from learner_jax.preemption import EXIT_CODE, Preempted
     from learner_jax.train import train
 
     keep_compiled()
+    distributed.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     try:
         train(CONFIG.value, Path(WORKDIR.value))
     except Preempted as stop:

@@ -1,39 +1,67 @@
 """Devices -> mesh; where batches and everything else live.
 
-One code path from one CPU to many hosts: ``jax.jit`` over this mesh. Axes are Auto on purpose: with Explicit axes, the
-default of ``jax.make_mesh``, stock layers of Flax refuse sharded inputs (jax 0.10 to 0.12).
+One code path from one CPU to many slices of a pod: ``jax.jit`` over this mesh. Axes are Auto on purpose: with Explicit
+axes, the default of ``jax.make_mesh``, stock layers of Flax refuse sharded inputs (jax 0.10 to 0.12).
 """
 
+import itertools
 from typing import Any
 
 import jax
+import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from learner_jax.config import MeshConfig
 from tfds_builders.errors import InputError
 
-DATA = "data"  # the axis over which a global batch is cut
+FSDP = "fsdp"  # the axis over which parameters and the optimizer's state may be cut
+BATCH = ("replica", FSDP, "data")  # the axes over which a global batch is cut: all of them; replica is the slow network
 
 
-def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
-    """A mesh with one axis, ``data``, over all devices (or the given ones)."""
+def make_mesh(devices: list[jax.Device] | None = None, config: MeshConfig | None = None) -> Mesh:
+    """A mesh ``(replica, fsdp, data)`` over all devices, or the given ones.
+
+    Devices of one TPU slice share a ``replica``; within one, JAX orders them by how they are wired.
+
+    Raises:
+      InputError: the devices cannot be dealt out so.
+    """
+    config = MeshConfig() if config is None else config
     devices = jax.devices() if devices is None else devices
-    return jax.make_mesh((len(devices),), (DATA,), axis_types=(AxisType.Auto,), devices=devices)
+    slices = [list(group) for _, group in itertools.groupby(sorted(devices, key=_slice), key=_slice)]
+    replicas = config.replica or len(slices)
+    if replicas % len(slices) or len(devices) % replicas:
+        raise InputError(
+            f"config.mesh.replica is {replicas}, which cannot cut {len(devices)} devices in {len(slices)} slices into "
+            "equal groups; 0 makes each slice one. Set --config.mesh.replica=…"
+        )
+    within = len(devices) // replicas
+    if within % config.fsdp:
+        fitting = ", ".join(str(n) for n in range(1, within + 1) if within % n == 0)
+        raise InputError(
+            f"config.mesh.fsdp is {config.fsdp}, and {within} devices are near each other; {fitting} divide them. "
+            "Set --config.mesh.fsdp=…"
+        )
+    shape = (config.fsdp, within // config.fsdp)
+    groups = np.array_split(np.array(list(itertools.chain(*slices)), dtype=object), replicas)
+    grid = np.stack([mesh_utils.create_device_mesh(shape, group.tolist()) for group in groups])
+    return Mesh(grid, BATCH, axis_types=(AxisType.Auto,) * 3)
+
+
+def _slice(device: jax.Device) -> int:
+    return getattr(device, "slice_index", 0) or 0
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Leading axis cut over the devices."""
-    return NamedSharding(mesh, P(DATA))
+    """Leading axis cut over all devices."""
+    return NamedSharding(mesh, P(BATCH))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
     """The same value on every device."""
     return NamedSharding(mesh, P())
-
-
-def replicated_shapes(tree: Any, mesh: Mesh) -> Any:
-    """Shapes and dtypes of a tree, each to live on every device: where restored arrays are born."""
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=replicated(mesh)), tree)
 
 
 def check_batch_size(batch_size: int, mesh: Mesh, field: str) -> None:
@@ -47,6 +75,12 @@ def check_batch_size(batch_size: int, mesh: Mesh, field: str) -> None:
         below, above = batch_size // n * n, -(-batch_size // n) * n
         sizes = f"{below} or {above}" if below else f"{above}"
         raise InputError(f"{field} is {batch_size}, which {n} devices cannot share evenly; set --{field}={sizes}")
+
+
+def local_rows(mesh: Mesh, n: int) -> np.ndarray:
+    """Which rows of a global batch of ``n`` this process holds, in order: those of its devices' places in the mesh."""
+    places = batch_sharding(mesh).addressable_devices_indices_map((n,)).values()
+    return np.sort(np.concatenate([np.arange(n)[index] for index in places]))
 
 
 def to_global(mesh: Mesh, local: Any) -> Any:

@@ -20,17 +20,17 @@ class Preemption:
         self._flag = False
 
     def __enter__(self) -> "Preemption":
-        self._before = signal.signal(signal.SIGTERM, self._note)
+        self._alone = jax.process_count() == 1  # else the handler stays that JAX's service has in place
+        self._before = signal.signal(signal.SIGTERM, self._note) if self._alone else None
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        signal.signal(signal.SIGTERM, self._before)
+        if self._alone:
+            signal.signal(signal.SIGTERM, self._before)
 
     def _note(self, *_: object) -> None:
         self._flag = True
 
     def requested(self, step: int) -> bool:
         """Whether to stop after ``step``; all processes of a run hear the same answer for the same step."""
-        if jax.process_count() > 1:
-            return multihost_utils.reached_preemption_sync_point(step)
-        return self._flag
+        return self._flag if self._alone else multihost_utils.reached_preemption_sync_point(step)

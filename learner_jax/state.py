@@ -1,6 +1,7 @@
 """TrainState: everything that a step changes, and nothing else."""
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,8 +13,8 @@ from jax.sharding import Mesh
 from learner_jax.backbones import Backbone
 from learner_jax.backbones.api import Variables
 from learner_jax.batch import BatchSpec
-from learner_jax.mesh import replicated
 from learner_jax.objectives import Objective
+from learner_jax.placement import places
 
 
 @jax.tree_util.register_dataclass
@@ -44,9 +45,8 @@ def init_state(
     (and share its compiled program). ``start``, from published weights, takes their place.
     """
     key = jax.random.key(seed)
-    place = replicated(mesh)
     if start is None:
-        start = jax.jit(partial(backbone.init, spec=spec), out_shardings=place)(jax.random.fold_in(key, 0))
+        start = _born_in_place(partial(backbone.init, spec=spec), mesh, jax.random.fold_in(key, 0))
 
     def build(variables: Any) -> TrainState:
         own, memory = objective.init(jax.random.fold_in(key, 1), backbone.dim)
@@ -54,4 +54,8 @@ def init_state(
         zero = jnp.zeros((), jnp.int32)
         return TrainState(zero, params, variables["stats"], optimizer.init(params), memory, zero)
 
-    return jax.jit(build, out_shardings=place)(start)
+    return _born_in_place(build, mesh, start)
+
+
+def _born_in_place(build: Callable[[Any], Any], mesh: Mesh, of: Any) -> Any:
+    return jax.jit(build, out_shardings=places(jax.eval_shape(build, of), mesh))(of)

@@ -17,6 +17,7 @@ from learner_jax.objectives import Objective
 from learner_jax.objectives.api import Metrics
 from learner_jax.objectives.heads import project
 from learner_jax.optim import hold
+from learner_jax.placement import places
 from learner_jax.state import TrainState
 
 
@@ -67,6 +68,7 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
         return loss, (metrics, stats, memory)
 
     (loss, (metrics, stats, memory)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+    gradients = jax.lax.with_sharding_constraint(gradients, places(gradients, recipe.mesh))
     norm = optax.tree.norm(gradients)
     updates, optimizer = recipe.optimizer.update(gradients, state.optimizer, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -75,4 +77,5 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     old = (state.params, state.stats, state.optimizer, state.objective)
     new = jax.tree.map(partial(jnp.where, fine), (params, stats, optimizer, memory), old)
     state = TrainState(state.step + 1, *new, skipped=state.skipped + ~fine)
+    state = jax.lax.with_sharding_constraint(state, places(state, recipe.mesh))
     return state, metrics | {"loss": loss, "gradient_norm": norm, "skipped": state.skipped.astype(jnp.float32)}

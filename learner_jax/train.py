@@ -1,5 +1,6 @@
 """The run: state, stream and step put together, and the loop."""
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
@@ -20,16 +21,16 @@ from learner_jax.data import samplers
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.device import on_device
 from learner_jax.data.pipeline import open_reader, training_batches
+from learner_jax.distributed import agreed, first
 from learner_jax.encoder import check_chunk
 from learner_jax.evaluators import seen
 from learner_jax.evaluators.api import Evaluator
-from learner_jax.mesh import check_batch_size, make_mesh, replicated_shapes
+from learner_jax.mesh import check_batch_size, make_mesh
 from learner_jax.objectives.api import Metrics
 from learner_jax.optim import check_freeze, make_optimizer
+from learner_jax.placement import describe, placed_shapes
 from learner_jax.preemption import Preempted, Preemption
-from learner_jax.report.progress import Progress
-from learner_jax.report.reporter import Reporter
-from learner_jax.report.writer import MetricsWriter
+from learner_jax.report.reporter import Silent, reporting
 from learner_jax.state import TrainState, init_state
 from learner_jax.step import Recipe, train_step
 from tfds_builders.errors import InputError
@@ -84,12 +85,12 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
       Preempted: asked to stop; a checkpoint is committed.
     """
     check(config)
-    mesh = make_mesh()
+    mesh = make_mesh(config=config.mesh)
     check_batch_size(config.batch_size, mesh, "config.batch_size")
     check_batch_size(config.eval.batch_size, mesh, "config.eval.batch_size")
     cohort = cohorts.load(config.data)
     sampler = samplers.create(config, cohort)
-    if sampler.note:
+    if sampler.note and first():
         print(sampler.note)
     reader = open_reader(cohort, config.data)
     spec = reader.spec(config.batch_size)
@@ -110,18 +111,16 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
     build = partial(init_state, config.seed, recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)
 
     with Preemption() as preemption, Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
-        state = _resume(checkpoints, config, cohort, replicated_shapes(jax.eval_shape(build), mesh))
+        state = _resume(checkpoints, config, cohort, placed_shapes(jax.eval_shape(build), mesh))
         state = state or build(weights.load(config, recipe.backbone, spec))
         start = int(state.step)
-        if start == config.steps:
+        for line in describe(state.params, mesh) if first() else ():
+            print(line)
+        if start == config.steps and first():
             print(f"{workdir} is finished: step {start} of {config.steps}")
         _write_config(workdir, config, cohort)
-        batches = on_device(training_batches(reader, sampler, config.seed, start, config.steps), mesh)
-        with (
-            MetricsWriter(workdir / "metrics.jsonl", start) as writer,
-            Progress(config.steps, start, config.batch_size, workdir.name) as progress,
-        ):
-            reporter = Reporter(writer, progress, config.log_every, config.steps, config.objective.name)
+        batches = on_device(training_batches(reader, sampler, config.seed, start, config.steps, mesh), mesh)
+        with reporting(config, workdir, start) if first() else contextlib.nullcontext(Silent()) as reporter:
 
             def save(step: int, state: TrainState, metrics: Metrics) -> None:
                 reporter.flush()  # the line of this step must not be lost where its checkpoint is not
@@ -134,14 +133,15 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
             ]
             update = jax.jit(partial(train_step, recipe), donate_argnums=0, compiler_options=compiler_options())
             state = loop(state, batches, update, actions, config.steps, preempted or preemption.requested)
-        if not evaluator.has_scored(workdir, config.steps):  # killed between the last checkpoint and its scores
+        if not agreed(evaluator.has_scored(workdir, config.steps)):  # killed between the last checkpoint and its scores
             evaluator.score_state(state, workdir)
 
 
 def _resume(checkpoints: Checkpoints, config: Config, cohort: Cohort, shapes: TrainState) -> TrainState | None:
-    meta = checkpoints.newest_meta()
-    if meta is None:
+    step = checkpoints.newest()
+    if step is None:
         return None
+    meta = checkpoints.meta(step)
     refuse_changes(meta["config"], config)  # before the arrays: another backbone's would look like damage
     if meta["fingerprints"] != cohort.fingerprints:
         changed = [name for name, mark in cohort.fingerprints.items() if meta["fingerprints"].get(name) != mark]
@@ -150,7 +150,7 @@ def _resume(checkpoints: Checkpoints, config: Config, cohort: Cohort, shapes: Tr
             f"{config.data.dir} gives now; point --config.data.dir and --config.data.split to the old one, or use a "
             "new --workdir"
         )
-    return checkpoints.restore_newest(shapes)
+    return checkpoints.restore(step, shapes)
 
 
 def _meta(config: Config, cohort: Cohort) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _meta(config: Config, cohort: Cohort) -> dict[str, Any]:
 
 
 def _write_config(workdir: Path, config: Config, cohort: Cohort) -> None:
-    if jax.process_index() == 0:
+    if first():
         seen.write(workdir, cohort)  # first: who finds a config finds a split
         beside = workdir / "config.json.new"
         beside.write_text(json.dumps(dataclasses.asdict(config), indent=1) + "\n")

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from learner_jax.checkpoint import Checkpoints, DamagedCheckpoint, digest
+from learner_jax.checkpoint import MANIFEST, Checkpoints, DamagedCheckpoint
 from learner_jax.state import TrainState
 from tfds_builders.errors import InputError
 
@@ -49,7 +49,8 @@ def saved(folder, steps, keep=5):
 def test_what_is_restored_is_what_was_saved(tmp_path):
     saved(tmp_path, (3, 5))
     with Checkpoints(tmp_path) as checkpoints:
-        restored, meta = checkpoints.restore_newest(ABSTRACT), checkpoints.newest_meta()
+        assert checkpoints.newest() == 5
+        restored, meta = checkpoints.restore(5, ABSTRACT), checkpoints.meta(5)
         assert checkpoints.steps() == [3, 5]
         abstract = {"params": ABSTRACT.params["backbone"], "stats": ABSTRACT.stats}
         encoder, heads = checkpoints.restore_for_scoring(3, abstract)
@@ -67,7 +68,7 @@ def test_only_the_newest_are_kept(tmp_path):
 
 def test_a_new_folder_has_nothing_to_restore(tmp_path):
     with Checkpoints(tmp_path, 2) as checkpoints:
-        assert checkpoints.restore_newest(ABSTRACT) is None
+        assert checkpoints.newest() is None
 
 
 def largest_file(folder):
@@ -86,27 +87,60 @@ def truncate(folder):
     path.write_bytes(path.read_bytes()[:20])
 
 
+def lose(folder):
+    largest_file(folder / "encoder").unlink()
+
+
+def mangle(folder):
+    (folder / MANIFEST).write_text("[]")
+
+
+@pytest.mark.parametrize("damage", [flip, truncate, lose, mangle])
+def test_a_damaged_newest_is_noticed_and_the_one_before_is_used(tmp_path, damage, caplog):
+    saved(tmp_path, (1, 2))
+    damage(tmp_path / "checkpoints" / "2")
+    with Checkpoints(tmp_path, 5) as checkpoints:
+        assert checkpoints.newest() == 1
+        assert int(checkpoints.restore(1, ABSTRACT).step) == 1
+        assert "checkpoints/2 is damaged and passed over" in caplog.text
+        checkpoints.save(state(2), {"note": "again"})  # which orbax alone would pass over, for there was a step 2
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [1, 2]
+        assert (checkpoints.newest(), checkpoints.meta(2)["note"]) == (2, "again")
+    assert [path.name for path in (tmp_path / "damaged").iterdir()] == ["2-1"]
+
+
+def unseal(folder):
+    (folder / MANIFEST).unlink()
+
+
 def empty(folder):
     shutil.rmtree(folder)
     folder.mkdir()
 
 
-@pytest.mark.parametrize("damage", [flip, truncate, empty])
-def test_a_damaged_newest_is_noticed_and_the_one_before_is_used(tmp_path, damage, caplog):
+@pytest.mark.parametrize("cut_off", [unseal, empty])
+def test_what_was_cut_off_before_its_manifest_does_not_count(tmp_path, cut_off, caplog):
     saved(tmp_path, (1, 2))
-    damage(tmp_path / "checkpoints" / "2")
+    cut_off(tmp_path / "checkpoints" / "2")
     with Checkpoints(tmp_path) as checkpoints:
-        restored = checkpoints.restore_newest(ABSTRACT)
-    assert int(restored.step) == 1
-    assert "checkpoints/2 is damaged and passed over" in caplog.text
+        assert checkpoints.steps() == [1]
+        assert checkpoints.newest() == 1
+        cut_off(tmp_path / "checkpoints" / "1")
+        assert checkpoints.newest() is None
+    assert "checkpoints/2 is not whole; it is moved to" in caplog.text
+    assert sorted(path.name for path in (tmp_path / "damaged").iterdir()) == ["1-1", "2-1"]
 
 
 def test_a_flipped_byte_is_not_scored_either(tmp_path):
     saved(tmp_path, (1,))
     flip(tmp_path / "checkpoints" / "1")
     abstract = {"params": ABSTRACT.params["backbone"], "stats": ABSTRACT.stats}
-    # orbax restores it in silence: what speaks is our digest
-    with Checkpoints(tmp_path) as checkpoints, pytest.raises(DamagedCheckpoint, match="do not match their digest"):
+    # orbax restores it in silence: what speaks is our manifest
+    with (
+        Checkpoints(tmp_path) as checkpoints,
+        pytest.raises(DamagedCheckpoint, match="do not match its manifest"),
+    ):
         checkpoints.restore_for_scoring(1, abstract)
 
 
@@ -114,12 +148,6 @@ def test_nothing_whole_is_said_and_not_started_over(tmp_path):
     saved(tmp_path, (1, 2))
     truncate(tmp_path / "checkpoints" / "1")
     truncate(tmp_path / "checkpoints" / "2")
-    with Checkpoints(tmp_path) as checkpoints, pytest.raises(InputError, match="none of the 2 checkpoints in"):
-        checkpoints.restore_newest(ABSTRACT)
-
-
-def test_digests_see_every_bit_and_the_shape():
-    a = {"x": np.zeros((2, 3), np.float32)}
-    b = {"x": np.zeros((3, 2), np.float32)}
-    c = {"x": np.array([[0, 0, 0], [0, 0, -0.0]], np.float32)}
-    assert len({digest(tree)["['x']"] for tree in (a, b, c)}) == 3
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(InputError, match=r"all 2 checkpoints in .* are damaged"):
+        checkpoints.newest()
+    assert (tmp_path / "checkpoints" / "2").is_dir()

@@ -23,20 +23,17 @@ from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import evaluation_batches, open_reader, training_batches
 from learner_jax.data.samplers.shuffled import Shuffled
 from learner_jax.fields import override
-from learner_jax.mesh import make_mesh, replicated_shapes
+from learner_jax.mesh import make_mesh
+from learner_jax.placement import placed_shapes
 from learner_jax.preemption import Preempted
 from learner_jax.report.writer import read_metrics
 from learner_jax.state import TrainState
 from learner_jax.train import Action, loop, train
+from tests.contents import digests
 from tfds_builders import splits
 from tfds_builders.errors import InputError
 
 ROOT = Path(__file__).parents[1]
-
-
-def digests(workdir: Path, step: int) -> dict:
-    with Checkpoints(workdir) as checkpoints:
-        return checkpoints.meta(step)["digests"]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +101,7 @@ def test_what_is_frozen_stays_and_a_resumed_run_goes_on_with_the_rest(make_confi
     )
     with Checkpoints(tmp_path) as checkpoints:
         for step in (2, 4):
-            abstract = replicated_shapes(backbone.shapes(spec), make_mesh())
+            abstract = placed_shapes(backbone.shapes(spec), make_mesh())
             now = flatten_dict(checkpoints.restore_for_scoring(step, abstract)[0], sep="/")
             same = {path for path in now if np.array_equal(now[path], fresh[path])}
             assert {path for path in now if path.startswith(("params/conv1/", "params/layer1/"))} <= same
@@ -157,8 +154,8 @@ def test_the_stream_from_step_2_is_the_stream_resumed_at_step_2(config):
     cohort = cohorts.load(config.data)
     reader = open_reader(cohort, config.data)
     sampler = Shuffled(cohort.labeled_train, 16)
-    whole = list(training_batches(reader, sampler, 0, 0, 5))
-    resumed = list(training_batches(reader, sampler, 0, 2, 5))
+    whole = list(training_batches(reader, sampler, 0, 0, 5, make_mesh()))
+    resumed = list(training_batches(reader, sampler, 0, 2, 5, make_mesh()))
     for one, two in zip(whole[2:], resumed, strict=True):
         jax.tree.map(np.testing.assert_array_equal, one, two)
 
@@ -170,14 +167,14 @@ def test_the_stream_does_not_depend_on_threads(config, threads):
     streams = []
     for read_threads in (2, threads):
         data = dataclasses.replace(config.data, read_threads=read_threads)
-        streams.append(list(training_batches(open_reader(cohort, data), sampler, 0, 0, 4)))
+        streams.append(list(training_batches(open_reader(cohort, data), sampler, 0, 0, 4, make_mesh())))
     jax.tree.map(np.testing.assert_array_equal, *streams)
 
 
 def test_evaluation_reads_each_row_once_in_order_and_pads_the_last_batch(config):
     cohort = cohorts.load(config.data)
     rows = np.array([5, 1, 7, 3, 2, 9, 11, 4, 30, 6])
-    batches = list(evaluation_batches(open_reader(cohort, config.data), rows, 8))
+    batches = list(evaluation_batches(open_reader(cohort, config.data), rows, 8, make_mesh()))
     assert np.concatenate([batch.row[batch.mask] for batch in batches]).tolist() == rows.tolist()
     assert [int(batch.mask.sum()) for batch in batches] == [8, 2]
 

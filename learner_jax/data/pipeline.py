@@ -5,15 +5,16 @@ import dataclasses
 from collections.abc import Iterator
 
 import grain
-import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from learner_jax.batch import Batch, BatchSpec
 from learner_jax.config import DataConfig
 from learner_jax.data.cohort import Cohort
-from learner_jax.data.samplers import Sampler, host_slice
+from learner_jax.data.samplers import Sampler
 from learner_jax.data.source import Records
 from learner_jax.data.transforms import for_backbone
+from learner_jax.mesh import local_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,26 +71,25 @@ def open_reader(cohort: Cohort, config: DataConfig) -> Reader:
     return Reader(cohort, Records(config.dir), for_backbone(config, cohort.meta), config)
 
 
-def training_batches(reader: Reader, sampler: Sampler, seed: int, start: int, stop: int) -> Iterator[Batch]:
+def training_batches(reader: Reader, sampler: Sampler, seed: int, start: int, stop: int, mesh: Mesh) -> Iterator[Batch]:
     """This process's part of the global batches of steps ``start`` to ``stop`` (exclusive), read ahead by threads."""
-    process, n_processes = jax.process_index(), jax.process_count()
 
     def read(step: int) -> Batch:
-        rows = host_slice(sampler.rows(seed, step), process, n_processes)
+        rows = sampler.rows(seed, step)
+        rows = rows[local_rows(mesh, len(rows))]
         return reader.read(rows, np.ones(len(rows), bool), key=(seed, step))
 
     return _read_ahead(grain.MapDataset.range(start, stop).map(read), reader.config)
 
 
-def evaluation_batches(reader: Reader, rows: np.ndarray, batch_size: int) -> Iterator[Batch]:
+def evaluation_batches(reader: Reader, rows: np.ndarray, batch_size: int, mesh: Mesh) -> Iterator[Batch]:
     """This process's part of the given rows, in order; the last batch repeats its last row under a False mask."""
-    process, n_processes = jax.process_index(), jax.process_count()
+    mine = local_rows(mesh, batch_size)
 
     def read(step: int) -> Batch:
         part = rows[step * batch_size : (step + 1) * batch_size]
         padded = np.concatenate([part, np.repeat(part[-1:], batch_size - len(part))])
-        mask = np.arange(batch_size) < len(part)
-        return reader.read(host_slice(padded, process, n_processes), host_slice(mask, process, n_processes))
+        return reader.read(padded[mine], mine < len(part))
 
     return _read_ahead(grain.MapDataset.range(-(-len(rows) // batch_size)).map(read), reader.config)
 

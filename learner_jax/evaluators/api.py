@@ -35,6 +35,7 @@ from learner_jax.evaluators.readouts import Context
 from learner_jax.evaluators.rows import Row
 from learner_jax.evaluators.scoring import draws, rows
 from learner_jax.mesh import replicated
+from learner_jax.placement import on_host
 from learner_jax.preprocess import intensity, normalisation
 from learner_jax.state import TrainState
 
@@ -51,7 +52,7 @@ class Evaluator:
 
     def evaluate(self, variables: Any, heads: Any, step: int) -> Evaluation:
         """Score ``{"params", "stats"}`` of the backbone, and the objective's trained ``heads``, as of ``step``."""
-        return self._evaluate(partial(self._embed, variables), jax.tree.map(np.asarray, heads), step, everything=True)
+        return self._evaluate(partial(self._embed, variables), on_host(heads), step, everything=True)
 
     def score_state(self, state: TrainState, workdir: Path) -> None:
         """Evaluate a state in training and write the result into ``workdir/eval/STEP``."""

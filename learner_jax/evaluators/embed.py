@@ -44,7 +44,7 @@ class Embedder:
         n, b = len(rows), self._batch_size
         if not n:
             return np.zeros((0, self._width(variables)), np.float32)
-        batches = on_device(evaluation_batches(self._reader, rows, b), self._mesh)
+        batches = on_device(evaluation_batches(self._reader, rows, b, self._mesh), self._mesh)
         running = (self._encode(variables, batch) for batch in batches)
         u = None
         for at, found in zip(range(0, n, b), late(running, _IN_FLIGHT), strict=True):

@@ -15,7 +15,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, Int32
 
 from learner_jax.batch import Batch
-from learner_jax.mesh import DATA
+from learner_jax.mesh import BATCH
 from learner_jax.objectives.heads import Params
 from learner_jax.pytree import array_tree
 
@@ -160,7 +160,7 @@ def over_anchors(
         must contribute nothing.
       rows: tree of arrays ``[b …]``, cut over the devices of the mesh and padded to share them out: the anchors.
       shared: tree of arrays that every device holds whole, such as heads and temperatures; gradients reach them.
-      mesh: with the axis ``data``.
+      mesh: of :func:`learner_jax.mesh.make_mesh`.
       size: most anchors in a block; fewer where block x batch would exceed 4 million elements. Activations of a block
         are recomputed in the backward pass.
       more: tree like ``rows`` of further rows ``[q …]`` that anchors are compared with and that are no anchors.
@@ -171,7 +171,7 @@ def over_anchors(
     """
 
     def device_part(mine: Any, more: Any, shared: Any) -> Any:
-        everyone = jax.tree.map(lambda x: jax.lax.all_gather(x, DATA, tiled=True), mine)
+        everyone = jax.tree.map(lambda x: jax.lax.all_gather(x, BATCH, tiled=True), mine)
         if more is not None:
             everyone = jax.tree.map(lambda batch, queue: jnp.concatenate([batch, queue]), everyone, more)
         n, n_all = (len(jax.tree.leaves(tree)[0]) for tree in (mine, everyone))
@@ -183,9 +183,9 @@ def over_anchors(
 
         known = prepare(everyone)
         sums = jax.lax.map(jax.checkpoint(lambda anchors: block(anchors, known, shared)), jax.tree.map(cut, mine))
-        return jax.tree.map(lambda x: jax.lax.psum(x.sum(0), DATA), sums)
+        return jax.tree.map(lambda x: jax.lax.psum(x.sum(0), BATCH), sums)
 
     n = len(jax.tree.leaves(rows)[0])
     rows = jax.tree.map(lambda x: jnp.pad(x, [(0, -n % mesh.size)] + [(0, 0)] * (x.ndim - 1)), rows)
-    parts = (P(DATA), P(), P())
+    parts = (P(BATCH), P(), P())
     return jax.shard_map(device_part, mesh=mesh, in_specs=parts, out_specs=P())(rows, more, shared)

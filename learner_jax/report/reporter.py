@@ -1,8 +1,12 @@
 """Metrics of the steps, from the device to the terminal and to metrics.jsonl."""
 
+import contextlib
 from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from learner_jax.config import Config
 from learner_jax.report import collapse
 from learner_jax.report.progress import Progress
 from learner_jax.report.writer import MetricsWriter
@@ -47,3 +51,23 @@ class Reporter:
             if fault:
                 self._progress.say(f"warning: {fault}")
                 self._warned = True
+
+
+class Silent:
+    """In the place of a :class:`Reporter` on the processes that do not speak."""
+
+    def __call__(self, step: int, state: object, metrics: Metrics) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def reporting(config: Config, workdir: Path, start: int) -> Iterator[Reporter]:
+    """A reporter to the terminal and to ``workdir/metrics.jsonl``, from step ``start`` on."""
+    with (
+        MetricsWriter(workdir / "metrics.jsonl", start) as writer,
+        Progress(config.steps, start, config.batch_size, workdir.name) as progress,
+    ):
+        yield Reporter(writer, progress, config.log_every, config.steps, config.objective.name)

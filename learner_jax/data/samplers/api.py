@@ -69,12 +69,6 @@ def list_samplers() -> list[str]:
     return samplers.list()
 
 
-def host_slice(rows: np.ndarray, process: int, n_processes: int) -> np.ndarray:
-    """The contiguous part ``[p·B/n, (p+1)·B/n)`` of a global batch that process ``p`` of ``n`` reads."""
-    part = len(rows) // n_processes
-    return rows[process * part : (process + 1) * part]
-
-
 def random_bits(n: int, seed: int, number: int, purpose: int = 0) -> np.ndarray:
     """u64 ``[n]``, a function of its arguments alone; ``number`` counts epochs or steps, ``purpose`` tells uses apart.
 

@@ -1,11 +1,9 @@
 """The stream of rows: pure in (seed, step), each row once per epoch, the same for any number of hosts."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner_jax.data.samplers.api import host_slice
 from learner_jax.data.samplers.shuffled import Shuffled
 
 
@@ -36,11 +34,3 @@ def test_the_order_does_not_move_with_the_version_of_numpy():
 
 EXPECTED_EPOCH_0 = [0, 2, 9, 1, 8, 5, 4, 3, 6, 7]
 EXPECTED_SEED_7_EPOCH_3 = [2, 5, 9, 7, 3, 0, 6, 8, 4, 1]
-
-
-@pytest.mark.parametrize("n_processes", [1, 2, 4, 8])
-def test_hosts_share_one_global_batch_in_contiguous_parts(n_processes):
-    rows = Shuffled(np.arange(50), 16).rows(0, 5)
-    parts = [host_slice(rows, process, n_processes) for process in range(n_processes)]
-    np.testing.assert_array_equal(np.concatenate(parts), rows)
-    assert {len(part) for part in parts} == {16 // n_processes}
