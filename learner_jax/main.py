@@ -11,7 +11,6 @@ checkpoint, start the same command again; 1 anything else.
 """
 
 import dataclasses
-import os
 import sys
 from pathlib import Path
 
@@ -49,7 +48,11 @@ def main(argv: list[str]) -> None:
     except Preempted as stop:
         print(f"{stop}; the checkpoint is committed, the same command goes on from there", file=sys.stderr)
         sys.stderr.flush()
-        os._exit(EXIT_CODE)  # reader threads and a dead peer's collectives must not delay a restart
+        distributed.leave(EXIT_CODE)  # reader threads and a dead peer's collectives must not delay a restart
+    except Exception as fault:
+        if distributed.alone():
+            raise
+        distributed.fail(fault)
 
 
 def run() -> None:

@@ -21,7 +21,7 @@ from learner_jax.data import samplers
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.device import on_device
 from learner_jax.data.pipeline import open_reader, training_batches
-from learner_jax.distributed import agreed, first
+from learner_jax.distributed import Pulse, agreed, first
 from learner_jax.encoder import check_chunk
 from learner_jax.evaluators import seen
 from learner_jax.evaluators.api import Evaluator
@@ -110,7 +110,7 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
     evaluator = Evaluator(config, cohort, reader, recipe.backbone, mesh)
     build = partial(init_state, config.seed, recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)
 
-    with Preemption() as preemption, Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
+    with Pulse(), Preemption() as preemption, Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
         state = _resume(checkpoints, config, cohort, placed_shapes(jax.eval_shape(build), mesh))
         state = state or build(weights.load(config, recipe.backbone, spec))
         start = int(state.step)
