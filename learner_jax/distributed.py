@@ -85,6 +85,27 @@ def agreed(value: Any) -> Any:
         raise Unreachable(f"process {jax.process_index()} waited {WAIT} s for process 0: {fault}") from fault
 
 
+def meet(where: str) -> None:
+    """Wait until every process is here.
+
+    Raises:
+      Unreachable: some did not come in time; they are named.
+    """
+    if alone():
+        return
+    client, me = service.global_state.client, jax.process_index()
+    arrived = f"learner_jax/at/{where}/"
+    client.key_value_set(f"{arrived}{me}", "")
+    try:
+        client.wait_at_barrier(f"learner_jax/{where}", WAIT * 1000)
+    except jax.errors.JaxRuntimeError as fault:
+        came = {key.removeprefix(arrived) for key, _ in client.key_value_dir_get(arrived)}
+        late = [str(process) for process in range(jax.process_count()) if str(process) not in came]
+        raise Unreachable(
+            f"process {me} waited {WAIT} s at {where!r} for {'process ' + ', '.join(late) if late else 'all'}: {fault}"
+        ) from fault
+
+
 def alone() -> bool:
     """Whether this process is the whole run."""
     return jax.process_count() == 1

@@ -15,6 +15,7 @@ from learner_jax.backbones.api import Variables
 from learner_jax.batch import BatchSpec
 from learner_jax.objectives import Objective
 from learner_jax.placement import places
+from learner_jax.trail import START
 
 
 @jax.tree_util.register_dataclass
@@ -28,6 +29,7 @@ class TrainState:
     optimizer: Any  # state of the optax optimizer
     objective: dict[str, Any]  # state of the objective: queues and the like
     skipped: Any  # i32 []: steps whose loss or gradient was not finite and which changed nothing
+    trail: Any  # u32 []: tells which rows were seen, see learner_jax/trail.py
 
 
 def init_state(
@@ -52,7 +54,8 @@ def init_state(
         own, memory = objective.init(jax.random.fold_in(key, 1), backbone.dim)
         params = {"backbone": variables["params"], "objective": own}
         zero = jnp.zeros((), jnp.int32)
-        return TrainState(zero, params, variables["stats"], optimizer.init(params), memory, zero)
+        trail = jnp.asarray(START, jnp.uint32)
+        return TrainState(zero, params, variables["stats"], optimizer.init(params), memory, zero, trail)
 
     return _born_in_place(build, mesh, start)
 

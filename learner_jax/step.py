@@ -19,6 +19,7 @@ from learner_jax.objectives.heads import project
 from learner_jax.optim import hold
 from learner_jax.placement import places
 from learner_jax.state import TrainState
+from learner_jax.trail import follow
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +45,12 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
       batch: the global batch, as stored.
 
     Returns:
-      The new state and scalars f32: ``loss``, ``gradient_norm``, ``skipped`` and what the objective reports.
+      The new state and scalars f32: ``loss``, ``gradient_norm``, ``skipped`` and what the objective reports; and
+      ``trail``, u32, of the rows seen.
     """
     config = recipe.config
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), 2), state.step)
+    trail = follow(state.trail, batch.row, batch.mask)
     batch, draw = copies(batch, recipe.objective.n_augmentations)
     progress = state.step / config.steps
 
@@ -76,6 +79,7 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     fine = jnp.isfinite(loss) & jnp.isfinite(norm)
     old = (state.params, state.stats, state.optimizer, state.objective)
     new = jax.tree.map(partial(jnp.where, fine), (params, stats, optimizer, memory), old)
-    state = TrainState(state.step + 1, *new, skipped=state.skipped + ~fine)
+    state = TrainState(state.step + 1, *new, skipped=state.skipped + ~fine, trail=trail)
     state = jax.lax.with_sharding_constraint(state, places(state, recipe.mesh))
-    return state, metrics | {"loss": loss, "gradient_norm": norm, "skipped": state.skipped.astype(jnp.float32)}
+    told = {"loss": loss, "gradient_norm": norm, "skipped": state.skipped.astype(jnp.float32), "trail": trail}
+    return state, metrics | told

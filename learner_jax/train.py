@@ -21,7 +21,7 @@ from learner_jax.data import samplers
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.device import on_device
 from learner_jax.data.pipeline import open_reader, training_batches
-from learner_jax.distributed import Pulse, agreed, first
+from learner_jax.distributed import Pulse, agreed, first, meet
 from learner_jax.encoder import check_chunk
 from learner_jax.evaluators import seen
 from learner_jax.evaluators.api import Evaluator
@@ -119,6 +119,7 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
         if start == config.steps and first():
             print(f"{workdir} is finished: step {start} of {config.steps}")
         _write_config(workdir, config, cohort)
+        update = compiled(recipe, state, reader.shapes(config.batch_size, mesh)) if start < config.steps else None
         batches = on_device(training_batches(reader, sampler, config.seed, start, config.steps, mesh), mesh)
         with reporting(config, workdir, start) if first() else contextlib.nullcontext(Silent()) as reporter:
 
@@ -131,10 +132,18 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
                 Action(save, config.checkpoint.every, at_preemption=True),
                 Action(lambda step, state, metrics: evaluator.score_state(state, workdir), config.eval.every),
             ]
-            update = jax.jit(partial(train_step, recipe), donate_argnums=0, compiler_options=compiler_options())
             state = loop(state, batches, update, actions, config.steps, preempted or preemption.requested)
         if not agreed(evaluator.has_scored(workdir, config.steps)):  # killed between the last checkpoint and its scores
             evaluator.score_state(state, workdir)
+
+
+def compiled(recipe: Recipe, state: TrainState, batch: Batch) -> Callable[[TrainState, Batch], tuple]:
+    """The update as a program for arrays like these, on all processes before one of them runs it: collectives of a CPU
+    wait 30 s for each other at their first use, and compilation may take one process longer."""
+    update = jax.jit(partial(train_step, recipe), donate_argnums=0)
+    program = update.lower(state, batch).compile(compiler_options())
+    meet("compiled")
+    return program
 
 
 def _resume(checkpoints: Checkpoints, config: Config, cohort: Cohort, shapes: TrainState) -> TrainState | None:

@@ -33,6 +33,7 @@ def state(step: int) -> TrainState:
         optimizer=(leaf(64), {"count": jnp.asarray(step, jnp.int32)}),
         objective={},
         skipped=jnp.asarray(0, jnp.int32),
+        trail=jnp.asarray(1, jnp.uint32),
     )
 
 

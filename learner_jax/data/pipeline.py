@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import grain
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
@@ -14,7 +15,7 @@ from learner_jax.data.cohort import Cohort
 from learner_jax.data.samplers import Sampler
 from learner_jax.data.source import Records
 from learner_jax.data.transforms import for_backbone
-from learner_jax.mesh import local_rows
+from learner_jax.mesh import batch_sharding, local_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,12 @@ class Reader:
         return BatchSpec(
             batch_size, self.config.frames, self.config.size, self.config.size, self.cohort.meta.scan_shape[3]
         )
+
+    def shapes(self, batch_size: int, mesh: Mesh) -> Batch:
+        """Shapes and dtypes of the global batches to come, each with its place."""
+        batch = jax.eval_shape(lambda: self.read(np.zeros(batch_size, np.int64), np.ones(batch_size, bool)))
+        place = batch_sharding(mesh)
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), batch)
 
     def read(self, rows: np.ndarray, mask: np.ndarray, key: tuple[int, int] | None = None) -> Batch:
         """Batch of the given rows.

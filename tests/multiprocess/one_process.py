@@ -28,7 +28,7 @@ def main(process: int, n_processes: int, port: int, dataset: str, out: str) -> N
     config.data.dir, config.data.frames, config.data.size = dataset, 4, 32
     mesh, cohort = make_mesh(), cohorts.load(config.data)
     reader, sampler = open_reader(cohort, config.data), Shuffled(cohort.labeled_train, 16)
-    local = [batch.row.tolist() for batch in training_batches(reader, sampler, 0, 0, 3)]
+    local = [batch.row.tolist() for batch in training_batches(reader, sampler, 0, 0, 3, mesh)]
 
     parts = (
         backbones.create("tsm_resnet18-test"),
@@ -39,7 +39,7 @@ def main(process: int, n_processes: int, port: int, dataset: str, out: str) -> N
     augmentation = augment.for_cohort(config, cohort.meta, cohort.views)
     update = jax.jit(partial(train_step, Recipe(config, *parts, augmentation, mesh)))
     whole, losses = [], []
-    for batch in on_device(training_batches(reader, sampler, 0, 0, 3), mesh):
+    for batch in on_device(training_batches(reader, sampler, 0, 0, 3, mesh), mesh):
         whole.append(multihost_utils.process_allgather(batch.row, tiled=True).tolist())
         state, metrics = update(state, batch)
         losses.append(float(metrics["loss"]))

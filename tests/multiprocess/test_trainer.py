@@ -1,0 +1,79 @@
+"""The real trainer in several processes: the same run as in one, also when their number changes or one is lost."""
+
+import json
+import re
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from learner_jax.report.writer import read_metrics
+from tests.multiprocess.processes import Run, committed
+
+pytestmark = pytest.mark.multiprocess
+STEPS = 30
+
+
+@pytest.fixture
+def start(tiny_dataset, tmp_path):
+    """``start(n, name, …)``: a run of ``n`` processes in a workdir of that name; killed when the test ends."""
+    runs = []
+
+    def start(n, name, **flags):
+        runs.append(Run(n, tmp_path / name, tiny_dataset, tmp_path, **flags))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        for process in run.processes:
+            process.kill()
+            process.wait()
+
+
+def test_2_processes_then_1_then_4_are_one_run(start):
+    about = {"config__steps": STEPS, "config__backbone__name": "tsm_resnet18_narrow"}  # large enough to be cut
+    whole = start(1, "whole", **about)
+    assert whole.wait() == [0]
+
+    seen = 0
+    for n, fsdp in ((2, 1), (1, 2)):  # from whole parameters to parameters cut in two, and on to four
+        part = start(n, "parts", **about, config__mesh__fsdp=fsdp)
+        part.until(lambda seen=seen, part=part: max(committed(part.workdir), default=0) > seen)
+        part.kill()
+        seen = max(committed(part.workdir))
+        assert 0 < seen < STEPS
+    last = start(4, "parts", **about, config__mesh__fsdp=4)
+    assert last.wait() == [0, 0, 0, 0], last.said(0)[-3000:]
+    assert re.search(r"kernel .*/4.* float32: 0\.\d\d MiB a device", last.said(0))
+
+    one, many = (read_metrics(run.workdir / "metrics.jsonl") for run in (whole, last))
+    assert [line["step"] for line in many] == list(range(1, STEPS + 1))
+    assert [line["trail"] for line in many] == [line["trail"] for line in one]  # the same scans in the same order
+    np.testing.assert_allclose([line["loss"] for line in many], [line["loss"] for line in one], rtol=1e-4)
+    scores = [json.loads((run.workdir / f"eval/{STEPS}/scores.json").read_text()) for run in (whole, last)]
+    for a, b in zip(*(found["rows"] for found in scores), strict=True):
+        assert (a["name"], a["n_patients"], a["n_pairs"]) == (b["name"], b["n_patients"], b["n_pairs"])
+
+
+def test_sigterm_to_one_stops_all_at_the_same_step(start):
+    run = start(2, "stopped", config__steps=100_000, config__checkpoint__every=100_000)
+    run.until(lambda: run.steps() > 3)
+    run.processes[1].send_signal(signal.SIGTERM)
+    told = time.monotonic()
+    assert run.wait(60) == [143, 143], run.said(0)[-3000:]
+    assert time.monotonic() - told < 25
+    (step,) = committed(run.workdir)
+    for process in (0, 1):
+        assert f"stopped after step {step} of 100000; the checkpoint is committed" in run.said(process)
+
+
+def test_a_dead_process_ends_the_other_with_a_sentence(start):
+    run = start(2, "bereft", config__steps=100_000, config__checkpoint__every=100_000)
+    run.until(lambda: run.steps() > 3)
+    run.processes[1].kill()
+    died = time.monotonic()
+    assert run.wait(60) == [1, -signal.SIGKILL]
+    assert time.monotonic() - died < 60
+    assert "process 0 ends: " in run.said(0)
+    assert "The same command goes on from the newest checkpoint" in run.said(0)
