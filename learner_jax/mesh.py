@@ -20,8 +20,8 @@ FSDP = "fsdp"  # the axis over which parameters and the optimizer's state may be
 BATCH = ("replica", FSDP, "data")  # the axes over which a global batch is cut: all of them; replica is the slow network
 
 
-def make_mesh(devices: list[jax.Device] | None = None, config: MeshConfig | None = None) -> Mesh:
-    """A mesh ``(replica, fsdp, data)`` over all devices, or the given ones.
+def make_mesh(devices: list | None = None, config: MeshConfig | None = None) -> Mesh:
+    """A mesh ``(replica, fsdp, data)`` over all devices, or the given ones, or their descriptions in a topology.
 
     Devices of one TPU slice share a ``replica``; within one, JAX orders them by how they are wired.
 
@@ -50,7 +50,7 @@ def make_mesh(devices: list[jax.Device] | None = None, config: MeshConfig | None
     return Mesh(grid, BATCH, axis_types=(AxisType.Auto,) * 3)
 
 
-def _slice(device: jax.Device) -> int:
+def _slice(device: Any) -> int:
     return getattr(device, "slice_index", 0) or 0
 
 

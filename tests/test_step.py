@@ -9,7 +9,7 @@ import pytest
 
 from learner_jax import augment, backbones, objectives
 from learner_jax.batch import BatchSpec
-from learner_jax.config import AugmentConfig, Config
+from learner_jax.config import AugmentConfig, Config, MeshConfig
 from learner_jax.mesh import make_mesh, to_global
 from learner_jax.optim import make_optimizer
 from learner_jax.state import init_state
@@ -19,11 +19,11 @@ SHAPE = (2, 32, 32, 1)
 OFF = AugmentConfig(**{field.name: type(field.default)() for field in dataclasses.fields(AugmentConfig)})
 
 
-def set_up(n_devices=1, objective="learner_combined", jit=True, strengths=None):
+def set_up(n_devices=1, objective="learner_combined", jit=True, strengths=None, projection=8, **mesh):
     config = Config(steps=10, augment=strengths or AugmentConfig())
-    config.objective.name, config.objective.projection = objective, 8
+    config.objective.name, config.objective.projection = objective, projection
     config.optim.warmup, config.optim.learning_rate = 0.0, 1e-2
-    mesh = make_mesh(jax.devices()[:n_devices])
+    mesh = make_mesh(jax.devices()[:n_devices], MeshConfig(**mesh))
     recipe = Recipe(
         config,
         backbones.create("tsm_resnet18-test"),
@@ -46,6 +46,22 @@ def test_the_loss_is_the_same_on_1_and_8_devices(make_batch):
             state, metrics = step(state, place(make_batch(16, seed, SHAPE)))
             losses[-1].append(float(metrics["loss"]))
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def test_parameters_cut_over_devices_learn_the_same(make_batch):
+    losses, kernels = [], []
+    for mesh in ({}, {"fsdp": 4}, {"replica": 2, "fsdp": 2}):
+        state, step, place = set_up(8, projection=1024, **mesh)
+        losses.append([])
+        for seed in range(3):
+            state, metrics = step(state, place(make_batch(16, seed, SHAPE)))
+            losses[-1].append(float(metrics["loss"]))
+        kernel = state.params["objective"]["projection"]["out"]["kernel"]
+        kernels.append(np.asarray(kernel))
+        assert {shard.data.size for shard in kernel.addressable_shards} == {kernel.size // mesh.get("fsdp", 1)}
+    for loss, kernel in zip(losses[1:], kernels[1:], strict=True):
+        np.testing.assert_allclose(loss, losses[0], rtol=1e-5)
+        np.testing.assert_allclose(kernel, kernels[0], atol=1e-4)
 
 
 def test_it_runs_without_jit_and_gives_the_same(make_batch):

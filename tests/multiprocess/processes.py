@@ -22,6 +22,7 @@ FLAGS = {
     "config.checkpoint.every": 5,
     "config.eval.batch_size": 16,
     "config.eval.bootstrap": 100,
+    "config.eval.readouts": "none",  # beside the ridge: each takes a process time to compile
 }
 
 

@@ -32,7 +32,7 @@ def start(tiny_dataset, tmp_path):
 
 
 def test_2_processes_then_1_then_4_are_one_run(start):
-    about = {"config__steps": STEPS, "config__backbone__name": "tsm_resnet18_narrow"}  # large enough to be cut
+    about = {"config__steps": STEPS, "config__objective__projection": 1024}  # one kernel is large enough to be cut
     whole = start(1, "whole", **about)
     assert whole.wait() == [0]
 
