@@ -119,7 +119,6 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
         if start == config.steps and first():
             print(f"{workdir} is finished: step {start} of {config.steps}")
         _write_config(workdir, config, cohort)
-        update = compiled(recipe, state, reader.shapes(config.batch_size, mesh)) if start < config.steps else None
         batches = on_device(training_batches(reader, sampler, config.seed, start, config.steps, mesh), mesh)
         with reporting(config, workdir, start) if first() else contextlib.nullcontext(Silent()) as reporter:
 
@@ -132,7 +131,9 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
                 Action(save, config.checkpoint.every, at_preemption=True),
                 Action(lambda step, state, metrics: evaluator.score_state(state, workdir), config.eval.every),
             ]
-            state = loop(state, batches, update, actions, config.steps, preempted or preemption.requested)
+            if start < config.steps:
+                update = compiled(recipe, state, reader.shapes(config.batch_size, mesh))
+                state = loop(state, batches, update, actions, config.steps, preempted or preemption.requested)
         if not agreed(evaluator.has_scored(workdir, config.steps)):  # killed between the last checkpoint and its scores
             evaluator.score_state(state, workdir)
 
