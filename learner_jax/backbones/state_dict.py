@@ -9,8 +9,8 @@ much else: 10 bytes make Python 3.11 take 4 GiB and more for its memo, November 
 import dataclasses
 import math
 import mmap
-import pickletools
 from collections.abc import Callable
+from pickletools import genops  # this alone: a disassembler, and the module would bring pickle itself within reach
 from typing import Any, NoReturn
 
 import numpy as np
@@ -123,7 +123,7 @@ class _Reader:
 
     def read(self, stream: Stream) -> Any:
         push, pop = self._stack.append, self._stack.pop
-        for count, (operation, argument, _) in enumerate(pickletools.genops(stream)):
+        for count, (operation, argument, _) in enumerate(genops(stream)):
             if count == _OPERATIONS:
                 refuse(f"its pickle has more than {_OPERATIONS:,} operations; a state dict has a few thousand")
             match operation.name:

@@ -444,10 +444,46 @@ def unpickling(source: str) -> list[str]:
 def test_nothing_unpickles_and_nothing_imports_the_converter():
     found = {str(path): modules for path in SOURCES if (modules := unpickling(path.read_text()))}
     assert found == {
-        state_dict.__file__: ["pickletools"],
+        state_dict.__file__: ["pickletools", "pickletools.genops"],
         convert.__file__: ["learner_jax.backbones.state_dict"],
     }
     assert len(SOURCES) > 100
+
+
+UNDER_WATCH = """
+import sys
+events = []
+sys.addaudithook(lambda event, _: events.append(event) if event.startswith("pickle.") else None)
+from learner_jax.backbones import convert
+for path in sys.argv[2:]:
+    convert.main([path])
+import pickle
+if sys.argv[1] == "unpickle":
+    pickle.loads(open("unpickle", "rb").read())
+print(len(events))
+"""
+
+
+def test_python_itself_sees_no_unpickling_while_files_are_read(tmp_path):
+    """The interpreter tells of every name that an unpickler looks up: none for tensors, none for a refused canary."""
+    ones = np.ones(3, np.float32)
+    for form, write in WRITERS.items():
+        write(tmp_path / f"{form}.pth", {"a": saved.of("0", ones)}, {"0": ones})
+    program = pickle.dumps(Canary(tmp_path / "canary"), protocol=2)
+    (tmp_path / "canary.pth").write_bytes(program)
+    (tmp_path / "unpickle").write_bytes(program)
+
+    def lookups(last: str) -> int:
+        files = [str(tmp_path / f"{name}.pth") for name in (*WRITERS, "canary")]
+        command = [sys.executable, "-c", UNDER_WATCH, last, *files]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+        assert all((tmp_path / f"{form}.safetensors").is_file() for form in WRITERS)
+        assert "is no part of a state dict" in done.stderr
+        return int(done.stdout.splitlines()[-1])
+
+    assert lookups("read") == 0
+    assert not (tmp_path / "canary").exists()
+    assert lookups("unpickle") == 1  # the watch was awake
 
 
 @pytest.mark.parametrize(
