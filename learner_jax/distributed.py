@@ -22,6 +22,7 @@ WAIT = 300  # seconds that processes wait for each other at most: one may still 
 _HEARTBEAT = 100  # seconds of silence after which JAX aborts; Pulse comes first
 _LEAVING = 10  # seconds that the first process waits for the others to leave
 _ENDED = "ended"
+_NO_CLUSTER = "coordinator_address should be defined"
 _asked = 0  # how often the processes have agreed on something, the same on all of them
 
 
@@ -55,8 +56,9 @@ def start(coordinator_address: str | None, num_processes: int | None, process_id
     except ValueError as fault:
         if given != (None, None, None):
             raise InputError(f"{fault}; got {', '.join(map(str, given))}") from fault
-        # "coordinator_address should be defined": no cluster
-    except RuntimeError as fault:
+        if _NO_CLUSTER not in str(fault):  # one that is there and not understood: alone, each process would be a run
+            raise
+    except jax.errors.JaxRuntimeError as fault:
         raise Unreachable(f"the processes of the run did not find each other in {WAIT} s: {fault}") from fault
 
 
@@ -127,12 +129,13 @@ def leave(code: int) -> NoReturn:
 
 def fail(fault: Exception) -> NoReturn:
     """Say what is wrong and end, without waiting for processes that may hang: 2 for the user's input, else 1."""
-    if isinstance(fault, InputError):  # all processes read the same input
-        if first():
-            print(f"error: {fault}", file=sys.stderr, flush=True)
+    if isinstance(fault, InputError):  # most often of all processes, which read the same input
+        print(f"error: {fault}" if first() else f"process {jax.process_index()}: {fault}", file=sys.stderr, flush=True)
         leave(2)
+    if isinstance(fault, Unreachable):
+        _end(str(fault))
     traceback.print_exception(fault)
-    _end(f"{type(fault).__name__}")
+    _end(type(fault).__name__)
 
 
 class Pulse:

@@ -1,6 +1,5 @@
 """The run: state, stream and step put together, and the loop."""
 
-import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
@@ -30,7 +29,7 @@ from learner_jax.objectives.api import Metrics
 from learner_jax.optim import check_freeze, make_optimizer
 from learner_jax.placement import describe, placed_shapes
 from learner_jax.preemption import Preempted, Preemption
-from learner_jax.report.reporter import Silent, reporting
+from learner_jax.report.reporter import reporting
 from learner_jax.state import TrainState, init_state
 from learner_jax.step import Recipe, train_step
 from tfds_builders.errors import InputError
@@ -120,7 +119,7 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
             print(f"{workdir} is finished: step {start} of {config.steps}")
         _write_config(workdir, config, cohort)
         batches = on_device(training_batches(reader, sampler, config.seed, start, config.steps, mesh), mesh)
-        with reporting(config, workdir, start) if first() else contextlib.nullcontext(Silent()) as reporter:
+        with reporting(config, workdir, start) as reporter:
 
             def save(step: int, state: TrainState, metrics: Metrics) -> None:
                 reporter.flush()  # the line of this step must not be lost where its checkpoint is not
@@ -139,8 +138,10 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
 
 
 def compiled(recipe: Recipe, state: TrainState, batch: Batch) -> Callable[[TrainState, Batch], tuple]:
-    """The update as a program for arrays like these, on all processes before one of them runs it: collectives of a CPU
-    wait 30 s for each other at their first use, and compilation may take one process longer."""
+    """The update as a program for arrays like these, ready on all processes before one of them runs it.
+
+    A collective on a CPU waits 30 s for the others at its first use, and compiling may take one process longer.
+    """
     update = jax.jit(partial(train_step, recipe), donate_argnums=0)
     program = update.lower(state, batch).compile(compiler_options())
     meet("compiled")

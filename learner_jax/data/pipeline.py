@@ -35,9 +35,9 @@ class Reader:
 
     def shapes(self, batch_size: int, mesh: Mesh) -> Batch:
         """Shapes and dtypes of the global batches to come, each with its place."""
-        batch = jax.eval_shape(lambda: self.read(np.zeros(batch_size, np.int64), np.ones(batch_size, bool)))
-        place = batch_sharding(mesh)
-        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), batch)
+        one, place = self.read(np.zeros(1, np.int64), np.ones(1, bool)), batch_sharding(mesh)
+        shape = lambda x: jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype, sharding=place)  # noqa: E731
+        return jax.tree.map(shape, one)
 
     def read(self, rows: np.ndarray, mask: np.ndarray, key: tuple[int, int] | None = None) -> Batch:
         """Batch of the given rows.
@@ -80,10 +80,10 @@ def open_reader(cohort: Cohort, config: DataConfig) -> Reader:
 
 def training_batches(reader: Reader, sampler: Sampler, seed: int, start: int, stop: int, mesh: Mesh) -> Iterator[Batch]:
     """This process's part of the global batches of steps ``start`` to ``stop`` (exclusive), read ahead by threads."""
+    mine = local_rows(mesh, len(sampler.rows(seed, start)))
 
     def read(step: int) -> Batch:
-        rows = sampler.rows(seed, step)
-        rows = rows[local_rows(mesh, len(rows))]
+        rows = sampler.rows(seed, step)[mine]
         return reader.read(rows, np.ones(len(rows), bool), key=(seed, step))
 
     return _read_ahead(grain.MapDataset.range(start, stop).map(read), reader.config)

@@ -53,6 +53,5 @@ class Embedder:
         return u
 
     def _width(self, variables: Any) -> int:
-        # a batch of row 0 has the shapes of any other
-        batch = self._reader.read(np.zeros(1, np.int64), np.ones(1, bool))
+        batch = self._reader.shapes(self._batch_size, self._mesh)
         return jax.eval_shape(self._encode, variables, batch).shape[1]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from learner_jax.config import Config
+from learner_jax.distributed import first
 from learner_jax.report import collapse
 from learner_jax.report.progress import Progress
 from learner_jax.report.writer import MetricsWriter
@@ -64,8 +65,11 @@ class Silent:
 
 
 @contextlib.contextmanager
-def reporting(config: Config, workdir: Path, start: int) -> Iterator[Reporter]:
-    """A reporter to the terminal and to ``workdir/metrics.jsonl``, from step ``start`` on."""
+def reporting(config: Config, workdir: Path, start: int) -> Iterator[Reporter | Silent]:
+    """A reporter to the terminal and to ``workdir/metrics.jsonl``, from step ``start`` on; only one process speaks."""
+    if not first():
+        yield Silent()
+        return
     with (
         MetricsWriter(workdir / "metrics.jsonl", start) as writer,
         Progress(config.steps, start, config.batch_size, workdir.name) as progress,

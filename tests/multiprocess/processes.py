@@ -26,13 +26,18 @@ FLAGS = {
 }
 
 
+def free_port() -> int:
+    """One on loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Run:
     """``python -m learner_jax.main`` in ``n`` processes; what each says is in ``said(process)``."""
 
     def __init__(self, n: int, workdir: Path, dataset: Path, logs: Path, **flags: object):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         given = FLAGS | {"config.data.dir": dataset} | {name.replace("__", "."): value for name, value in flags.items()}
         command = [sys.executable, "-m", "learner_jax.main", "--config", "configs/demo.py", "--workdir", str(workdir)]
         command += [f"--{name}={value}" for name, value in given.items()]

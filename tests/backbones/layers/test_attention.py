@@ -50,10 +50,11 @@ def test_values_and_gradients_are_those_of_a_softmax(channels, dtype, bias):
     found = both(*arguments)
     q, k, v, given = arguments
     wanted = by_definition(q, k, v, np.zeros((1, 1, N, M)) if given is None else given, slope)
+    steps = max(4, channels**0.5)  # a logit is a sum over channels, and roundings add up like a random walk
     for a, b in zip(found, wanted, strict=True):
         if a is not None:
             assert a.dtype == dtype
-            tolerance = 16 * float(jnp.finfo(dtype).eps) * np.abs(b).max()
+            tolerance = steps * float(jnp.finfo(dtype).eps) * np.abs(b).max()
             np.testing.assert_allclose(np.asarray(a, np.float64), b, rtol=0, atol=tolerance)
 
 

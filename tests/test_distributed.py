@@ -1,0 +1,43 @@
+"""A process without others is alone; flags and clusters that do not make sense are not taken for that."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+from learner_jax import distributed
+from tfds_builders.errors import InputError
+
+
+def test_without_flags_and_cluster_a_process_is_alone():
+    distributed.start(None, None, None)  # as jax itself says it: a changed sentence of its would fail here
+    assert distributed.alone()
+    assert distributed.first()
+    distributed.meet("here")
+    assert distributed.agreed({"step": 3}) == {"step": 3}
+
+
+@pytest.mark.parametrize("given", [("host:1", None, None), (None, 2, 0), ("host:1", 2, None)])
+def test_flags_go_together(given):
+    with pytest.raises(InputError, match="--coordinator_address, --num_processes and --process_id go together"):
+        distributed.start(*given)
+
+
+def test_a_number_that_no_process_has_is_refused_with_what_came(tmp_path):
+    flags = ("--coordinator_address=127.0.0.1:1", "--num_processes=2", "--process_id=2")
+    command = [sys.executable, "-m", "learner_jax.main", "--config=configs/demo.py", f"--workdir={tmp_path}", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    assert done.returncode == 2
+    assert "error: process_id and num_processes must be nonnegative" in done.stderr
+    assert "; got 127.0.0.1:1, 2, 2" in done.stderr
+
+
+def test_a_cluster_that_is_not_understood_is_not_taken_for_none(monkeypatch):
+    def initialize(*_, **__):
+        raise ValueError("SLURM_STEP_NODELIST cannot be read")
+
+    monkeypatch.setattr(jax.distributed, "initialize", initialize)
+    with pytest.raises(ValueError, match="SLURM_STEP_NODELIST"):
+        distributed.start(None, None, None)
