@@ -82,7 +82,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps with a committed checkpoint, oldest first."""
-        return sorted(int(path.parent.name) for path in self._folder.glob(f"*/{MANIFEST}"))
+        return sorted(int(folder.name) for folder in self._committed() if (folder / MANIFEST).exists())
 
     def meta(self, step: int) -> dict[str, Any]:
         """What was stored beside the arrays."""
@@ -96,28 +96,30 @@ class Checkpoints:
         Raises:
           InputError: when there are committed checkpoints and all are damaged.
         """
-        found = agreed(self._newest() if first() else None)
-        if found["damaged"]:
-            raise InputError(found["damaged"])
+        step, fault = agreed(self._newest() if first() else None)
+        if fault:
+            raise InputError(fault)
         self._manager.reload()
-        return found["step"]
+        return step
 
-    def _newest(self) -> dict[str, Any]:
-        steps, step = self.steps(), None
+    def _newest(self) -> tuple[int | None, str]:
+        steps, whole = self.steps(), None
         for step in reversed(steps):
             fault = _fault(self._folder / str(step))
             if not fault:
+                whole = step
                 break
             log.error("checkpoint %s/%d is damaged and passed over: %s", self._folder, step, fault)
-        else:
-            if steps:
-                told = f"all {len(steps)} checkpoints in {self._folder} are damaged; remove the folder to start anew"
-                return {"step": None, "damaged": told}
-            step = None
-        for path in self._folder.glob("[0-9]*"):
-            if path.name.isdigit() and int(path.name) > (-1 if step is None else step):
-                _set_aside(path)
-        return {"step": step, "damaged": ""}
+        if steps and whole is None:
+            return None, f"all {len(steps)} checkpoints in {self._folder} are damaged; remove the folder to start anew"
+        for folder in self._committed():
+            if whole is None or int(folder.name) > whole:
+                _set_aside(folder)
+        return whole, ""
+
+    def _committed(self) -> list[Path]:
+        """Folders with their final name; one that is being written has a longer one."""
+        return [path for path in self._folder.glob("*") if path.name.isdigit()]
 
     def restore(self, step: int, abstract: TrainState) -> TrainState:
         """State of a step that :meth:`newest` found whole, in the shapes and places of ``abstract``."""

@@ -133,6 +133,19 @@ def test_what_was_cut_off_before_its_manifest_does_not_count(tmp_path, cut_off, 
     assert sorted(path.name for path in (tmp_path / "damaged").iterdir()) == ["1-1", "2-1"]
 
 
+def test_one_killed_between_manifest_and_commit_does_not_count_and_is_written_again(tmp_path):
+    saved(tmp_path, (1, 2))
+    folder = tmp_path / "checkpoints"
+    (folder / "2").rename(folder / "2.orbax-checkpoint-tmp")
+    with Checkpoints(tmp_path, 5) as checkpoints:
+        assert checkpoints.steps() == [1]
+        assert checkpoints.newest() == 1
+        checkpoints.save(state(2), {"note": "again"})
+    with Checkpoints(tmp_path) as checkpoints:
+        assert (checkpoints.newest(), checkpoints.meta(2)["note"]) == (2, "again")
+    assert not (tmp_path / "damaged").exists()
+
+
 def test_a_flipped_byte_is_not_scored_either(tmp_path):
     saved(tmp_path, (1,))
     flip(tmp_path / "checkpoints" / "1")
