@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all a new user needs; both make .venv first. `make help` lists the rest.
-.PHONY: help demo objectives test extras parity lint ci multiprocess real_data requirements clean
+.PHONY: help demo objectives test extras parity lint ci multiprocess torture real_data requirements clean
 .DEFAULT_GOAL := help
 
 PYTHON ?=# which interpreter makes .venv; empty: the newest of 3.13, 3.12, 3.11 that runs
@@ -44,6 +44,10 @@ test: .venv/installed ## the default suite: about 3 minutes on 2 cores, 7 where 
 
 multiprocess: .venv/installed ## several processes on loopback
 	$(PY) -m pytest -m multiprocess
+
+torture: .venv/installed ## 50 SIGKILLs while saving, 20 while training; by hand
+	LEARNER_KILLS=50 $(PY) -m pytest -s -m "not slow" tests/test_kills.py
+	LEARNER_KILLS=20 $(PY) -m pytest -s -m slow tests/test_kills.py
 
 real_data: .venv/installed ## the real scans that LEARNER_REAL_DATA names; skipped where there are none
 	$(PY) -m pytest -m real_data

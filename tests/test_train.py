@@ -2,12 +2,8 @@
 
 import dataclasses
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +25,7 @@ from learner_jax.preemption import Preempted
 from learner_jax.report.writer import read_metrics
 from learner_jax.state import TrainState
 from learner_jax.train import Action, loop, train
+from tests.command import Run, committed
 from tests.contents import digests
 from tfds_builders import splits
 from tfds_builders.errors import InputError
@@ -229,64 +226,29 @@ def test_what_is_due_when():
     assert log == [("every", 5), ("end", 5), ("save", 5)], "a run that is told to stop after its last step is finished"
 
 
-def start(workdir: Path, dataset: Path, steps: int) -> subprocess.Popen:
-    fields = {
-        "steps": steps, "batch_size": 16, "log_every": 1, "data.dir": dataset, "data.frames": 4, "data.size": 32,
-        "backbone.name": "tsm_resnet18-test", "objective.projection": 8, "checkpoint.every": 3, "checkpoint.keep": 100,
-        "eval.batch_size": 16, "eval.bootstrap": 100,
-    }  # fmt: skip
-    flags = [f"--config.{name}={value}" for name, value in fields.items()]
-    command = [
-        sys.executable,
-        "-m",
-        "learner_jax.main",
-        "--config",
-        "configs/demo.py",
-        "--workdir",
-        str(workdir),
-        *flags,
-    ]
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def wait_for_step(workdir: Path, step: int, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        path = workdir / "metrics.jsonl"
-        if path.is_file() and any(line["step"] >= step for line in read_metrics(path)):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"step {step} was not reached: {process.communicate(timeout=10)}")
-
-
 def test_after_sigterm_and_sigkill_the_same_command_ends_where_an_undisturbed_run_does(tiny_dataset, tmp_path):
     steps = 40
-    calm, disturbed = tmp_path / "calm", tmp_path / "disturbed"
-    process = start(calm, tiny_dataset, steps)
-    output = process.communicate(timeout=240)
-    assert process.returncode == 0, output
 
-    process = start(disturbed, tiny_dataset, steps)
-    wait_for_step(disturbed, 4, process)
-    process.send_signal(signal.SIGTERM)
-    output = process.communicate(timeout=60)
-    assert process.returncode == 143, output
-    assert "the checkpoint is committed, the same command goes on from there" in output[1]
-    with Checkpoints(disturbed) as checkpoints:
-        stopped = checkpoints.steps()[-1]
+    def start(name):
+        every = {"config__checkpoint__every": 3, "config__checkpoint__keep": 100}
+        return Run(1, tmp_path / name, tiny_dataset, tmp_path, devices=1, config__steps=steps, **every)
+
+    calm = start("calm")
+    assert calm.wait() == [0], calm.said(0)
+
+    run = start("disturbed")
+    run.until(lambda: run.steps() >= 4)
+    run.processes[0].send_signal(signal.SIGTERM)
+    assert run.wait(60) == [143], run.said(0)
+    assert "the checkpoint is committed, the same command goes on from there" in run.said(0)
+    stopped = max(committed(run.workdir))
     assert 4 <= stopped < steps
 
-    process = start(disturbed, tiny_dataset, steps)
-    wait_for_step(disturbed, stopped + 4, process)
-    process.kill()
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
+    run = start("disturbed")
+    run.until(lambda: run.steps() >= stopped + 4)
+    run.kill()
 
-    process = start(disturbed, tiny_dataset, steps)
-    output = process.communicate(timeout=240)
-    assert process.returncode == 0, output
-    assert digests(disturbed, steps) == digests(calm, steps)
-    assert (disturbed / "metrics.jsonl").read_text() == (calm / "metrics.jsonl").read_text()
+    run = start("disturbed")
+    assert run.wait() == [0], run.said(0)
+    assert digests(run.workdir, steps) == digests(calm.workdir, steps)
+    assert (run.workdir / "metrics.jsonl").read_text() == (calm.workdir / "metrics.jsonl").read_text()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.multiprocess.processes import ROOT, free_port
+from tests.command import ROOT, free_port
 
 
 def run(n_processes: int, dataset: Path, folder: Path) -> list[dict]:

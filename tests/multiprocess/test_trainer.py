@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from learner_jax.report.writer import read_metrics
-from tests.multiprocess.processes import Run, committed
+from tests.command import Run, committed
 
 pytestmark = pytest.mark.multiprocess
 STEPS = 30

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.multiprocess.processes import ROOT, free_port
+from tests.command import ROOT, free_port
 
 pytestmark = pytest.mark.multiprocess
 

@@ -1,4 +1,4 @@
-"""Runs of the real command in several processes on loopback."""
+"""Runs of the real command, in one process or in several on loopback."""
 
 import os
 import signal
@@ -9,8 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-DEVICES = 4  # of a run, shared out among its processes
+ROOT = Path(__file__).parents[1]
 FLAGS = {
     "config.backbone.name": "tsm_resnet18-test",
     "config.data.frames": 4,
@@ -34,9 +33,9 @@ def free_port() -> int:
 
 
 class Run:
-    """``python -m learner_jax.main`` in ``n`` processes; what each says is in ``said(process)``."""
+    """The command in ``n`` processes that share ``devices``; :meth:`said` tells what one of them has printed."""
 
-    def __init__(self, n: int, workdir: Path, dataset: Path, logs: Path, **flags: object):
+    def __init__(self, n: int, workdir: Path, dataset: Path, logs: Path, devices: int = 4, **flags: object):
         port = free_port()
         given = FLAGS | {"config.data.dir": dataset} | {name.replace("__", "."): value for name, value in flags.items()}
         command = [sys.executable, "-m", "learner_jax.main", "--config", "configs/demo.py", "--workdir", str(workdir)]
@@ -51,7 +50,7 @@ class Run:
                     subprocess.Popen(
                         command + (several if n > 1 else []),
                         cwd=ROOT,
-                        env=os.environ | {"JAX_NUM_CPU_DEVICES": str(DEVICES // n)},
+                        env=os.environ | {"JAX_NUM_CPU_DEVICES": str(devices // n)},
                         stdout=log,
                         stderr=subprocess.STDOUT,
                     )
