@@ -24,7 +24,9 @@ from learner_jax.distributed import Pulse, agreed, first, meet
 from learner_jax.encoder import check_chunk
 from learner_jax.evaluators import seen
 from learner_jax.evaluators.api import Evaluator
+from learner_jax.lock import only_trainer
 from learner_jax.mesh import check_batch_size, make_mesh
+from learner_jax.nonfinite import NonFinite
 from learner_jax.objectives.api import Metrics
 from learner_jax.optim import check_freeze, make_optimizer
 from learner_jax.placement import describe, placed_shapes
@@ -32,6 +34,7 @@ from learner_jax.preemption import Preempted, Preemption
 from learner_jax.report.reporter import reporting
 from learner_jax.state import TrainState, init_state
 from learner_jax.step import Recipe, train_step
+from learner_jax.watchdog import Watchdog
 from tfds_builders.errors import InputError
 
 
@@ -109,7 +112,13 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
     evaluator = Evaluator(config, cohort, reader, recipe.backbone, mesh)
     build = partial(init_state, config.seed, recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)
 
-    with Pulse(), Preemption() as preemption, Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
+    with (
+        Pulse(),
+        Preemption() as preemption,
+        only_trainer(workdir),
+        Checkpoints(workdir, config.checkpoint.keep) as checkpoints,
+        Watchdog() as watchdog,
+    ):
         state = _resume(checkpoints, config, cohort, placed_shapes(jax.eval_shape(build), mesh))
         state = state or build(weights.load(config, recipe.backbone, spec))
         start = int(state.step)
@@ -125,7 +134,10 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
                 reporter.flush()  # the line of this step must not be lost where its checkpoint is not
                 checkpoints.save(state, _meta(config, cohort))
 
+            rows = lambda step: sampler.rows(config.seed, step - 1)  # noqa: E731
             actions = [
+                Action(watchdog, every=1),
+                Action(NonFinite(config, rows, int(state.skipped), reporter.say), every=1),
                 Action(reporter, every=1),
                 Action(save, config.checkpoint.every, at_preemption=True),
                 Action(lambda step, state, metrics: evaluator.score_state(state, workdir), config.eval.every),

@@ -19,6 +19,7 @@ from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import evaluation_batches, open_reader, training_batches
 from learner_jax.data.samplers.shuffled import Shuffled
 from learner_jax.fields import override
+from learner_jax.lock import only_trainer
 from learner_jax.mesh import make_mesh
 from learner_jax.placement import placed_shapes
 from learner_jax.preemption import Preempted
@@ -109,6 +110,21 @@ def test_what_is_frozen_stays_and_a_resumed_run_goes_on_with_the_rest(make_confi
     ):
         train(config, tmp_path / "refused")
     assert not (tmp_path / "refused").exists()
+
+
+def test_a_run_that_diverges_ends_with_what_to_try(make_config, tmp_path, capsys):
+    config = make_config()
+    config.steps, config.checkpoint.every, config.objective.name = 40, 100, "mse"
+    config.optim.learning_rate, config.optim.warmup, config.optim.clip_norm = 1e30, 0.0, 0.0
+    with pytest.raises(InputError, match=r"of 10 steps in a row.*--config.optim.learning_rate \(now 1e\+30\)"):
+        train(config, tmp_path)
+    assert "changed nothing: its loss or gradient is not finite. Rows of the cohort: " in capsys.readouterr().out
+
+
+def test_a_workdir_with_a_trainer_is_refused(config, tmp_path):
+    with only_trainer(tmp_path), pytest.raises(InputError, match="another trainer works in"):
+        train(config, tmp_path)
+    assert not (tmp_path / "config.json").exists()
 
 
 def test_a_finished_run_does_nothing_more_and_says_so(undisturbed, config, capsys):

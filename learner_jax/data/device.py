@@ -1,4 +1,4 @@
-"""Host batches -> global arrays on the mesh, one batch ahead of the step that uses it."""
+"""Host batches -> global arrays on the mesh, two batches ahead of the step that uses them."""
 
 import collections
 from collections.abc import Iterable, Iterator
@@ -12,8 +12,8 @@ from learner_jax.mesh import to_global
 T = TypeVar("T")
 
 
-def on_device(batches: Iterable[Batch], mesh: Mesh, ahead: int = 1) -> Iterator[Batch]:
-    """Place each batch on the mesh while the step before it computes."""
+def on_device(batches: Iterable[Batch], mesh: Mesh, ahead: int = 2) -> Iterator[Batch]:
+    """Place each batch on the mesh while the steps before it compute."""
     return late((to_global(mesh, batch) for batch in batches), ahead)
 
 

@@ -33,6 +33,10 @@ class Reporter:
         if step == self._last:
             self.flush()
 
+    def say(self, text: str) -> None:
+        """A line of its own on the terminal."""
+        self._progress.say(text)
+
     def flush(self) -> None:
         """Report what is pending, and have it on disk."""
         pending, self._pending = self._pending, None
@@ -58,6 +62,9 @@ class Silent:
     """In the place of a :class:`Reporter` on the processes that do not speak."""
 
     def __call__(self, step: int, state: object, metrics: Metrics) -> None:
+        pass
+
+    def say(self, text: str) -> None:
         pass
 
     def flush(self) -> None:

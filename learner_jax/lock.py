@@ -1,0 +1,37 @@
+"""One trainer in a workdir at a time."""
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from learner_jax.distributed import first
+from tfds_builders.errors import InputError
+
+
+@contextlib.contextmanager
+def only_trainer(workdir: Path) -> Iterator[None]:
+    """Hold ``workdir/lock`` while the block lasts; the system frees it when the process dies, however it dies.
+
+    Raises:
+      InputError: another process holds it, and which.
+    """
+    if not first():  # of several processes one stands for all
+        yield
+        return
+    workdir.mkdir(parents=True, exist_ok=True)
+    with (workdir / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as fault:
+            file.seek(0)
+            raise InputError(
+                f"another trainer works in {workdir} ({file.read().strip() or 'it has just begun'}). Wait for it, stop "
+                "it, or use another --workdir"
+            ) from fault
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield

@@ -1,0 +1,56 @@
+"""Steps that changed nothing, as their loss or gradient was not finite: told with their rows; ten in a row end it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from learner_jax.config import Config
+from tfds_builders.errors import InputError
+
+IN_A_ROW = 10  # after which a run will not come to itself
+
+
+class NonFinite:
+    """After each step, looks at the one before, so that the host never waits for the step that is running.
+
+    Args:
+      config: of the run.
+      rows: ``step -> i64 [b]``, the rows of the cohort that the step saw; steps count from 1.
+      skipped: steps that had changed nothing before this process began.
+      say: takes a sentence for the user.
+    """
+
+    def __init__(self, config: Config, rows: Callable[[int], np.ndarray], skipped: int, say: Callable[[str], None]):
+        self._config, self._rows, self._skipped, self._say = config, rows, skipped, say
+        self._in_a_row = 0
+        self._pending: tuple[int, Any] | None = None
+
+    def __call__(self, step: int, state: object, metrics: dict[str, Any]) -> None:
+        """Look at the step before.
+
+        Raises:
+          InputError: too many in a row, with what to try.
+        """
+        before, self._pending = self._pending, (step, metrics["skipped"])
+        if before is not None:
+            self._look(*before)
+        if step == self._config.steps:
+            self._look(*self._pending)
+
+    def _look(self, step: int, skipped: Any) -> None:
+        count = int(skipped)
+        self._in_a_row = self._in_a_row + 1 if count > self._skipped else 0
+        self._skipped = count
+        if not self._in_a_row:
+            return
+        rows = ", ".join(str(row) for row in sorted(self._rows(step)))
+        self._say(f"step {step} changed nothing: its loss or gradient is not finite. Rows of the cohort: {rows}")
+        if self._in_a_row == IN_A_ROW:
+            optim = self._config.optim
+            raise InputError(
+                f"the loss or gradient of {IN_A_ROW} steps in a row, up to step {step}, was not finite. Try a lower "
+                f"--config.optim.learning_rate (now {optim.learning_rate:g}), a longer --config.optim.warmup (now "
+                f"{optim.warmup:g}), --config.optim.clip_norm=1 (now {optim.clip_norm:g}); or look at the scans of the "
+                "rows named above"
+            )

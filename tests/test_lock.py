@@ -1,0 +1,32 @@
+"""One trainer in a workdir: a second one is refused, and a dead one holds nothing."""
+
+import subprocess
+import sys
+
+import pytest
+
+from learner_jax.lock import only_trainer
+from tfds_builders.errors import InputError
+
+HOLD = "import sys, time; from pathlib import Path; from learner_jax.lock import only_trainer\n" + (
+    "with only_trainer(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+)
+
+
+def test_a_second_trainer_is_refused_until_the_first_is_dead(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    refused = pytest.raises(InputError, match=rf"another trainer works in .*run \(process {holder.pid} on .*--workdir")
+    with refused, only_trainer(tmp_path / "run"):
+        pass
+    holder.kill()
+    holder.communicate()
+    with only_trainer(tmp_path / "run"):
+        pass
+    with only_trainer(tmp_path / "run"):
+        pass
+
+
+def test_another_workdir_is_free(tmp_path):
+    with only_trainer(tmp_path / "a"), only_trainer(tmp_path / "b"):
+        pass
