@@ -178,12 +178,15 @@ def _set_aside(folder: Path) -> None:
 
 def _split(state: TrainState) -> dict[str, Any]:
     parts = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
-    params = parts.pop("params")
-    encoder = {"params": params["backbone"], "stats": parts.pop("stats")}
-    split = {"encoder": encoder, "heads": params["objective"], "training": parts}
+    scored = parts.pop("average") or parts.pop("params")  # with an average, the parameters serve training alone
+    encoder = {"params": scored["backbone"], "stats": parts.pop("stats")}
+    split = {"encoder": encoder, "heads": scored["objective"], "training": parts}
     return {name: tree for name, tree in split.items() if tree}  # orbax keeps no item without an array
 
 
 def _join(parts: dict[str, Any]) -> TrainState:
-    params = {"backbone": parts["encoder"]["params"], "objective": parts.get("heads", {})}
-    return TrainState(params=params, stats=parts["encoder"]["stats"], **parts["training"])
+    scored = {"backbone": parts["encoder"]["params"], "objective": parts.get("heads", {})}
+    training = {"params": scored, "average": {}} | parts["training"]
+    if "params" in parts["training"]:
+        training["average"] = scored
+    return TrainState(stats=parts["encoder"]["stats"], **training)

@@ -133,6 +133,10 @@ class ObjectiveConfig:
 
 @dataclasses.dataclass
 class TrainConfig:
+    compute: str = choice("float32", "bfloat16")  # of the backbone; parameters, statistics, objective are float32
+    remat: str = choice(
+        "none", "blocks", "dots"
+    )  # computed again in the backward pass: nothing, the inside of each block, the same but its matrix products
     grad_cache_chunk: int = 0  # scans encoded at once; 0: the whole batch. The gradient stays (not with batch norm)
 
 
@@ -151,6 +155,8 @@ class OptimConfig:
     weight_decay: float = 1e-4  # on kernels only; biases and norm scales are never decayed
     momentum: float = 0.9  # sgd only
     clip_norm: float = 1.0  # largest global gradient norm; 0 switches clipping off
+    accumulate: int = 1  # batches whose mean gradient makes one update; pairs are compared within each of them
+    average: float = 0.0  # decay of the moving average of the parameters, which is then what is scored; 0: none
     freeze: str = ""  # backbone parameters that stay as they are, by patterns of their paths: "conv1/*,layer1/*"
     layer_decay: float = 1.0  # learning rate of a block of the backbone over that of the next one; 0.65 to 1
 
@@ -202,7 +208,7 @@ _POSITIVE = (
     *("objective.ramp_share", "objective.augmentations", "objective.sigma", "objective.huber_delta"),
     *("objective.ranksim_step", "sampler.visits", "sampler.curriculum_share"),
     *("data.frames", "data.size", "data.std", "data.read_threads", "data.read_ahead", "optim.learning_rate"),
-    *("optim.layer_decay", "mesh.fsdp"),
+    *("optim.layer_decay", "optim.accumulate", "mesh.fsdp"),
     *("checkpoint.every", "checkpoint.keep", "eval.batch_size", "eval.bootstrap"),
 )
 _NOT_NEGATIVE = (
@@ -223,7 +229,7 @@ _NOT_NEGATIVE = (
     *("sampler.mix", "sampler.curriculum_start"),
     *("objective.similar", "objective.margin", "objective.adacon_margin", "objective.conr_push"),
     *(f"objective.weights.{field.name}" for field in dataclasses.fields(WeightConfig)),
-    *("optim.warmup", "optim.weight_decay", "optim.clip_norm", "eval.every", "train.grad_cache_chunk"),
+    *("optim.warmup", "optim.weight_decay", "optim.clip_norm", "optim.average", "eval.every", "train.grad_cache_chunk"),
     "mesh.replica",
     *("eval.label_noise", "eval.late_from_days"),
 )
@@ -261,6 +267,13 @@ def check(config: Config) -> None:
             f"config.eval.change_threshold is {config.eval.change_threshold}; it is the largest change of "
             f"{config.data.score!r}, in score units, that still counts as stable, and only you can know it. "
             "Set --config.eval.change_threshold=…"
+        )
+    if not config.optim.average < 1:
+        raise InputError(f"config.optim.average is {config.optim.average}; a decay is below 1, such as 0.999.")
+    if config.steps % config.optim.accumulate:
+        raise InputError(
+            f"config.steps is {config.steps}, which config.optim.accumulate={config.optim.accumulate} does not divide: "
+            "the last batches would change nothing. Set one of them to a multiple of the other"
         )
     if not 0 < config.eval.confidence < 1:
         raise InputError(f"config.eval.confidence is {config.eval.confidence}; it lies between 0 and 1.")

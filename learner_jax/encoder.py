@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from learner_jax.augment import Augmentation
 from learner_jax.backbones import Backbone
+from learner_jax.backbones.layers.remat import remat
 from learner_jax.batch import Batch
 from learner_jax.config import Config
 from learner_jax.preprocess import intensity, normalisation, normalise
@@ -48,7 +49,11 @@ def encode(
     """
     scan = augmentation(intensity(batch), draw, batch.view, jax.random.fold_in(key, 2))
     scan = normalise(scan, *normalisation(config, scan.shape[-1]))
-    return backbone.apply(variables, scan, batch.mask, train=True, rng=jax.random.fold_in(key, 0))
+    compute = lambda x: x.astype(config.train.compute)  # noqa: E731
+    variables = {"params": jax.tree.map(compute, variables["params"]), "stats": variables["stats"]}
+    with remat(config.train.remat):
+        u, stats = backbone.apply(variables, compute(scan), batch.mask, train=True, rng=jax.random.fold_in(key, 0))
+    return u.astype(scan.dtype), stats
 
 
 def encode_in_chunks(encode: Any, params: Any, stats: Stats, rows: Any, size: int, mesh: Mesh) -> tuple[Array, Stats]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 from flax.traverse_util import flatten_dict
 
@@ -38,10 +39,10 @@ def make_optimizer(
     Args:
       config: ``layer_decay`` makes the rate of a parameter ``layer_decay ** distance`` of the schedule's; what
         ``freeze`` names does not move and has no moments.
-      steps: of the whole run.
+      steps: of the whole run; with ``accumulate`` = k only each k-th is an update, by the mean of k gradients.
       distances: of the backbone's parameters from the embedding, by path; those that are not named have 0.
     """
-    rate = schedule(config, steps)
+    rate = schedule(config, steps // config.accumulate)
     if config.name == "adamw":
         update = optax.adamw(rate, weight_decay=config.weight_decay, mask=decayed)
     elif config.name == "lamb":
@@ -59,7 +60,21 @@ def make_optimizer(
         parts = {"learns": update, "stays": optax.set_to_zero()}
         label = lambda path, _: "stays" if stays(path, config.freeze) else "learns"  # noqa: E731
         update = optax.partition(parts, lambda params: _by_path(label, params))
+    if config.accumulate > 1:
+        update = optax.MultiSteps(update, config.accumulate).gradient_transformation()
     return update
+
+
+def moving_average(config: OptimConfig, average: Any, params: Any, batches: Any) -> Any:
+    """The average after ``params`` came out of the batch number ``batches`` (from 1) that was finite.
+
+    ``a <- d a + (1 - d) p`` after each update, with ``d = min(config.average, (1 + n) / (10 + n))`` after n of them: an
+    early average would else be the initial parameters for long. As ``tf.train.ExponentialMovingAverage``.
+    """
+    n, rest = jnp.divmod(batches, config.accumulate)
+    decay = jnp.minimum(config.average, (1 + n) / (10 + n))
+    keep = jnp.where(rest == 0, decay, 1.0)  # in between the parameters have not moved
+    return jax.tree.map(lambda a, p: keep * a + (1 - keep) * p, average, params)
 
 
 def _scaled(factors: Mapping[str, float]) -> optax.GradientTransformation:

@@ -25,11 +25,17 @@ class TrainState:
 
     step: Any  # i32 []
     params: dict[str, Any]  # {"backbone": …, "objective": …}
+    average: dict[str, Any]  # moving average of params; {} without config.optim.average
     stats: dict[str, Any]  # batch statistics of the backbone
     optimizer: Any  # state of the optax optimizer
     objective: dict[str, Any]  # state of the objective: queues and the like
     skipped: Any  # i32 []: steps whose loss or gradient was not finite and which changed nothing
     trail: Any  # u32 []: tells which rows were seen, see learner_jax/trail.py
+
+    @property
+    def scored(self) -> dict[str, Any]:
+        """The parameters that scoring and whatever comes after training take."""
+        return self.average or self.params
 
 
 def init_state(
@@ -40,11 +46,13 @@ def init_state(
     spec: BatchSpec,
     mesh: Mesh,
     start: Variables | None = None,
+    averaged: bool = False,
 ) -> TrainState:
     """Initial state, born on the devices of the mesh.
 
     The backbone's weights depend on ``seed`` alone, so runs that differ in their objective start from the same encoder
-    (and share its compiled program). ``start``, from published weights, takes their place.
+    (and share its compiled program). ``start``, from published weights, takes their place. ``averaged``: a moving
+    average of the parameters is kept.
     """
     key = jax.random.key(seed)
     if start is None:
@@ -55,7 +63,8 @@ def init_state(
         params = {"backbone": variables["params"], "objective": own}
         zero = jnp.zeros((), jnp.int32)
         trail = jnp.asarray(START, jnp.uint32)
-        return TrainState(zero, params, variables["stats"], optimizer.init(params), memory, zero, trail)
+        average = jax.tree.map(jnp.copy, params) if averaged else {}
+        return TrainState(zero, params, average, variables["stats"], optimizer.init(params), memory, zero, trail)
 
     return _born_in_place(build, mesh, start)
 

@@ -16,7 +16,7 @@ from learner_jax.encoder import copies, encode, encode_in_chunks
 from learner_jax.objectives import Objective
 from learner_jax.objectives.api import Metrics
 from learner_jax.objectives.heads import project
-from learner_jax.optim import hold
+from learner_jax.optim import hold, moving_average
 from learner_jax.placement import places
 from learner_jax.state import TrainState
 from learner_jax.trail import follow
@@ -77,8 +77,11 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     params = optax.apply_updates(state.params, updates)
 
     fine = jnp.isfinite(loss) & jnp.isfinite(norm)
-    old = (state.params, state.stats, state.optimizer, state.objective)
-    new = jax.tree.map(partial(jnp.where, fine), (params, stats, optimizer, memory), old)
+    average = state.average
+    if average:
+        average = moving_average(config.optim, average, params, state.step + 1 - state.skipped)
+    old = (state.params, state.average, state.stats, state.optimizer, state.objective)
+    new = jax.tree.map(partial(jnp.where, fine), (params, average, stats, optimizer, memory), old)
     state = TrainState(state.step + 1, *new, skipped=state.skipped + ~fine, trail=trail)
     state = jax.lax.with_sharding_constraint(state, places(state, recipe.mesh))
     told = {"loss": loss, "gradient_norm": norm, "skipped": state.skipped.astype(jnp.float32), "trail": trail}

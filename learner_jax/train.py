@@ -110,7 +110,16 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
     check_chunk(config.train.grad_cache_chunk, config.batch_size * recipe.objective.n_augmentations, mesh)
     weights.check_licence(config.backbone)
     evaluator = Evaluator(config, cohort, reader, recipe.backbone, mesh)
-    build = partial(init_state, config.seed, recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)
+    build = partial(
+        init_state,
+        config.seed,
+        recipe.backbone,
+        recipe.objective,
+        recipe.optimizer,
+        spec,
+        mesh,
+        averaged=config.optim.average > 0,
+    )
 
     with (
         Pulse(),

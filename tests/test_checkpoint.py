@@ -1,5 +1,6 @@
 """Checkpoints: exact, kept few, and never silently wrong."""
 
+import dataclasses
 import gc
 import shutil
 
@@ -29,6 +30,7 @@ def state(step: int) -> TrainState:
     return TrainState(
         step=jnp.asarray(step, jnp.int32),
         params={"backbone": {"conv": {"kernel": leaf(3, 3, 1, 64)}}, "objective": {"head": leaf(64, 1)}},
+        average={},
         stats={"norm": {"mean": leaf(64)}},
         optimizer=(leaf(64), {"count": jnp.asarray(step, jnp.int32)}),
         objective={},
@@ -59,6 +61,19 @@ def test_what_is_restored_is_what_was_saved(tmp_path):
     assert (meta["step"], meta["note"]) == (5, "step 5")
     np.testing.assert_array_equal(encoder["params"]["conv"]["kernel"], state(3).params["backbone"]["conv"]["kernel"])
     jax.tree.map(np.testing.assert_array_equal, heads, state(3).params["objective"])
+
+
+def test_scoring_gets_the_average_where_there_is_one(tmp_path):
+    averaged = dataclasses.replace(state(3), average=state(4).params)
+    with Checkpoints(tmp_path, 1) as checkpoints:
+        checkpoints.save(averaged, {})
+    with Checkpoints(tmp_path) as checkpoints:
+        restored = checkpoints.restore(3, jax.eval_shape(lambda: averaged))
+        abstract = {"params": ABSTRACT.params["backbone"], "stats": ABSTRACT.stats}
+        encoder, heads = checkpoints.restore_for_scoring(3, abstract)
+    jax.tree.map(np.testing.assert_array_equal, restored, averaged)
+    scored = {"backbone": encoder["params"], "objective": heads}
+    jax.tree.map(np.testing.assert_array_equal, scored, averaged.scored)
 
 
 def test_only_the_newest_are_kept(tmp_path):

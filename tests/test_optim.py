@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from learner_jax.config import OptimConfig
-from learner_jax.optim import check_freeze, decayed, make_optimizer, schedule
+from learner_jax.optim import check_freeze, decayed, make_optimizer, moving_average, schedule
 from tfds_builders.errors import InputError
 
 
@@ -99,3 +99,39 @@ def test_a_pattern_that_fits_no_parameter_is_refused_with_those_that_there_are()
     check_freeze("conv1/*,layer1/0/*", params)
     with pytest.raises(InputError, match=r"names 'layer9/\*', which .* there are conv1/\*, layer1/\* .*optim.freeze="):
         check_freeze("conv1/*,layer9/*", params)
+
+
+def test_of_k_gradients_the_mean_moves_the_parameters_once_and_the_schedule_counts_such_updates():
+    config = OptimConfig(learning_rate=0.1, warmup=0.25)
+    rng = np.random.default_rng(0)
+    gradients = [{"kernel": jnp.asarray(rng.normal(size=(3, 2)), jnp.float32)} for _ in range(12)]
+    start = {"kernel": jnp.ones((3, 2))}
+
+    def run(optimizer, gradients):
+        params, state = start, optimizer.init(start)
+        for gradient in gradients:
+            updates, state = optimizer.update(gradient, state, params)
+            params = jax.tree.map(jnp.add, params, updates)
+        return params["kernel"]
+
+    means = [jax.tree.map(lambda *parts: sum(parts) / 3, *gradients[i : i + 3]) for i in range(0, len(gradients), 3)]
+    of_means = run(make_optimizer(config, 4), means)
+    config.accumulate = 3
+    in_parts = make_optimizer(config, 12)
+    np.testing.assert_allclose(run(in_parts, gradients), of_means, rtol=1e-5)
+    np.testing.assert_array_equal(run(in_parts, gradients[:11]), run(in_parts, gradients[:9]))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_moving_average_by_its_recursion(accumulate):
+    config = OptimConfig(average=0.5, accumulate=accumulate)
+    rng = np.random.default_rng(0)
+    path = np.repeat(rng.normal(size=7), accumulate)  # in between, parameters do not move
+    average, expected = {"w": jnp.asarray(2.0)}, 2.0
+    for batches, value in enumerate(path, start=1):
+        average = moving_average(config, average, {"w": jnp.asarray(value)}, batches)
+        if batches % accumulate == 0:
+            n = batches // accumulate
+            decay = min(0.5, (1 + n) / (10 + n))
+            expected = decay * expected + (1 - decay) * value
+        assert float(average["w"]) == pytest.approx(expected, rel=1e-6)

@@ -10,6 +10,7 @@ import pytest
 from learner_jax import augment, backbones, objectives
 from learner_jax.batch import BatchSpec
 from learner_jax.config import AugmentConfig, Config, MeshConfig
+from learner_jax.fields import override
 from learner_jax.mesh import make_mesh, to_global
 from learner_jax.optim import make_optimizer
 from learner_jax.state import init_state
@@ -19,20 +20,23 @@ SHAPE = (2, 32, 32, 1)
 OFF = AugmentConfig(**{field.name: type(field.default)() for field in dataclasses.fields(AugmentConfig)})
 
 
-def set_up(n_devices=1, objective="learner_combined", jit=True, strengths=None, projection=8, **mesh):
+def set_up(n_devices=1, objective="learner_combined", jit=True, strengths=None, projection=8, fields=(), **mesh):
     config = Config(steps=10, augment=strengths or AugmentConfig())
     config.objective.name, config.objective.projection = objective, projection
     config.optim.warmup, config.optim.learning_rate = 0.0, 1e-2
+    for field in fields:
+        override(config, f"--config.{field}")
     mesh = make_mesh(jax.devices()[:n_devices], MeshConfig(**mesh))
     recipe = Recipe(
         config,
-        backbones.create("tsm_resnet18-test"),
+        backbones.create("tsm_resnet18-test", config.backbone.norm),
         objectives.create(config.objective, mesh, n_patients=16),
         make_optimizer(config.optim, config.steps),
         augment.Augmentation(config.augment, "ultrasound"),
         mesh,
     )
-    state = init_state(0, recipe.backbone, recipe.objective, recipe.optimizer, BatchSpec(16, *SHAPE), mesh)
+    parts = (recipe.backbone, recipe.objective, recipe.optimizer, BatchSpec(16, *SHAPE), mesh)
+    state = init_state(0, *parts, averaged=config.optim.average > 0)
     step = partial(train_step, recipe)
     return state, jax.jit(step) if jit else step, lambda batch: jax.tree.map(partial(to_global, mesh), batch)
 
@@ -87,12 +91,12 @@ def test_what_is_in_the_padding_changes_nothing(make_batch):
 
 
 def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(make_batch):
-    state, step, place = set_up()
+    state, step, place = set_up(fields=["optim.average=0.9"])
     poisoned = make_batch(16, 0, SHAPE, scale=np.full(16, np.nan, np.float32))
     after, metrics = step(state, place(poisoned))
     assert (int(after.step), int(after.skipped)) == (1, 1)
     assert float(metrics["skipped"]) == 1
-    for part in ("params", "stats", "optimizer", "objective"):
+    for part in ("params", "average", "stats", "optimizer", "objective"):
         jax.tree.map(np.testing.assert_array_equal, getattr(after, part), getattr(state, part))
     healthy, _ = step(after, place(make_batch(16, 0, SHAPE)))
     assert int(healthy.skipped) == 1
@@ -112,3 +116,53 @@ def test_training_lowers_the_loss(make_batch):
         state, metrics = step(state, batch)
         losses.append(float(metrics["loss"]))
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_two_batches_make_the_update_of_both(make_batch):
+    """Where rows are costed one by one and normalised one by one, a batch in parts is the batch."""
+    whole = make_batch(16, 0, SHAPE)
+    half = lambda i: jax.tree.map(lambda x: x[8 * i : 8 * i + 8], whole)  # noqa: E731
+    fields, kernels = ["backbone.norm=group", "optim.name=sgd"], []
+    for batches, more in (([whole], []), ([half(0), half(1)], ["optim.accumulate=2"])):
+        state, step, place = set_up(objective="mse", strengths=OFF, fields=[*fields, *more])
+        before = state.params
+        for batch in batches:
+            jax.tree.map(np.testing.assert_array_equal, state.params, before)
+            state, _ = step(state, place(batch))
+        kernels.append(state.params)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), *kernels)
+
+
+def test_in_bfloat16_the_backbone_computes_and_nothing_else(make_batch):
+    batch, losses = make_batch(16, 0, SHAPE), []
+    for compute in ("float32", "bfloat16"):
+        state, step, place = set_up(strengths=OFF, fields=[f"train.compute={compute}"])
+        products = str(step.trace(state, place(batch)).jaxpr).count("bf16[")
+        state, metrics = step(state, place(batch))
+        losses.append(float(metrics["loss"]))
+        assert {leaf.dtype for leaf in jax.tree.leaves((state.params, state.stats))} == {np.dtype("float32")}
+        assert (products > 100) == (compute == "bfloat16")
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_what_is_computed_again_changes_neither_update_nor_statistics(make_batch):
+    batch, states = make_batch(16, 0, SHAPE), []
+    for name in ("none", "blocks", "dots"):
+        state, step, place = set_up(fields=[f"train.remat={name}"])
+        state, _ = step(state, place(batch))
+        states.append(state)
+    for state in states[1:]:
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-5), state.params, states[0].params)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), state.stats, states[0].stats)
+
+
+def test_the_average_is_kept_beside_the_parameters(make_batch):
+    state, step, place = set_up(fields=["optim.average=0.5"])
+    expected = jax.device_get(state.params)
+    for n in (1, 2, 3):
+        state, _ = step(state, place(make_batch(16, n, SHAPE)))
+        decay = min(0.5, (1 + n) / (10 + n))
+        expected = jax.tree.map(lambda a, p, d=decay: d * a + (1 - d) * np.asarray(p), expected, state.params)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7), state.average, expected)
+    assert state.scored is state.average

@@ -73,14 +73,15 @@ def test_4_steps_are_2_and_2_more_to_the_bit(undisturbed, config, tmp_path):
     assert (tmp_path / "eval/4/scores.json").read_text() == (undisturbed / "eval/4/scores.json").read_text()
 
 
-def test_queue_schedules_and_sampler_go_on_where_they_were(make_config, tmp_path):
+def test_queue_schedules_sampler_average_and_half_an_update_go_on_where_they_were(make_config, tmp_path):
     config = make_config()
+    config.optim.accumulate, config.optim.average, config.train.remat = 2, 0.9, "blocks"
     config.sampler.name = "patients_by_visits"
     config.objective.name, config.objective.queue = "rank_n_contrast", 24
     config.objective.ramp, config.objective.temperature_end = "rise", 0.5
     train(config, tmp_path / "whole")
     with pytest.raises(Preempted):
-        train(config, tmp_path / "halves", preempted=lambda step: step == 2)
+        train(config, tmp_path / "halves", preempted=lambda step: step == 3)
     train(config, tmp_path / "halves")
     assert digests(tmp_path / "halves", 4) == digests(tmp_path / "whole", 4)
     whole = (tmp_path / "whole" / "metrics.jsonl").read_text()
@@ -228,7 +229,7 @@ def test_what_is_due_when():
         Action(lambda step, state, metrics: log.append(("save", step)), every=4, at_preemption=True),
     ]
 
-    at = lambda step: TrainState(step, {}, {}, (), {}, 0, 0)  # noqa: E731
+    at = lambda step: TrainState(step, {}, {}, {}, (), {}, 0, 0)  # noqa: E731
     advance = lambda state, batch: (at(state.step + 1), {})  # noqa: E731
     run = lambda start, preempted: loop(at(start), iter(range(5 - start)), advance, actions, 5, preempted)  # noqa: E731
     run(0, lambda step: False)

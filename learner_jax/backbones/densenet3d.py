@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float
 
 from learner_jax.backbones.adapt import inflate
 from learner_jax.backbones.api import Backbone, Shape, Stem, Takes, backbones
+from learner_jax.backbones.layers import remat
 from learner_jax.backbones.layers.conv import Conv
 from learner_jax.backbones.layers.norm import NORMS
 from learner_jax.backbones.layers.pool import max_pool
@@ -96,7 +97,7 @@ class DenseNet3D(nnx.Module):
         x = nnx.relu(self.norm0(self.conv0(scan), mask, train))
         x = max_pool(x, (3, 3, 3), (2, 2, 2), (1, 1, 1))
         for i in range(1, self.blocks + 1):
-            x = getattr(self, f"denseblock{i}")(x, mask, train)
+            x = remat.block(getattr(self, f"denseblock{i}"))(x, mask, train)
             if i < self.blocks:
                 x = getattr(self, f"transition{i}")(x, mask, train)
         return nnx.relu(self.norm5(x, mask, train)).mean((1, 2, 3))

@@ -56,8 +56,8 @@ class Evaluator:
 
     def score_state(self, state: TrainState, workdir: Path) -> None:
         """Evaluate a state in training and write the result into ``workdir/eval/STEP``."""
-        variables = {"params": state.params["backbone"], "stats": state.stats}
-        self.write(self.evaluate(variables, state.params["objective"], int(state.step)), workdir, int(state.step))
+        variables = {"params": state.scored["backbone"], "stats": state.stats}
+        self.write(self.evaluate(variables, state.scored["objective"], int(state.step)), workdir, int(state.step))
 
     def write(self, evaluation: Evaluation, workdir: Path, step: int) -> None:
         """Write read-outs, scores, pairs and observations into ``workdir/eval/STEP``, all of them or nothing."""

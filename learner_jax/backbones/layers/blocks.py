@@ -1,8 +1,11 @@
 """Blocks one after another, under the names "0", "1", … that published weights give them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from flax import nnx
+
+from learner_jax.backbones.layers import remat
 
 
 class Blocks(nnx.Module):
@@ -14,8 +17,10 @@ class Blocks(nnx.Module):
             setattr(self, str(self.count), block)
             self.count += 1
 
-    def __iter__(self) -> Iterator[nnx.Module]:
-        return (getattr(self, str(i)) for i in range(self.count))
+    def __iter__(self) -> Iterator[Callable[..., Any]]:
+        """To be called one after another; lists of blocks come as they are."""
+        for module in (self[i] for i in range(self.count)):
+            yield module if isinstance(module, Blocks) else remat.block(module)
 
     def __len__(self) -> int:
         return self.count
