@@ -144,7 +144,13 @@ class Checkpoints:
 
     def _restore(self, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
         args = {name: ocp.args.StandardRestore(tree) for name, tree in abstract.items()}
-        restored = self._manager.restore(step, args=ocp.args.Composite(**args))
+        try:
+            restored = self._manager.restore(step, args=ocp.args.Composite(**args))
+        except ValueError as fault:  # the files are those that were written, so their arrays are not those asked for
+            raise InputError(
+                f"step {step} in {self._folder} holds other arrays than this config's backbone, objective and "
+                f"optimizer have: {str(fault).split('. ')[0]}. Set those fields as they were, or use a new --workdir"
+            ) from fault
         return {name: restored[name] for name in abstract}
 
 

@@ -187,6 +187,7 @@ class EvalConfig:
 
 @dataclasses.dataclass
 class Config:
+    init_from: str = ""  # workdir of an earlier run, whose newest encoder this one starts from; empty: no such run
     seed: int = 0  # initial weights, order of scans and augmentation
     steps: int = 1000  # optimiser updates in the whole run
     batch_size: int = 32  # scans per step, over all devices
@@ -292,19 +293,21 @@ _MAY_CHANGE = (
 )
 
 
-def refuse_changes(stored: dict, config: Config) -> None:
-    """Refuse to go on with another recipe than the one a checkpoint was trained with.
-
-    Raises:
-      InputError: with each field that differs, then and now.
-    """
+def changes(stored: dict, config: Config) -> list[str]:
+    """Each field of the recipe in which a stored config and this one differ, then and now."""
     before = {path: value for path, _, value in walk(from_dict(Config, stored))}
-    changed = [
+    return [
         f"{path} was {before[path]!r} and is {value!r}"
         for path, _, value in walk(config)
         if value != before[path] and not path.startswith(_MAY_CHANGE)
     ]
-    if changed:
-        raise InputError(
-            f"the workdir holds a run with another config: {'; '.join(changed)}. Use a new --workdir, or set them back"
-        )
+
+
+def refuse_changes(stored: dict, config: Config, remedy: str = "Use a new --workdir, or set them back") -> None:
+    """Refuse another recipe than the one a checkpoint was trained with.
+
+    Raises:
+      InputError: with each field that differs, then and now, and the remedy.
+    """
+    if changed := changes(stored, config):
+        raise InputError(f"the workdir holds a run with another config: {'; '.join(changed)}. {remedy}")

@@ -27,6 +27,7 @@ WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run alone: checkp
 COORDINATOR = flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0, where no cluster tells it.")
 PROCESSES = flags.DEFINE_integer("num_processes", None, "Processes of the run, likewise.")
 PROCESS = flags.DEFINE_integer("process_id", None, "Number of this process, from 0, likewise.")
+ALLOW_CHANGED = flags.DEFINE_bool("allow_changed", False, "Train on with another config than the checkpoint's.")
 
 
 def main(argv: list[str]) -> None:
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> None:
     keep_compiled()
     distributed.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     try:
-        train(CONFIG.value, Path(WORKDIR.value))
+        train(CONFIG.value, Path(WORKDIR.value), allow_changed=ALLOW_CHANGED.value)
     except Preempted as stop:
         print(f"{stop}; the checkpoint is committed, the same command goes on from there", file=sys.stderr)
         sys.stderr.flush()

@@ -14,7 +14,7 @@ from learner_jax.backbones import weights
 from learner_jax.backbones.layers.platform import compiler_options
 from learner_jax.batch import Batch
 from learner_jax.checkpoint import Checkpoints
-from learner_jax.config import Config, check, refuse_changes
+from learner_jax.config import Config, changes, check, refuse_changes
 from learner_jax.data import cohort as cohorts
 from learner_jax.data import samplers
 from learner_jax.data.cohort import Cohort
@@ -32,6 +32,7 @@ from learner_jax.optim import check_freeze, make_optimizer
 from learner_jax.placement import describe, placed_shapes
 from learner_jax.preemption import Preempted, Preemption
 from learner_jax.report.reporter import reporting
+from learner_jax.start import starting_variables
 from learner_jax.state import TrainState, init_state
 from learner_jax.step import Recipe, train_step
 from learner_jax.watchdog import Watchdog
@@ -74,13 +75,16 @@ def loop(
     return state
 
 
-def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None = None) -> None:
+def train(
+    config: Config, workdir: Path, preempted: Callable[[int], bool] | None = None, allow_changed: bool = False
+) -> None:
     """Train to ``config.steps``, going on from the newest whole checkpoint in ``workdir``.
 
     Args:
       config: every knob.
       workdir: of this run alone: config.json, split.json, metrics.jsonl, checkpoints/, eval/.
       preempted: whether to stop after a step; None: when SIGTERM came.
+      allow_changed: go on also with another recipe than the checkpoint's; all checkpoints from then on tell of it.
 
     Raises:
       InputError: the config, the dataset or the workdir does not allow the run.
@@ -128,8 +132,11 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
         Checkpoints(workdir, config.checkpoint.keep) as checkpoints,
         Watchdog() as watchdog,
     ):
-        state = _resume(checkpoints, config, cohort, placed_shapes(jax.eval_shape(build), mesh))
-        state = state or build(weights.load(config, recipe.backbone, spec))
+        resumed = _resume(checkpoints, config, cohort, placed_shapes(jax.eval_shape(build), mesh), allow_changed)
+        state, changed = resumed or (
+            build(starting_variables(config, workdir, recipe.backbone, spec, cohort, mesh)),
+            [],
+        )
         start = int(state.step)
         for line in describe(state.params, mesh) if first() else ():
             print(line)
@@ -141,7 +148,7 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
 
             def save(step: int, state: TrainState, metrics: Metrics) -> None:
                 reporter.flush()  # the line of this step must not be lost where its checkpoint is not
-                checkpoints.save(state, _meta(config, cohort))
+                checkpoints.save(state, _meta(config, cohort) | {"changed": changed})
 
             rows = lambda step: sampler.rows(config.seed, step - 1)  # noqa: E731
             actions = [
@@ -169,12 +176,17 @@ def compiled(recipe: Recipe, state: TrainState, batch: Batch) -> Callable[[Train
     return program
 
 
-def _resume(checkpoints: Checkpoints, config: Config, cohort: Cohort, shapes: TrainState) -> TrainState | None:
+def _resume(
+    checkpoints: Checkpoints, config: Config, cohort: Cohort, shapes: TrainState, allow_changed: bool
+) -> tuple[TrainState, list[str]] | None:
+    """The newest state and a sentence for each change of the recipe before and now; None: there is no checkpoint."""
     step = checkpoints.newest()
     if step is None:
         return None
     meta = checkpoints.meta(step)
-    refuse_changes(meta["config"], config)  # before the arrays: another backbone's would look like damage
+    if not allow_changed:
+        remedy = "Use a new --workdir, set them back, or train on with them by --allow_changed"
+        refuse_changes(meta["config"], config, remedy)
     if meta["fingerprints"] != cohort.fingerprints:
         changed = [name for name, mark in cohort.fingerprints.items() if meta["fingerprints"].get(name) != mark]
         raise InputError(
@@ -182,7 +194,10 @@ def _resume(checkpoints: Checkpoints, config: Config, cohort: Cohort, shapes: Tr
             f"{config.data.dir} gives now; point --config.data.dir and --config.data.split to the old one, or use a "
             "new --workdir"
         )
-    return checkpoints.restore(step, shapes)
+    changed = [f"from step {step} on: {change}" for change in changes(meta["config"], config)]
+    for change in changed if first() else ():
+        print(change)
+    return checkpoints.restore(step, shapes), meta.get("changed", []) + changed
 
 
 def _meta(config: Config, cohort: Cohort) -> dict[str, Any]:
@@ -196,7 +211,7 @@ def _meta(config: Config, cohort: Cohort) -> dict[str, Any]:
 
 def _write_config(workdir: Path, config: Config, cohort: Cohort) -> None:
     if first():
-        seen.write(workdir, cohort)  # first: who finds a config finds a split
+        seen.write(workdir, cohort, config.init_from)  # first: who finds a config finds a split
         beside = workdir / "config.json.new"
         beside.write_text(json.dumps(dataclasses.asdict(config), indent=1) + "\n")
         beside.replace(workdir / "config.json")

@@ -153,6 +153,30 @@ def test_another_recipe_in_the_same_workdir_is_refused(undisturbed, make_config,
         train(other, undisturbed)
 
 
+def test_a_change_that_is_allowed_is_told_of_in_every_checkpoint_from_then_on(
+    undisturbed, make_config, tmp_path, capsys
+):
+    workdir, config = shutil.copytree(undisturbed, tmp_path / "run"), make_config()
+    config.steps, config.optim.learning_rate = 6, 2e-3
+    with pytest.raises(InputError, match=r"steps was 4 and is 6; .* or train on with them by --allow_changed"):
+        train(config, workdir)
+    train(config, workdir, allow_changed=True)
+    change = "from step 4 on: optim.learning_rate was 0.001 and is 0.002"
+    assert change in capsys.readouterr().out
+    train(config, workdir)  # no change any more, and nothing forgotten
+    with Checkpoints(workdir) as checkpoints:
+        assert checkpoints.steps() == [2, 4, 6]
+        assert change in checkpoints.meta(6)["changed"]
+        assert checkpoints.meta(4)["changed"] == []
+
+
+def test_arrays_that_no_longer_fit_are_refused_with_a_sentence(undisturbed, make_config, tmp_path):
+    workdir, config = shutil.copytree(undisturbed, tmp_path / "run"), make_config()
+    config.objective.projection = 16
+    with pytest.raises(InputError, match=r"step 4 in .* holds other arrays than this config's backbone, objective and"):
+        train(config, workdir, allow_changed=True)
+
+
 def test_another_split_in_the_same_workdir_is_refused(undisturbed, make_config, tmp_path):
     moved = tmp_path / "dataset"
     other = make_config()

@@ -1,5 +1,6 @@
 """Whom a run was trained on, so that it is never tested on them, whichever dataset they are tested in."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,15 +10,28 @@ from learner_jax.data.cohort import Cohort
 from tfds_builders import splits
 
 FILE = "split.json"  # in the run's folder: the split file that it was trained with
+_EARLIER = "split.earlier{}.json"  # those of the runs that its encoder was trained in before
 
 
-def write(workdir: Path, cohort: Cohort) -> None:
-    """Keep the split of a run beside its config: its dataset may be elsewhere, or gone, when the run is scored."""
+def write(workdir: Path, cohort: Cohort, init_from: str = "") -> None:
+    """Keep the split of a run beside its config: its dataset may be elsewhere, or gone, when the run is scored.
+
+    Also those of the run that it starts from, and of those before.
+    """
+    for number, file in enumerate(_files(Path(init_from)) if init_from and not _files(workdir) else (), start=1):
+        shutil.copyfile(file, workdir / _EARLIER.format(number))
     splits.write_file(workdir / FILE, cohort.split, cohort.meta.key_fingerprint)
 
 
+def _files(workdir: Path) -> list[Path]:
+    """The run's own split, then those of earlier runs."""
+    own = workdir / FILE
+    return [own, *sorted(workdir.glob(_EARLIER.format("*")))] if own.exists() else []
+
+
 def refuse_seen(workdir: Path, cohort: Cohort) -> splits.Split:
-    """Refuse to score a run on test patients of ``cohort`` who are in the train or val part of the run.
+    """Refuse to score a run on test patients of ``cohort`` who are in the train or val part of the run, or of a run
+    that it started from.
 
     Patients whose hashes were made with another key cannot be compared: that is said on stderr, and is no error.
 
@@ -27,16 +41,19 @@ def refuse_seen(workdir: Path, cohort: Cohort) -> splits.Split:
     Raises:
       InputError: how many test patients were seen and which; or the run's split cannot be read.
     """
-    key, trained = splits.read_file(workdir / FILE)
-    if key == cohort.meta.key_fingerprint:
-        tested = {cohort.patients[i] for i in np.unique(cohort.patient[cohort.test])}
-        splits.check_unseen(trained, tested)
-    else:
-        print(
-            f"WARNING: it CANNOT be checked whether {workdir} was trained on the patients it is now tested on: its "
-            f"patients were hashed with the key {key}, these with the key {cohort.meta.key_fingerprint}. Build one of "
-            "the two datasets again with the other's key (--key_file); until then read the scores as if patients had "
-            "leaked",
-            file=sys.stderr,
-        )
-    return trained
+    tested = {cohort.patients[i] for i in np.unique(cohort.patient[cohort.test])}
+    found = []
+    for file in _files(workdir) or [workdir / FILE]:
+        key, trained = splits.read_file(file)
+        found.append(trained)
+        if key == cohort.meta.key_fingerprint:
+            splits.check_unseen(trained, tested)
+        else:
+            print(
+                f"WARNING: it CANNOT be checked whether {workdir} was trained on the patients it is now tested on: its "
+                f"patients were hashed with the key {key}, these with the key {cohort.meta.key_fingerprint}. Build one "
+                "of the two datasets again with the other's key (--key_file); until then read the scores as if "
+                "patients had leaked",
+                file=sys.stderr,
+            )
+    return found[0]

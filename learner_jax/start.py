@@ -1,0 +1,50 @@
+"""What a new run starts from: fresh weights, published ones, or the encoder of an earlier run."""
+
+from pathlib import Path
+
+from jax.sharding import Mesh
+
+from learner_jax.backbones import Backbone, weights
+from learner_jax.backbones.api import Variables
+from learner_jax.batch import BatchSpec
+from learner_jax.checkpoint import Checkpoints
+from learner_jax.config import Config
+from learner_jax.data.cohort import Cohort
+from learner_jax.evaluators import seen
+from learner_jax.placement import placed_shapes
+from tfds_builders.errors import InputError
+
+
+def starting_variables(
+    config: Config, workdir: Path, backbone: Backbone, spec: BatchSpec, cohort: Cohort, mesh: Mesh
+) -> Variables | None:
+    """Parameters and statistics of the backbone at step 0; None: fresh ones.
+
+    Raises:
+      InputError: the config names two sources, or one that cannot be used or has seen this cohort's test patients.
+    """
+    if not config.init_from:
+        return weights.load(config, backbone, spec)
+    earlier = Path(config.init_from)
+    if config.backbone.weights:
+        raise InputError(
+            f"both config.init_from={config.init_from} and config.backbone.weights={config.backbone.weights} name "
+            "weights to start from; leave one of them empty"
+        )
+    if earlier.absolute() == workdir.absolute():
+        raise InputError(f"config.init_from names the workdir itself, {workdir}. Use a new --workdir")
+    if not (earlier / "checkpoints").is_dir():
+        raise InputError(f"config.init_from is {earlier}, where no run has left checkpoints. Set --config.init_from=…")
+    with Checkpoints(earlier) as checkpoints:
+        step = checkpoints.newest()
+        if step is None:
+            raise InputError(f"config.init_from is {earlier}, which has no checkpoint yet")
+        theirs, ours = checkpoints.meta(step)["config"]["backbone"], config.backbone
+        if (theirs["name"], theirs["norm"]) != (ours.name, ours.norm):
+            raise InputError(
+                f"{earlier} trained {theirs['name']} with {theirs['norm']} norm, and this config asks for {ours.name} "
+                f"with {ours.norm} norm. Set --config.backbone.name={theirs['name']} "
+                f"--config.backbone.norm={theirs['norm']}, or another --config.init_from"
+            )
+        seen.refuse_seen(earlier, cohort)
+        return checkpoints.restore_for_scoring(step, placed_shapes(backbone.shapes(spec), mesh))[0]
