@@ -157,11 +157,13 @@ def test_a_change_that_is_allowed_is_told_of_in_every_checkpoint_from_then_on(
     undisturbed, make_config, tmp_path, capsys
 ):
     workdir, config = shutil.copytree(undisturbed, tmp_path / "run"), make_config()
-    config.steps, config.optim.learning_rate = 6, 2e-3
-    with pytest.raises(InputError, match=r"steps was 4 and is 6; .* or train on with them by --allow_changed"):
+    config.steps, config.optim.learning_rate = 6, 1e-3
+    with pytest.raises(
+        InputError, match=r"optim.learning_rate was 0.002 and is 0.001. Use .* or train on with them by --allow_changed"
+    ):
         train(config, workdir)
     train(config, workdir, allow_changed=True)
-    change = "from step 4 on: optim.learning_rate was 0.001 and is 0.002"
+    change = "from step 4 on: optim.learning_rate was 0.002 and is 0.001"
     assert change in capsys.readouterr().out
     train(config, workdir)  # no change any more, and nothing forgotten
     with Checkpoints(workdir) as checkpoints:
