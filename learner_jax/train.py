@@ -145,6 +145,7 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
             if start < config.steps:
                 update = compiled(recipe, state, reader.shapes(config.batch_size, mesh))
                 state = loop(state, batches, update, actions, config.steps, preempted or preemption.requested)
+        reader.damage.tell()
         if not agreed(evaluator.has_scored(workdir, config.steps)):  # killed between the last checkpoint and its scores
             evaluator.score_state(state, workdir)
 

@@ -12,8 +12,9 @@ from jax.sharding import Mesh
 from learner_jax.batch import Batch, BatchSpec
 from learner_jax.config import DataConfig
 from learner_jax.data.cohort import Cohort
+from learner_jax.data.damage import Damage
 from learner_jax.data.samplers import Sampler
-from learner_jax.data.source import Records
+from learner_jax.data.source import Records, Unreadable
 from learner_jax.data.transforms import for_backbone
 from learner_jax.mesh import batch_sharding, local_rows
 
@@ -26,6 +27,7 @@ class Reader:
     records: Records
     transforms: tuple
     config: DataConfig
+    damage: Damage
 
     def spec(self, batch_size: int) -> BatchSpec:
         """Shape of the batches to come, without reading one."""
@@ -44,11 +46,18 @@ class Reader:
 
         Args:
           rows: i64 ``[b]`` cohort rows.
-          mask: bool ``[b]``; False rows pad the batch.
+          mask: bool ``[b]``; False rows pad the batch, and so do those that cannot be read: black, at scale 0.
           key: (seed, step) of random temporal sampling; None in evaluation.
         """
-        scans, scales, offsets = [], [], []
-        for row, record in zip(rows.tolist(), self.records.read(rows), strict=True):
+        scans, scales, offsets, readable = [], [], [], mask.copy()
+        for i, (row, record) in enumerate(zip(rows.tolist(), self.records.read(rows), strict=True)):
+            if isinstance(record, Unreadable):
+                self.damage.note(row, record.reason)
+                scans.append(np.zeros(self.spec(1).shape[1:], self.cohort.meta.dtype))
+                scales.append(0.0)
+                offsets.append(0.0)
+                readable[i] = False
+                continue
             # keyed by the row, not by its place in the batch: any number of hosts draws the same frames
             rng = None if key is None else np.random.Philox(key=[*key], counter=[row, 0, 0, 0])
             scan = record["scan"]
@@ -69,28 +78,39 @@ class Reader:
             site=c.site[rows],
             row=rows.astype(np.int32),
             time_days=c.time_days[rows],
-            mask=mask,
+            mask=readable,
         )
 
 
 def open_reader(cohort: Cohort, config: DataConfig) -> Reader:
     """Open the records of a cohort with the transforms its config asks for."""
-    return Reader(cohort, Records(config.dir), for_backbone(config, cohort.meta), config)
+    records = Records(config.dir, cohort.scan_ids)
+    damage = Damage(cohort.scan_ids, config.max_bad_fraction)
+    return Reader(cohort, records, for_backbone(config, cohort.meta), config, damage)
 
 
 def training_batches(reader: Reader, sampler: Sampler, seed: int, start: int, stop: int, mesh: Mesh) -> Iterator[Batch]:
-    """This process's part of the global batches of steps ``start`` to ``stop`` (exclusive), read ahead by threads."""
+    """This process's part of the global batches of steps ``start`` to ``stop`` (exclusive), read ahead by threads.
+
+    Raises:
+      InputError: more of the training scans than ``data.max_bad_fraction`` were found unreadable.
+    """
     mine = local_rows(mesh, len(sampler.rows(seed, start)))
 
     def read(step: int) -> Batch:
         rows = sampler.rows(seed, step)[mine]
         return reader.read(rows, np.ones(len(rows), bool), key=(seed, step))
 
-    return _read_ahead(grain.MapDataset.range(start, stop).map(read), reader.config)
+    for batch in _read_ahead(grain.MapDataset.range(start, stop).map(read), reader.config):
+        reader.damage.count(batch.row[~batch.mask], reader.cohort.labeled_train, "training")
+        yield batch
 
 
 def evaluation_batches(reader: Reader, rows: np.ndarray, batch_size: int, mesh: Mesh) -> Iterator[Batch]:
-    """This process's part of the given rows, in order; the last batch repeats its last row under a False mask."""
+    """This process's part of the given rows, in order; the last batch repeats its last row under a False mask.
+
+    Rows that cannot be read come under a False mask too.
+    """
     mine = local_rows(mesh, batch_size)
 
     def read(step: int) -> Batch:
