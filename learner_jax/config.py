@@ -33,6 +33,7 @@ class DataConfig:
     size: int = 112  # height and width the backbone sees, in pixels
     mean: float = 0.25  # intensity (0 to 1) that the backbone sees as 0; published weights bring their own
     std: float = 0.25  # intensity range that the backbone sees as 1; likewise
+    cache: str = choice("none", "device")  # "device": all training scans stay in the memory of every device
     read_threads: int = 2  # threads that read records
     read_ahead: int = 4  # global batches kept ready
     max_bad_fraction: float = 0.001  # of the training scans, or of a part in evaluation, that may be unreadable
@@ -274,6 +275,7 @@ _MAY_CHANGE = (
     "data.dir",
     "data.split",
     "data.read_",
+    "data.cache",
     "data.max_bad_fraction",
     "mesh.",
     "checkpoint.",

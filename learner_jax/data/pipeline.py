@@ -2,7 +2,8 @@
 global batches."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import grain
 import jax
@@ -49,37 +50,56 @@ class Reader:
           mask: bool ``[b]``; False rows pad the batch, and so do those that cannot be read: black, at scale 0.
           key: (seed, step) of random temporal sampling; None in evaluation.
         """
-        scans, scales, offsets, readable = [], [], [], mask.copy()
+
+        def seen(row: int, scan: np.ndarray) -> np.ndarray:
+            rng = None if key is None else words(key, row)
+            for transform in self.transforms:
+                scan = transform(scan, rng)
+            return scan
+
+        scan, scale, offset, readable = self.scans(rows, seen)
+        return Batch(scan=scan, **self.about(rows, scale, offset, mask & readable))
+
+    def scans(self, rows: np.ndarray, change: Callable[[int, np.ndarray], np.ndarray]) -> tuple[np.ndarray, ...]:
+        """``change(row, stored scan)`` of the given rows, and of each its scale, its offset and whether it can be
+        read."""
+        meta = self.cohort.meta
+        scans, scales, offsets, readable = [], [], [], np.ones(len(rows), bool)
         for i, (row, record) in enumerate(zip(rows.tolist(), self.records.read(rows), strict=True)):
             if isinstance(record, Unreadable):
                 self.damage.note(row, record.reason)
-                scans.append(np.zeros(self.spec(1).shape[1:], self.cohort.meta.dtype))
-                scales.append(0.0)
-                offsets.append(0.0)
-                readable[i] = False
-                continue
-            # keyed by the row, not by its place in the batch: any number of hosts draws the same frames
-            rng = None if key is None else np.random.Philox(key=[*key], counter=[row, 0, 0, 0])
-            scan = record["scan"]
-            for transform in self.transforms:
-                scan = transform(scan, rng)
-            scans.append(scan)
+                record, readable[i] = {"scan": np.zeros(meta.scan_shape, meta.dtype), "scale": 0, "offset": 0}, False
+            scans.append(change(row, record["scan"]))
             scales.append(record["scale"])
             offsets.append(record["offset"])
+        return np.stack(scans), np.array(scales, np.float32), np.array(offsets, np.float32), readable
+
+    def about(self, rows: np.ndarray, scale: np.ndarray, offset: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
+        """The fields of a batch of these rows, but for the scan."""
         c = self.cohort
-        return Batch(
-            scan=np.stack(scans),
-            scale=np.array(scales, np.float32),
-            offset=np.array(offsets, np.float32),
-            score=c.standardise(c.score[rows]),
-            patient=c.patient[rows],
-            visit=c.visit[rows],
-            view=c.view[rows],
-            site=c.site[rows],
-            row=rows.astype(np.int32),
-            time_days=c.time_days[rows],
-            mask=readable,
-        )
+        return {
+            "scale": scale,
+            "offset": offset,
+            "score": c.standardise(c.score[rows]),
+            "patient": c.patient[rows],
+            "visit": c.visit[rows],
+            "view": c.view[rows],
+            "site": c.site[rows],
+            "row": rows.astype(np.int32),
+            "time_days": c.time_days[rows],
+            "mask": mask,
+        }
+
+
+def words(key: tuple[int, int], row: int) -> np.random.Philox:
+    """Random words of a row in a step: keyed by the row and not by its place in the batch, so that any number of hosts
+    draws the same frames.
+
+    Args:
+      key: (seed, step).
+      row: of the cohort.
+    """
+    return np.random.Philox(key=[*key], counter=[row, 0, 0, 0])
 
 
 def open_reader(cohort: Cohort, config: DataConfig) -> Reader:
@@ -101,7 +121,7 @@ def training_batches(reader: Reader, sampler: Sampler, seed: int, start: int, st
         rows = sampler.rows(seed, step)[mine]
         return reader.read(rows, np.ones(len(rows), bool), key=(seed, step))
 
-    for batch in _read_ahead(grain.MapDataset.range(start, stop).map(read), reader.config):
+    for batch in read_ahead(grain.MapDataset.range(start, stop).map(read), reader.config):
         reader.damage.count(batch.row[~batch.mask], reader.cohort.labeled_train, "training")
         yield batch
 
@@ -118,10 +138,11 @@ def evaluation_batches(reader: Reader, rows: np.ndarray, batch_size: int, mesh: 
         padded = np.concatenate([part, np.repeat(part[-1:], batch_size - len(part))])
         return reader.read(padded[mine], mine < len(part))
 
-    return _read_ahead(grain.MapDataset.range(-(-len(rows) // batch_size)).map(read), reader.config)
+    return read_ahead(grain.MapDataset.range(-(-len(rows) // batch_size)).map(read), reader.config)
 
 
-def _read_ahead(steps: grain.MapDataset, config: DataConfig) -> Iterator[Batch]:
+def read_ahead(steps: grain.MapDataset, config: DataConfig) -> Iterator[Any]:
+    """The elements in order, made by threads before they are asked for."""
     # grain's default buffers 500 elements, and an element is a global batch here: 500 batches would be gigabytes
     options = grain.ReadOptions(num_threads=config.read_threads, prefetch_buffer_size=config.read_ahead)
     return iter(steps.to_iter_dataset(options))

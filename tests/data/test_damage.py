@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from array_record.python import array_record_module
 
-from learner_jax import train as trainer
 from learner_jax.config import DataConfig
 from learner_jax.data import cohort as cohorts
+from learner_jax.data import device
 from learner_jax.data.damage import Damage
 from learner_jax.data.pipeline import open_reader, training_batches
 from learner_jax.data.samplers.shuffled import Shuffled
@@ -180,7 +180,7 @@ def test_a_run_loses_one_example_names_it_and_scores_without_it(
         for batch in training_batches(*args):
             yield dataclasses.replace(batch, mask=batch.row != bad[0])
 
-    monkeypatch.setattr(trainer, "training_batches", masked)
+    monkeypatch.setattr(device, "training_batches", masked)
     undamaged = make_config()
     undamaged.eval.readouts = "none"
     train(undamaged, tmp_path / "masked")

@@ -44,7 +44,7 @@ def test_2_processes_then_1_then_4_are_one_run(start):
         part.kill()
         seen = max(committed(part.workdir))
         assert 0 < seen < STEPS
-    last = start(4, "parts", **about, config__mesh__fsdp=4)
+    last = start(4, "parts", **about, config__mesh__fsdp=4, config__data__cache="device")
     assert last.wait() == [0, 0, 0, 0], last.said(0)[-3000:]
     assert re.search(r"kernel .*/4.* float32: 0\.\d\d MiB a device", last.said(0))
 
