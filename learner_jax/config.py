@@ -33,8 +33,10 @@ class DataConfig:
     size: int = 112  # height and width the backbone sees, in pixels
     mean: float = 0.25  # intensity (0 to 1) that the backbone sees as 0; published weights bring their own
     std: float = 0.25  # intensity range that the backbone sees as 1; likewise
+    cache: str = choice("none", "device")  # "device": all training scans stay in the memory of every device
     read_threads: int = 2  # threads that read records
     read_ahead: int = 4  # global batches kept ready
+    max_bad_fraction: float = 0.001  # of the training scans, or of a part in evaluation, that may be unreadable
 
 
 @dataclasses.dataclass
@@ -217,6 +219,7 @@ _NOT_NEGATIVE = (
         "seed",
         "data.train_patients",
         "data.draw",
+        "data.max_bad_fraction",
         "augment.shift",
         "augment.zoom",
         "augment.rotate",
@@ -238,7 +241,7 @@ _NOT_NEGATIVE = (
 _AT_MOST = {
     **{"augment.shift": 0.5, "augment.zoom": 0.5, "augment.rotate": 30, "augment.tilt": 30, "augment.ghost": 1},
     **dict.fromkeys(("objective.ramp_share", "sampler.mix", "sampler.curriculum_start", "sampler.curriculum_share"), 1),
-    "optim.layer_decay": 1,
+    **{"optim.layer_decay": 1, "data.max_bad_fraction": 1},
     **dict.fromkeys(("augment.gain", "augment.contrast", "augment.tgc", "augment.drop_frames"), 0.9),
     **{"augment.speckle": 0.5, "augment.noise": 0.5, "augment.bias": 2, "augment.gamma": 2},
 }
@@ -286,6 +289,8 @@ _MAY_CHANGE = (
     "data.dir",
     "data.split",
     "data.read_",
+    "data.cache",
+    "data.max_bad_fraction",
     "mesh.",
     "checkpoint.",
     "eval.",

@@ -18,8 +18,8 @@ from learner_jax.config import Config, changes, check, refuse_changes
 from learner_jax.data import cohort as cohorts
 from learner_jax.data import samplers
 from learner_jax.data.cohort import Cohort
-from learner_jax.data.device import on_device
-from learner_jax.data.pipeline import open_reader, training_batches
+from learner_jax.data.device import training_stream
+from learner_jax.data.pipeline import open_reader
 from learner_jax.distributed import Pulse, agreed, first, meet
 from learner_jax.encoder import check_chunk
 from learner_jax.evaluators import seen
@@ -143,7 +143,7 @@ def train(
         if start == config.steps and first():
             print(f"{workdir} is finished: step {start} of {config.steps}")
         _write_config(workdir, config, cohort)
-        batches = on_device(training_batches(reader, sampler, config.seed, start, config.steps, mesh), mesh)
+        batches = training_stream(reader, sampler, config.seed, start, config.steps, mesh)
         with reporting(config, workdir, start) as reporter:
 
             def save(step: int, state: TrainState, metrics: Metrics) -> None:
@@ -161,6 +161,7 @@ def train(
             if start < config.steps:
                 update = compiled(recipe, state, reader.shapes(config.batch_size, mesh))
                 state = loop(state, batches, update, actions, config.steps, preempted or preemption.requested)
+        reader.damage.tell()
         if not agreed(evaluator.has_scored(workdir, config.steps)):  # killed between the last checkpoint and its scores
             evaluator.score_state(state, workdir)
 

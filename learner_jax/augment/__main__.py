@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 
 from learner_jax.augment.api import for_cohort
 from learner_jax.config import AugmentConfig, Config, DataConfig, check
-from learner_jax.data.source import Records
+from learner_jax.data.source import Records, Unreadable
 from learner_jax.data.transforms import for_backbone
 from learner_jax.fields import override
 from tfds_builders.cohort import read_table
@@ -65,10 +65,11 @@ def picture(data_dir: Path, out: Path, row: int, copies: int, overrides: Sequenc
     check(config)
     if not 0 <= row < meta.n_scans:
         raise InputError(f"--row is {row}; {data_dir} has rows 0 to {meta.n_scans - 1}")
-    names = read_table(data_dir)["view"].to_list()
+    frame = read_table(data_dir)
+    names = frame["view"].to_list()
     views = tuple(sorted(set(names)))
     whole = for_cohort(config, meta, views)
-    scan = _read(row, config.data, meta)
+    scan = _read(row, config.data, meta, frame["scan_id"].to_list())
 
     # One program for all arms takes 20 s to compile and eager operations 2 s, so this is not jitted.
     same = jnp.broadcast_to(scan, (copies, *scan.shape))
@@ -92,8 +93,12 @@ def _arms(config: AugmentConfig, modality: str) -> list[tuple[str, str, AugmentC
     return [*arms, ("all", "", config)]
 
 
-def _read(row: int, config: DataConfig, meta: DatasetMeta) -> np.ndarray:
-    (record,) = Records(config.dir).read(np.array([row]))
+def _read(row: int, config: DataConfig, meta: DatasetMeta, scan_ids: Sequence[str]) -> np.ndarray:
+    (record,) = Records(config.dir, scan_ids).read(np.array([row]))
+    if isinstance(record, Unreadable):
+        raise InputError(
+            f"row {row} cannot be read ({record.reason}); choose another --row, or build the dataset again"
+        )
     scan = record["scan"]
     for transform in for_backbone(config, meta):
         scan = transform(scan, None)

@@ -37,6 +37,7 @@ class Cohort:
     patients: tuple[str, ...]  # keyed hashes
     views: tuple[str, ...]
     sites: tuple[str, ...]
+    scan_ids: tuple[str, ...]  # keyed hash of each scan
     train: np.ndarray  # i64 rows
     val: np.ndarray
     test: np.ndarray
@@ -112,6 +113,7 @@ def load(config: DataConfig) -> Cohort:
         patients=patients,
         views=views,
         sites=sites,
+        scan_ids=tuple(frame["scan_id"].to_list()),
         train=train,
         val=rows["val"],
         test=rows["test"],

@@ -1,4 +1,4 @@
-"""Host batches -> global arrays on the mesh, two batches ahead of the step that uses them."""
+"""Batches as global arrays on the mesh, two batches ahead of the step that uses them."""
 
 import collections
 from collections.abc import Iterable, Iterator
@@ -7,12 +7,31 @@ from typing import TypeVar
 from jax.sharding import Mesh
 
 from learner_jax.batch import Batch
+from learner_jax.data.cached import cached_batches, check_fits
+from learner_jax.data.pipeline import Reader, training_batches
+from learner_jax.data.samplers import Sampler
 from learner_jax.mesh import to_global
 
 T = TypeVar("T")
 
 
-def on_device(batches: Iterable[Batch], mesh: Mesh, ahead: int = 2) -> Iterator[Batch]:
+_AHEAD = 2  # batches placed while the steps before them compute
+
+
+def training_stream(reader: Reader, sampler: Sampler, seed: int, start: int, stop: int, mesh: Mesh) -> Iterator[Batch]:
+    """Global batches of steps ``start`` to ``stop`` (exclusive), from the records or, as ``data.cache`` says, from
+    memory: the same to the bit.
+
+    Raises:
+      InputError: the training scans do not fit the devices, or too many of them cannot be read.
+    """
+    if reader.config.cache == "device":
+        check_fits(reader, mesh)
+        return late(cached_batches(reader, sampler, seed, start, stop, mesh), _AHEAD)
+    return on_device(training_batches(reader, sampler, seed, start, stop, mesh), mesh)
+
+
+def on_device(batches: Iterable[Batch], mesh: Mesh, ahead: int = _AHEAD) -> Iterator[Batch]:
     """Place each batch on the mesh while the steps before it compute."""
     return late((to_global(mesh, batch) for batch in batches), ahead)
 

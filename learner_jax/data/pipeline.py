@@ -2,7 +2,8 @@
 global batches."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import grain
 import jax
@@ -12,8 +13,9 @@ from jax.sharding import Mesh
 from learner_jax.batch import Batch, BatchSpec
 from learner_jax.config import DataConfig
 from learner_jax.data.cohort import Cohort
+from learner_jax.data.damage import Damage
 from learner_jax.data.samplers import Sampler
-from learner_jax.data.source import Records
+from learner_jax.data.source import Records, Unreadable
 from learner_jax.data.transforms import for_backbone
 from learner_jax.mesh import batch_sharding, local_rows
 
@@ -26,6 +28,7 @@ class Reader:
     records: Records
     transforms: tuple
     config: DataConfig
+    damage: Damage
 
     def spec(self, batch_size: int) -> BatchSpec:
         """Shape of the batches to come, without reading one."""
@@ -44,53 +47,90 @@ class Reader:
 
         Args:
           rows: i64 ``[b]`` cohort rows.
-          mask: bool ``[b]``; False rows pad the batch.
+          mask: bool ``[b]``; False rows pad the batch, and so do those that cannot be read: black, at scale 0.
           key: (seed, step) of random temporal sampling; None in evaluation.
         """
-        scans, scales, offsets = [], [], []
-        for row, record in zip(rows.tolist(), self.records.read(rows), strict=True):
-            # keyed by the row, not by its place in the batch: any number of hosts draws the same frames
-            rng = None if key is None else np.random.Philox(key=[*key], counter=[row, 0, 0, 0])
-            scan = record["scan"]
+
+        def seen(row: int, scan: np.ndarray) -> np.ndarray:
+            rng = None if key is None else words(key, row)
             for transform in self.transforms:
                 scan = transform(scan, rng)
-            scans.append(scan)
+            return scan
+
+        scan, scale, offset, readable = self.scans(rows, seen)
+        return Batch(scan=scan, **self.about(rows, scale, offset, mask & readable))
+
+    def scans(self, rows: np.ndarray, change: Callable[[int, np.ndarray], np.ndarray]) -> tuple[np.ndarray, ...]:
+        """``change(row, stored scan)`` of the given rows, and of each its scale, its offset and whether it can be
+        read."""
+        meta = self.cohort.meta
+        scans, scales, offsets, readable = [], [], [], np.ones(len(rows), bool)
+        for i, (row, record) in enumerate(zip(rows.tolist(), self.records.read(rows), strict=True)):
+            if isinstance(record, Unreadable):
+                self.damage.note(row, record.reason)
+                record, readable[i] = {"scan": np.zeros(meta.scan_shape, meta.dtype), "scale": 0, "offset": 0}, False
+            scans.append(change(row, record["scan"]))
             scales.append(record["scale"])
             offsets.append(record["offset"])
+        return np.stack(scans), np.array(scales, np.float32), np.array(offsets, np.float32), readable
+
+    def about(self, rows: np.ndarray, scale: np.ndarray, offset: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
+        """The fields of a batch of these rows, but for the scan."""
         c = self.cohort
-        return Batch(
-            scan=np.stack(scans),
-            scale=np.array(scales, np.float32),
-            offset=np.array(offsets, np.float32),
-            score=c.standardise(c.score[rows]),
-            patient=c.patient[rows],
-            visit=c.visit[rows],
-            view=c.view[rows],
-            site=c.site[rows],
-            row=rows.astype(np.int32),
-            time_days=c.time_days[rows],
-            mask=mask,
-        )
+        return {
+            "scale": scale,
+            "offset": offset,
+            "score": c.standardise(c.score[rows]),
+            "patient": c.patient[rows],
+            "visit": c.visit[rows],
+            "view": c.view[rows],
+            "site": c.site[rows],
+            "row": rows.astype(np.int32),
+            "time_days": c.time_days[rows],
+            "mask": mask,
+        }
+
+
+def words(key: tuple[int, int], row: int) -> np.random.Philox:
+    """Random words of a row in a step: keyed by the row and not by its place in the batch, so that any number of hosts
+    draws the same frames.
+
+    Args:
+      key: (seed, step).
+      row: of the cohort.
+    """
+    return np.random.Philox(key=[*key], counter=[row, 0, 0, 0])
 
 
 def open_reader(cohort: Cohort, config: DataConfig) -> Reader:
     """Open the records of a cohort with the transforms its config asks for."""
-    return Reader(cohort, Records(config.dir), for_backbone(config, cohort.meta), config)
+    records = Records(config.dir, cohort.scan_ids)
+    damage = Damage(cohort.scan_ids, config.max_bad_fraction)
+    return Reader(cohort, records, for_backbone(config, cohort.meta), config, damage)
 
 
 def training_batches(reader: Reader, sampler: Sampler, seed: int, start: int, stop: int, mesh: Mesh) -> Iterator[Batch]:
-    """This process's part of the global batches of steps ``start`` to ``stop`` (exclusive), read ahead by threads."""
+    """This process's part of the global batches of steps ``start`` to ``stop`` (exclusive), read ahead by threads.
+
+    Raises:
+      InputError: more of the training scans than ``data.max_bad_fraction`` were found unreadable.
+    """
     mine = local_rows(mesh, len(sampler.rows(seed, start)))
 
     def read(step: int) -> Batch:
         rows = sampler.rows(seed, step)[mine]
         return reader.read(rows, np.ones(len(rows), bool), key=(seed, step))
 
-    return _read_ahead(grain.MapDataset.range(start, stop).map(read), reader.config)
+    for batch in read_ahead(grain.MapDataset.range(start, stop).map(read), reader.config):
+        reader.damage.count(batch.row[~batch.mask], reader.cohort.labeled_train, "training")
+        yield batch
 
 
 def evaluation_batches(reader: Reader, rows: np.ndarray, batch_size: int, mesh: Mesh) -> Iterator[Batch]:
-    """This process's part of the given rows, in order; the last batch repeats its last row under a False mask."""
+    """This process's part of the given rows, in order; the last batch repeats its last row under a False mask.
+
+    Rows that cannot be read come under a False mask too.
+    """
     mine = local_rows(mesh, batch_size)
 
     def read(step: int) -> Batch:
@@ -98,10 +138,11 @@ def evaluation_batches(reader: Reader, rows: np.ndarray, batch_size: int, mesh: 
         padded = np.concatenate([part, np.repeat(part[-1:], batch_size - len(part))])
         return reader.read(padded[mine], mine < len(part))
 
-    return _read_ahead(grain.MapDataset.range(-(-len(rows) // batch_size)).map(read), reader.config)
+    return read_ahead(grain.MapDataset.range(-(-len(rows) // batch_size)).map(read), reader.config)
 
 
-def _read_ahead(steps: grain.MapDataset, config: DataConfig) -> Iterator[Batch]:
+def read_ahead(steps: grain.MapDataset, config: DataConfig) -> Iterator[Any]:
+    """The elements in order, made by threads before they are asked for."""
     # grain's default buffers 500 elements, and an element is a global batch here: 500 batches would be gigabytes
     options = grain.ReadOptions(num_threads=config.read_threads, prefetch_buffer_size=config.read_ahead)
     return iter(steps.to_iter_dataset(options))

@@ -26,17 +26,22 @@ class SampleFrames:
     jitter: bool
 
     def __call__(self, scan: np.ndarray, rng: np.random.BitGenerator | None) -> np.ndarray:
-        stride = len(scan) // self.frames
-        slack = len(scan) - stride * (self.frames - 1)
+        return scan[self.pick(len(scan), rng)]
+
+    def pick(self, stored: int, rng: np.random.BitGenerator | None) -> slice:
+        """Which of the stored frames are seen."""
+        stride = stored // self.frames
+        slack = stored - stride * (self.frames - 1)
         start = int(rng.random_raw() % slack) if rng is not None and self.jitter else (slack - 1) // 2
-        return scan[start : start + stride * self.frames : stride]
+        return slice(start, start + stride * self.frames, stride)
 
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
     """``[t h w c] -> [t size size c]``: scaled until its longer side is ``size``, then padded with black on both sides.
 
-    The filter is the antialiased triangle of ``jax.image.resize(…, 'linear')``.
+    The filter is the antialiased triangle of ``jax.image.resize(…, 'linear')``. What becomes of a frame does not depend
+    on the others, to the bit, so it may be scaled before frames are chosen or after.
     """
 
     size: int
@@ -46,7 +51,9 @@ class Fit:
         scale = self.size / max(height, width)
         h, w = max(1, round(height * scale)), max(1, round(width * scale))
         if (h, w) != (height, width):
-            smaller = np.einsum("ih,thwc,jw->tijc", _weights(height, h), scan, _weights(width, w), optimize=True)
+            # one product for each frame and channel: 0.12 ms for 4 frames from 64 to 48 where einsum took 4.3 (2026-11)
+            planes = np.moveaxis(scan, -1, 1).astype(np.float32, order="C")
+            smaller = np.moveaxis(_weights(height, h) @ planes @ _weights(width, w).T, 1, -1)
             scan = np.rint(smaller).astype(scan.dtype) if scan.dtype.kind == "u" else smaller.astype(scan.dtype)
         if h == w:
             return scan

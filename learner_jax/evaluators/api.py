@@ -73,9 +73,11 @@ class Evaluator:
         cohort, config, notes = self._cohort, self._config.eval, {}
         time = floors.time_features(cohort.time_days, cohort.visit)
         views = floors.view_features(cohort.view, len(cohort.views))
-        pixels = self._embedder(lambda _, batch: floors.pixel_features(intensity(batch)))
+        pixels = partial(self._embedder(lambda _, batch: floors.pixel_features(intensity(batch))), None)
         # the same weights for all runs, whatever jax_default_prng_impl is: a floor of the backbone and not of a run
         initial = jax.jit(partial(self._backbone.init, spec=self._reader.spec(1)), out_shardings=replicated(self._mesh))
+        # first, so that the floors that look at no scan know as well which ones cannot be read
+        of_pixels = self._evaluate(pixels, {}, 0, everything=False).sections[PRIMARY]
         train, val, test = (self._observe(time[r], r) for r in (cohort.train, cohort.val, cohort.test))
         val, truth = (Truth.of(part, config.pairs, config.order, config.change_threshold) for part in (val, test))
         resampling = draws(truth.n_patients, config)
@@ -100,7 +102,7 @@ class Evaluator:
             found["view_only"] = through_readout(lambda r: views[r])
         else:
             notes["view_only"] = f"all scans are of one view ({cohort.views[0]})"
-        found["pixels"] = through_readout(partial(pixels, None))
+        found["pixels"] = of_pixels
         found["random_init"] = through_readout(partial(self._embed, initial(jax.random.key(0, impl="threefry2x32"))))
         if config.label_noise:
             found["noise_ceiling"] = rows(noise_ceiling(truth, config.label_noise, resampling), config)
@@ -112,8 +114,10 @@ class Evaluator:
         config, cohort = self._config.eval, self._cohort
         u_train, weights = embed(cohort.train), None
         if config.fusion == "learnt" and config.pairs == "visits":
-            about = (array[cohort.train] for array in (cohort.score, cohort.patient, cohort.visit, cohort.view))
-            weights = fusion.view_weights(u_train, *about, n_views=len(cohort.views))
+            known = self._reader.damage.spared(cohort.train)
+            rows = cohort.train[known]
+            about = (array[rows] for array in (cohort.score, cohort.patient, cohort.visit, cohort.view))
+            weights = fusion.view_weights(u_train[known], *about, n_views=len(cohort.views))
         train = self._observe(u_train, cohort.train, weights)
         val = self._observe(embed(cohort.val), cohort.val, weights)
         about = (self._config.data.score, heads, cohort.score_mean, cohort.score_std, self._config.objective.name)
@@ -121,10 +125,14 @@ class Evaluator:
         fitting = fit_readouts(names, train, val, Context(config, *about), self._spec(step, weights))
         # nothing above this line has seen a test scan
         test = self._observe(embed(cohort.test), cohort.test, weights)
-        return score(fitting, test, config, cohort if everything else None)
+        scored = score(fitting, test, config, cohort if everything else None)
+        if told := self._reader.damage.summary():
+            scored.notes["unreadable"] = told
+        return scored
 
     def _observe(self, u: np.ndarray, rows: np.ndarray, weights: np.ndarray | None = None) -> Observations:
-        c = self._cohort
+        c, known = self._cohort, self._reader.damage.spared(rows)
+        u, rows = u[known], rows[known]
         about = (array[rows] for array in (c.score, c.patient, c.visit, c.time_days, c.view))
         return observe(u, *about, rows, self._config.eval.pairs, weights)
 

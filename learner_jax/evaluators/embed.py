@@ -36,22 +36,32 @@ class Embedder:
     """``rows -> u``: reads the rows, runs an encoder, gives the embeddings in the order asked for."""
 
     def __init__(self, encoder: Encoder, reader: Reader, mesh: Mesh, batch_size: int):
-        self._encode = jax.jit(encoder, out_shardings=replicated(mesh), compiler_options=compiler_options())
+        # the mask comes back as well: what one process could not read all of them must leave out
+        both = lambda variables, batch: (encoder(variables, batch), batch.mask)  # noqa: E731
+        self._encode = jax.jit(both, out_shardings=replicated(mesh), compiler_options=compiler_options())
         self._reader, self._mesh, self._batch_size = reader, mesh, batch_size
 
     def __call__(self, variables: Any, rows: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n d"]:
-        """Embeddings of cohort rows under ``variables``; rows of padding are computed and dropped."""
+        """Embeddings of cohort rows under ``variables``; rows of padding are computed and dropped.
+
+        Those of rows that cannot be read mean nothing: afterwards ``reader.damage`` knows them, on all processes.
+
+        Raises:
+          InputError: more of the rows than ``data.max_bad_fraction`` cannot be read.
+        """
         n, b = len(rows), self._batch_size
         if not n:
             return np.zeros((0, self._width(variables)), np.float32)
         batches = on_device(evaluation_batches(self._reader, rows, b, self._mesh), self._mesh)
         running = (self._encode(variables, batch) for batch in batches)
         u = None
-        for at, found in zip(range(0, n, b), late(running, _IN_FLIGHT), strict=True):
+        for at, (found, readable) in zip(range(0, n, b), late(running, _IN_FLIGHT), strict=True):
             u = np.empty((n, found.shape[1]), np.float32) if u is None else u
             u[at : at + b] = np.asarray(found)[: n - at]
+            these = rows[at : at + b]
+            self._reader.damage.count(these[~np.asarray(readable)[: n - at]], rows, "evaluated")
         return u
 
     def _width(self, variables: Any) -> int:
         batch = self._reader.shapes(self._batch_size, self._mesh)
-        return jax.eval_shape(self._encode, variables, batch).shape[1]
+        return jax.eval_shape(self._encode, variables, batch)[0].shape[1]

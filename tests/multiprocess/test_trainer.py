@@ -10,6 +10,7 @@ import pytest
 
 from learner_jax.report.writer import read_metrics
 from tests.command import Run, committed
+from tests.damage import damaged_copy
 
 pytestmark = pytest.mark.multiprocess
 STEPS = 30
@@ -43,7 +44,7 @@ def test_2_processes_then_1_then_4_are_one_run(start):
         part.kill()
         seen = max(committed(part.workdir))
         assert 0 < seen < STEPS
-    last = start(4, "parts", **about, config__mesh__fsdp=4)
+    last = start(4, "parts", **about, config__mesh__fsdp=4, config__data__cache="device")
     assert last.wait() == [0, 0, 0, 0], last.said(0)[-3000:]
     assert re.search(r"kernel .*/4.* float32: 0\.\d\d MiB a device", last.said(0))
 
@@ -77,3 +78,12 @@ def test_a_dead_process_ends_the_other_with_a_sentence(start):
     assert time.monotonic() - died < 60
     assert "process 0 ends: " in run.said(0)
     assert "The same command goes on from the newest checkpoint" in run.said(0)
+
+
+def test_too_many_unreadable_records_end_all(start, tiny_dataset, tmp_path):
+    damaged = damaged_copy(tiny_dataset, tmp_path / "damaged", 5)
+    about = {"config__data__dir": damaged, "config__steps": 100_000}
+    run = start(2, "refused", **about, config__data__max_bad_fraction=0.0)
+    codes, said = run.wait(), [run.said(process) for process in (0, 1)]
+    assert set(codes) in ({2}, {1, 2}), said  # who has not read it yet may end because the other one does
+    assert any("1 of 42 training scans cannot be read" in one for one in said)
