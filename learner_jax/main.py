@@ -12,6 +12,7 @@ checkpoint, start the same command again; 1 anything else.
 
 import dataclasses
 import sys
+import time
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -26,6 +27,7 @@ CONFIG = config_flags.DEFINE_config_file("config", None, "File whose get_config(
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run alone: checkpoints, metrics, scores.")
 COORDINATOR = flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0, where no cluster tells it.")
 PROCESSES = flags.DEFINE_integer("num_processes", None, "Processes of the run, likewise.")
+BEGAN = time.perf_counter()  # importing JAX and finding the other processes are part of the start-up
 PROCESS = flags.DEFINE_integer("process_id", None, "Number of this process, from 0, likewise.")
 
 
@@ -44,7 +46,7 @@ def main(argv: list[str]) -> None:
     keep_compiled()
     distributed.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     try:
-        train(CONFIG.value, Path(WORKDIR.value))
+        train(CONFIG.value, Path(WORKDIR.value), began=BEGAN)
     except Preempted as stop:
         print(f"{stop}; the checkpoint is committed, the same command goes on from there", file=sys.stderr)
         sys.stderr.flush()
