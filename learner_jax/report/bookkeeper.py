@@ -72,7 +72,7 @@ class Bookkeeper:
         life.device_peak_bytes = high_water.of_devices(jax.local_devices())
         life.input_wait = self.input_wait
         spent = self._since_first()
-        if spent:
+        if spent and spent["input"] + spent["steps"] > 0:
             step = (spent["input"] + spent["steps"]) / (self._now[0] - self._first[0])
             life.examples_per_second = self._batch_size / step
             reached = self._efficiency(step)

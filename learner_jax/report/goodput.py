@@ -116,8 +116,8 @@ def table(lives: Sequence[Life]) -> str:
     lines = [f"{'where the time went':<40}" + "".join(f"{title:>20}" for title, _ in columns)]
     for account, words in ACCOUNTS.items():
         lines.append(f"{words:<40}" + "".join(_part(seconds, account) for _, seconds in columns))
-    walls = [f"{sum(seconds.values()):.1f} s" for _, seconds in columns]
-    lines.append(f"{'wall time':<40}" + "".join(f"{wall:>20}" for wall in walls))
+    walls = "".join(f"{sum(seconds.values()):>10.1f} s" + 8 * " " for _, seconds in columns)
+    lines.append(f"{'wall time':<40}{walls}".rstrip())
     about = [f"goodput {100 * whole.goodput:.1f} % (time on steps that were kept, over wall time)"]
     if whole.repeated:
         about.append(f"{whole.repeated} steps were lost and computed again")

@@ -54,12 +54,14 @@ class Ledger:
     @contextlib.contextmanager
     def leaving(self, account: str, resource: contextlib.AbstractContextManager[T]) -> Iterator[T]:
         """Enter ``resource``; the time of leaving it goes to ``account``."""
-        with resource as entered:
-            try:
-                yield entered
-            finally:
-                self._turn_to(account)
-        self._turn_to("other")
+        try:
+            with resource as entered:
+                try:
+                    yield entered
+                finally:
+                    self._turn_to(account)
+        finally:
+            self._turn_to("other")
 
     def waited(self, batches: Iterable[T]) -> Iterator[T]:
         """The same batches; waiting for one goes to ``input``, for the first one to ``start``: the pipeline fills."""

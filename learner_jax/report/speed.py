@@ -95,5 +95,5 @@ def efficiency(
     if one is None:
         return lambda seconds: {}
     own = layers(dataclasses.replace(spec, b=-(-spec.b * copies // len(devices))))  # what one device computes
-    flops, least = TRAINING * sum(layer.flops for layer in own), bound(own, one)
+    flops, least = float(TRAINING * sum(layer.flops for layer in own)), bound(own, one)
     return lambda seconds: {"mfu": mfu(flops, seconds, one), "of_bound": least / seconds}

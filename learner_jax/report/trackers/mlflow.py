@@ -1,10 +1,13 @@
 """MLflow: the extra ``mlflow``. ``MLFLOW_TRACKING_URI`` says where; ``MLFLOW_EXPERIMENT_NAME`` is read."""
 
+import logging
 import os
 import time
 from collections.abc import Mapping
 
 from learner_jax.report.trackers.api import Run, register
+
+_MOST = 100  # parameters that a server takes at once
 
 
 @register("mlflow", module="mlflow", install="'.[mlflow]'")
@@ -12,26 +15,26 @@ class MLflow:
     """The processes of a run continue one MLflow run. Steps that are repeated are sent again, with the same values.
 
     MLflow's client is told what to send; its fluent functions would add the user, the script's path and git. Without an
-    address, what it writes lies in ``WORKDIR/mlruns``.
+    address it writes ``WORKDIR/mlflow.db``: since 3.17 MLflow refuses to begin a folder of files.
     """
 
     def __init__(self, run: Run):
         from mlflow import MlflowClient
-        from mlflow.entities import Metric, Param
+        from mlflow.entities import Metric, Param, RunStatus
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells the terminal of each table that it makes
         self._metric = Metric
-        self._client = MlflowClient(
-            os.environ.get("MLFLOW_TRACKING_URI") or (run.workdir / "mlruns").absolute().as_uri()
-        )
+        address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{run.workdir.absolute() / 'mlflow.db'}"
+        self._client = MlflowClient(address)
         self._run = run.stored_id("mlflow")
-        if self._run is None:
-            created = self._client.create_run(self._experiment(), run_name=run.name)
-            self._run = created.info.run_id
-            run.store_id("mlflow", self._run)
-            params = [Param(name, str(value)) for name, value in run.about.items()]
-            self._client.log_batch(self._run, params=params)
-        else:
-            self._client.update_run(self._run, status="RUNNING")
+        if self._run is not None:
+            self._client.update_run(self._run, RunStatus.to_string(RunStatus.RUNNING))
+            return
+        self._run = self._client.create_run(self._experiment(), run_name=run.name).info.run_id
+        run.store_id("mlflow", self._run)
+        params = [Param(name, str(value)) for name, value in run.about.items()]
+        for first in range(0, len(params), _MOST):
+            self._client.log_batch(self._run, params=params[first : first + _MOST])
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         now = int(1000 * time.time())

@@ -21,7 +21,8 @@ class TensorBoard:
         from tensorboardX import SummaryWriter
 
         folder = str(run.workdir / FOLDER)
-        self._writer = SummaryWriter(folder, purge_step=run.start + 1, flush_secs=_SECONDS)
+        suffix = f".{run.start}"  # names tell the second alone, and a file of the same name would be lost
+        self._writer = SummaryWriter(folder, purge_step=run.start + 1, flush_secs=_SECONDS, filename_suffix=suffix)
         self._writer.add_text("config", f"```\n{json.dumps(run.about, indent=1)}\n```", run.start + 1)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:

@@ -19,6 +19,7 @@ class WeightsAndBiases:
     """
 
     def __init__(self, run: Run):
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # its own reports of errors carry paths
         import wandb
 
         settings = wandb.Settings(
@@ -35,8 +36,8 @@ class WeightsAndBiases:
             program="learner_jax.main",
             root_dir=str(run.workdir),
         )
-        offline = os.environ.get("WANDB_MODE", "online") in ("offline", "disabled", "dryrun")
-        if not offline and not wandb.Api().api_key:
+        online = wandb.setup().settings.mode in ("online", "shared")
+        if online and not wandb.login(prompt=False, verify=False):
             raise RuntimeError("it knows no key; run `wandb login` before, or set WANDB_MODE=offline")
         name = run.stored_id("wandb") or uuid.uuid4().hex
         run.store_id("wandb", name)
@@ -45,7 +46,7 @@ class WeightsAndBiases:
             id=name,
             name=run.name,
             config=run.about,
-            resume=None if offline else "allow",
+            resume="allow" if online else None,
             dir=str(run.workdir),
             settings=settings,
         )
