@@ -194,6 +194,8 @@ class Config:
     steps: int = 1000  # optimiser updates in the whole run
     batch_size: int = 32  # scans per step, over all devices
     log_every: int = 10  # steps between lines of metrics.jsonl
+    trackers: str = "tensorboard"  # where they go too, with commas between: tensorboard, wandb, mlflow; empty: nowhere
+    profile: str = ""  # first and last step of a trace into WORKDIR/profile, such as 20:25; empty: none
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     sampler: SamplerConfig = dataclasses.field(default_factory=SamplerConfig)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
@@ -286,6 +288,8 @@ def check(config: Config) -> None:
 # Without touching what is learnt: a checkpoint refuses other records and another split by their fingerprints.
 _MAY_CHANGE = (
     "log_every",
+    "trackers",
+    "profile",
     "data.dir",
     "data.split",
     "data.read_",

@@ -12,6 +12,7 @@ checkpoint, start the same command again; 1 anything else.
 
 import dataclasses
 import sys
+import time
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -22,6 +23,7 @@ from learner_jax.fields import check_override
 from learner_jax.host_memory import keep_pages
 from tfds_builders.errors import InputError, exit_code
 
+BEGAN = time.perf_counter()  # importing JAX and finding the other processes are part of the start-up
 CONFIG = config_flags.DEFINE_config_file("config", None, "File whose get_config() returns a Config.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run alone: checkpoints, metrics, scores.")
 COORDINATOR = flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0, where no cluster tells it.")
@@ -45,7 +47,7 @@ def main(argv: list[str]) -> None:
     keep_compiled()
     distributed.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     try:
-        train(CONFIG.value, Path(WORKDIR.value), allow_changed=ALLOW_CHANGED.value)
+        train(CONFIG.value, Path(WORKDIR.value), allow_changed=ALLOW_CHANGED.value, began=BEGAN)
     except Preempted as stop:
         print(f"{stop}; the checkpoint is committed, the same command goes on from there", file=sys.stderr)
         sys.stderr.flush()

@@ -1,5 +1,6 @@
 """The run: state, stream and step put together, and the loop."""
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
@@ -31,7 +32,11 @@ from learner_jax.objectives.api import Metrics
 from learner_jax.optim import check_freeze, make_optimizer
 from learner_jax.placement import describe, placed_shapes
 from learner_jax.preemption import Preempted, Preemption
-from learner_jax.report.reporter import reporting
+from learner_jax.report.bookkeeper import keeping
+from learner_jax.report.ledger import Ledger
+from learner_jax.report.profiler import traced
+from learner_jax.report.reporter import check_reporting, reporting
+from learner_jax.report.speed import efficiency
 from learner_jax.start import starting_variables
 from learner_jax.state import TrainState, init_state
 from learner_jax.step import Recipe, train_step
@@ -76,21 +81,28 @@ def loop(
 
 
 def train(
-    config: Config, workdir: Path, preempted: Callable[[int], bool] | None = None, allow_changed: bool = False
+    config: Config,
+    workdir: Path,
+    preempted: Callable[[int], bool] | None = None,
+    allow_changed: bool = False,
+    began: float | None = None,
 ) -> None:
     """Train to ``config.steps``, going on from the newest whole checkpoint in ``workdir``.
 
     Args:
       config: every knob.
-      workdir: of this run alone: config.json, split.json, metrics.jsonl, checkpoints/, eval/.
+      workdir: of this run alone: config.json, split.json, metrics.jsonl, goodput.json, checkpoints/, eval/.
       preempted: whether to stop after a step; None: when SIGTERM came.
       allow_changed: go on also with another recipe than the checkpoint's; all checkpoints from then on tell of it.
+      began: ``time.perf_counter()`` when the process did; None: now.
 
     Raises:
       InputError: the config, the dataset or the workdir does not allow the run.
       Preempted: asked to stop; a checkpoint is committed.
     """
+    ledger = Ledger(began)
     check(config)
+    check_reporting(config)
     mesh = make_mesh(config=config.mesh)
     check_batch_size(config.batch_size, mesh, "config.batch_size")
     check_batch_size(config.eval.batch_size, mesh, "config.eval.batch_size")
@@ -114,22 +126,17 @@ def train(
     check_chunk(config.train.grad_cache_chunk, config.batch_size * recipe.objective.n_augmentations, mesh)
     weights.check_licence(config.backbone)
     evaluator = Evaluator(config, cohort, reader, recipe.backbone, mesh)
-    build = partial(
-        init_state,
-        config.seed,
-        recipe.backbone,
-        recipe.objective,
-        recipe.optimizer,
-        spec,
-        mesh,
-        averaged=config.optim.average > 0,
-    )
+    parts = (recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)
+    build = partial(init_state, config.seed, *parts, averaged=config.optim.average > 0)
+    reached = efficiency(recipe.backbone.layers, spec, recipe.objective.n_augmentations, mesh.devices.flat)
 
     with (
         Pulse(),
         Preemption() as preemption,
         only_trainer(workdir),
-        Checkpoints(workdir, config.checkpoint.keep) as checkpoints,
+        contextlib.ExitStack() as afterwards,  # no tracker holds up the commit of the last checkpoint
+        keeping(workdir, ledger, config.batch_size, reached) as books,
+        ledger.leaving("checkpoint", Checkpoints(workdir, config.checkpoint.keep)) as checkpoints,
         Watchdog() as watchdog,
     ):
         resumed = _resume(checkpoints, config, cohort, placed_shapes(jax.eval_shape(build), mesh), allow_changed)
@@ -144,11 +151,19 @@ def train(
             print(f"{workdir} is finished: step {start} of {config.steps}")
         _write_config(workdir, config, cohort)
         batches = training_stream(reader, sampler, config.seed, start, config.steps, mesh)
-        with reporting(config, workdir, start) as reporter:
+        with reporting(config, workdir, start, books, afterwards) as reporter:
 
             def save(step: int, state: TrainState, metrics: Metrics) -> None:
                 reporter.flush()  # the line of this step must not be lost where its checkpoint is not
-                checkpoints.save(state, _meta(config, cohort) | {"changed": changed})
+                with ledger.on("checkpoint"):
+                    checkpoints.save(state, _meta(config, cohort) | {"changed": changed})
+                reporter.saved()
+
+            def evaluate(step: int, state: TrainState, metrics: Metrics | None = None) -> None:
+                reporter.flush()  # the step must have been computed before the time goes to the evaluation
+                with ledger.on("evaluation"):
+                    evaluator.score_state(state, workdir)
+                reporter.evaluated(step)
 
             rows = lambda step: sampler.rows(config.seed, step - 1)  # noqa: E731
             actions = [
@@ -156,14 +171,17 @@ def train(
                 Action(NonFinite(config, rows, int(state.skipped), reporter.say), every=1),
                 Action(reporter, every=1),
                 Action(save, config.checkpoint.every, at_preemption=True),
-                Action(lambda step, state, metrics: evaluator.score_state(state, workdir), config.eval.every),
+                Action(evaluate, config.eval.every),
             ]
             if start < config.steps:
-                update = compiled(recipe, state, reader.shapes(config.batch_size, mesh))
-                state = loop(state, batches, update, actions, config.steps, preempted or preemption.requested)
-        reader.damage.tell()
-        if not agreed(evaluator.has_scored(workdir, config.steps)):  # killed between the last checkpoint and its scores
-            evaluator.score_state(state, workdir)
+                with ledger.on("compile", then="start"):
+                    update = compiled(recipe, state, reader.shapes(config.batch_size, mesh))
+                with traced(update, config, workdir, start, ledger) as update, ledger.on("steps", then="other"):
+                    stop = preempted or preemption.requested
+                    state = loop(state, ledger.waited(batches), update, actions, config.steps, stop)
+            reader.damage.tell()
+            if not agreed(evaluator.has_scored(workdir, config.steps)):  # killed between last checkpoint and its scores
+                evaluate(config.steps, state)
 
 
 def compiled(recipe: Recipe, state: TrainState, batch: Batch) -> Callable[[TrainState, Batch], tuple]:

@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, a plain line every ten seconds in a log file."""
+"""How far a run is, and how fast: a bar on a terminal, a plain line every ten seconds in a log file."""
 
 import collections
 import datetime
@@ -37,17 +37,29 @@ class Progress:
     ):
         self._total, self._step, self._batch_size, self._label = total_steps, start_step, batch_size, label
         self._stream = sys.stdout if stream is None else stream
-        self._clock, self._loss = clock, None
+        self._clock, self._loss, self._input_wait = clock, None, None
         # The rate is measured between updates: the first step contains the compilation, which says nothing about speed.
         self._marks: collections.deque[tuple[float, int]] = collections.deque()
         self._last_line, self._told = clock(), -1
         self._bar = self._make_bar() if self._stream.isatty() else None
 
-    def update(self, step: int, loss: float | None = None) -> None:
-        """Step ``step`` is done. A loss of None keeps the last one: reading it from the device holds training up."""
+    @property
+    def rate(self) -> float | None:
+        """Examples a second over the last 30 seconds; None before the second step."""
+        if len(self._marks) < 2 or self._marks[-1][0] <= self._marks[0][0]:
+            return None
+        (start, first), (end, last) = self._marks[0], self._marks[-1]
+        return self._batch_size * (last - first) / (end - start)
+
+    def update(self, step: int, loss: float | None = None, input_wait: float | None = None) -> None:
+        """Step ``step`` is done. A loss of None keeps the last one: reading it from the device holds training up.
+
+        ``input_wait`` is the share of the time, 0 to 1, that training waits for its next batch; None: not known.
+        """
         now = self._clock()
         self._step = step
         self._loss = self._loss if loss is None else float(loss)
+        self._input_wait = input_wait
         self._marks.append((now, step))
         while len(self._marks) > 2 and now - self._marks[0][0] > _WINDOW:
             self._marks.popleft()
@@ -79,7 +91,7 @@ class Progress:
             rich_progress.TextColumn("{task.description}", markup=False),
             rich_progress.BarColumn(bar_width=None),
             rich_progress.TextColumn("{task.completed}/{task.total}  {task.fields[loss]}", markup=False),
-            rich_progress.TextColumn("{task.fields[rate]}  {task.fields[eta]}", markup=False),
+            rich_progress.TextColumn("{task.fields[rate]}  {task.fields[wait]}  {task.fields[eta]}", markup=False),
             console=Console(file=self._stream),
             expand=True,
         )
@@ -88,15 +100,17 @@ class Progress:
 
     def _tell(self, now: float) -> None:
         fields = self._fields()
-        words = [self._label, f"step {self._step}/{self._total}", fields["loss"], fields["rate"], fields["eta"]]
+        words = [self._label, f"step {self._step}/{self._total}", *fields.values()]
         print("  ".join(word for word in words if word), file=self._stream, flush=True)
         self._last_line, self._told = now, self._step
 
     def _fields(self) -> dict[str, str]:
-        loss = "" if self._loss is None else f"loss {self._loss:.3f}"
-        if len(self._marks) < 2 or self._marks[-1][0] <= self._marks[0][0]:
-            return {"loss": loss, "rate": "", "eta": ""}
-        (start, first), (end, last) = self._marks[0], self._marks[-1]
-        rate = (last - first) / (end - start)
-        left = datetime.timedelta(seconds=round((self._total - self._step) / rate)) if rate > 0 else "unknown"
-        return {"loss": loss, "rate": f"{rate * self._batch_size:.0f} examples/s", "eta": f"eta {left}"}
+        rate, left = self.rate, "unknown"
+        if rate:
+            left = datetime.timedelta(seconds=round((self._total - self._step) * self._batch_size / rate))
+        return {
+            "loss": "" if self._loss is None else f"loss {self._loss:.3f}",
+            "rate": "" if rate is None else f"{rate:.0f} examples/s",
+            "wait": "" if self._input_wait is None else f"input wait {100 * self._input_wait:.1f} %",
+            "eta": "" if rate is None else f"eta {left}",
+        }

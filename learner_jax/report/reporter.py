@@ -1,16 +1,18 @@
-"""Metrics of the steps, from the device to the terminal and to metrics.jsonl."""
+"""Metrics of the steps, from the device to the terminal, to metrics.jsonl, to trackers and to the books."""
 
 import contextlib
+import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from learner_jax.config import Config
-from learner_jax.distributed import first
-from learner_jax.report import collapse
+from learner_jax.report import collapse, profiler, trackers
+from learner_jax.report.bookkeeper import Bookkeeper
 from learner_jax.report.progress import Progress
-from learner_jax.report.writer import MetricsWriter
+from learner_jax.report.trackers import Sent
+from learner_jax.report.writer import MetricsWriter, newest_metrics
 
 Metrics = dict[str, Any]
 
@@ -18,19 +20,29 @@ Metrics = dict[str, Any]
 class Reporter:
     """Shows and writes the metrics of the step before, so that the host never waits for the step that is running.
 
-    It says so, once, when the newest lines show a collapse.
+    It says so, once, when the newest lines show a collapse. Trackers get the lines of metrics.jsonl, the speed, and the
+    headline of each evaluation.
     """
 
-    def __init__(self, writer: MetricsWriter, progress: Progress, every: int, last: int, objective: str):
-        self._writer, self._progress, self._every, self._last = writer, progress, every, last
+    def __init__(
+        self,
+        config: Config,
+        workdir: Path,
+        writer: MetricsWriter,
+        progress: Progress,
+        books: Bookkeeper,
+        sent: Sequence[Sent],
+    ):
+        self._config, self._workdir = config, workdir
+        self._writer, self._progress, self._books, self._sent = writer, progress, books, sent
         self._pending: tuple[int, Metrics] | None = None
         self._newest: deque[dict[str, float]] = deque(maxlen=collapse.PATIENCE)
-        self._objective, self._warned = objective, False
+        self._warned = False
 
     def __call__(self, step: int, state: object, metrics: Metrics) -> None:
         before, self._pending = self._pending, (step, metrics)
         self._report(before)
-        if step == self._last:
+        if step == self._config.steps:
             self.flush()
 
     def say(self, text: str) -> None:
@@ -43,19 +55,37 @@ class Reporter:
         self._report(pending)
         self._writer.sync()
 
+    def saved(self) -> None:
+        """A checkpoint is on its way: have the books on disk too."""
+        self._books.write()
+
+    def evaluated(self, step: int) -> None:
+        """Send the scores of a step that lie in the workdir."""
+        scores = json.loads((self._workdir / "eval" / str(step) / "scores.json").read_text())
+        self._send(step, {f"eval/{row['name']}": row["value"] for row in scores["rows"]})
+
     def _report(self, item: tuple[int, Metrics] | None) -> None:
         if item is None:
             return
         step, metrics = item
-        self._progress.update(step, float(metrics["loss"]))
-        if step % self._every == 0 or step == self._last:
+        loss = float(metrics["loss"])
+        self._books.finished(step, loss, int(metrics["skipped"]))
+        self._progress.update(step, loss, self._books.input_wait)
+        self._books.beat(self._progress.rate)
+        if step % self._config.log_every == 0 or step == self._config.steps:
             line = {name: float(value) for name, value in metrics.items()}
             self._writer.write(step, line)
+            speed = {"examples_per_second": self._progress.rate, "input_wait": self._books.input_wait}
+            self._send(step, line | {f"speed/{name}": value for name, value in speed.items()})
             self._newest.append({"step": step, **line})
-            fault = "" if self._warned else collapse.diagnose(list(self._newest), self._objective)
+            fault = "" if self._warned else collapse.diagnose(list(self._newest), self._config.objective.name)
             if fault:
                 self._progress.say(f"warning: {fault}")
                 self._warned = True
+
+    def _send(self, step: int, values: dict[str, float | None]) -> None:
+        for tracker in self._sent:
+            tracker.write(step, values)
 
 
 class Silent:
@@ -70,15 +100,37 @@ class Silent:
     def flush(self) -> None:
         pass
 
+    def saved(self) -> None:
+        pass
+
+    def evaluated(self, step: int) -> None:
+        pass
+
+
+def check_reporting(config: Config) -> None:
+    """Refuse what can be known to fail before anything is written.
+
+    Raises:
+      InputError: a tracker that is not there, or a profile of steps that are not.
+    """
+    trackers.chosen(config.trackers)
+    profiler.window(config)
+
 
 @contextlib.contextmanager
-def reporting(config: Config, workdir: Path, start: int) -> Iterator[Reporter | Silent]:
-    """A reporter to the terminal and to ``workdir/metrics.jsonl``, from step ``start`` on; only one process speaks."""
-    if not first():
+def reporting(
+    config: Config, workdir: Path, start: int, books: Bookkeeper | None, afterwards: contextlib.ExitStack
+) -> Iterator[Reporter | Silent]:
+    """A reporter to the terminal, to ``workdir/metrics.jsonl``, to the trackers and to the books, from step ``start``
+    on; only the process that keeps books speaks. Trackers are closed when ``afterwards`` is."""
+    if books is None:
         yield Silent()
         return
+    seen = newest_metrics(workdir / "metrics.jsonl", 1)
+    books.begin(start, max((line["step"] for line in seen), default=0))
     with (
         MetricsWriter(workdir / "metrics.jsonl", start) as writer,
         Progress(config.steps, start, config.batch_size, workdir.name) as progress,
     ):
-        yield Reporter(writer, progress, config.log_every, config.steps, config.objective.name)
+        sent = afterwards.enter_context(trackers.opened(config, workdir, start, progress.say))
+        yield Reporter(config, workdir, writer, progress, books, sent)

@@ -11,6 +11,7 @@ import polars as pl
 
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.collapse import diagnose
+from learner_jax.report.folders import all_runs
 from learner_jax.report.writer import read_metrics
 from tfds_builders.errors import InputError
 
@@ -86,7 +87,7 @@ def find_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
     Raises:
       InputError: when there is no run, or none is evaluated; it says which command to run.
     """
-    runs = _all_runs(pathlib.Path(folder))
+    runs = all_runs(folder)
     if not runs:
         raise InputError(
             f"{folder} holds no run: neither it nor a folder in it has a config.json. "
@@ -103,7 +104,7 @@ def find_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
 
 def not_evaluated(folder: str | os.PathLike) -> list[pathlib.Path]:
     """The runs that :func:`find_runs` leaves out."""
-    return [run for run in _all_runs(pathlib.Path(folder)) if not _newest(run)]
+    return [run for run in all_runs(folder) if not _newest(run)]
 
 
 def load(run: str | os.PathLike) -> Run:
@@ -136,14 +137,6 @@ def load(run: str | os.PathLike) -> Run:
         observations=_read_csv(newest / "observations.csv", _OBSERVATIONS),
         metrics=read_metrics(folder / "metrics.jsonl"),
     )
-
-
-def _all_runs(folder: pathlib.Path) -> list[pathlib.Path]:
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}; give a run, or a folder of runs.")
-    if (folder / "config.json").is_file():
-        return [folder]
-    return sorted(path.parent for path in folder.glob("*/config.json"))
 
 
 def _newest(run: pathlib.Path) -> pathlib.Path | None:

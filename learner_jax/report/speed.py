@@ -5,9 +5,11 @@ utilisation measured against that means nothing. A chip's memory is taken at the
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from learner_jax.backbones.flops import Layer
+from learner_jax.batch import BatchSpec
 from tfds_builders.errors import InputError
 
 TRAINING = 3  # passes over a layer: forward, gradient of its input, gradient of its parameters
@@ -74,3 +76,24 @@ def bound(layers: Iterable[Layer], peak: Peak, passes: int = TRAINING, width: in
     bytes twice more. Williams, Waterman and Patterson (2009), doi 10.1145/1498765.1498785.
     """
     return passes * sum(max(layer.flops / peak.flops, width * layer.numbers / peak.bandwidth) for layer in layers)
+
+
+def efficiency(
+    layers: Callable[[BatchSpec], list[Layer]], spec: BatchSpec, copies: int, devices: Iterable[Any]
+) -> Callable[[float], dict[str, float]]:
+    """What a training step that takes so many seconds reaches: ``mfu`` and ``of_bound``, or nothing where the peak of
+    its devices is not known. The backbone's passes alone are counted, neither the objective nor the augmentation.
+
+    Args:
+      layers: of the backbone.
+      spec: of the global batch.
+      copies: augmented copies of each scan that the backbone sees.
+      devices: all that share the batch, of one kind.
+    """
+    devices = list(devices)
+    one = PEAKS.get(devices[0].device_kind)
+    if one is None:
+        return lambda seconds: {}
+    own = layers(dataclasses.replace(spec, b=-(-spec.b * copies // len(devices))))  # what one device computes
+    flops, least = float(TRAINING * sum(layer.flops for layer in own)), bound(own, one)
+    return lambda seconds: {"mfu": mfu(flops, seconds, one), "of_bound": least / seconds}

@@ -63,11 +63,38 @@ def read_metrics(path: str | os.PathLike) -> list[dict[str, typing.Any]]:
     return [line for _, line in _parse(pathlib.Path(path))]
 
 
+def newest_metrics(path: str | os.PathLike, count: int) -> list[dict[str, typing.Any]]:
+    """The last ``count`` lines of a metrics.jsonl at most, oldest first, without reading what is before them.
+
+    Raises:
+      InputError: as :func:`read_metrics`.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        reach, text = 4096, b""
+        while text.count(b"\n") <= count and len(text) < size:  # one more newline: the first line may be cut
+            reach = min(2 * reach, size)
+            file.seek(size - reach)
+            text = file.read(reach)
+    lines = [line for line in text.splitlines(keepends=True) if line.endswith(b"\n")]
+    first = 1 if len(text) < size else 0
+    newest = lines[first:][-count:]
+    return [values for _, values in _parsed(f"{path}, of its last {len(newest)} lines number", newest)]
+
+
 def _parse(path: pathlib.Path) -> list[tuple[bytes, dict[str, typing.Any]]]:
     if not path.exists():
         return []
     # A kill leaves a last line without its newline; even if it happens to parse ("step": 1 of 120), it is not whole.
-    whole = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    return _parsed(
+        f"{path} line", [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    )
+
+
+def _parsed(where: str, whole: list[bytes]) -> list[tuple[bytes, dict[str, typing.Any]]]:
     parsed = []
     for number, line in enumerate(whole, 1):
         try:
@@ -76,7 +103,7 @@ def _parse(path: pathlib.Path) -> list[tuple[bytes, dict[str, typing.Any]]]:
                 raise TypeError("step is not an integer")
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{path} line {number} is not a line of metrics ({error}); "
+                f"{where} {number} is not a line of metrics ({error}); "
                 "a line is a JSON object with a step. Delete that line, or the file."
             ) from error
         parsed.append((line, values))

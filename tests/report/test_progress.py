@@ -70,3 +70,24 @@ def test_terminal_shows_a_bar(monkeypatch):
         progress.update(10, 0.25)
     assert "[arm]" in stream.getvalue()
     assert "10/10  loss 0.250" in stream.getvalue()
+
+
+def test_input_wait_is_told_where_it_is_known():
+    clock, stream = Clock(), io.StringIO()
+    with Progress(300, 0, 32, stream=stream, clock=clock) as progress:
+        for step in range(1, 121):
+            clock.now += 0.2
+            progress.update(step, 0.412, None if step == 1 else 0.0034)
+    assert stream.getvalue().endswith("step 120/300  loss 0.412  160 examples/s  input wait 0.3 %  eta 0:00:36\n")
+    assert round(progress.rate) == 160
+
+
+def test_the_bar_tells_input_wait(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    stream, clock = Terminal(), Clock()
+    with Progress(10, 0, 4, stream=stream, clock=clock) as progress:
+        for step in (1, 10):
+            clock.now += 1
+            progress.update(step, 0.5, 0.25)
+    assert "36 examples/s  input wait 25.0 %  eta 0:00:00" in stream.getvalue()

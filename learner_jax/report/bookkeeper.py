@@ -1,0 +1,112 @@
+"""Keeps goodput.json while a run goes on."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+
+from learner_jax.distributed import first
+from learner_jax.preemption import Preempted
+from learner_jax.report import goodput, high_water
+from learner_jax.report.goodput import Life
+from learner_jax.report.ledger import Ledger
+
+EVERY = 10.0  # seconds between two signs of life
+Efficiency = Callable[[float], dict[str, float]]  # seconds of a step -> "mfu", "of_bound"; nothing where not known
+
+
+class Bookkeeper:
+    """One life of a run, written at checkpoints, at the end, and each ten seconds as a sign of it.
+
+    Args:
+      workdir: of the run; what earlier processes left there is added to.
+      ledger: where the time of this one goes.
+      batch_size: scans of a step, over all devices.
+      efficiency: what a step that takes so many seconds reaches.
+    """
+
+    def __init__(self, workdir: Path, ledger: Ledger, batch_size: int, efficiency: Efficiency):
+        self._workdir, self._ledger, self._batch_size, self._efficiency = workdir, ledger, batch_size, efficiency
+        self._before = goodput.read(workdir)
+        self._began = time.time() - sum(ledger.seconds().values())
+        self._life: Life | None = None
+        self._first: tuple[int, dict[str, float]] | None = None  # step and ledger when a step was first seen finished
+        self._now: tuple[int, dict[str, float]] | None = None
+        self._written = -math.inf
+
+    @property
+    def input_wait(self) -> float | None:
+        """Share of the wall time since the first finished step that the loop waited for the next batch."""
+        spent = self._since_first()
+        return spent["input"] / sum(spent.values()) if spent else None
+
+    def begin(self, start: int, seen: int = 0) -> None:
+        """This process goes on from step ``start``; ``seen`` is the last step that is known to have been finished."""
+        if self._before and not self._before[-1].ended:  # killed since its last sign of life
+            self._before[-1].step = max(self._before[-1].step, seen)
+        self._life = Life(start, start, {}, self._began, self._began)
+
+    def finished(self, step: int, loss: float, skipped: int) -> None:
+        """A step was seen finished: its metrics are on the host."""
+        self._now = step, self._ledger.seconds()
+        self._first = self._first or self._now
+        self._life.step, self._life.skipped = step, skipped
+        self._life.loss = loss if math.isfinite(loss) else None
+
+    def beat(self, rate: float | None) -> None:
+        """Write when the last time is long ago; ``rate`` is in examples a second, of the recent past."""
+        self._life.recent_examples_per_second = rate
+        if time.monotonic() - self._written >= EVERY:
+            self.write()
+
+    def write(self, ended: str = "") -> None:
+        """Have on disk what is known of this life."""
+        if self._life is None:
+            return
+        life = self._life
+        life.seconds, life.seen, life.ended = self._ledger.seconds(), time.time(), ended
+        life.host_peak_bytes = high_water.of_host()
+        life.device_peak_bytes = high_water.of_devices(jax.local_devices())
+        life.input_wait = self.input_wait
+        spent = self._since_first()
+        if spent and spent["input"] + spent["steps"] > 0:
+            step = (spent["input"] + spent["steps"]) / (self._now[0] - self._first[0])
+            life.examples_per_second = self._batch_size / step
+            reached = self._efficiency(step)
+            life.mfu, life.of_bound = reached.get("mfu"), reached.get("of_bound")
+        goodput.write(self._workdir, [*self._before, life])
+        self._written = time.monotonic()
+
+    def close(self, ended: str) -> str:
+        """Write for the last time; the table to print, which is empty where there was nothing to do."""
+        did = self._life is not None and (self._life.step > self._life.start or self._ledger.seconds()["evaluation"])
+        if not did:
+            return ""
+        self.write(ended)
+        return goodput.table([*self._before, self._life])
+
+    def _since_first(self) -> dict[str, float]:
+        if self._first is None or self._now[0] == self._first[0]:
+            return {}
+        return {account: self._now[1][account] - before for account, before in self._first[1].items()}
+
+
+@contextlib.contextmanager
+def keeping(workdir: Path, ledger: Ledger, batch_size: int, efficiency: Efficiency) -> Iterator[Bookkeeper | None]:
+    """A bookkeeper on the first process, None on the others; prints the table when all else of the run is done."""
+    if not first():
+        yield None
+        return
+    books = Bookkeeper(workdir, ledger, batch_size, efficiency)
+    ended = "finished"
+    try:
+        yield books
+    except BaseException as fault:
+        ended = "preempted" if isinstance(fault, Preempted) else type(fault).__name__
+        raise
+    finally:
+        if told := books.close(ended):
+            print(told, flush=True)

@@ -1,0 +1,43 @@
+"""Which folders are runs."""
+
+import os
+import pathlib
+from collections.abc import Sequence
+
+from tfds_builders.errors import InputError
+
+
+def all_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
+    """The run in ``folder``, or the runs one level below it, evaluated or not, sorted by name.
+
+    Raises:
+      InputError: there is no such folder.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}; give a run, or a folder of runs.")
+    if (folder / "config.json").is_file():
+        return [folder]
+    return sorted(path.parent for path in folder.glob("*/config.json"))
+
+
+def runs_below(folders: Sequence[str | os.PathLike]) -> list[pathlib.Path]:
+    """The runs in these folders and at any depth below them, each once, sorted by path; a run holds no others.
+
+    Raises:
+      InputError: one of the folders is not there, or none holds a run.
+    """
+    found = set()
+    for folder in folders:
+        if not pathlib.Path(folder).is_dir():
+            raise InputError(f"there is no folder {folder}; give runs, or folders of runs.")
+        for place, below, files in os.walk(folder):
+            if "config.json" in files:
+                found.add(pathlib.Path(place))
+                below.clear()
+    if not found:
+        raise InputError(
+            f"{', '.join(map(str, folders))} holds no run: no folder there or below has a config.json. "
+            "Make one with `python -m learner_jax.main --config … --workdir …`."
+        )
+    return sorted(found)

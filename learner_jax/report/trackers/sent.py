@@ -1,0 +1,95 @@
+"""Trackers beside the training: what one of them does, or fails to do, is nothing to the run."""
+
+import contextlib
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from learner_jax.config import Config
+from learner_jax.report.trackers.api import Run, Tracker, about, chosen
+
+WAIT = 60.0  # seconds that a tracker gets at the end of a run to send what it has
+_MOST = 10_000  # lines that wait for a tracker; a server that hangs must not fill the memory
+_UNPLOTTED = {"trail"}  # tells rows apart and is no quantity
+
+
+class Sent:
+    """A tracker in a thread of its own. The first thing that goes wrong is said once, and the tracker is dropped.
+
+    Args:
+      name: of the tracker, for the user.
+      opens: gives the tracker; called in the thread too, for it may log in somewhere.
+      say: takes a sentence for the user.
+    """
+
+    def __init__(self, name: str, opens: Callable[[], Tracker], say: Callable[[str], None]):
+        self._name, self._say = name, say
+        self._lines: queue.Queue[tuple[int, dict[str, float]] | None] = queue.Queue(_MOST)
+        self._dropped = False
+        # a daemon: a tracker that hangs does not keep the process
+        self._thread = threading.Thread(target=self._work, args=(opens,), name=f"tracker {name}", daemon=True)
+        self._thread.start()
+
+    def write(self, step: int, values: Mapping[str, float | None]) -> None:
+        """Hand over what is finite of a step; returns at once."""
+        if self._dropped:
+            return
+        finite = {
+            name: float(value)
+            for name, value in values.items()
+            if value is not None and math.isfinite(value) and name not in _UNPLOTTED
+        }
+        try:
+            self._lines.put_nowait((step, finite))
+        except queue.Full:
+            self._drop(f"it has not taken {_MOST} lines")
+
+    def end(self) -> None:
+        """There will be no more; returns at once."""
+        with contextlib.suppress(queue.Full):  # then it hangs, and is dropped below
+            self._lines.put_nowait(None)
+
+    def join(self, seconds: float) -> None:
+        """Wait until all is sent, but not longer than this."""
+        self._thread.join(0 if self._dropped else seconds)
+        if self._thread.is_alive():
+            self._drop(f"it has not finished {WAIT:.0f} s after the end")
+
+    def _work(self, opens: Callable[[], Tracker]) -> None:
+        tracker = None
+        try:
+            while (line := self._lines.get()) is not None and not self._dropped:
+                tracker = tracker or opens()  # a run that has nothing to tell opens none
+                tracker.write(*line)
+            if tracker is not None:
+                tracker.close()
+        except BaseException as fault:  # a library that calls sys.exit does not end the run either
+            self._drop(f"{type(fault).__name__}: {' '.join(str(fault).split())[:300]}")
+
+    def _drop(self, why: str) -> None:
+        if not self._dropped:
+            self._dropped = True
+            self._say(f"tracker {self._name} failed: {why}; training goes on without it")
+
+
+@contextlib.contextmanager
+def opened(config: Config, workdir: Path, start: int, say: Callable[[str], None]) -> Iterator[list[Sent]]:
+    """The trackers that the config names, for a process that goes on from step ``start``.
+
+    Raises:
+      InputError: as :func:`chosen` does.
+    """
+    run = Run(workdir, start, about(config))
+    kinds = chosen(config.trackers).items()
+    trackers = [Sent(name, lambda kind=kind: kind.open(run), say) for name, kind in kinds]
+    try:
+        yield trackers
+    finally:
+        for tracker in trackers:
+            tracker.end()
+        deadline = time.monotonic() + WAIT
+        for tracker in trackers:
+            tracker.join(max(0.0, deadline - time.monotonic()))

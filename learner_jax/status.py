@@ -1,0 +1,112 @@
+"""``python -m learner_jax.status DIR…``: what runs, how far, how fast, how healthy. Starts without JAX."""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from learner_jax.report.folders import runs_below
+from learner_jax.report.health import Health, look
+from tfds_builders.errors import exit_code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a table of runs, or JSON; the exit code is 2 when the input is at fault."""
+    parser = argparse.ArgumentParser(
+        prog="python -m learner_jax.status",
+        description="Tell of each run, in these folders and below: what runs, how far, how fast, how healthy. Only "
+        "reads; a run is not disturbed.",
+        epilog="example: python -m learner_jax.status runs/demo, or: watch -n 10 python -m learner_jax.status runs",
+    )
+    parser.add_argument("dir", metavar="DIR", nargs="+", help="a run, or a folder of runs at any depth")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    flags = parser.parse_args(arguments)
+    return exit_code(lambda: status(flags.dir, flags.json))
+
+
+def status(folders: Sequence[str], as_json: bool = False) -> None:
+    """Print the health of the runs in ``folders``.
+
+    Raises:
+      InputError: there is no run, or a file of one is damaged.
+    """
+    found = [look(run) for run in runs_below(folders)]
+    if as_json:
+        print(json.dumps({"runs": [dataclasses.asdict(health) for health in found]}, indent=1))
+        return
+    console = Console(highlight=False, markup=False)
+    base = _common(found)
+    console.print(_table(found, base))
+    for health in found:
+        for warning in health.warnings:
+            console.print(f"warning: {_name(health, base)}: {warning}")
+    counts = [(sum(health.state == state for health in found), state) for state in ("running", "finished")]
+    interrupted = [health.ended for health in found if health.state == "interrupted"]
+    told = [f"{count} {state}" for count, state in counts if count]
+    if interrupted:
+        told.append(f"{len(interrupted)} interrupted: the command that started it goes on from its newest checkpoint")
+    console.print(", ".join(told), soft_wrap=True)
+
+
+def _table(found: Sequence[Health], base: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("run", overflow="fold")
+    table.add_column("state", overflow="fold")
+    for title in ("step", "loss", "ex/s", "input\nwait", "eta", "check-\npoint", "good-\nput", "seen"):
+        table.add_column(title, justify="right", no_wrap=title != "step", overflow="fold")
+    for health in found:
+        table.add_row(
+            _name(health, base),
+            f"{health.state} ({health.ended})" if health.ended else health.state,
+            f"{health.step}/{health.steps}" + f"\n{health.skipped} skipped" * (health.skipped > 0),
+            _number(health.loss, "{:.3g}"),
+            _number(health.examples_per_second, "{:.0f}"),
+            _percent(health.input_wait),
+            _duration(health.eta),
+            _number(health.checkpoint, "{}"),
+            _percent(health.goodput),
+            _duration(health.seen),
+        )
+    return table
+
+
+def _common(found: Sequence[Health]) -> str:
+    """The folder that all runs lie below."""
+    parents = [os.path.dirname(os.path.abspath(health.run)) for health in found]
+    return os.path.commonpath(parents)
+
+
+def _name(health: Health, base: str) -> str:
+    return os.path.relpath(os.path.abspath(health.run), base)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.0f} %"
+
+
+def _duration(seconds: float | None) -> str:
+    """``42 s``, ``7 min``, ``3:05 h``, ``12 d``."""
+    if seconds is None:
+        return "–"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        hours, minutes = divmod(round(seconds / 60), 60)
+        return f"{hours}:{minutes:02d} h"
+    return f"{seconds / 86400:.0f} d"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
