@@ -52,11 +52,11 @@ torture: .venv/installed ## 50 SIGKILLs while saving, 20 while training; by hand
 real_data: .venv/installed ## the real scans that LEARNER_REAL_DATA names; skipped where there are none
 	$(PY) -m pytest -m real_data
 
-extras: .venv/installed ## Apache Beam, a bucket's emulator, Croissant's validator; by hand, into .venv-extras
+extras: .venv/installed ## Apache Beam, a bucket's emulator, validators of Croissant and launch files; by hand, into .venv-extras
 	$(PY) -m venv .venv-extras
 	.venv-extras/bin/pip install --quiet --disable-pip-version-check -e '.[beam,gcs,test,test-extras]'
 	.venv-extras/bin/python -m pytest -W ignore tests/tfds_builders/test_shards.py tests/tfds_builders/test_card.py \
-	  tests/tfds_builders/test_remote.py
+	  tests/tfds_builders/test_remote.py tests/launch
 
 parity: .venv/installed ## against published implementations (PyTorch, about 1 GB); by hand, into .venv-parity
 	$(PY) -m venv .venv-parity
@@ -69,10 +69,16 @@ lint: .venv/installed ## ruff: lint and format
 
 ci: test lint multiprocess real_data ## what runs on every change
 
+COMPILE := uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+  --no-emit-find-links pyproject.toml
+
 requirements: ## resolve pyproject.toml again for all Pythons (needs uv)
-	(sed -n '/^#/p' requirements.txt; uv pip compile --universal --python-version 3.11 --extra test --no-header \
-	  --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml) > requirements.new
+	(sed -n '/^#/p' requirements.txt; $(COMPILE) --extra test) > requirements.new
 	mv requirements.new requirements.txt
+	for kind in gpu tpu; do \
+	  (sed -n '/^#/p' requirements-$$kind.txt; $(COMPILE) --extra $$kind --constraint requirements.txt) \
+	    > requirements.new && mv requirements.new requirements-$$kind.txt || exit 1; \
+	done
 
 clean: ## remove what the demo built
 	rm -rf data/demo $(DEMO)

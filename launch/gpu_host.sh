@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# One machine with one or several GPUs: the trainer, started again until the run is finished.
+#
+#   launch/gpu_host.sh --config configs/ultrasound.py --workdir runs/lus/one --config.data.score=severity
+#
+# Takes the flags of `python -m learner_jax.main` and answers its exit codes: 0 and 2 (something for you to mend) end,
+# 143 (preempted after a committed checkpoint) starts the same command again at once, anything else after a pause and a
+# bounded number of times in a row. SIGTERM and Ctrl-C reach the trainer as SIGTERM: it commits a checkpoint, then both
+# end, and the same command goes on from there.
+#
+#   PYTHON  the interpreter, with requirements-gpu.txt installed; default: .venv/bin/python
+#   TRIES   failures in a row that end it; one after an hour's work counts as the first again; default: 5
+#   PAUSE   seconds before the next try; default: 60
+set -u
+cd "$(dirname "$0")/.." || exit 2
+
+python=${PYTHON:-.venv/bin/python} tries=${TRIES:-5} pause=${PAUSE:-60}
+export JAX_PLATFORMS=${JAX_PLATFORMS:-cuda,cpu} # without its GPUs the run is to fail, and not to crawl on the CPU
+
+stop='' signalled=''
+# Not SIGINT: what a script starts in the background ignores it.
+trap 'stop=yes signalled=yes; kill -TERM "${!:-}" 2>/dev/null' INT TERM
+
+# Sets `code` to that of the newest background process; a signal ends `wait` before the process.
+await() {
+  [[ -z $stop ]] || kill -TERM "$!" # the signal came before the process
+  while :; do
+    signalled=''
+    wait "$!"
+    code=$?
+    [[ -n $signalled ]] || return 0
+  done
+}
+
+failures=0
+while :; do
+  began=$SECONDS
+  "$python" -m learner_jax.main "$@" &
+  await
+  if [[ $code == 0 || $code == 2 || -n $stop ]]; then
+    exit "$code"
+  elif [[ $code == 143 ]]; then
+    failures=0
+    echo "gpu_host.sh: preempted; the run goes on from its checkpoint" >&2
+  else
+    ((SECONDS - began > 3600)) && failures=0
+    if ((++failures >= tries)); then
+      echo "gpu_host.sh: code $code, failure $failures of $tries in a row; the reason is above" >&2
+      exit "$code"
+    fi
+    echo "gpu_host.sh: code $code, failure $failures of $tries in a row; next try in $pause s" >&2
+    sleep "$pause" &
+    await
+    [[ -z $stop ]] || exit 143
+  fi
+done
