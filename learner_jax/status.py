@@ -55,16 +55,16 @@ def status(folders: Sequence[str], as_json: bool = False) -> None:
 
 
 def _table(found: Sequence[Health], base: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("run", overflow="fold")
-    table.add_column("state", overflow="fold")
-    for title in ("step", "loss", "ex/s", "input\nwait", "eta", "check-\npoint", "good-\nput", "seen"):
-        table.add_column(title, justify="right", no_wrap=title != "step", overflow="fold")
+    table.add_column("state", no_wrap=True)
+    for title in ("step", "loss", "ex/s", "input\nwait %", "eta", "saved", "good-\nput %", "seen"):
+        table.add_column(title, justify="right", no_wrap=True)
     for health in found:
         table.add_row(
             _name(health, base),
-            f"{health.state} ({health.ended})" if health.ended else health.state,
-            f"{health.step}/{health.steps}" + f"\n{health.skipped} skipped" * (health.skipped > 0),
+            f"{health.state}\n({health.ended})" if health.ended else health.state,
+            f"{health.step}/{health.steps}",
             _number(health.loss, "{:.3g}"),
             _number(health.examples_per_second, "{:.0f}"),
             _percent(health.input_wait),
@@ -86,12 +86,12 @@ def _name(health: Health, base: str) -> str:
     return os.path.relpath(os.path.abspath(health.run), base)
 
 
-def _number(value: float | None, form: str) -> str:
+def _number(value: float | int | None, form: str) -> str:
     return "–" if value is None else form.format(value)
 
 
 def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.0f} %"
+    return "–" if share is None else f"{100 * share:.0f}"
 
 
 def _duration(seconds: float | None) -> str:

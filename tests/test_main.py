@@ -12,6 +12,7 @@ COMMANDS = (
     "learner_jax.main",
     "learner_jax.evaluate",
     "learner_jax.report",
+    "learner_jax.status",
     "tfds_builders.build",
     "tfds_builders.splits",
 )

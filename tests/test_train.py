@@ -23,6 +23,8 @@ from learner_jax.lock import only_trainer
 from learner_jax.mesh import make_mesh
 from learner_jax.placement import placed_shapes
 from learner_jax.preemption import Preempted
+from learner_jax.report import goodput
+from learner_jax.report.health import look
 from learner_jax.report.writer import read_metrics
 from learner_jax.state import TrainState
 from learner_jax.train import Action, loop, train
@@ -281,17 +283,28 @@ def test_after_sigterm_and_sigkill_the_same_command_ends_where_an_undisturbed_ru
 
     run = start("disturbed")
     run.until(lambda: run.steps() >= 4)
+    assert look(run.workdir).state == "running"
     run.processes[0].send_signal(signal.SIGTERM)
     assert run.wait(60) == [143], run.said(0)
     assert "the checkpoint is committed, the same command goes on from there" in run.said(0)
     stopped = max(committed(run.workdir))
     assert 4 <= stopped < steps
+    health = look(run.workdir)
+    assert (health.state, health.ended, health.step) == ("interrupted", "preempted", stopped)
 
     run = start("disturbed")
     run.until(lambda: run.steps() >= stopped + 4)
     run.kill()
+    health = look(run.workdir)
+    assert (health.state, health.ended) == ("interrupted", "killed")
+    assert health.step >= stopped + 4
+    restart = max(committed(run.workdir))
 
     run = start("disturbed")
     assert run.wait() == [0], run.said(0)
     assert digests(run.workdir, steps) == digests(calm.workdir, steps)
     assert (run.workdir / "metrics.jsonl").read_text() == (calm.workdir / "metrics.jsonl").read_text()
+    assert look(run.workdir).state == "finished"
+    lives = goodput.read(run.workdir)
+    assert [(life.start, life.ended) for life in lives] == [(0, "preempted"), (stopped, ""), (restart, "finished")]
+    assert goodput.total(lives).repeated == health.step - restart

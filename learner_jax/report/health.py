@@ -11,6 +11,7 @@ from learner_jax.report import collapse, goodput
 from learner_jax.report.goodput import Life
 from learner_jax.report.writer import newest_metrics
 from tfds_builders.errors import InputError
+from tfds_builders.wording import plural
 
 SILENT = 600.0  # seconds without a sign of life after which a running process is suspected to hang
 _MANIFEST = "manifest.json"  # as learner_jax/checkpoint.py names it, which imports JAX
@@ -73,7 +74,7 @@ def look(run: pathlib.Path) -> Health:
     seen = max(0.0, time.time() - _last_sign(run, newest))
     rate = _rate(newest, running)
     damaged = len(list((run / "damaged").glob("*")))
-    skipped = [line["skipped"] for line in lines if line.get("skipped") is not None]
+    skipped = int(max((line["skipped"] for line in lines if line.get("skipped") is not None), default=0))
     losses = [line["loss"] for line in lines if line.get("loss") is not None]
     return Health(
         run=str(run),
@@ -84,13 +85,13 @@ def look(run: pathlib.Path) -> Health:
         examples_per_second=rate,
         eta=(config["steps"] - step) * config["batch_size"] / rate if running and rate else None,
         loss=losses[-1] if losses else None,
-        skipped=int(skipped[-1]) if skipped else 0,
+        skipped=skipped,
         input_wait=newest.input_wait if newest else None,
         checkpoint=checkpoint,
         damaged=damaged,
         goodput=goodput.total(lives).goodput if lives else None,
         seen=seen,
-        warnings=tuple(_warnings(running, seen, damaged, lines, config["objective"])),
+        warnings=tuple(_warnings(running, seen, damaged, skipped, lines, config["objective"])),
     )
 
 
@@ -140,7 +141,7 @@ def _how(newest: Life | None) -> str:
     return (newest.ended if newest else "") or "killed"
 
 
-def _warnings(running: bool, seen: float, damaged: int, lines: list[dict], objective: str) -> list[str]:
+def _warnings(running: bool, seen: float, damaged: int, skipped: int, lines: list[dict], objective: str) -> list[str]:
     found = []
     if running and seen > SILENT:
         found.append(
@@ -151,6 +152,8 @@ def _warnings(running: bool, seen: float, damaged: int, lines: list[dict], objec
         found.append(fault)
     if lines and not math.isfinite(lines[-1]["loss"] if lines[-1].get("loss") is not None else math.nan):
         found.append(f"the loss of step {lines[-1]['step']} is not finite")
+    if skipped:
+        found.append(f"{plural(skipped, 'step')} changed nothing, as their loss or gradient was not finite")
     if damaged:
-        found.append(f"{damaged} checkpoint{'s' * (damaged > 1)} set aside in its folder damaged/: look at the disk")
+        found.append(f"{plural(damaged, 'checkpoint')} set aside in its folder damaged/: look at the disk")
     return found

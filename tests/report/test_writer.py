@@ -4,7 +4,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from learner_jax.report.writer import MetricsWriter, read_metrics
+from learner_jax.report.writer import MetricsWriter, newest_metrics, read_metrics
 from tfds_builders.errors import InputError
 
 
@@ -76,3 +76,17 @@ def test_damage_in_the_middle_is_said_with_its_line(tmp_path):
     path.write_text('{"step": 1}\nnonsense\n{"step": 2}\n')
     with pytest.raises(InputError, match=r"line 2 is not a line of metrics .* Delete that line"):
         read_metrics(path)
+
+
+@pytest.mark.parametrize("size", [1, 3000])
+@pytest.mark.parametrize("count", [1, 5, 40])
+def test_the_newest_lines_are_the_end_of_all_lines(tmp_path, size, count):
+    path = tmp_path / "metrics.jsonl"
+    assert newest_metrics(path, count) == []
+    lines = [{"step": step, "text": "x" * (size + step)} for step in range(1, 31)]
+    for n in (1, 2, 30):
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines[:n]) + '{"step": 99')
+        assert newest_metrics(path, count) == lines[:n][-count:]
+    path.write_text(path.read_text() + "\nnonsense\n")
+    with pytest.raises(InputError, match=r"metrics.jsonl, of its last \d+ lines number \d+ is not a line of metrics"):
+        newest_metrics(path, count)
