@@ -3,6 +3,8 @@
 Any field of the config is changed on the command line, for example ``--config.objective.name=mse --config.steps=500``;
 learner_jax/config.py lists them all. The same command goes on where an interrupted run stopped.
 
+--dry_run compiles the step without reading scans, and says what it needs of memory and of time.
+
 On several hosts every host runs the same command. Cloud TPU, SLURM, Kubernetes and Open MPI tell the processes of each
 other; elsewhere --coordinator_address, --num_processes and --process_id do.
 
@@ -30,23 +32,28 @@ COORDINATOR = flags.DEFINE_string("coordinator_address", None, "HOST:PORT of pro
 PROCESSES = flags.DEFINE_integer("num_processes", None, "Processes of the run, likewise.")
 PROCESS = flags.DEFINE_integer("process_id", None, "Number of this process, from 0, likewise.")
 ALLOW_CHANGED = flags.DEFINE_bool("allow_changed", False, "Train on with another config than the checkpoint's.")
+DRY_RUN = flags.DEFINE_bool("dry_run", False, "Compile the step, say what it needs, and train nothing.")
 
 
 def main(argv: list[str]) -> None:
     """Train as the flags say."""
     if argv[1:]:
         raise InputError(f"{argv[1]!r} is not a flag; fields of the config are set by --config.section.field=value")
-    if not CONFIG.value or not WORKDIR.value:
+    if not CONFIG.value or not (WORKDIR.value or DRY_RUN.value):
         raise InputError("both --config FILE and --workdir FOLDER are needed; --help shows an example")
     logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
     from learner_jax import distributed
     from learner_jax.compilation_cache import keep_compiled
+    from learner_jax.dry_run import dry_run
     from learner_jax.preemption import EXIT_CODE, Preempted
     from learner_jax.train import train
 
     keep_compiled()
     distributed.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     try:
+        if DRY_RUN.value:
+            dry_run(CONFIG.value)
+            return
         train(CONFIG.value, Path(WORKDIR.value), allow_changed=ALLOW_CHANGED.value, began=BEGAN)
     except Preempted as stop:
         print(f"{stop}; the checkpoint is committed, the same command goes on from there", file=sys.stderr)

@@ -2,27 +2,22 @@
 
 from pathlib import Path
 
-from jax.sharding import Mesh
-
-from learner_jax.backbones import Backbone, weights
+from learner_jax.assembly import Parts
+from learner_jax.backbones import weights
 from learner_jax.backbones.api import Variables
-from learner_jax.batch import BatchSpec
 from learner_jax.checkpoint import Checkpoints
-from learner_jax.config import Config
-from learner_jax.data.cohort import Cohort
 from learner_jax.evaluators import seen
 from learner_jax.placement import placed_shapes
 from tfds_builders.errors import InputError
 
 
-def starting_variables(
-    config: Config, workdir: Path, backbone: Backbone, spec: BatchSpec, cohort: Cohort, mesh: Mesh
-) -> Variables | None:
+def initial(parts: Parts, workdir: Path) -> Variables | None:
     """Parameters and statistics of the backbone at step 0; None: fresh ones.
 
     Raises:
       InputError: the config names two sources, or one that cannot be used or has seen this cohort's test patients.
     """
+    config, backbone, spec = parts.config, parts.recipe.backbone, parts.spec
     if not config.init_from:
         return weights.load(config, backbone, spec)
     earlier = Path(config.init_from)
@@ -46,5 +41,5 @@ def starting_variables(
                 f"with {ours.norm} norm. Set --config.backbone.name={theirs['name']} "
                 f"--config.backbone.norm={theirs['norm']}, or another --config.init_from"
             )
-        seen.refuse_seen(earlier, cohort)
-        return checkpoints.restore_for_scoring(step, placed_shapes(backbone.shapes(spec), mesh))[0]
+        seen.refuse_seen(earlier, parts.cohort)
+        return checkpoints.restore_for_scoring(step, placed_shapes(backbone.shapes(spec), parts.mesh))[0]

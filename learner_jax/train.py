@@ -6,42 +6,34 @@ import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 
-from learner_jax import augment, backbones, objectives
-from learner_jax.backbones import weights
+from learner_jax.assembly import assemble
 from learner_jax.backbones.layers.platform import compiler_options
 from learner_jax.batch import Batch
 from learner_jax.checkpoint import Checkpoints
-from learner_jax.config import Config, changes, check, refuse_changes
-from learner_jax.data import cohort as cohorts
-from learner_jax.data import samplers
+from learner_jax.config import Config
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.device import training_stream
-from learner_jax.data.pipeline import open_reader
 from learner_jax.distributed import Pulse, agreed, first, meet
-from learner_jax.encoder import check_chunk
 from learner_jax.evaluators import seen
 from learner_jax.evaluators.api import Evaluator
 from learner_jax.lock import only_trainer
-from learner_jax.mesh import check_batch_size, make_mesh
 from learner_jax.nonfinite import NonFinite
 from learner_jax.objectives.api import Metrics
-from learner_jax.optim import check_freeze, make_optimizer
-from learner_jax.placement import describe, placed_shapes
+from learner_jax.placement import describe
 from learner_jax.preemption import Preempted, Preemption
 from learner_jax.report.bookkeeper import keeping
 from learner_jax.report.ledger import Ledger
 from learner_jax.report.profiler import traced
-from learner_jax.report.reporter import check_reporting, reporting
+from learner_jax.report.reporter import reporting
 from learner_jax.report.speed import efficiency
-from learner_jax.start import starting_variables
-from learner_jax.state import TrainState, init_state
+from learner_jax.resume import about, resume
+from learner_jax.start import initial
+from learner_jax.state import TrainState
 from learner_jax.step import Recipe, train_step
 from learner_jax.watchdog import Watchdog
-from tfds_builders.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,34 +93,10 @@ def train(
       Preempted: asked to stop; a checkpoint is committed.
     """
     ledger = Ledger(began)
-    check(config)
-    check_reporting(config)
-    mesh = make_mesh(config=config.mesh)
-    check_batch_size(config.batch_size, mesh, "config.batch_size")
-    check_batch_size(config.eval.batch_size, mesh, "config.eval.batch_size")
-    cohort = cohorts.load(config.data)
-    sampler = samplers.create(config, cohort)
-    if sampler.note and first():
-        print(sampler.note)
-    reader = open_reader(cohort, config.data)
-    spec = reader.spec(config.batch_size)
-    backbone = backbones.create(config.backbone.name, config.backbone.norm)
-    backbone.check(spec)
-    check_freeze(config.optim.freeze, backbone.shapes(spec)["params"])
-    recipe = Recipe(
-        config,
-        backbone,
-        objectives.create(config.objective, mesh, len(cohort.patients)),
-        make_optimizer(config.optim, config.steps, backbone.distances(spec) if config.optim.layer_decay < 1 else {}),
-        augment.for_cohort(config, cohort.meta, cohort.views),
-        mesh,
-    )
-    check_chunk(config.train.grad_cache_chunk, config.batch_size * recipe.objective.n_augmentations, mesh)
-    weights.check_licence(config.backbone)
+    parts = assemble(config)
+    cohort, sampler, reader, recipe, mesh = parts.cohort, parts.sampler, parts.reader, parts.recipe, parts.mesh
     evaluator = Evaluator(config, cohort, reader, recipe.backbone, mesh)
-    parts = (recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)
-    build = partial(init_state, config.seed, *parts, averaged=config.optim.average > 0)
-    reached = efficiency(recipe.backbone.layers, spec, recipe.objective.n_augmentations, mesh.devices.flat)
+    reached = efficiency(recipe.backbone.layers, parts.spec, recipe.objective.n_augmentations, mesh.devices.flat)
 
     with (
         Pulse(),
@@ -139,11 +107,7 @@ def train(
         ledger.leaving("checkpoint", Checkpoints(workdir, config.checkpoint.keep)) as checkpoints,
         Watchdog() as watchdog,
     ):
-        resumed = _resume(checkpoints, config, cohort, placed_shapes(jax.eval_shape(build), mesh), allow_changed)
-        state, changed = resumed or (
-            build(starting_variables(config, workdir, recipe.backbone, spec, cohort, mesh)),
-            [],
-        )
+        state, changed = resume(checkpoints, parts, allow_changed) or (parts.state(initial(parts, workdir)), [])
         start = int(state.step)
         for line in describe(state.params, mesh) if first() else ():
             print(line)
@@ -156,7 +120,7 @@ def train(
             def save(step: int, state: TrainState, metrics: Metrics) -> None:
                 reporter.flush()  # the line of this step must not be lost where its checkpoint is not
                 with ledger.on("checkpoint"):
-                    checkpoints.save(state, _meta(config, cohort) | {"changed": changed})
+                    checkpoints.save(state, about(parts, changed))
                 reporter.saved()
 
             def evaluate(step: int, state: TrainState, metrics: Metrics | None = None) -> None:
@@ -193,39 +157,6 @@ def compiled(recipe: Recipe, state: TrainState, batch: Batch) -> Callable[[Train
     program = update.lower(state, batch).compile(compiler_options())
     meet("compiled")
     return program
-
-
-def _resume(
-    checkpoints: Checkpoints, config: Config, cohort: Cohort, shapes: TrainState, allow_changed: bool
-) -> tuple[TrainState, list[str]] | None:
-    """The newest state and a sentence for each change of the recipe before and now; None: there is no checkpoint."""
-    step = checkpoints.newest()
-    if step is None:
-        return None
-    meta = checkpoints.meta(step)
-    if not allow_changed:
-        remedy = "Use a new --workdir, set them back, or train on with them by --allow_changed"
-        refuse_changes(meta["config"], config, remedy)
-    if meta["fingerprints"] != cohort.fingerprints:
-        changed = [name for name, mark in cohort.fingerprints.items() if meta["fingerprints"].get(name) != mark]
-        raise InputError(
-            f"the checkpoints were trained with another {' and '.join(changed).replace('_', ' ')} than "
-            f"{config.data.dir} gives now; point --config.data.dir and --config.data.split to the old one, or use a "
-            "new --workdir"
-        )
-    changed = [f"from step {step} on: {change}" for change in changes(meta["config"], config)]
-    for change in changed if first() else ():
-        print(change)
-    return checkpoints.restore(step, shapes), meta.get("changed", []) + changed
-
-
-def _meta(config: Config, cohort: Cohort) -> dict[str, Any]:
-    return {
-        "config": dataclasses.asdict(config),
-        "fingerprints": cohort.fingerprints,
-        "score": {"name": config.data.score, "mean": cohort.score_mean, "std": cohort.score_std},
-        "jax": jax.__version__,
-    }
 
 
 def _write_config(workdir: Path, config: Config, cohort: Cohort) -> None:

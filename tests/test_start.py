@@ -8,14 +8,12 @@ import jax
 import numpy as np
 import pytest
 
-from learner_jax import backbones
+from learner_jax.assembly import assemble
 from learner_jax.checkpoint import Checkpoints
 from learner_jax.data import cohort as cohorts
-from learner_jax.data.pipeline import open_reader
 from learner_jax.evaluators import seen
-from learner_jax.mesh import make_mesh
 from learner_jax.placement import placed_shapes
-from learner_jax.start import starting_variables
+from learner_jax.start import initial
 from learner_jax.train import train
 from tfds_builders import splits
 from tfds_builders.errors import InputError
@@ -35,10 +33,8 @@ def encoder(workdir, step, abstract):
 
 
 def starting(config, workdir):
-    cohort, mesh = cohorts.load(config.data), make_mesh()
-    spec = open_reader(cohort, config.data).spec(config.batch_size)
-    backbone = backbones.create(config.backbone.name, config.backbone.norm)
-    return starting_variables(config, workdir, backbone, spec, cohort, mesh), placed_shapes(backbone.shapes(spec), mesh)
+    parts = assemble(config)
+    return initial(parts, workdir), placed_shapes(parts.recipe.backbone.shapes(parts.spec), parts.mesh)
 
 
 def test_it_begins_at_step_0_with_that_encoder_and_goes_on_without_it(earlier, make_config, tmp_path):

@@ -78,6 +78,13 @@ def bound(layers: Iterable[Layer], peak: Peak, passes: int = TRAINING, width: in
     return passes * sum(max(layer.flops / peak.flops, width * layer.numbers / peak.bandwidth) for layer in layers)
 
 
+def of_one_device(
+    layers: Callable[[BatchSpec], list[Layer]], spec: BatchSpec, copies: int, devices: int
+) -> list[Layer]:
+    """The layers of the backbone for the part of a global batch that one of so many devices computes."""
+    return layers(dataclasses.replace(spec, b=-(-spec.b * copies // devices)))
+
+
 def efficiency(
     layers: Callable[[BatchSpec], list[Layer]], spec: BatchSpec, copies: int, devices: Iterable[Any]
 ) -> Callable[[float], dict[str, float]]:
@@ -94,6 +101,6 @@ def efficiency(
     one = PEAKS.get(devices[0].device_kind)
     if one is None:
         return lambda seconds: {}
-    own = layers(dataclasses.replace(spec, b=-(-spec.b * copies // len(devices))))  # what one device computes
+    own = of_one_device(layers, spec, copies, len(devices))
     flops, least = float(TRAINING * sum(layer.flops for layer in own)), bound(own, one)
     return lambda seconds: {"mfu": mfu(flops, seconds, one), "of_bound": least / seconds}

@@ -1,0 +1,84 @@
+"""Config -> the parts of a run that do not change, each checked against the others."""
+
+import dataclasses
+
+import jax
+from jax.sharding import Mesh
+
+from learner_jax import augment, backbones, objectives
+from learner_jax.backbones import weights
+from learner_jax.backbones.api import Variables
+from learner_jax.batch import BatchSpec
+from learner_jax.config import Config, check
+from learner_jax.data import cohort as cohorts
+from learner_jax.data import samplers
+from learner_jax.data.cohort import Cohort
+from learner_jax.data.pipeline import Reader, open_reader
+from learner_jax.data.samplers import Sampler
+from learner_jax.distributed import first
+from learner_jax.encoder import check_chunk
+from learner_jax.mesh import check_batch_size, make_mesh
+from learner_jax.optim import check_freeze, make_optimizer
+from learner_jax.placement import placed_shapes
+from learner_jax.report.reporter import check_reporting
+from learner_jax.state import TrainState, init_state
+from learner_jax.step import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What a run is made of."""
+
+    config: Config
+    cohort: Cohort
+    sampler: Sampler
+    reader: Reader
+    spec: BatchSpec  # of the global batch
+    recipe: Recipe
+
+    @property
+    def mesh(self) -> Mesh:
+        """Of all devices of the run."""
+        return self.recipe.mesh
+
+    def state(self, start: Variables | None = None) -> TrainState:
+        """The state at step 0, of fresh weights or of ``start``."""
+        recipe, averaged = self.recipe, self.config.optim.average > 0
+        own = (recipe.backbone, recipe.objective, recipe.optimizer, self.spec, self.mesh)
+        return init_state(self.config.seed, *own, start, averaged)
+
+    def state_shapes(self) -> TrainState:
+        """Shapes, dtypes and places of a state."""
+        return placed_shapes(jax.eval_shape(self.state), self.mesh)
+
+
+def assemble(config: Config) -> Parts:
+    """
+    Raises:
+      InputError: the config asks for what there is not, or its parts do not fit together.
+    """
+    check(config)
+    check_reporting(config)
+    mesh = make_mesh(config=config.mesh)
+    check_batch_size(config.batch_size, mesh, "config.batch_size")
+    check_batch_size(config.eval.batch_size, mesh, "config.eval.batch_size")
+    cohort = cohorts.load(config.data)
+    sampler = samplers.create(config, cohort)
+    if sampler.note and first():
+        print(sampler.note)
+    reader = open_reader(cohort, config.data)
+    spec = reader.spec(config.batch_size)
+    backbone = backbones.create(config.backbone.name, config.backbone.norm)
+    backbone.check(spec)
+    check_freeze(config.optim.freeze, backbone.shapes(spec)["params"])
+    recipe = Recipe(
+        config,
+        backbone,
+        objectives.create(config.objective, mesh, len(cohort.patients)),
+        make_optimizer(config.optim, config.steps, backbone.distances(spec) if config.optim.layer_decay < 1 else {}),
+        augment.for_cohort(config, cohort.meta, cohort.views),
+        mesh,
+    )
+    check_chunk(config.train.grad_cache_chunk, config.batch_size * recipe.objective.n_augmentations, mesh)
+    weights.check_licence(config.backbone)
+    return Parts(config, cohort, sampler, reader, spec, recipe)

@@ -1,0 +1,60 @@
+"""What a run would need, without running it: its step is compiled for the devices that are there."""
+
+import jax
+
+from learner_jax.assembly import Parts, assemble
+from learner_jax.config import Config
+from learner_jax.distributed import first
+from learner_jax.placement import describe
+from learner_jax.report.speed import PEAKS, TRAINING, bound, of_one_device
+from learner_jax.train import compiled
+
+_MIB, _NANO = 2**20, 1e9
+
+
+def dry_run(config: Config) -> None:
+    """Print mesh, memory and time of the step of a run; the dataset's tables are read, and one of its scans.
+
+    Raises:
+      InputError: what the run itself would refuse before its first step.
+    """
+    lines = told(assemble(config))
+    if first():
+        print("\n".join(lines))
+
+
+def told(parts: Parts) -> list[str]:
+    """Lines for the user. Memory is XLA's own account of the compiled step, for one device."""
+    config, mesh, shapes = parts.config, parts.mesh, parts.state_shapes()
+    device = mesh.devices.flat[0]
+    memory = compiled(parts.recipe, shapes, parts.reader.shapes(config.batch_size, mesh)).memory_analysis()
+    held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+    needed = held + memory.temp_size_in_bytes + memory.generated_code_size_in_bytes
+    limit = (device.memory_stats() or {}).get("bytes_limit")
+    weights = sum(leaf.size for leaf in jax.tree.leaves(shapes.params))
+    stored = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+    axes = ", ".join(f"{axis} {n}" for axis, n in mesh.shape.items())
+    return [
+        f"mesh         {axes}; {mesh.size} x {device.device_kind}, {jax.process_count()} processes",
+        *(f"cut          {line}" for line in describe(shapes.params, mesh)),
+        f"parameters   {weights:,}",
+        f"checkpoint   {stored / _MIB:,.1f} MiB",
+        f"memory       {needed / _MIB:,.1f} MiB a device"
+        + (f" of {limit / _MIB:,.0f}" if limit else "")
+        + f": {held / _MIB:,.1f} state, batch and results, {memory.temp_size_in_bytes / _MIB:,.1f} while it computes",
+        *_speed(parts),
+    ]
+
+
+def _speed(parts: Parts) -> list[str]:
+    """Operations of the model in a step, and the time that its layers need at least on devices of known peak."""
+    mesh, kind = parts.mesh, parts.mesh.devices.flat[0].device_kind
+    copies = parts.recipe.objective.n_augmentations
+    own = of_one_device(parts.recipe.backbone.layers, parts.spec, copies, mesh.size)
+    flops = TRAINING * sum(layer.flops for layer in own)
+    line = f"model        {flops * mesh.size / _NANO:,.1f} GFLOP a step, {parts.config.steps:,} steps"
+    if kind not in PEAKS:
+        return [line, f"time         unknown: learner_jax/report/speed.py has no peak of {kind!r}"]
+    least = bound(own, PEAKS[kind])
+    rate, hours = parts.spec.b / least, parts.config.steps * least / 3600
+    return [line, f"time         at least {1e3 * least:.2f} ms a step, {rate:,.0f} examples/s, {hours:.2f} h in all"]

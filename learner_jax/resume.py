@@ -1,0 +1,51 @@
+"""Whether the newest checkpoint of a workdir may go on under a config, and what a checkpoint tells of its run."""
+
+import dataclasses
+from typing import Any
+
+import jax
+
+from learner_jax.assembly import Parts
+from learner_jax.checkpoint import Checkpoints
+from learner_jax.config import changes, refuse_changes
+from learner_jax.distributed import first
+from learner_jax.state import TrainState
+from tfds_builders.errors import InputError
+
+
+def resume(checkpoints: Checkpoints, parts: Parts, allow_changed: bool) -> tuple[TrainState, list[str]] | None:
+    """The newest whole state, and a sentence for each change of its recipe so far; None: there is no checkpoint.
+
+    Raises:
+      InputError: it was trained with another recipe, which is not allowed, or on another dataset or split.
+    """
+    config, cohort, step = parts.config, parts.cohort, checkpoints.newest()
+    if step is None:
+        return None
+    meta = checkpoints.meta(step)
+    if not allow_changed:  # before the arrays: another backbone's would look like damage
+        remedy = "Use a new --workdir, set them back, or train on with them by --allow_changed"
+        refuse_changes(meta["config"], config, remedy)
+    if meta["fingerprints"] != cohort.fingerprints:
+        changed = [name for name, mark in cohort.fingerprints.items() if meta["fingerprints"].get(name) != mark]
+        raise InputError(
+            f"the checkpoints were trained with another {' and '.join(changed).replace('_', ' ')} than "
+            f"{config.data.dir} gives now; point --config.data.dir and --config.data.split to the old one, or use a "
+            "new --workdir"
+        )
+    changed = [f"from step {step} on: {change}" for change in changes(meta["config"], config)]
+    for change in changed if first() else ():
+        print(change)
+    return checkpoints.restore(step, parts.state_shapes()), meta.get("changed", []) + changed
+
+
+def about(parts: Parts, changed: list[str]) -> dict[str, Any]:
+    """What is stored beside the arrays of a checkpoint."""
+    config, cohort = parts.config, parts.cohort
+    return {
+        "config": dataclasses.asdict(config),
+        "changed": changed,
+        "fingerprints": cohort.fingerprints,
+        "score": {"name": config.data.score, "mean": cohort.score_mean, "std": cohort.score_std},
+        "jax": jax.__version__,
+    }
