@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all a new user needs; both make .venv first. `make help` lists the rest.
-.PHONY: help demo objectives test extras parity lint ci multiprocess torture real_data requirements clean
+.PHONY: help demo objectives test extras parity lint ci multiprocess torture real_data trackers requirements clean
 .DEFAULT_GOAL := help
 
 PYTHON ?=# which interpreter makes .venv; empty: the newest of 3.13, 3.12, 3.11 that runs
@@ -57,6 +57,11 @@ extras: .venv/installed ## Apache Beam, a bucket's emulator, validators of Crois
 	.venv-extras/bin/pip install --quiet --disable-pip-version-check -e '.[beam,gcs,test,test-extras]'
 	.venv-extras/bin/python -m pytest -W ignore tests/tfds_builders/test_shards.py tests/tfds_builders/test_card.py \
 	  tests/tfds_builders/test_remote.py tests/launch
+
+trackers: .venv/installed ## Weights & Biases, MLflow and TensorBoard, offline; by hand, into .venv-trackers
+	$(PY) -m venv .venv-trackers
+	.venv-trackers/bin/pip install --quiet --disable-pip-version-check -e '.[mlflow,test,wandb]' tensorboard
+	.venv-trackers/bin/python -m pytest tests/report/trackers
 
 parity: .venv/installed ## against published implementations (PyTorch, about 1 GB); by hand, into .venv-parity
 	$(PY) -m venv .venv-parity
