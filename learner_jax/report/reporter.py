@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from learner_jax.config import Config
 from learner_jax.distributed import first
 from learner_jax.report import collapse
@@ -47,9 +49,9 @@ class Reporter:
         if item is None:
             return
         step, metrics = item
-        self._progress.update(step, float(metrics["loss"]))
+        self._progress.update(step, float(jax.device_get(metrics["loss"])))
         if step % self._every == 0 or step == self._last:
-            line = {name: float(value) for name, value in metrics.items()}
+            line = {name: float(value) for name, value in jax.device_get(metrics).items()}
             self._writer.write(step, line)
             self._newest.append({"step": step, **line})
             fault = "" if self._warned else collapse.diagnose(list(self._newest), self._objective)
