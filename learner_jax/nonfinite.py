@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 
 from learner_jax.config import Config
@@ -39,7 +40,7 @@ class NonFinite:
             self._look(*self._pending)
 
     def _look(self, step: int, skipped: Any) -> None:
-        count = int(skipped)
+        count = int(jax.device_get(skipped))
         self._in_a_row = self._in_a_row + 1 if count > self._skipped else 0
         self._skipped = count
         if not self._in_a_row:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from learner_jax.config import Config
 from learner_jax.report import collapse, profiler, trackers
 from learner_jax.report.bookkeeper import Bookkeeper
@@ -68,12 +70,12 @@ class Reporter:
         if item is None:
             return
         step, metrics = item
-        loss = float(metrics["loss"])
-        self._books.finished(step, loss, int(metrics["skipped"]))
-        self._progress.update(step, loss, self._books.input_wait)
+        loss, skipped = jax.device_get((metrics["loss"], metrics["skipped"]))
+        self._books.finished(step, float(loss), int(skipped))
+        self._progress.update(step, float(loss), self._books.input_wait)
         self._books.beat(self._progress.rate)
         if step % self._config.log_every == 0 or step == self._config.steps:
-            line = {name: float(value) for name, value in metrics.items()}
+            line = {name: float(value) for name, value in jax.device_get(metrics).items()}
             self._writer.write(step, line)
             speed = {"examples_per_second": self._progress.rate, "input_wait": self._books.input_wait}
             self._send(step, line | {f"speed/{name}": value for name, value in speed.items()})
