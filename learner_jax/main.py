@@ -13,6 +13,7 @@ checkpoint, start the same command again; 1 anything else.
 """
 
 import dataclasses
+import logging as stdlib_logging
 import sys
 import time
 from pathlib import Path
@@ -41,7 +42,8 @@ def main(argv: list[str]) -> None:
         raise InputError(f"{argv[1]!r} is not a flag; fields of the config are set by --config.section.field=value")
     if not CONFIG.value or not (WORKDIR.value or DRY_RUN.value):
         raise InputError("both --config FILE and --workdir FOLDER are needed; --help shows an example")
-    logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
+    logging.set_verbosity(logging.FATAL)  # orbax warns of its own defaults, and tells an error that it raises 40 times
+    stdlib_logging.getLogger("asyncio").setLevel(stdlib_logging.CRITICAL)  # once more
     from learner_jax import distributed
     from learner_jax.compilation_cache import keep_compiled
     from learner_jax.dry_run import dry_run
