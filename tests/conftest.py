@@ -12,9 +12,6 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
-# LLVM takes a second to optimise what then runs for a millisecond: without, a suite that has compiled nothing yet takes
-# half of the time. Processes that tests start inherit it.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 # Between two runs of the suite most of its time would go into compiling the same programs again.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
