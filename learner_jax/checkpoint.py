@@ -8,7 +8,7 @@ each of its files. What has none does not count, and what does not match it is p
 import dataclasses
 import hashlib
 import json
-import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from learner_jax.distributed import agreed, first
 from learner_jax.state import TrainState
 from tfds_builders.errors import InputError
 
-log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 _LATE = "_CHECKPOINT_METADATA"  # times alone; not needed to restore
 _ITEMS = ("encoder", "heads", "training")
@@ -109,7 +108,7 @@ class Checkpoints:
             if not fault:
                 whole = step
                 break
-            log.error("checkpoint %s/%d is damaged and passed over: %s", self._folder, step, fault)
+            _say(f"checkpoint {self._folder}/{step} is damaged and passed over: {fault}")
         if steps and whole is None:
             return None, f"all {len(steps)} checkpoints in {self._folder} are damaged; remove the folder to start anew"
         for folder in self._committed():
@@ -146,12 +145,30 @@ class Checkpoints:
         args = {name: ocp.args.StandardRestore(tree) for name, tree in abstract.items()}
         try:
             restored = self._manager.restore(step, args=ocp.args.Composite(**args))
-        except ValueError as fault:  # the files are those that were written, so their arrays are not those asked for
-            raise InputError(
-                f"step {step} in {self._folder} holds other arrays than this config's backbone, objective and "
-                f"optimizer have: {str(fault).split('. ')[0]}. Set those fields as they were, or use a new --workdir"
-            ) from fault
+        except ValueError as fault:
+            if differing := self._differing(step, abstract):
+                raise InputError(
+                    f"step {step} in {self._folder} holds other arrays than this config's backbone, objective and "
+                    f"optimizer have: {differing}. Set those fields as they were, or use a new --workdir"
+                ) from fault
+            raise
         return {name: restored[name] for name in abstract}
+
+    def _differing(self, step: int, abstract: dict[str, Any]) -> str:
+        """The first array whose shape in a checkpoint is not the one asked for; empty: all are."""
+        for name, tree in abstract.items():
+            with ocp.PyTreeCheckpointer() as reader:
+                stored = _shapes(reader.metadata(self._folder / str(step) / name).item_metadata.tree)
+            asked = _shapes(tree)
+            for path in sorted(stored.keys() | asked.keys()):
+                if stored.get(path) != asked.get(path):
+                    return f"{name}/{path} has the shape {stored.get(path, 'of none')} and not {asked.get(path, 'any')}"
+        return ""
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in leaves}
 
 
 def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
@@ -179,7 +196,11 @@ def _set_aside(folder: Path) -> None:
     aside = folder.parents[1] / "damaged"
     aside.mkdir(exist_ok=True)
     number = next(n for n in range(1, 10**6) if not (aside / f"{folder.name}-{n}").exists())
-    log.error("checkpoint %s is not whole; it is moved to %s", folder, folder.rename(aside / f"{folder.name}-{number}"))
+    _say(f"checkpoint {folder} is not whole; it is moved to {folder.rename(aside / f'{folder.name}-{number}')}")
+
+
+def _say(text: str) -> None:  # not by a logger: main silences Orbax, which shares them
+    print(f"WARNING: {text}", file=sys.stderr, flush=True)
 
 
 def _split(state: TrainState) -> dict[str, Any]:

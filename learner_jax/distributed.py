@@ -16,7 +16,7 @@ import jax
 from jax._src import distributed as service  # JAX has no public name for its client; Orbax and Flax take it here too
 
 from learner_jax.preemption import Preempted
-from tfds_builders.errors import InputError
+from tfds_builders.errors import InputError, sentence
 
 WAIT = 300  # seconds that processes wait for each other at most: one may still read tables that another has
 _HEARTBEAT = 100  # seconds of silence after which JAX aborts; Pulse comes first
@@ -129,8 +129,8 @@ def leave(code: int) -> NoReturn:
 
 def fail(fault: Exception) -> NoReturn:
     """Say what is wrong and end, without waiting for processes that may hang: 2 for the user's input, else 1."""
-    if isinstance(fault, InputError):  # most often of all processes, which read the same input
-        print(f"error: {fault}" if first() else f"process {jax.process_index()}: {fault}", file=sys.stderr, flush=True)
+    if told := sentence(fault):  # most often of all processes, which read the same input
+        print(f"error: {told}" if first() else f"process {jax.process_index()}: {told}", file=sys.stderr, flush=True)
         leave(2)
     if isinstance(fault, Unreachable):
         _end(str(fault))

@@ -9,7 +9,7 @@ from learner_jax.placement import describe
 from learner_jax.report.speed import PEAKS, TRAINING, bound, of_one_device
 from learner_jax.train import compiled
 
-_MIB, _NANO = 2**20, 1e9
+_MIB, _GIGA = 2**20, 1e9
 
 
 def dry_run(config: Config) -> None:
@@ -52,7 +52,7 @@ def _speed(parts: Parts) -> list[str]:
     copies = parts.recipe.objective.n_augmentations
     own = of_one_device(parts.recipe.backbone.layers, parts.spec, copies, mesh.size)
     flops = TRAINING * sum(layer.flops for layer in own)
-    line = f"model        {flops * mesh.size / _NANO:,.1f} GFLOP a step, {parts.config.steps:,} steps"
+    line = f"model        {flops * mesh.size / _GIGA:,.1f} GFLOP a step, {parts.config.steps:,} steps"
     if kind not in PEAKS:
         return [line, f"time         unknown: learner_jax/report/speed.py has no peak of {kind!r}"]
     least = bound(own, PEAKS[kind])

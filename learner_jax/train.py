@@ -34,6 +34,7 @@ from learner_jax.start import initial
 from learner_jax.state import TrainState
 from learner_jax.step import Recipe, train_step
 from learner_jax.watchdog import Watchdog
+from tfds_builders.whole import write_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +163,4 @@ def compiled(recipe: Recipe, state: TrainState, batch: Batch) -> Callable[[Train
 def _write_config(workdir: Path, config: Config, cohort: Cohort) -> None:
     if first():
         seen.write(workdir, cohort, config.init_from)  # first: who finds a config finds a split
-        beside = workdir / "config.json.new"
-        beside.write_text(json.dumps(dataclasses.asdict(config), indent=1) + "\n")
-        beside.replace(workdir / "config.json")
+        write_whole(workdir / "config.json", json.dumps(dataclasses.asdict(config), indent=1) + "\n")

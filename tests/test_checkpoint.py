@@ -76,6 +76,21 @@ def test_scoring_gets_the_average_where_there_is_one(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, scored, averaged.scored)
 
 
+def test_other_shapes_are_named_and_a_fault_of_reading_is_not_taken_for_them(tmp_path):
+    saved(tmp_path, (3,))
+    other = jax.tree.map(lambda x: jax.ShapeDtypeStruct((*x.shape, 2), x.dtype), ABSTRACT.params["backbone"])
+    with Checkpoints(tmp_path) as checkpoints:
+        with pytest.raises(
+            InputError, match=r"params/conv/kernel has the shape \(3, 3, 1, 64\) and not \(3, 3, 1, 64, 2"
+        ):
+            checkpoints.restore_for_scoring(3, {"params": other, "stats": ABSTRACT.stats})
+        assert checkpoints.newest() == 3
+        truncate(tmp_path / "checkpoints" / "3")  # after it was found whole, as a disk may fail
+        with pytest.raises(Exception, match="ocdbt") as fault:
+            checkpoints.restore(3, ABSTRACT)
+        assert not isinstance(fault.value, InputError)
+
+
 def test_only_the_newest_are_kept(tmp_path):
     saved(tmp_path, (1, 2, 3, 4), keep=2)
     with Checkpoints(tmp_path) as checkpoints:
@@ -112,13 +127,13 @@ def mangle(folder):
 
 
 @pytest.mark.parametrize("damage", [flip, truncate, lose, mangle])
-def test_a_damaged_newest_is_noticed_and_the_one_before_is_used(tmp_path, damage, caplog):
+def test_a_damaged_newest_is_noticed_and_the_one_before_is_used(tmp_path, damage, capsys):
     saved(tmp_path, (1, 2))
     damage(tmp_path / "checkpoints" / "2")
     with Checkpoints(tmp_path, 5) as checkpoints:
         assert checkpoints.newest() == 1
         assert int(checkpoints.restore(1, ABSTRACT).step) == 1
-        assert "checkpoints/2 is damaged and passed over" in caplog.text
+        assert "checkpoints/2 is damaged and passed over" in capsys.readouterr().err
         checkpoints.save(state(2), {"note": "again"})  # which orbax alone would pass over, for there was a step 2
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.steps() == [1, 2]
@@ -136,7 +151,7 @@ def empty(folder):
 
 
 @pytest.mark.parametrize("cut_off", [unseal, empty])
-def test_what_was_cut_off_before_its_manifest_does_not_count(tmp_path, cut_off, caplog):
+def test_what_was_cut_off_before_its_manifest_does_not_count(tmp_path, cut_off, capsys):
     saved(tmp_path, (1, 2))
     cut_off(tmp_path / "checkpoints" / "2")
     with Checkpoints(tmp_path) as checkpoints:
@@ -144,7 +159,7 @@ def test_what_was_cut_off_before_its_manifest_does_not_count(tmp_path, cut_off, 
         assert checkpoints.newest() == 1
         cut_off(tmp_path / "checkpoints" / "1")
         assert checkpoints.newest() is None
-    assert "checkpoints/2 is not whole; it is moved to" in caplog.text
+    assert "checkpoints/2 is not whole; it is moved to" in capsys.readouterr().err
     assert sorted(path.name for path in (tmp_path / "damaged").iterdir()) == ["1-1", "2-1"]
 
 

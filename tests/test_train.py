@@ -271,7 +271,9 @@ def test_what_is_due_when():
     assert log == [("every", 5), ("end", 5), ("save", 5)], "a run that is told to stop after its last step is finished"
 
 
-def test_after_sigterm_and_sigkill_the_same_command_ends_where_an_undisturbed_run_does(tiny_dataset, tmp_path):
+def test_after_sigterm_sigkill_and_a_flipped_bit_the_same_command_ends_where_an_undisturbed_run_does(
+    tiny_dataset, tmp_path
+):
     steps = 40
 
     def start(name):
@@ -298,10 +300,14 @@ def test_after_sigterm_and_sigkill_the_same_command_ends_where_an_undisturbed_ru
     health = look(run.workdir)
     assert (health.state, health.ended) == ("interrupted", "killed")
     assert health.step >= stopped + 4
-    restart = max(committed(run.workdir))
+    *_, restart, newest = sorted(committed(run.workdir))
+    file = max((run.workdir / f"checkpoints/{newest}/encoder").rglob("*"), key=lambda path: path.stat().st_size)
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
 
     run = start("disturbed")
     assert run.wait() == [0], run.said(0)
+    assert f"checkpoints/{newest} is damaged and passed over" in run.said(0)
     assert digests(run.workdir, steps) == digests(calm.workdir, steps)
     assert (run.workdir / "metrics.jsonl").read_text() == (calm.workdir / "metrics.jsonl").read_text()
     assert look(run.workdir).state == "finished"

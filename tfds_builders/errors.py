@@ -12,25 +12,27 @@ class InputError(Exception):
     """The user's input is at fault; the message says what came, what is possible and where to change it."""
 
 
-def exit_code(run: Callable[[], object]) -> int:
-    """Run a command: 0, or 2 after printing the sentence of an :class:`InputError` alone, without a traceback.
+def sentence(fault: Exception) -> str:
+    """What the user can mend: the message of an :class:`InputError`, or that the disk is full; empty: nothing."""
+    if isinstance(fault, InputError):
+        return str(fault)
+    if not (isinstance(fault, OSError) and fault.errno == errno.ENOSPC) and _FULL not in str(fault):
+        return ""
+    path = re.search(r"[\"'](/[^\"']+)", str(fault))
+    where = f" for {path[1]}" if path else ""
+    return (
+        f"no space is left on the disk{where}. What was complete before is kept; make room and start the same command "
+        "again"
+    )
 
-    A full disk is the user's to mend too.
-    """
+
+def exit_code(run: Callable[[], object]) -> int:
+    """Run a command: 0, or 2 after printing the :func:`sentence` of a fault that has one, without a traceback."""
     try:
         run()
-    except InputError as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return 2
     except Exception as fault:
-        if not (isinstance(fault, OSError) and fault.errno == errno.ENOSPC) and _FULL not in str(fault):
+        if not (told := sentence(fault)):
             raise
-        path = re.search(r"[\"'](/[^\"']+)", str(fault))
-        where = f" for {path[1]}" if path else ""
-        print(
-            f"error: no space is left on the disk{where}. What was complete before is kept; make room and start the "
-            "same command again",
-            file=sys.stderr,
-        )
+        print(f"error: {told}", file=sys.stderr)
         return 2
     return 0

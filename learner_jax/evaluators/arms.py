@@ -6,7 +6,6 @@ over seeds) and ``comparison.json`` (the rows of a reference and how each other 
 
 import dataclasses
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from learner_jax.evaluators.comparing import Averaged, differences, over_seeds
 from learner_jax.evaluators.scoring import rows
 from learner_jax.fields import from_dict, walk
 from tfds_builders.errors import InputError
+from tfds_builders.whole import write_whole
 
 ARMS_FILE, COMPARISON_FILE = "arms.json", "comparison.json"
 _OF_A_SEED = ("seed", "data.draw", "data.dir", "data.read_", "log_every", "checkpoint.", "eval.")
@@ -113,6 +113,4 @@ def _arm(runs: list[Path]) -> Arm:
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n")
-    beside.replace(path)
+    write_whole(path, json.dumps(values, indent=1, allow_nan=False) + "\n")

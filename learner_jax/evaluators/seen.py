@@ -18,8 +18,9 @@ def write(workdir: Path, cohort: Cohort, init_from: str = "") -> None:
 
     Also those of the run that it starts from, and of those before.
     """
-    for number, file in enumerate(_files(Path(init_from)) if init_from and not _files(workdir) else (), start=1):
-        shutil.copyfile(file, workdir / _EARLIER.format(number))
+    if init_from and not (workdir / FILE).exists():  # else it goes on, and the earlier run may be gone
+        for number, file in enumerate(_files(Path(init_from)), start=1):
+            shutil.copyfile(file, workdir / _EARLIER.format(number))
     splits.write_file(workdir / FILE, cohort.split, cohort.meta.key_fingerprint)
 
 

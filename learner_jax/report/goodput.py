@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from learner_jax.report.ledger import ACCOUNTS
 from tfds_builders.errors import InputError
+from tfds_builders.whole import write_whole
 
 FILE = "goodput.json"
 
@@ -102,11 +103,10 @@ def read(workdir: pathlib.Path) -> list[Life]:
 
 
 def write(workdir: pathlib.Path, lives: Sequence[Life]) -> None:
-    """Write beside, then rename."""
-    beside = workdir / f"{FILE}.new"
+    """Write the lives and their total."""
     processes = [dataclasses.asdict(life) for life in lives]
-    beside.write_text(json.dumps({"total": dataclasses.asdict(total(lives)), "processes": processes}, indent=1) + "\n")
-    beside.replace(workdir / FILE)
+    values = {"total": dataclasses.asdict(total(lives)), "processes": processes}
+    write_whole(workdir / FILE, json.dumps(values, indent=1) + "\n")
 
 
 def table(lives: Sequence[Life]) -> str:

@@ -70,12 +70,13 @@ class Reporter:
         if item is None:
             return
         step, metrics = item
-        loss, skipped = jax.device_get((metrics["loss"], metrics["skipped"]))
-        self._books.finished(step, float(loss), int(skipped))
-        self._progress.update(step, float(loss), self._books.input_wait)
+        due = step % self._config.log_every == 0 or step == self._config.steps
+        fetched = jax.device_get(metrics if due else {name: metrics[name] for name in ("loss", "skipped")})
+        line = {name: float(value) for name, value in fetched.items()}
+        self._books.finished(step, line["loss"], int(line["skipped"]))
+        self._progress.update(step, line["loss"], self._books.input_wait)
         self._books.beat(self._progress.rate)
-        if step % self._config.log_every == 0 or step == self._config.steps:
-            line = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        if due:
             self._writer.write(step, line)
             speed = {"examples_per_second": self._progress.rate, "input_wait": self._books.input_wait}
             self._send(step, line | {f"speed/{name}": value for name, value in speed.items()})

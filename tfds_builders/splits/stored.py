@@ -13,6 +13,7 @@ from tfds_builders.cohort import SPLITS
 from tfds_builders.errors import InputError
 from tfds_builders.record import DatasetMeta
 from tfds_builders.splits.split import Split
+from tfds_builders.whole import write_whole
 from tfds_builders.wording import suggest
 
 FOLDER = "splits"
@@ -64,10 +65,7 @@ def read_for(dataset_dir: Path | str, path: Path) -> Split:
 
 def write_file(path: Path, split: Split, key_fingerprint: str) -> None:
     """Write a split file beside its place and move it there; equal splits of one key give equal bytes."""
-    beside = path.with_name(f".{path.name}.new")
-    values = {"key_fingerprint": key_fingerprint, **split.parts}
-    beside.write_text(json.dumps(values, indent=1) + "\n", encoding="ascii")
-    beside.replace(path)
+    write_whole(path, json.dumps({"key_fingerprint": key_fingerprint, **split.parts}, indent=1) + "\n")
 
 
 def read_file(path: Path) -> tuple[str, Split]:

@@ -101,13 +101,16 @@ def chosen(names: str) -> dict[str, Kind]:
     return kinds
 
 
+_FOLDERS = ("data.dir", "init_from")
+
+
 def about(config: Config) -> dict[str, Any]:
     """The fields of a config by their dotted paths, without those that tell of the machine.
 
-    Left out are ``data.dir`` and any text with a slash or a backslash, which may be a path (weights from a file, a
-    folder given by another field); patterns of parameters in ``optim.freeze`` are none. A config names no patients.
+    Left out are ``data.dir``, ``init_from`` and any text with a slash or a backslash, which may be a path (weights from
+    a file); patterns of parameters in ``optim.freeze`` are none. A config names no patients.
     """
-    fields = {path: value for path, _, value in walk(config) if path != "data.dir"}
+    fields = {path: value for path, _, value in walk(config) if path not in _FOLDERS}
     return {path: value for path, value in fields.items() if path == "optim.freeze" or not _may_be_path(value)}
 
 

@@ -34,12 +34,12 @@ def test_a_library_that_is_not_installed_is_named_with_the_command(name, monkeyp
 
 def test_paths_of_the_machine_are_not_told():
     config = Config(profile="20:25")
-    config.data.dir, config.data.split = "cohorts", "fold3"
+    config.data.dir, config.data.split, config.init_from = "cohorts", "fold3", "earlier"
     config.backbone.weights = "/home/me/P0001.safetensors"
     config.data.score_cuts = "C:\\scans"  # any text may come to hold a path
     config.optim.freeze = "conv1/*, layer1/*"
     told = about(config)
-    assert {"data.dir", "backbone.weights", "data.score_cuts"}.isdisjoint(told)
+    assert {"data.dir", "init_from", "backbone.weights", "data.score_cuts"}.isdisjoint(told)
     assert (told["data.split"], told["optim.freeze"], told["profile"]) == ("fold3", "conv1/*, layer1/*", "20:25")
     assert told["optim.learning_rate"] == 1e-3
     config.backbone.weights = "r3d18-kinetics"

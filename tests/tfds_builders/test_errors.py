@@ -1,0 +1,32 @@
+"""Which faults are told as a sentence, and which keep their traceback."""
+
+import errno
+import os
+
+import pytest
+
+from tfds_builders.errors import InputError, exit_code, sentence
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (InputError("set it to 3"), "set it to 3"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/runs/a"), "no space is left on the disk for /runs/a. What"),
+        (ValueError('RESOURCE_EXHAUSTED: local file "/runs/b/": No space left on device'), "disk for /runs/b/. What"),
+        (OSError(errno.ENOENT, os.strerror(errno.ENOENT), "/runs/a"), ""),
+        (ValueError("no such thing"), ""),
+    ],
+)
+def test_what_the_user_can_mend_is_a_sentence_and_nothing_else(fault, told, capsys):
+    def run():
+        raise fault
+
+    assert told in sentence(fault)
+    assert bool(sentence(fault)) == bool(told)
+    if told:
+        assert exit_code(run) == 2
+        assert capsys.readouterr().err == f"error: {sentence(fault)}\n"
+    else:
+        with pytest.raises(type(fault)):
+            exit_code(run)
