@@ -12,7 +12,6 @@ checkpoint, start the same command again; 1 anything else.
 
 import dataclasses
 import sys
-from pathlib import Path
 
 from absl import app, flags, logging
 from ml_collections import config_flags
@@ -23,7 +22,9 @@ from learner_jax.host_memory import keep_pages
 from tfds_builders.errors import InputError, exit_code
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "File whose get_config() returns a Config.")
-WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run alone: checkpoints, metrics, scores.")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of this run alone, or gs://BUCKET/FOLDER: checkpoints, metrics, scores."
+)
 COORDINATOR = flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0, where no cluster tells it.")
 PROCESSES = flags.DEFINE_integer("num_processes", None, "Processes of the run, likewise.")
 PROCESS = flags.DEFINE_integer("process_id", None, "Number of this process, from 0, likewise.")
@@ -36,7 +37,7 @@ def main(argv: list[str]) -> None:
     if not CONFIG.value or not WORKDIR.value:
         raise InputError("both --config FILE and --workdir FOLDER are needed; --help shows an example")
     logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
-    from learner_jax import distributed
+    from learner_jax import bucket, distributed
     from learner_jax.compilation_cache import keep_compiled
     from learner_jax.preemption import EXIT_CODE, Preempted
     from learner_jax.train import train
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> None:
     keep_compiled()
     distributed.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     try:
-        train(CONFIG.value, Path(WORKDIR.value))
+        train(CONFIG.value, bucket.place(WORKDIR.value))
     except Preempted as stop:
         print(f"{stop}; the checkpoint is committed, the same command goes on from there", file=sys.stderr)
         sys.stderr.flush()

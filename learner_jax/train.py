@@ -13,6 +13,7 @@ from learner_jax import augment, backbones, objectives
 from learner_jax.backbones import weights
 from learner_jax.backbones.layers.platform import compiler_options
 from learner_jax.batch import Batch
+from learner_jax.bucket import working_in
 from learner_jax.checkpoint import Checkpoints
 from learner_jax.config import Config, check, refuse_changes
 from learner_jax.data import cohort as cohorts
@@ -79,7 +80,7 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
 
     Args:
       config: every knob.
-      workdir: of this run alone: config.json, split.json, metrics.jsonl, checkpoints/, eval/.
+      workdir: of this run alone: config.json, split.json, metrics.jsonl, checkpoints/, eval/; one of ``bucket.place``.
       preempted: whether to stop after a step; None: when SIGTERM came.
 
     Raises:
@@ -116,6 +117,7 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
         Pulse(),
         Preemption() as preemption,
         only_trainer(workdir),
+        working_in(workdir) as work,
         Checkpoints(workdir, config.checkpoint.keep) as checkpoints,
         Watchdog() as watchdog,
     ):
@@ -126,13 +128,18 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
             print(line)
         if start == config.steps and first():
             print(f"{workdir} is finished: step {start} of {config.steps}")
-        _write_config(workdir, config, cohort)
+        _write_config(work.local, config, cohort)
         batches = on_device(training_batches(reader, sampler, config.seed, start, config.steps, mesh), mesh)
-        with reporting(config, workdir, start) as reporter:
+        with reporting(config, work.local, start) as reporter:
 
             def save(step: int, state: TrainState, metrics: Metrics) -> None:
                 reporter.flush()  # the line of this step must not be lost where its checkpoint is not
+                work.push()
                 checkpoints.save(state, _meta(config, cohort))
+
+            def score(step: int, state: TrainState, metrics: Metrics) -> None:
+                evaluator.score_state(state, work.local)
+                work.push()
 
             rows = lambda step: sampler.rows(config.seed, step - 1)  # noqa: E731
             actions = [
@@ -140,13 +147,15 @@ def train(config: Config, workdir: Path, preempted: Callable[[int], bool] | None
                 Action(NonFinite(config, rows, int(state.skipped), reporter.say), every=1),
                 Action(reporter, every=1),
                 Action(save, config.checkpoint.every, at_preemption=True),
-                Action(lambda step, state, metrics: evaluator.score_state(state, workdir), config.eval.every),
+                Action(score, config.eval.every),
             ]
             if start < config.steps:
                 update = compiled(recipe, state, reader.shapes(config.batch_size, mesh))
                 state = loop(state, batches, update, actions, config.steps, preempted or preemption.requested)
-        if not agreed(evaluator.has_scored(workdir, config.steps)):  # killed between the last checkpoint and its scores
-            evaluator.score_state(state, workdir)
+        if not agreed(
+            evaluator.has_scored(work.local, config.steps)
+        ):  # killed between the last checkpoint and its scores
+            evaluator.score_state(state, work.local)
 
 
 def compiled(recipe: Recipe, state: TrainState, batch: Batch) -> Callable[[TrainState, Batch], tuple]:
