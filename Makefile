@@ -56,7 +56,7 @@ extras: .venv/installed ## Apache Beam, a bucket's emulator, validators of Crois
 	$(PY) -m venv .venv-extras
 	.venv-extras/bin/pip install --quiet --disable-pip-version-check -e '.[beam,gcs,test,test-extras]'
 	.venv-extras/bin/python -m pytest -W ignore tests/tfds_builders/test_shards.py tests/tfds_builders/test_card.py \
-	  tests/tfds_builders/test_remote.py tests/launch
+	  tests/tfds_builders/test_remote.py tests/test_bucket.py tests/launch
 
 trackers: .venv/installed ## Weights & Biases, MLflow and TensorBoard, offline; by hand, into .venv-trackers
 	$(PY) -m venv .venv-trackers

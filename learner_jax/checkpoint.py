@@ -1,8 +1,9 @@
 """Checkpoints that are either whole or not there, and that notice when a byte changed.
 
-Orbax writes and commits by renaming. It restores a flipped byte in silence and counts an empty folder named like a step
-as the newest checkpoint (0.12.8). So every checkpoint gets a manifest before its commit, with the size and sha256 of
-each of its files. What has none does not count, and what does not match it is passed over.
+Orbax writes and commits by renaming, or by a last object where a bucket has no rename. It restores a flipped byte in
+silence and counts an empty folder named like a step as the newest checkpoint (0.12.8). So every checkpoint gets a
+manifest before its commit, with the size and sha256 of each of its files. What has none does not count, and what does
+not match it is passed over.
 """
 
 import dataclasses
@@ -14,14 +15,17 @@ from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 from orbax import checkpoint as ocp
 
+from learner_jax import bucket
 from learner_jax.distributed import agreed, first
 from learner_jax.state import TrainState
 from tfds_builders.errors import InputError
 
 MANIFEST = "manifest.json"
 _LATE = "_CHECKPOINT_METADATA"  # times alone; not needed to restore
+_COMMITTED = "commit_success.txt"  # what Orbax writes last in a bucket
 _ITEMS = ("encoder", "heads", "training")
 
 
@@ -40,8 +44,9 @@ class Checkpoints:
       keep: newest checkpoints that stay on disk; None: this process only reads.
     """
 
-    def __init__(self, workdir: Path | str, keep: int | None = None):
-        self._folder = Path(workdir).absolute() / "checkpoints"
+    def __init__(self, workdir: Path | epath.Path | str, keep: int | None = None):
+        self._remote = bucket.is_remote(workdir)
+        self._folder = (epath.Path(workdir) if self._remote else Path(workdir).absolute()) / "checkpoints"
         self._saving = 0
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
@@ -69,7 +74,9 @@ class Checkpoints:
         )
 
     def _seal(self) -> None:  # called by orbax on the first process, when all is written and nothing is renamed yet
-        (folder,) = self._folder.glob(f"{self._saving}.orbax-checkpoint-tmp*")
+        folder = self._folder / str(self._saving)
+        if not self._remote:
+            (folder,) = self._folder.glob(f"{self._saving}.orbax-checkpoint-tmp*")
         (folder / MANIFEST).write_text(json.dumps(_manifest(folder), indent=1))
 
     def __enter__(self) -> "Checkpoints":
@@ -81,7 +88,13 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps with a committed checkpoint, oldest first."""
-        return sorted(int(folder.name) for folder in self._committed() if (folder / MANIFEST).exists())
+        if self._remote:
+            held = set(bucket.names(self._folder))
+            marks = lambda step: {f"{step.name}/{MANIFEST}", f"{step.name}/{_COMMITTED}"}  # noqa: E731
+            whole = [step for step in self._named() if marks(step) <= held]
+        else:
+            whole = [step for step in self._named() if (step / MANIFEST).exists()]
+        return sorted(int(step.name) for step in whole)
 
     def meta(self, step: int) -> dict[str, Any]:
         """What was stored beside the arrays."""
@@ -111,13 +124,16 @@ class Checkpoints:
             _say(f"checkpoint {self._folder}/{step} is damaged and passed over: {fault}")
         if steps and whole is None:
             return None, f"all {len(steps)} checkpoints in {self._folder} are damaged; remove the folder to start anew"
-        for folder in self._committed():
+        for folder in self._named():
             if whole is None or int(folder.name) > whole:
                 _set_aside(folder)
         return whole, ""
 
-    def _committed(self) -> list[Path]:
-        """Folders with their final name; one that is being written has a longer one."""
+    def _named(self) -> list[Path]:
+        """Folders with their final name; one that is being written has a longer one, or in a bucket lacks a mark."""
+        if self._remote:
+            steps = {name.partition("/")[0] for name in bucket.names(self._folder)}
+            return [self._folder / step for step in sorted(steps) if step.isdigit()]
         return [path for path in self._folder.glob("*") if path.name.isdigit()]
 
     def restore(self, step: int, abstract: TrainState) -> TrainState:
@@ -173,13 +189,18 @@ def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
 
 def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """``path within the folder -> size and sha256`` of every file that orbax does not write again at the commit."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != _LATE)
-    return {path.relative_to(folder).as_posix(): _mark(path) for path in files}
+    if bucket.is_remote(folder):
+        names = bucket.names(folder)
+    else:
+        names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {name: _mark(folder / name) for name in names if name.rpartition("/")[2] != _LATE}
 
 
 def _mark(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    opened = bucket.files_of(path).open(str(path), "rb") if bucket.is_remote(path) else path.open("rb")
+    with opened as file:
+        mark = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"bytes": file.tell(), "sha256": mark}
 
 
 def _fault(folder: Path) -> str:
@@ -196,7 +217,16 @@ def _set_aside(folder: Path) -> None:
     aside = folder.parents[1] / "damaged"
     aside.mkdir(exist_ok=True)
     number = next(n for n in range(1, 10**6) if not (aside / f"{folder.name}-{n}").exists())
-    _say(f"checkpoint {folder} is not whole; it is moved to {folder.rename(aside / f'{folder.name}-{number}')}")
+    target = aside / f"{folder.name}-{number}"
+    if bucket.is_remote(folder):
+        held = bucket.names(folder)
+        for name in held:
+            bucket.files_of(folder).cp_file(f"{folder}/{name}", f"{target}/{name}")
+        for name in held:
+            (folder / name).unlink()  # by Orbax's way into the bucket, which remembers what it has listed
+    else:
+        folder.rename(target)
+    _say(f"checkpoint {folder} is not whole; it is moved to {target}")
 
 
 def _say(text: str) -> None:  # not by a logger: main silences Orbax, which shares them

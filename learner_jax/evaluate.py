@@ -17,6 +17,7 @@ from pathlib import Path
 from absl import flags, logging
 
 from learner_jax import backbones
+from learner_jax.bucket import local
 from learner_jax.checkpoint import Checkpoints
 from learner_jax.compilation_cache import keep_compiled
 from learner_jax.config import Config, check, refuse_changes
@@ -213,7 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m learner_jax.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--workdir", type=Path, required=True, help="a run, or a folder of runs")
+    parser.add_argument("--workdir", required=True, help="a run, or a folder of runs")
     parser.add_argument("--all", action="store_true", help="score every checkpoint, not only the newest")
     parser.add_argument("--again", action="store_true", help="score also what has scores")
     parser.add_argument(
@@ -231,14 +232,15 @@ def main(arguments: list[str] | None = None) -> int:
     keep_compiled()
 
     def run() -> None:
+        workdir = local(known.workdir)
         for argument in rest:
             if not argument.startswith("--config."):
                 raise InputError(f"{argument!r} is not a flag of this command; --help lists them")
         if known.follow:
-            follow(known.workdir, rest)
+            follow(workdir, rest)
         else:
             again = known.again or bool(rest)
-            evaluate(known.workdir, rest, every=known.all, again=again, compare=known.compare)
+            evaluate(workdir, rest, every=known.all, again=again, compare=known.compare)
 
     return exit_code(run)
 

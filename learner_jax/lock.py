@@ -8,19 +8,26 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from learner_jax import bucket
 from learner_jax.distributed import first
+from learner_jax.lease import lease
 from tfds_builders.errors import InputError
 
 
 @contextlib.contextmanager
 def only_trainer(workdir: Path) -> Iterator[None]:
-    """Hold ``workdir/lock`` while the block lasts; the system frees it when the process dies, however it dies.
+    """Hold ``workdir/lock`` while the block lasts; the system frees it when the process dies, however it dies. In a
+    bucket it is a :func:`lease`.
 
     Raises:
       InputError: another process holds it, and which.
     """
     if not first():  # of several processes one stands for all
         yield
+        return
+    if bucket.is_remote(workdir):
+        with lease(bucket.files_of(workdir), f"{workdir}/lock"):
+            yield
         return
     workdir.mkdir(parents=True, exist_ok=True)
     with (workdir / "lock").open("a+") as file:

@@ -16,7 +16,6 @@ import dataclasses
 import logging as stdlib_logging
 import sys
 import time
-from pathlib import Path
 
 from absl import app, flags, logging
 from ml_collections import config_flags
@@ -28,7 +27,9 @@ from tfds_builders.errors import InputError, exit_code
 
 BEGAN = time.perf_counter()  # importing JAX and finding the other processes are part of the start-up
 CONFIG = config_flags.DEFINE_config_file("config", None, "File whose get_config() returns a Config.")
-WORKDIR = flags.DEFINE_string("workdir", None, "Folder of this run alone: checkpoints, metrics, scores.")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of this run alone, or gs://BUCKET/FOLDER: checkpoints, metrics, scores."
+)
 COORDINATOR = flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0, where no cluster tells it.")
 PROCESSES = flags.DEFINE_integer("num_processes", None, "Processes of the run, likewise.")
 PROCESS = flags.DEFINE_integer("process_id", None, "Number of this process, from 0, likewise.")
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> None:
         raise InputError("both --config FILE and --workdir FOLDER are needed; --help shows an example")
     logging.set_verbosity(logging.FATAL)  # orbax warns of its own defaults, and tells an error that it raises 40 times
     stdlib_logging.getLogger("asyncio").setLevel(stdlib_logging.CRITICAL)  # once more
-    from learner_jax import distributed
+    from learner_jax import bucket, distributed
     from learner_jax.compilation_cache import keep_compiled
     from learner_jax.dry_run import dry_run
     from learner_jax.preemption import EXIT_CODE, Preempted
@@ -56,7 +57,7 @@ def main(argv: list[str]) -> None:
         if DRY_RUN.value:
             dry_run(CONFIG.value)
             return
-        train(CONFIG.value, Path(WORKDIR.value), allow_changed=ALLOW_CHANGED.value, began=BEGAN)
+        train(CONFIG.value, bucket.place(WORKDIR.value), allow_changed=ALLOW_CHANGED.value, began=BEGAN)
     except Preempted as stop:
         print(f"{stop}; the checkpoint is committed, the same command goes on from there", file=sys.stderr)
         sys.stderr.flush()

@@ -34,6 +34,7 @@ from learner_jax.start import initial
 from learner_jax.state import TrainState
 from learner_jax.step import Recipe, train_step
 from learner_jax.watchdog import Watchdog
+from learner_jax.work import working_in
 from tfds_builders.whole import write_whole
 
 
@@ -84,7 +85,8 @@ def train(
 
     Args:
       config: every knob.
-      workdir: of this run alone: config.json, split.json, metrics.jsonl, goodput.json, checkpoints/, eval/.
+      workdir: of this run alone: config.json, split.json, metrics.jsonl, goodput.json, checkpoints/, eval/; one of
+        ``bucket.place``.
       preempted: whether to stop after a step; None: when SIGTERM came.
       allow_changed: go on also with another recipe than the checkpoint's; all checkpoints from then on tell of it.
       began: ``time.perf_counter()`` when the process did; None: now.
@@ -103,31 +105,34 @@ def train(
         Pulse(),
         Preemption() as preemption,
         only_trainer(workdir),
+        working_in(workdir) as work,
         contextlib.ExitStack() as afterwards,  # no tracker holds up the commit of the last checkpoint
-        keeping(workdir, ledger, config.batch_size, reached) as books,
+        keeping(work.local, ledger, config.batch_size, reached) as books,
         ledger.leaving("checkpoint", Checkpoints(workdir, config.checkpoint.keep)) as checkpoints,
         Watchdog() as watchdog,
     ):
-        state, changed = resume(checkpoints, parts, allow_changed) or (parts.state(initial(parts, workdir)), [])
+        state, changed = resume(checkpoints, parts, allow_changed) or (parts.state(initial(parts, work.local)), [])
         start = int(state.step)
         for line in describe(state.params, mesh) if first() else ():
             print(line)
         if start == config.steps and first():
             print(f"{workdir} is finished: step {start} of {config.steps}")
-        _write_config(workdir, config, cohort)
+        _write_config(work.local, config, cohort)
         batches = training_stream(reader, sampler, config.seed, start, config.steps, mesh)
-        with reporting(config, workdir, start, books, afterwards) as reporter:
+        with reporting(config, work.local, start, books, afterwards) as reporter:
 
             def save(step: int, state: TrainState, metrics: Metrics) -> None:
                 reporter.flush()  # the line of this step must not be lost where its checkpoint is not
                 with ledger.on("checkpoint"):
+                    work.push()
                     checkpoints.save(state, about(parts, changed))
                 reporter.saved()
 
             def evaluate(step: int, state: TrainState, metrics: Metrics | None = None) -> None:
                 reporter.flush()  # the step must have been computed before the time goes to the evaluation
                 with ledger.on("evaluation"):
-                    evaluator.score_state(state, workdir)
+                    evaluator.score_state(state, work.local)
+                    work.push()
                 reporter.evaluated(step)
 
             rows = lambda step: sampler.rows(config.seed, step - 1)  # noqa: E731
@@ -141,11 +146,11 @@ def train(
             if start < config.steps:
                 with ledger.on("compile", then="start"):
                     update = compiled(recipe, state, reader.shapes(config.batch_size, mesh))
-                with traced(update, config, workdir, start, ledger) as update, ledger.on("steps", then="other"):
+                with traced(update, config, work.local, start, ledger) as update, ledger.on("steps", then="other"):
                     stop = preempted or preemption.requested
                     state = loop(state, ledger.waited(batches), update, actions, config.steps, stop)
             reader.damage.tell()
-            if not agreed(evaluator.has_scored(workdir, config.steps)):  # killed between last checkpoint and its scores
+            if not agreed(evaluator.has_scored(work.local, config.steps)):  # killed between last checkpoint and scores
                 evaluate(config.steps, state)
 
 

@@ -30,13 +30,14 @@ def report(folder: str, out: str | pathlib.Path) -> pathlib.Path:
     # Imported here so that --help and a wrong flag answer at once.
     from rich.console import Console
 
+    from learner_jax.bucket import local
     from learner_jax.report import comparison
     from learner_jax.report.page import confidence, differences, write_page
     from learner_jax.report.runs import not_evaluated
     from learner_jax.report.study import read_study
     from learner_jax.report.table import make_table, to_terminal
 
-    study = read_study(folder)
+    study = read_study(local(folder))
     console = Console(highlight=False, markup=False)
     table = make_table(study)
     console.print(to_terminal(table))

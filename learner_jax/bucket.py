@@ -1,0 +1,61 @@
+"""Folders on this machine and in buckets, ``gs://lab/run``: which one a text names, and what is in it."""
+
+from pathlib import Path
+from typing import Any
+
+from etils import epath
+
+from tfds_builders.errors import InputError
+
+
+def place(text: str) -> Path | epath.Path:
+    """A folder on this machine, or one in a bucket of Google Cloud Storage.
+
+    Raises:
+      InputError: it is in a place of another kind, or what buckets need is not installed.
+    """
+    if not is_remote(text):
+        return Path(text)
+    if not text.startswith("gs://") or len(text.rstrip("/").split("/")) < 4:
+        raise InputError(
+            f"{text} cannot be a work folder; possible are a folder, also one of a mounted bucket, and "
+            "gs://BUCKET/FOLDER. Change --workdir"
+        )
+    try:
+        files_of(text)
+    except ImportError as fault:
+        raise InputError(f"{text} needs a package: pip install '.[gcs]'") from fault
+    return epath.Path(text.rstrip("/"))
+
+
+def local(text: str) -> Path:
+    """A folder on this machine, for commands that only read.
+
+    Raises:
+      InputError: it is in a bucket.
+    """
+    if is_remote(text):
+        raise InputError(
+            f"{text} is in a bucket, where only the trainer works. Copy it first (gcloud storage cp -r {text} .), or "
+            "mount the bucket (gcsfuse), and name the folder"
+        )
+    return Path(text)
+
+
+def is_remote(folder: Any) -> bool:
+    """Whether a place has a scheme, as in ``gs://lab/run``."""
+    return "://" in str(folder)
+
+
+def files_of(folder: Any) -> Any:
+    """The file system of a remote folder, which remembers no listing: Tensorstore and others write there too."""
+    import fsspec
+
+    return fsspec.core.url_to_fs(str(folder), use_listings_cache=False)[0]
+
+
+def names(folder: Any) -> list[str]:
+    """Paths of all objects within a remote folder, sorted."""
+    files = files_of(folder)
+    root = files._strip_protocol(str(folder)).rstrip("/") + "/"
+    return sorted(name.removeprefix(root) for name in files.find(root.rstrip("/")))

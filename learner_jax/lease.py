@@ -1,0 +1,88 @@
+"""One trainer in a work folder of a bucket at a time: an object that its owner writes again every few seconds."""
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from tfds_builders.errors import InputError
+
+BEAT = 10.0  # seconds between two signs of life
+SILENT = 60.0  # seconds without one after which the owner counts as dead
+
+
+@contextlib.contextmanager
+def lease(files: Any, path: str) -> Iterator[None]:
+    """Hold the object ``path`` of a file system of fsspec while the block lasts.
+
+    It is made on the condition that there is none. Where there is one, its owner is dead if it does not change for
+    ``SILENT`` seconds, as seen from here, so that clocks need not agree. A trainer that was cut off for longer ends
+    itself as soon as it sees that another has taken its place.
+
+    Raises:
+      InputError: another trainer holds it, and which; or there is no such bucket, or it may not be written to.
+    """
+    mine = {"owner": f"process {os.getpid()} on {socket.gethostname()}", "id": uuid.uuid4().hex, "beat": 0}
+    _take(files, path, mine)
+    over = threading.Event()
+    beating = threading.Thread(target=_beat, args=(files, path, mine, over), name="lease", daemon=True)
+    beating.start()
+    try:
+        yield
+    finally:
+        over.set()
+        beating.join()
+        if _owner(files, path).get("id") == mine["id"]:
+            files.rm_file(path)
+
+
+def _take(files: Any, path: str, mine: dict[str, Any]) -> None:
+    seen, since = {}, 0.0
+    while True:
+        try:
+            return files.pipe_file(path, json.dumps(mine).encode(), mode="create")
+        except FileExistsError:
+            pass
+        except (FileNotFoundError, PermissionError) as fault:  # any other may pass by itself
+            raise InputError(f"{path} cannot be written ({type(fault).__name__}: {fault}); see --workdir") from fault
+        other = _owner(files, path)
+        if other and not seen:
+            print(f"{path} is held by {other.get('owner')}; seeing within {SILENT:.0f} s whether it lives", flush=True)
+            seen, since = other, time.monotonic()
+        elif other and other != seen:
+            raise InputError(
+                f"another trainer works in {path.rpartition('/')[0]} ({other.get('owner')}). Wait for it, stop it, or "
+                "use another --workdir"
+            )
+        elif other and time.monotonic() - since > SILENT:
+            files.pipe_file(path, json.dumps(mine).encode())
+            time.sleep(BEAT / 5)  # of several that take it at once, the one that wrote last has it
+            seen = _owner(files, path)
+            if seen == mine:
+                return
+        time.sleep(BEAT / 10)
+
+
+def _beat(files: Any, path: str, mine: dict[str, Any], over: threading.Event) -> None:
+    while not over.wait(BEAT):
+        with contextlib.suppress(Exception):  # a bucket that cannot be reached now may be at the next beat
+            other = _owner(files, path)
+            if other and other.get("id") != mine["id"]:
+                print(f"this trainer was silent, and {other.get('owner')} has taken {path}: it ends", file=sys.stderr)
+                sys.stderr.flush()
+                os._exit(1)
+            mine["beat"] += 1
+            files.pipe_file(path, json.dumps(mine).encode())
+
+
+def _owner(files: Any, path: str) -> dict[str, Any]:
+    try:
+        return json.loads(files.cat_file(path))
+    except FileNotFoundError:
+        return {}
