@@ -1,7 +1,7 @@
 """Event files for TensorBoard, in ``WORKDIR/tensorboard``.
 
 tensorboardX writes them with protobuf and numpy alone (0.65 MB, November 2026); TensorBoard's own writer brings gRPC
-and a web server (76 MB together with the rest of it), and CLU's needs TensorFlow.
+and a web server, 78 MB beside NumPy.
 """
 
 import json
