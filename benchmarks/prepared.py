@@ -8,21 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jax.sharding import Mesh
-
-from learner_jax import augment, backbones, objectives
+from learner_jax.assembly import Parts, assemble
 from learner_jax.batch import Batch
 from learner_jax.config import Config, DataConfig
-from learner_jax.data import cohort as cohorts
-from learner_jax.data import samplers
-from learner_jax.data.cohort import Cohort
 from learner_jax.data.device import training_stream
-from learner_jax.data.pipeline import Reader, open_reader
-from learner_jax.data.samplers import Sampler
-from learner_jax.mesh import make_mesh
-from learner_jax.optim import make_optimizer
-from learner_jax.state import TrainState, init_state
-from learner_jax.step import Recipe
+from learner_jax.data.pipeline import open_reader
+from learner_jax.state import TrainState
 from learner_jax.train import compiled
 
 
@@ -30,37 +21,22 @@ from learner_jax.train import compiled
 class Prepared:
     """A run that is about to begin. ``update`` takes the state over, so whoever steps puts the new one back."""
 
-    config: Config
-    cohort: Cohort
-    sampler: Sampler
-    reader: Reader
-    recipe: Recipe
-    mesh: Mesh
+    parts: Parts
     state: TrainState
     update: Callable[[TrainState, Batch], tuple[TrainState, dict[str, Any]]]
 
     def stream(self, stop: int, **data: Any):
         """Batches of steps 0 to ``stop`` with other fields of ``config.data``."""
-        reader = open_reader(self.cohort, dataclasses.replace(self.config.data, **data))
-        return training_stream(reader, self.sampler, self.config.seed, 0, stop, self.mesh)
+        parts = self.parts
+        reader = open_reader(parts.cohort, dataclasses.replace(parts.config.data, **data))
+        return training_stream(reader, parts.sampler, parts.config.seed, 0, stop, parts.mesh)
 
 
 def prepare(config: Config, start: Any = None) -> Prepared:
     """As :func:`learner_jax.train.train` does; ``start``: variables of the backbone, in place of random ones."""
-    mesh, cohort = make_mesh(config=config.mesh), cohorts.load(config.data)
-    reader = open_reader(cohort, config.data)
-    recipe = Recipe(
-        config,
-        backbones.create(config.backbone.name, config.backbone.norm),
-        objectives.create(config.objective, mesh, len(cohort.patients)),
-        make_optimizer(config.optim, config.steps, {}),
-        augment.for_cohort(config, cohort.meta, cohort.views),
-        mesh,
-    )
-    parts = (recipe.backbone, recipe.objective, recipe.optimizer)
-    state = init_state(config.seed, *parts, reader.spec(config.batch_size), mesh, start)
-    update = compiled(recipe, state, reader.shapes(config.batch_size, mesh))
-    return Prepared(config, cohort, samplers.create(config, cohort), reader, recipe, mesh, state, update)
+    parts = assemble(config)
+    state = parts.state(start)
+    return Prepared(parts, state, compiled(parts.recipe, state, parts.reader.shapes(config.batch_size, parts.mesh)))
 
 
 def synthetic(folder: Path, patients: int, frames: int, size: int) -> Path:

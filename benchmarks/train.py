@@ -50,6 +50,8 @@ from learner_jax.nonfinite import NonFinite
 from learner_jax.optim import make_optimizer
 from learner_jax.preprocess import normalisation
 from learner_jax.report import speed
+from learner_jax.report.bookkeeper import keeping
+from learner_jax.report.ledger import Ledger
 from learner_jax.report.reporter import reporting
 from learner_jax.train import Action, loop
 from learner_jax.watchdog import Watchdog
@@ -73,16 +75,19 @@ def configured(folder: Path, quick: bool) -> Config:
 @contextlib.contextmanager
 def trainer(run: Prepared, workdir: Path) -> Iterator[Callable[..., None]]:
     """``advance(n, *actions)``: n more steps of the trainer's loop, with further actions after each."""
-    batches = run.stream(TOTAL)
-    with contextlib.redirect_stdout(io.StringIO()):
-        reports = reporting(run.config, workdir, 0)
-        reporter = reports.__enter__()
+    config, ledger = run.parts.config, Ledger()
+    batches = ledger.waited(run.stream(TOTAL))
 
     def rows(step: int) -> np.ndarray:
-        return run.sampler.rows(run.config.seed, step - 1)
+        return run.parts.sampler.rows(config.seed, step - 1)
 
-    guard = NonFinite(run.config, rows, 0, print)
-    with Watchdog() as watchdog:
+    guard = NonFinite(config, rows, 0, print)
+    with contextlib.ExitStack() as stack:
+        with contextlib.redirect_stdout(io.StringIO()):  # the bar, and at the end the table
+            afterwards = stack.enter_context(contextlib.ExitStack())
+            books = stack.enter_context(keeping(workdir, ledger, config.batch_size, lambda seconds: {}))
+            reporter = stack.enter_context(reporting(config, workdir, 0, books, afterwards))
+        watchdog = stack.enter_context(Watchdog())
 
         def advance(n: int, *more: Action) -> None:
             actions = [Action(one, every=1) for one in (watchdog, guard, reporter)]
@@ -91,14 +96,14 @@ def trainer(run: Prepared, workdir: Path) -> Iterator[Callable[..., None]]:
             jax.block_until_ready(run.state)
 
         yield advance
-    with contextlib.redirect_stdout(io.StringIO()):
-        reports.__exit__(None, None, None)
+        with contextlib.redirect_stdout(io.StringIO()):
+            stack.close()
 
 
 def peer(run: Prepared, net: Any, workers: int) -> Any:
     from benchmarks.torch_loop import Scans, Training
 
-    c, config = run.cohort, run.config
+    c, config = run.parts.cohort, run.parts.config
     data = Scans(config.data.dir, c.labeled_train, c.standardise(c.score), c.patient, config.data.frames)
     return Training(net, data, config.batch_size, workers, TOTAL, config.optim, config.objective.score_range)
 
@@ -252,7 +257,7 @@ def main() -> None:
                 result["ratio"] = statistics.median(np.divide(taken["torch"], taken["ours"]).tolist())
                 print(f"ours over torch ({result['torch_workers']} workers): {result['ratio']:.2f}")
             if device in speed.PEAKS:
-                layers = run.recipe.backbone.layers(run.reader.spec(config.batch_size))
+                layers = run.parts.recipe.backbone.layers(run.parts.spec)
                 flops, top = speed.TRAINING * sum(layer.flops for layer in layers), speed.peak(device)
                 result["mfu"] = speed.mfu(flops, middle["ours"], top)
                 result["of_bound"] = speed.bound(layers, top) / middle["ours"]
