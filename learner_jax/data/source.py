@@ -41,14 +41,16 @@ class Records:
         try as well: what fails in it stays unreadable for this process.
         """
         rows = rows.tolist()
+        known = [self._unreadable.get(row) for row in rows]  # once: other threads add to them meanwhile
+        hopeful = [row for row, lost in zip(rows, known, strict=True) if lost is None]
         try:
-            records = self._source.__getitems__([row for row in rows if row not in self._unreadable])
+            records = self._source.__getitems__(hopeful)
         except MemoryError:
             raise
         except Exception:  # of Riegeli RuntimeError, of protobuf DecodeError, of TFDS ValueError
-            records = [self._one(row) for row in rows if row not in self._unreadable]
-        following = iter(records)
-        return [self._unreadable.get(row) or self._checked(row, next(following)) for row in rows]
+            records = [self._one(row) for row in hopeful]
+        following = map(self._checked, hopeful, records)
+        return [next(following) if lost is None else lost for lost in known]
 
     def _one(self, row: int) -> dict[str, Any] | Unreadable:
         try:

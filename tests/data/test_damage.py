@@ -71,6 +71,32 @@ def test_damage_stays_with_its_record_also_within_one_read(cohort, tiny_dataset,
                 np.testing.assert_array_equal(one["scan"], two["scan"])
 
 
+def test_rows_that_another_thread_finds_damaged_meanwhile_shift_no_other(cohort, tiny_dataset, damaged, bad):
+    rows = np.arange(len(cohort.score))
+    records = Records(damaged, cohort.scan_ids)
+
+    class Overtaken:
+        """The dataset's source; while its records are read one by one, another read of all begins and ends."""
+
+        def __init__(self, source):
+            self.source, self.overtaken = source, False
+
+        def __getitems__(self, wanted):
+            return self.source.__getitems__(wanted)
+
+        def __getitem__(self, row):
+            if not self.overtaken and row == max(bad):
+                self.overtaken = True
+                records.read(rows)
+            return self.source[row]
+
+    records._source = Overtaken(records._source)
+    read = records.read(rows)
+    assert [row for row in rows if isinstance(read[row], Unreadable)] == sorted(bad)
+    for row in sorted(set(rows.tolist()) - set(bad)):
+        assert read[row]["scan_id"].decode() == cohort.scan_ids[row]
+
+
 @pytest.mark.parametrize("part", [0.1, 0.9])
 def test_of_a_shard_that_was_cut_off_no_record_can_be_read(cohort, tiny_dataset, tmp_path, part):
     folder = shutil.copytree(tiny_dataset, tmp_path / "cut")
