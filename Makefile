@@ -66,7 +66,7 @@ trackers: .venv/installed ## Weights & Biases, MLflow and TensorBoard, offline; 
 parity: .venv/installed ## against published implementations (PyTorch, about 1 GB); by hand, into .venv-parity
 	$(PY) -m venv .venv-parity
 	.venv-parity/bin/pip install --quiet --disable-pip-version-check -e '.[parity,test]'
-	.venv-parity/bin/python -m pytest -W ignore -m parity
+	XLA_FLAGS= .venv-parity/bin/python -m pytest -W ignore -m parity
 
 lint: .venv/installed ## ruff: lint and format
 	.venv/bin/ruff check .

@@ -1,5 +1,6 @@
 """Batch -> embeddings as training sees them: copied, augmented, normalised, encoded; at once or chunk by chunk."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -7,7 +8,6 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
-from learner_jax.augment import Augmentation
 from learner_jax.backbones import Backbone
 from learner_jax.backbones.layers.remat import remat
 from learner_jax.batch import Batch
@@ -30,7 +30,7 @@ def copies(batch: Batch, n: int) -> tuple[Batch, Int[Array, " b"]]:
 def encode(
     config: Config,
     backbone: Backbone,
-    augmentation: Augmentation,
+    augmentation: Callable[..., Array],
     variables: dict[str, Any],
     batch: Batch,
     draw: Array,
@@ -41,7 +41,7 @@ def encode(
     Args:
       config: of the run.
       backbone: what embeds.
-      augmentation: what the scans go through before.
+      augmentation: what the scans go through before, as :class:`learner_jax.augment.Augmentation` is called.
       variables: parameters and statistics of the backbone.
       batch: global, or a chunk of it.
       draw: i32 ``[b]``; rows that share one are augmented alike.

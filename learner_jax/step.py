@@ -9,6 +9,7 @@ import optax
 from jax.sharding import Mesh
 
 from learner_jax.augment import Augmentation
+from learner_jax.augment.api import on_each_device
 from learner_jax.backbones import Backbone
 from learner_jax.batch import Batch
 from learner_jax.config import Config
@@ -55,7 +56,7 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     progress = state.step / config.steps
 
     def embed(params):
-        through = partial(encode, config, recipe.backbone, recipe.augmentation)
+        through = partial(encode, config, recipe.backbone, on_each_device(recipe.augmentation, recipe.mesh))
         one = lambda variables, rows: through(variables, *rows, key)  # noqa: E731
         if size := config.train.grad_cache_chunk:
             return encode_in_chunks(one, params, state.stats, (batch, draw), size, recipe.mesh)

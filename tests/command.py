@@ -24,9 +24,6 @@ FLAGS = {
     "config.eval.readouts": "none",  # beside the ridge: each takes a process time to compile
 }
 
-# LLVM takes seconds to optimise what then runs for some milliseconds. All processes that are compared do without.
-HASTY = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
-
 
 def free_port() -> int:
     """One on loopback that nobody uses now."""
@@ -53,7 +50,7 @@ class Run:
                     subprocess.Popen(
                         command + (several if n > 1 else []),
                         cwd=ROOT,
-                        env=os.environ | HASTY | {"JAX_NUM_CPU_DEVICES": str(devices // n)},
+                        env=os.environ | {"JAX_NUM_CPU_DEVICES": str(devices // n)},
                         stdout=log,
                         stderr=subprocess.STDOUT,
                     )

@@ -15,6 +15,8 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 # Between two runs of the suite most of its time would go into compiling the same programs again.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# LLVM takes seconds to optimise what then runs for some milliseconds. XLA's own passes stay as users have them.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 
 # No deadline: a first example compiles, and machines are noisy. Derandomized: a run depends on the code alone.
 settings.register_profile("repeatable", deadline=None, derandomize=True)

@@ -13,7 +13,7 @@ import fsspec
 import pytest
 
 from learner_jax import bucket
-from tests.command import FLAGS, HASTY, ROOT, free_port
+from tests.command import FLAGS, ROOT, free_port
 from tests.contents import digests
 from tfds_builders.errors import InputError
 
@@ -81,7 +81,7 @@ def start(tiny_dataset):
         started.append(
             subprocess.Popen(
                 command + [f"--{name}={value}" for name, value in given.items()],
-                **{"cwd": ROOT, "env": os.environ | HASTY | {"JAX_NUM_CPU_DEVICES": "1"}, "text": True},
+                **{"cwd": ROOT, "env": os.environ | {"JAX_NUM_CPU_DEVICES": "1"}, "text": True},
                 **{"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE},
             )
         )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def test_scores_depend_on_neither_batch_size_nor_device_count(finished, tmp_path
     evaluate(workdir, ["--config.eval.batch_size=24"], again=True)
     assert numbers(workdir, 4) == pytest.approx(numbers(finished / "run", 4), abs=1e-6)
     script = "from learner_jax.evaluate import main; raise SystemExit(main())"
-    environment = {"JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu", "PATH": "/usr/bin:/bin"}
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
     arguments = ["--workdir", str(workdir), "--again"]
     subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, env=environment, check=True, timeout=240)
     assert numbers(workdir, 4) == pytest.approx(numbers(finished / "run", 4), abs=1e-5)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.command import FLAGS, HASTY, ROOT
+from tests.command import FLAGS, ROOT
 
 # A file system of its own, which nobody else sees and which is gone with the last process.
 SCRIPT = """
@@ -29,7 +29,7 @@ def test_it_ends_with_a_sentence_and_goes_on_once_there_is_room(tiny_dataset, tm
     train = [sys.executable, "-m", "learner_jax.main", "--config=configs/demo.py"]
     train += [f"--{name}={value}" for name, value in flags.items()]
     command = ["unshare", "--map-root-user", "--mount", "sh", "-c", SCRIPT, "sh", str(tmp_path), *train]
-    one = os.environ | HASTY | {"JAX_NUM_CPU_DEVICES": "1"}
+    one = os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=one)
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("no file system may be mounted here")

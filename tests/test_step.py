@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.collectives import collectives, host_transfers
 from learner_jax import augment, backbones, objectives
 from learner_jax.batch import BatchSpec
 from learner_jax.config import AugmentConfig, Config, MeshConfig
@@ -50,6 +51,19 @@ def test_the_loss_is_the_same_on_1_and_8_devices(make_batch):
             state, metrics = step(state, place(make_batch(16, seed, SHAPE)))
             losses[-1].append(float(metrics["loss"]))
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def test_between_devices_go_projections_once_the_gradient_once_and_statistics(make_batch):
+    state, step, place = set_up(8)
+    hlo = step.lower(state, place(make_batch(16, 0, SHAPE))).compile().as_text()
+    exchanged = collectives(hlo)
+    gathered = [array for one in exchanged if one.kind == "all-gather" for array in one.arrays]
+    assert [array.shape for array in gathered if array.size > 16] == [(16, 8)]
+    size = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
+    summed = sum(one.size for one in exchanged if one.kind != "all-gather")
+    # beside the gradient: that of the projections, and batch statistics with counts, forward and backward
+    assert size(state.params) <= summed <= size(state.params) + 16 * 8 + 4 * size(state.stats) + 50
+    assert not host_transfers(hlo)
 
 
 def test_parameters_cut_over_devices_learn_the_same(make_batch):

@@ -6,14 +6,18 @@ leaves the numbers of the others as they were.
 """
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int
 
 from learner_jax.augment import mri, photograph, ultrasound
 from learner_jax.config import AugmentConfig, Config
+from learner_jax.mesh import BATCH
 from tfds_builders.errors import InputError
 from tfds_builders.record import DatasetMeta
 from tfds_builders.wording import suggest
@@ -57,6 +61,15 @@ class Augmentation:
         side = jnp.where(jax.vmap(jax.random.bernoulli)(coin) & may_flip, -1.0, 1.0)
         family = partial(_FAMILIES[self.modality], config=self.config, flips=bool(self.flipped), gap=self.gap)
         return jax.vmap(family)(scan, keys, side)
+
+
+def on_each_device(augmentation: Augmentation, mesh: Mesh) -> Callable[..., Array]:
+    """The same of a global batch: each device augments the scans that it holds.
+
+    XLA cannot cut every operation that moves pixels over devices by itself, and would gather the whole batch on each.
+    """
+    rows = P(BATCH)
+    return jax.shard_map(augmentation, mesh=mesh, in_specs=(rows, rows, rows, P()), out_specs=rows)
 
 
 def for_cohort(config: Config, meta: DatasetMeta, views: tuple[str, ...]) -> Augmentation:

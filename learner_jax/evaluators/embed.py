@@ -32,13 +32,20 @@ def encoder_of(backbone: Backbone, config: Config) -> Encoder:
     return encode
 
 
+def jitted(encoder: Encoder, mesh: Mesh) -> Callable[[Any, Batch], tuple[Array, Array]]:
+    """The encoder as a program over the devices of the mesh: ``(variables, batch) -> (u, mask)``, whole on each.
+
+    The mask comes back as well: what one process could not read all of them must leave out.
+    """
+    both = lambda variables, batch: (encoder(variables, batch), batch.mask)  # noqa: E731
+    return jax.jit(both, out_shardings=replicated(mesh), compiler_options=compiler_options())
+
+
 class Embedder:
     """``rows -> u``: reads the rows, runs an encoder, gives the embeddings in the order asked for."""
 
     def __init__(self, encoder: Encoder, reader: Reader, mesh: Mesh, batch_size: int):
-        # the mask comes back as well: what one process could not read all of them must leave out
-        both = lambda variables, batch: (encoder(variables, batch), batch.mask)  # noqa: E731
-        self._encode = jax.jit(both, out_shardings=replicated(mesh), compiler_options=compiler_options())
+        self._encode = jitted(encoder, mesh)
         self._reader, self._mesh, self._batch_size = reader, mesh, batch_size
 
     def __call__(self, variables: Any, rows: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n d"]:

@@ -1,7 +1,7 @@
 """What every objective gives, and the parts that are written once: gather over devices and blocks of anchors.
 
-A pairwise objective only says what one block of anchors sees of all rows of the *global* batch; :func:`over_anchors`
-brings the rows together and bounds the memory to block x batch.
+A pairwise objective only says what one block of anchors sees of all rows of the *global* batch; :func:`everywhere`
+brings the rows together, and :func:`over_anchors` bounds the memory to block x batch.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, Int32
 
 from learner_jax.batch import Batch
-from learner_jax.mesh import BATCH
+from learner_jax.mesh import BATCH, replicated
 from learner_jax.objectives.heads import Params
 from learner_jax.pytree import array_tree
 
@@ -143,37 +143,40 @@ def log_sum_exp(logits: Float[Array, "k n"], real: Bool[Array, "k n"]) -> Float[
 Block = Callable[[Any, Any, Any], Any]
 
 
+def everywhere(rows: Any, mesh: Mesh) -> Any:
+    """The rows of all devices, whole on each of them; a step gathers its projections once, and all that compares them
+    shares what came."""
+    return jax.lax.with_sharding_constraint(rows, replicated(mesh))
+
+
 def over_anchors(
     block: Block,
-    rows: Any,
+    anchors: Any,
+    everyone: Any,
     shared: Any,
     mesh: Mesh,
     size: int,
-    more: Any = None,
     prepare: Callable[[Any], Any] = lambda everyone: everyone,
 ) -> Any:
     """Sum of ``block(anchors, everyone, shared)`` over blocks of anchors, over the whole global batch.
 
     Args:
-      block: takes a tree like ``rows`` with ``[k …]`` anchors, what ``prepare`` made of all ``[n …]`` rows, and
+      block: takes a tree like ``anchors`` with ``[k …]`` of them, what ``prepare`` made of ``everyone``, and
         ``shared``; returns a tree of sums over its anchors. Blocks are padded with zeros, so a row that is all zeros
         must contribute nothing.
-      rows: tree of arrays ``[b …]``, cut over the devices of the mesh and padded to share them out: the anchors.
+      anchors: tree of arrays ``[b …]``, cut over the devices of the mesh and padded to share them out.
+      everyone: tree like ``anchors`` of the rows ``[n …]`` that they are compared with, of :func:`everywhere`.
       shared: tree of arrays that every device holds whole, such as heads and temperatures; gradients reach them.
       mesh: of :func:`learner_jax.mesh.make_mesh`.
       size: most anchors in a block; fewer where block x batch would exceed 4 million elements. Activations of a block
         are recomputed in the backward pass.
-      more: tree like ``rows`` of further rows ``[q …]`` that anchors are compared with and that are no anchors.
       prepare: done once per device with all rows before the first block, such as sorting them.
 
     Returns:
       The tree summed over blocks and devices; the same on every device and for any number of devices.
     """
 
-    def device_part(mine: Any, more: Any, shared: Any) -> Any:
-        everyone = jax.tree.map(lambda x: jax.lax.all_gather(x, BATCH, tiled=True), mine)
-        if more is not None:
-            everyone = jax.tree.map(lambda batch, queue: jnp.concatenate([batch, queue]), everyone, more)
+    def device_part(mine: Any, everyone: Any, shared: Any) -> Any:
         n, n_all = (len(jax.tree.leaves(tree)[0]) for tree in (mine, everyone))
         k = min(size, n, max(_MOST_ELEMENTS // n_all, 1))
 
@@ -185,7 +188,7 @@ def over_anchors(
         sums = jax.lax.map(jax.checkpoint(lambda anchors: block(anchors, known, shared)), jax.tree.map(cut, mine))
         return jax.tree.map(lambda x: jax.lax.psum(x.sum(0), BATCH), sums)
 
-    n = len(jax.tree.leaves(rows)[0])
-    rows = jax.tree.map(lambda x: jnp.pad(x, [(0, -n % mesh.size)] + [(0, 0)] * (x.ndim - 1)), rows)
+    n = len(jax.tree.leaves(anchors)[0])
+    anchors = jax.tree.map(lambda x: jnp.pad(x, [(0, -n % mesh.size)] + [(0, 0)] * (x.ndim - 1)), anchors)
     parts = (P(BATCH), P(), P())
-    return jax.shard_map(device_part, mesh=mesh, in_specs=parts, out_specs=P())(rows, more, shared)
+    return jax.shard_map(device_part, mesh=mesh, in_specs=parts, out_specs=P())(anchors, everyone, shared)

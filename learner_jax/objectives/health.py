@@ -2,15 +2,13 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from learner_jax.batch import Batch
-from learner_jax.objectives.api import coarse, projected, score_distance, similarity
+from learner_jax.objectives.api import Projected, coarse, score_distance, similarity
 
 _MOST_ROWS = 1024
 
 
-def health(z: Float[Array, "b p"], batch: Batch, similar: float) -> dict[str, jax.Array]:
+def health(rows: Projected, similar: float) -> dict[str, jax.Array]:
     """Figures of the projections (of the embeddings, where an objective has no projection); no gradient flows.
 
     * ``mean_cosine``: mean of cos(z_i, z_j) over pairs of rows; 1: all point the same way.
@@ -23,21 +21,20 @@ def health(z: Float[Array, "b p"], batch: Batch, similar: float) -> dict[str, ja
       cosine; 0.5 is chance. Triplets are (i, j, j + 1) for all i and j.
 
     Args:
-      z: projections of the global batch.
-      batch: their scores and patients.
+      rows: of the global batch, whole on every device.
       similar: in SD of the training scores.
 
     Returns:
       Scalars; NaN where the batch holds nothing to measure.
     """
-    n = min(len(z), _MOST_ROWS)
-    rows = jax.tree.map(lambda x: x[:n], projected(jax.lax.stop_gradient(z), batch))
+    n = min(len(rows.z), _MOST_ROWS)
+    rows = jax.tree.map(lambda x: jax.lax.stop_gradient(x[:n]), rows)
     unit, real = rows.unit, rows.mask.astype(rows.z.dtype)
     count = real.sum()
     pairs = rows.mask[:, None] & rows.mask[None] & ~jnp.eye(n, dtype=bool)
     cosine = similarity(unit, unit)
     centred = (rows.z - _mean(rows.z, real[:, None], 0)) * real[:, None]
-    gram = similarity(centred, centred) if n < z.shape[1] else similarity(centred.T, centred.T)
+    gram = similarity(centred, centred) if n < rows.z.shape[1] else similarity(centred.T, centred.T)
     trace, trace2 = jnp.square(centred).sum(), jnp.square(gram).sum()
     d = score_distance(rows, rows)
     alike = coarse(rows, rows) & (d <= similar)

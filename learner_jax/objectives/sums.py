@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from learner_jax.config import ObjectiveConfig
 from learner_jax.objectives import queue as queues
-from learner_jax.objectives.api import Objective, Projected, over_anchors, projected
+from learner_jax.objectives.api import Objective, Projected, everywhere, over_anchors, projected
 from learner_jax.objectives.heads import Params, init_projection
 from learner_jax.objectives.health import health
 from learner_jax.objectives.identity import centre_patients
@@ -43,20 +43,23 @@ def create(config: ObjectiveConfig, mesh: Mesh, n_patients: int) -> Objective:
     def loss(params, state, z, u, batch, rng, progress):
         u = u.astype(z.dtype)
         rows = {"z": projected(z, batch), "u": projected(u, batch)}
+        everyone = everywhere(rows, mesh)
+        alive = health(everyone["z"], config.similar)
         if config.centre_patients:
-            rows = {vectors: centre_patients(own) for vectors, own in rows.items()}
+            rows, everyone = ({name: centre_patients(own) for name, own in of.items()} for of in (rows, everyone))
         total, metrics = jnp.zeros((), z.dtype), {}
         for part in chosen:
             if part.pairwise:
                 tau = temperature(part, config, progress)
                 queue = queues.rows(state) if part.compares == "z" else None
-                value, idle = _compare(part, config, params, tau, rows[part.compares], u, queue, mesh)
+                both = rows[part.compares], everyone[part.compares]
+                value, idle = _compare(part, config, params, tau, *both, u, queue, mesh)
             else:
                 value, idle = _mean_of(_sums(*part.described(config, params, u, batch), rows["u"].mask))
             factor = 1.0 if part.regression else ramp(config, progress)
             total += factor * getattr(config.weights, part.name) * value
             metrics |= {part.name: value, "zero_loss_share": jnp.maximum(metrics.get("zero_loss_share", 0.0), idle)}
-        return total, metrics | health(z, batch, config.similar), queues.push(state, rows["z"])
+        return total, metrics | alive, queues.push(state, everyone["z"])
 
     return Objective(init, loss, max(config.augmentations, *(part.augmentations for part in chosen)))
 
@@ -93,20 +96,24 @@ def _chosen(name: str) -> list[Part]:
     return chosen
 
 
-def _compare(part, config, params, tau, rows: Projected, u, queue: Projected | None, mesh: Mesh):
+def _compare(part, config, params, tau, rows: Projected, everyone: Projected, u, queue: Projected | None, mesh: Mesh):
     if part.predict:
-        rows = dataclasses.replace(rows, prediction=part.predict(params, u))
+        prediction = part.predict(params, u)
+        rows = dataclasses.replace(rows, prediction=prediction)
+        everyone = dataclasses.replace(everyone, prediction=everywhere(prediction, mesh))
+    if queue is not None:
+        everyone = jax.tree.map(lambda batch, old: jnp.concatenate([batch, old]), everyone, queue)
 
     survey = None
     if part.survey:
         count = lambda anchors, everyone, _: part.survey(config, anchors, everyone)  # noqa: E731
-        survey = over_anchors(count, jax.lax.stop_gradient(rows), None, mesh, config.block, queue)
+        survey = over_anchors(count, *jax.lax.stop_gradient((rows, everyone)), None, mesh, config.block)
 
     def block(anchors, everyone, shared):
         return _sums(*part.described(config, shared, anchors, everyone), anchors.mask)
 
     shared = Shared(params, tau, survey)
-    return _mean_of(over_anchors(block, rows, shared, mesh, config.block, queue, part.prepare))
+    return _mean_of(over_anchors(block, rows, everyone, shared, mesh, config.block, part.prepare))
 
 
 def _sums(loss: jax.Array, weight: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:

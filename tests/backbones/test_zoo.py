@@ -22,8 +22,6 @@ DOCS = Path(__file__).parents[2] / "docs" / "backbones.md"
 LISTED = backbones.list_backbones()
 TINY = [name for name in registry.list() if name.endswith("-test")]
 TINY_SPEC = BatchSpec(4, 4, 32, 32, 1)
-# LLVM takes a second to optimise what runs once in a millisecond: all tiny ones compile in a third of the time without
-HASTY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 # of the last block only the class token is read, which is neither pooled nor at a place
 _UNREAD = ("pool_q/conv/kernel", "rel_pos_t", "rel_pos_h", "rel_pos_w")
 SILENT = {"mvitv2-test": {f"blocks/1/attn/{part}" for part in _UNREAD}}
@@ -108,14 +106,14 @@ def test_a_scan_that_is_too_small_is_refused_with_what_fits(name):
 @pytest.fixture(scope="module", params=TINY)
 def tiny(request):
     backbone = backbones.create(request.param)
-    variables = jax.jit(functools.partial(backbone.init, spec=TINY_SPEC), compiler_options=HASTY)(jax.random.key(0))
+    variables = jax.jit(functools.partial(backbone.init, spec=TINY_SPEC))(jax.random.key(0))
     scan = jnp.asarray(np.random.default_rng(0).normal(size=TINY_SPEC.shape), jnp.float32)
 
     def loss(params, scan, mask):
         u, stats = backbone.apply({**variables, "params": params}, scan, mask, train=True)
         return jnp.where(mask[:, None], jnp.sin(u), 0.0).sum(), (u, stats)
 
-    return request.param, variables, scan, jax.jit(jax.value_and_grad(loss, has_aux=True), compiler_options=HASTY)
+    return request.param, variables, scan, jax.jit(jax.value_and_grad(loss, has_aux=True))
 
 
 def test_a_step_of_a_tiny_one_reaches_every_parameter(tiny):

@@ -1,0 +1,226 @@
+"""The real training and scoring steps, compiled for TPU slices that are not here: memory, traffic, and what must hold.
+
+    python -m benchmarks.tpu_compile                        # all, on a machine without a TPU; needs the extra `tpu`
+    python -m benchmarks.tpu_compile --only resnet3d_18b
+
+Each step is compiled by libtpu for one or two slices of 16 TPU v5e chips, parameters whole on each chip or cut over
+them (`mesh.fsdp`). A row of the table is one program, as one chip runs it. Ends with an error where a program does not
+fit, gathers the projections more than once, reduces the gradient more than once, waits for its host, or sends more
+between slices than gradient, projections and batch statistics.
+
+*Expected* is the least time by the layers' operations and memory traffic (`learner_jax/report/speed.py`) over an
+estimate: XLA's count of operations or bytes, whichever takes longer, and after it all that goes over the links, as if
+nothing overlapped. It is an estimate and no measurement: no TPU was there.
+"""
+
+import argparse
+import dataclasses
+import datetime
+import os
+import sys
+import time
+from importlib import metadata
+from typing import Any
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["TPU_SKIP_MDS_QUERY"] = "1"  # nobody waits for the metadata of a cloud that is not there
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import topologies
+
+from benchmarks.collectives import Collective, collectives, host_transfers
+from configs.demo import get_config
+from learner_jax import backbones, objectives
+from learner_jax.augment import Augmentation
+from learner_jax.backbones.layers.platform import tracing_for
+from learner_jax.batch import Batch, BatchSpec
+from learner_jax.config import Config
+from learner_jax.evaluators.embed import encoder_of, jitted
+from learner_jax.mesh import batch_sharding, make_mesh
+from learner_jax.optim import make_optimizer
+from learner_jax.placement import placed_shapes
+from learner_jax.report.speed import PEAKS, TRAINING, bound, of_one_device
+from learner_jax.state import init_state
+from learner_jax.step import Recipe
+from learner_jax.train import compiled
+
+SLICE = "v5e:4x4"
+CHIPS = 16
+HBM = 16 * 2**30
+# Bytes a second of one chip. Between chips: one link, both ways; between slices: the chip's share of its host's network
+# (Austin et al., How to Scale Your Model, table of TPUs).
+LINKS, NETWORK = 9e10, 3.125e9
+_GIB, _MB = 2**30, 1e6
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    backbone: str
+    scan: tuple[int, int, int, int]  # frames or slices, height, width, channels
+    per_chip: int
+    modality: str
+
+
+CASES = (
+    Case("tsm_resnet50", (8, 224, 224, 1), 16, "ultrasound"),
+    Case("videomae_vit_b", (16, 224, 224, 1), 8, "ultrasound"),
+    Case("resnet3d_18b", (96, 112, 96, 1), 4, "mri"),
+)
+LAYOUTS = ((1, 1), (1, CHIPS), (2, 1))  # slices, fsdp
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """What the compiler tells of one step, for one chip."""
+
+    seconds: float  # to compile
+    memory: int
+    flops: float
+    nbytes: float
+    exchanged: list[Collective]
+    waits: list[str]
+
+    @classmethod
+    def of(cls, program: Any, seconds: float) -> "Program":
+        cost, hlo = program.cost_analysis(), program.as_text()
+        memory = program.memory_analysis().peak_memory_in_bytes
+        return cls(seconds, memory, cost["flops"], cost["bytes accessed"], collectives(hlo), host_transfers(hlo))
+
+    def sent(self, slow: bool) -> int:
+        """Bytes that a chip puts on the links of its slice, or on the network between slices."""
+        return sum(one.sent for one in self.exchanged if one.slow == slow)
+
+    def estimate(self, kind: str) -> float:
+        """Seconds of a step."""
+        peak = PEAKS[kind]
+        alone = max(self.flops / peak.flops, self.nbytes / peak.bandwidth)
+        return alone + self.sent(False) / LINKS + self.sent(True) / NETWORK
+
+
+class Setting:
+    """A case on described devices."""
+
+    def __init__(self, case: Case, slices: int, fsdp: int):
+        devices = topologies.get_topology_desc(SLICE, platform="tpu", num_slices=slices).devices
+        config = get_config()
+        config.backbone.name, config.train.compute = case.backbone, "bfloat16"
+        config.batch_size = config.eval.batch_size = case.per_chip * len(devices)
+        config.mesh.fsdp = fsdp
+        self.config: Config = config
+        self.kind = devices[0].device_kind
+        self.mesh = make_mesh(devices, config.mesh)
+        self.spec = BatchSpec(config.batch_size, *case.scan)
+        backbone = backbones.create(case.backbone, config.backbone.norm)
+        objective = objectives.create(config.objective, self.mesh, n_patients=1000)
+        augmentation = Augmentation(config.augment, case.modality)
+        self.recipe = Recipe(
+            config, backbone, objective, make_optimizer(config.optim, config.steps, {}), augmentation, self.mesh
+        )
+        own = (backbone, objective, self.recipe.optimizer, self.spec, self.mesh)
+        self.state = placed_shapes(jax.eval_shape(lambda: init_state(0, *own)), self.mesh)
+
+    @property
+    def batch(self) -> Batch:
+        """Shapes of a global batch as stored."""
+        place = batch_sharding(self.mesh)
+        one = lambda dtype, *more: jax.ShapeDtypeStruct((self.spec.b, *more), dtype, sharding=place)  # noqa: E731
+        dtypes = {name: jnp.float32 for name in ("scale", "offset", "score", "time_days")}
+        dtypes |= {name: jnp.int32 for name in ("patient", "visit", "view", "site", "row")}
+        fields = {name: one(dtype) for name, dtype in dtypes.items()}
+        return Batch(scan=one(jnp.uint8, *self.spec.shape[1:]), mask=one(jnp.bool_), **fields)
+
+    def training(self) -> Program:
+        start = time.perf_counter()
+        return Program.of(compiled(self.recipe, self.state, self.batch), time.perf_counter() - start)
+
+    def scoring(self) -> Program:
+        start = time.perf_counter()
+        variables = {"params": self.state.params["backbone"], "stats": self.state.stats}
+        step = jitted(encoder_of(self.recipe.backbone, self.config), self.mesh)
+        return Program.of(step.lower(variables, self.batch).compile(), time.perf_counter() - start)
+
+    def least(self, passes: int) -> float:
+        """Seconds below which no step goes."""
+        copies = self.recipe.objective.n_augmentations if passes == TRAINING else 1
+        return bound(
+            of_one_device(self.recipe.backbone.layers, self.spec, copies, self.mesh.size), PEAKS[self.kind], passes
+        )
+
+
+def faults(setting: Setting, training: Program, scoring: Program) -> list[str]:
+    """What does not hold."""
+    found = []
+    for name, program in (("training", training), ("scoring", scoring)):
+        if program.memory > HBM:
+            found.append(f"{name} needs {program.memory / _GIB:.1f} GiB")
+        found += [f"{name} waits for its host: {line.strip()[:200]}" for line in program.waits]
+    weights = sum(leaf.size for leaf in jax.tree.leaves(setting.state.params))
+    statistics = sum(leaf.size for leaf in jax.tree.leaves(setting.state.stats))
+    projections = setting.spec.b * setting.recipe.objective.n_augmentations * setting.config.objective.projection
+    # a sum over slices is scattered within each, summed between them and gathered again: that is no gather of its own
+    of_z = [one.kind for one in training.exchanged if not one.slow and one.moves("f32", projections)]
+    if of_z.count("all-gather") - of_z.count("reduce-scatter") != 1:
+        found.append(f"the projections are not gathered once: {', '.join(of_z)}")
+    # beside the gradient: that of the projections, statistics there and back, a row's fields, scalars
+    beside = 2 * projections + 6 * statistics + 100 * setting.spec.b + 1000
+    reduced = sum(one.size for one in training.exchanged if "reduce" in one.kind and not one.slow)
+    if not weights <= reduced <= weights + beside:
+        found.append(f"{reduced:,} numbers are summed over chips, and there are {weights:,} parameters")
+    between = sum(one.size for one in training.exchanged if one.slow) * CHIPS
+    if between > weights + CHIPS * beside:
+        found.append(f"{between:,} numbers go between slices, and there are {weights:,} parameters")
+    return found
+
+
+def row(name: str, setting: Setting, program: Program, passes: int) -> str:
+    least, estimate = setting.least(passes), program.estimate(setting.kind)
+    layout = ", ".join(f"{axis} {n}" for axis, n in setting.mesh.shape.items() if n > 1)
+    cells = [
+        setting.config.backbone.name,
+        name,
+        layout,
+        f"{setting.spec.b}",
+        f"{program.memory / _GIB:.2f}",
+        f"{program.flops / 1e12:.2f}",
+        f"{program.nbytes / 1e9:.1f}",
+        f"{program.sent(False) / _MB:.1f}",
+        f"{program.sent(True) / _MB:.2f}" if "replica" in layout else "",
+        f"{1e3 * least:.1f}",
+        f"{least / estimate:.0%}",
+        f"{program.seconds:.0f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+HEAD = (
+    "backbone", "step", "mesh", "batch", "GiB", "TFLOP", "GB of memory traffic", "MB on links", "MB between slices",
+    "least ms", "expected", "s to compile",
+)  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("python -m benchmarks.tpu_compile", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--only", help="one backbone", choices=[case.backbone for case in CASES])
+    only = parser.parse_args().only
+    sys.stdout.reconfigure(line_buffering=True)
+    print(f"{SLICE}, jax {jax.__version__}, libtpu {metadata.version('libtpu')}, {datetime.date.today()}")
+    print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
+    wrong = []
+    for case in CASES:
+        for slices, fsdp in LAYOUTS if only in (None, case.backbone) else ():
+            with tracing_for("tpu"):
+                setting = Setting(case, slices, fsdp)
+                training, scoring = setting.training(), setting.scoring()
+            print(row("training", setting, training, TRAINING))
+            print(row("scoring", setting, scoring, 1))
+            wrong += [
+                f"{case.backbone}, {slices} slices, fsdp {fsdp}: {one}" for one in faults(setting, training, scoring)
+            ]
+    print("\n".join(wrong) or "all that must hold does")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
