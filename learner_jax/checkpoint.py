@@ -158,16 +158,13 @@ class Checkpoints:
         return restored["encoder"], restored.get("heads", {})
 
     def _restore(self, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
+        if differing := self._differing(step, abstract):  # first: a read that fails leaves others running
+            raise InputError(
+                f"step {step} in {self._folder} holds other arrays than this config's backbone, objective and "
+                f"optimizer have: {differing}. Set those fields as they were, or use a new --workdir"
+            )
         args = {name: ocp.args.StandardRestore(tree) for name, tree in abstract.items()}
-        try:
-            restored = self._manager.restore(step, args=ocp.args.Composite(**args))
-        except ValueError as fault:
-            if differing := self._differing(step, abstract):
-                raise InputError(
-                    f"step {step} in {self._folder} holds other arrays than this config's backbone, objective and "
-                    f"optimizer have: {differing}. Set those fields as they were, or use a new --workdir"
-                ) from fault
-            raise
+        restored = self._manager.restore(step, args=ocp.args.Composite(**args))
         return {name: restored[name] for name in abstract}
 
     def _differing(self, step: int, abstract: dict[str, Any]) -> str:
