@@ -92,7 +92,7 @@ class Backbone:
           InputError: when the backbone cannot take scans of this shape.
         """
         self.check(spec)
-        params, stats = nnx.state(self.build(spec.shape[1:], nnx.Rngs(params=rng)), nnx.Param, nnx.BatchStat)
+        params, stats = nnx.state(self.build(spec.shape[1:], _keys(params=rng)), nnx.Param, nnx.BatchStat)
         return {"params": nnx.to_pure_dict(params), "stats": nnx.to_pure_dict(stats)}
 
     def shapes(self, spec: BatchSpec) -> Variables:
@@ -110,7 +110,7 @@ class Backbone:
     ) -> tuple[Float[Array, "b d"], dict]:
         """Embeddings and new statistics. Masked rows do not enter batch statistics; ``rng`` feeds stochastic layers."""
         module = nnx.merge(self._graph(scan.shape[1:]), variables["params"], variables["stats"])
-        u = module(scan, mask, train=train, rngs=None if rng is None else nnx.Rngs(rng))
+        u = module(scan, mask, train=train, rngs=None if rng is None else _keys(default=rng))
         return u, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
     def check(self, spec: BatchSpec) -> None:
@@ -151,8 +151,31 @@ class Backbone:
             return jax.make_jaxpr(forward)(variables["params"], scan, variables["stats"], mask).jaxpr
 
     def _graph(self, shape: Shape) -> nnx.GraphDef:
-        module = nnx.eval_shape(lambda: self.build(shape, nnx.Rngs(0)))
+        module = nnx.eval_shape(lambda: self.build(shape, _keys(params=jax.random.key(0))))
         return nnx.split(module, nnx.Param, nnx.BatchStat)[0]
+
+
+class _Stream(nnx.RngStream):
+    """The same keys, counted outside of the trace.
+
+    Flax counts in an array. To change it asks a tracer for its sharding, and to say no JAX reads the trace so far.
+    """
+
+    def __init__(self, key: jax.Array, *, tag: str):
+        super().__init__(key, tag=tag)
+        self.drawn = 0
+
+    def __call__(self) -> jax.Array:
+        key = jax.random.fold_in(self.key[...], self.drawn)
+        self.drawn += 1
+        return key
+
+
+def _keys(**keys: jax.Array) -> nnx.Rngs:
+    rngs = nnx.Rngs()
+    for name, key in keys.items():
+        setattr(rngs, name, _Stream(key, tag=name))
+    return rngs
 
 
 backbones: Registry[Callable[..., Backbone]] = Registry("backbone", "config.backbone.name")

@@ -35,8 +35,9 @@ class MaskedBatchNorm(nnx.Module):
             count = rows * (x.size / (x.shape[0] * x.shape[-1]))
             unbiased = var * count / jnp.maximum(count - 1, 1.0)
             move = self.momentum * mask.any()  # an all-padding batch leaves the averages alone
-            self.mean[...] += move * (mean - self.mean[...])
-            self.var[...] += move * (unbiased - self.var[...])
+            # `self.mean[...] = ` asks a tracer for its sharding, and to say no JAX reads the whole trace so far
+            self.mean.set_value(self.mean[...] + move * (mean - self.mean[...]))
+            self.var.set_value(self.var[...] + move * (unbiased - self.var[...]))
         factor = self.scale[...] / jnp.sqrt(var + self.epsilon)
         return x * factor.astype(x.dtype) + (self.bias[...] - mean * factor).astype(x.dtype)
 
