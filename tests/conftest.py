@@ -16,9 +16,9 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 # Between two runs of the suite most of its time would go into compiling the same programs again.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-# Compilers take seconds to optimise what then runs for some milliseconds: the step of the tiny TSM-ResNet-18 on 8 devices
-# compiles in 21.6 s, without LLVM's optimisation in 6.2, without XLA's newer emitters of fused loops, which jax 0.12 cannot
-# do without, in 2.9 (2 cores, November 2026). What is fused and which library is called stays as users have it.
+# Compilers take seconds to optimise what then runs for some milliseconds: the step of the tiny TSM-ResNet-18 on 8
+# devices compiles in 21.6 s, without LLVM's optimisation in 6.2, without XLA's newer emitters of fused loops, which jax
+# 0.12 always uses, in 2.9 (2 cores, November 2026). What is fused and which library is called stays as users have it.
 hasty = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 if metadata.version("jaxlib").startswith("0.10."):
     hasty += " --xla_cpu_use_fusion_emitters=false"
