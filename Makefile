@@ -1,12 +1,12 @@
 # `make demo` and `make test` are all a new user needs; both make .venv first. `make help` lists the rest.
-.PHONY: help demo objectives test extras parity lint ci multiprocess torture real_data trackers requirements clean
+.PHONY: help demo objectives test extras parity lint ci multiprocess torture tpu-compile real_data trackers requirements clean
 .DEFAULT_GOAL := help
 
 PYTHON ?=# which interpreter makes .venv; empty: the newest of 3.13, 3.12, 3.11 that runs
 PY := .venv/bin/python
 
 help: ## this list
-	@grep -hE '^[a-z_]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+	@grep -hE '^[a-z_-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 # The stamp is touched last, so an install that was cut off is made again. A pyenv shim answers to `python3.12` also where
 # that version is not chosen, hence the candidates are run and not only looked for.
@@ -67,6 +67,11 @@ parity: .venv/installed ## against published implementations (PyTorch, about 1 G
 	$(PY) -m venv .venv-parity
 	.venv-parity/bin/pip install --quiet --disable-pip-version-check -e '.[parity,test]'
 	XLA_FLAGS= .venv-parity/bin/python -m pytest -W ignore -m parity
+
+tpu-compile: .venv/installed ## the steps for slices of TPUs, compiled without one by libtpu (0.5 GB); by hand, into .venv-tpu
+	$(PY) -m venv .venv-tpu
+	.venv-tpu/bin/pip install --quiet --disable-pip-version-check -e '.[tpu]'
+	.venv-tpu/bin/python -m benchmarks.tpu_compile
 
 lint: .venv/installed ## ruff: lint and format
 	.venv/bin/ruff check .
