@@ -6,9 +6,9 @@ from benchmarks.collectives import Array, Collective, collectives, host_transfer
 
 SLICE = """
   %a = f32[128,64]{1,0:T(8,128)S(1)} all-gather(%x), channel_id=46, replica_groups=\
-mesh['axis_0'=16,'axis_1'=2] {'axis_0'}, dimensions={0}, metadata={op_name="jit(train_step)/dot_general" stack_frame_id=401}
+mesh['axis_0'=16,'axis_1'=2] {'axis_0'}, dimensions={0}, metadata={op_name="jit(step)/dot_general" stack_frame_id=401}
   %b = f32[128,64]{1,0:T(8,128)} all-gather(%y), channel_id=46, replica_groups=\
-mesh['axis_0'=16,'axis_1'=2] {'axis_0'}, dimensions={0}, metadata={op_name="jit(train_step)/dot_general" stack_frame_id=401}
+mesh['axis_0'=16,'axis_1'=2] {'axis_0'}, dimensions={0}, metadata={op_name="jit(step)/dot_general" stack_frame_id=401}
   %c = (bf16[7,7]{1,0:T(8,128)(2,1)}, f32[]) all-reduce(%p, %q), channel_id=1, \
 replica_groups={{0,1,2,3},{4,5,6,7}}, to_apply=%r
   %d = f32[8,64]{1,0} reduce-scatter(%z), channel_id=2, replica_groups=[2,16]<=[32], dimensions={0}, to_apply=%r
