@@ -45,9 +45,9 @@ test: .venv/installed ## the default suite: about 3 minutes on 2 cores, 7 where 
 multiprocess: .venv/installed ## several processes on loopback
 	$(PY) -m pytest -m multiprocess
 
-torture: .venv/installed ## 50 SIGKILLs while saving, 20 while training; by hand
+torture: .venv/installed ## 50 SIGKILLs while saving, 20 while training, 200 steps twice; by hand
 	LEARNER_KILLS=50 $(PY) -m pytest -s -m "not slow" tests/test_kills.py
-	LEARNER_KILLS=20 $(PY) -m pytest -s -m slow tests/test_kills.py
+	LEARNER_KILLS=20 $(PY) -m pytest -s -m slow tests/test_kills.py tests/test_train.py
 
 real_data: .venv/installed ## the real scans that LEARNER_REAL_DATA names; skipped where there are none
 	$(PY) -m pytest -m real_data

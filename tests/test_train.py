@@ -314,3 +314,17 @@ def test_after_sigterm_sigkill_and_a_flipped_bit_the_same_command_ends_where_an_
     lives = goodput.read(run.workdir)
     assert [(life.start, life.ended) for life in lives] == [(0, "preempted"), (stopped, ""), (restart, "finished")]
     assert goodput.total(lives).repeated == health.step - restart
+
+
+@pytest.mark.slow
+def test_200_steps_are_the_same_twice_to_the_bit(tiny_dataset, tmp_path):
+    lines, arrays = [], []
+    for name in ("one", "two"):
+        run = Run(1, tmp_path / name, tiny_dataset, tmp_path, config__steps=200)
+        assert run.wait() == [0], run.said(0)
+        lines.append(read_metrics(run.workdir / "metrics.jsonl"))
+        arrays.append(digests(run.workdir, 200))
+    assert arrays[0] == arrays[1]
+    assert len(lines[0]) == 200
+    for name in ("loss", "gradient_norm", "trail"):
+        assert [line[name] for line in lines[0]] == [line[name] for line in lines[1]]
