@@ -51,7 +51,8 @@ def test_equals_the_evaluation_in_the_loop(finished, tmp_path):
 def test_scores_depend_on_neither_batch_size_nor_device_count(finished, tmp_path):
     workdir = copy(finished, tmp_path)
     evaluate(workdir, ["--config.eval.batch_size=24"], again=True)
-    assert numbers(workdir, 4) == pytest.approx(numbers(finished / "run", 4), abs=1e-6)
+    # the mean absolute error is about 60, where neighbours in float32 are 4e-6 apart
+    assert numbers(workdir, 4) == pytest.approx(numbers(finished / "run", 4), rel=2**-23, abs=1e-6)
     script = "from learner_jax.evaluate import main; raise SystemExit(main())"
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
     arguments = ["--workdir", str(workdir), "--again"]
