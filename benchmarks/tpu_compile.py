@@ -225,9 +225,10 @@ def main() -> int:
         for layout in case.layouts if only in (None, case.backbone) else ():
             with tracing_for("tpu"):
                 setting = Setting(case, layout)
-                training, scoring = setting.training(), setting.scoring()
-            print(row("training", setting, training, TRAINING))
-            print(row("scoring", setting, scoring, 1))
+                training = setting.training()
+                print(row("training", setting, training, TRAINING))
+                scoring = setting.scoring()
+                print(row("scoring", setting, scoring, 1))
             wrong += [f"{case.backbone}, {layout}: {one}" for one in faults(setting, training, scoring)]
     print("\n".join(wrong) or "all that must hold does")
     return 1 if wrong else 0
