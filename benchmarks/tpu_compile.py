@@ -229,8 +229,10 @@ def main() -> int:
                 print(row("training", setting, training, TRAINING))
                 scoring = setting.scoring()
                 print(row("scoring", setting, scoring, 1))
-            wrong += [f"{case.backbone}, {layout}: {one}" for one in faults(setting, training, scoring)]
-    print("\n".join(wrong) or "all that must hold does")
+            found = faults(setting, training, scoring)
+            print(*(f"wrong: {one}" for one in found), sep="\n", end="\n" if found else "")
+            wrong += found
+    print(f"{len(wrong)} things do not hold" if wrong else "all that must hold does")
     return 1 if wrong else 0
 
 
