@@ -46,7 +46,7 @@ def create(config: ObjectiveConfig, mesh: Mesh, n_patients: int) -> Objective:
         everyone = everywhere(rows, mesh)
         alive = health(everyone["z"], config.similar)
         if config.centre_patients:
-            rows, everyone = ({name: centre_patients(own) for name, own in of.items()} for of in (rows, everyone))
+            rows = everyone = {vectors: centre_patients(own) for vectors, own in everyone.items()}
         total, metrics = jnp.zeros((), z.dtype), {}
         for part in chosen:
             if part.pairwise:
