@@ -34,7 +34,7 @@ from configs.demo import get_config
 from learner_jax import backbones, objectives
 from learner_jax.augment import Augmentation
 from learner_jax.backbones.layers.platform import tracing_for
-from learner_jax.batch import Batch, BatchSpec
+from learner_jax.batch import BatchSpec, shapes_of
 from learner_jax.config import Config
 from learner_jax.evaluators.embed import encoder_of, jitted
 from learner_jax.mesh import batch_sharding, make_mesh
@@ -130,17 +130,8 @@ class Setting:
             config, backbone, objective, make_optimizer(config.optim, config.steps, {}), augmentation, self.mesh
         )
         own = (backbone, objective, self.recipe.optimizer, self.spec, self.mesh)
+        self.batch = shapes_of(self.spec, jnp.uint8, batch_sharding(self.mesh))
         self.state = placed_shapes(jax.eval_shape(lambda: init_state(0, *own)), self.mesh)
-
-    @property
-    def batch(self) -> Batch:
-        """Shapes of a global batch as stored."""
-        place = batch_sharding(self.mesh)
-        one = lambda dtype, *more: jax.ShapeDtypeStruct((self.spec.b, *more), dtype, sharding=place)  # noqa: E731
-        dtypes = {name: jnp.float32 for name in ("scale", "offset", "score", "time_days")}
-        dtypes |= {name: jnp.int32 for name in ("patient", "visit", "view", "site", "row")}
-        fields = {name: one(dtype) for name, dtype in dtypes.items()}
-        return Batch(scan=one(jnp.uint8, *self.spec.shape[1:]), mask=one(jnp.bool_), **fields)
 
     def training(self) -> Program:
         start = time.perf_counter()

@@ -5,6 +5,7 @@ anything that is counted once for a whole cohort.
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import numpy as np
@@ -50,3 +51,18 @@ class BatchSpec:
     @property
     def shape(self) -> tuple[int, int, int, int, int]:
         return self.b, self.t, self.h, self.w, self.c
+
+
+def shapes_of(spec: BatchSpec, stored: Any, place: Any) -> Batch:
+    """Shapes, dtypes and places of a batch, without one.
+
+    Args:
+      spec: of the global batch.
+      stored: dtype of the scans.
+      place: sharding of the leading axis.
+    """
+    one = lambda dtype, *more: np.broadcast_to(np.zeros((), dtype), (spec.b, *more))  # noqa: E731
+    numbers = {name: one(np.float32) for name in ("scale", "offset", "score", "time_days")}
+    codes = {name: one(np.int32) for name in ("patient", "visit", "view", "site", "row")}
+    batch = Batch(scan=one(stored, *spec.shape[1:]), mask=one(np.bool_), **numbers, **codes)
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), batch)

@@ -13,7 +13,7 @@ _MIB, _GIGA = 2**20, 1e9
 
 
 def dry_run(config: Config) -> None:
-    """Print mesh, memory and time of the step of a run; the dataset's tables are read, and one of its scans.
+    """Print mesh, memory and time of the step of a run; the dataset's tables are read, and no scan.
 
     Raises:
       InputError: what the run itself would refuse before its first step.

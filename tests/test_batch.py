@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from learner_jax.mesh import make_mesh, to_global
+from learner_jax.batch import BatchSpec, shapes_of
+from learner_jax.mesh import batch_sharding, make_mesh, to_global
 
 
 def test_shapes_are_checked_when_a_batch_is_made(make_batch):
@@ -32,3 +33,11 @@ def test_a_batch_is_cut_over_the_devices_in_order(make_batch):
     rows = to_global(mesh, make_batch(16).row)
     assert len(rows.addressable_shards) == 8
     assert [int(shard.data[0]) for shard in rows.addressable_shards] == list(range(0, 16, 2))
+
+
+def test_shapes_without_a_batch_are_those_of_a_batch_on_the_devices(make_batch):
+    mesh = make_mesh()
+    batch = to_global(mesh, make_batch(16, shape=(2, 8, 8, 1)))
+    told = shapes_of(BatchSpec(16, 2, 8, 8, 1), np.uint8, batch_sharding(mesh))
+    about = lambda x: (x.shape, x.dtype, x.sharding)  # noqa: E731
+    assert jax.tree.map(about, told) == jax.tree.map(about, batch)

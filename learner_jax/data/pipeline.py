@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import grain
-import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from learner_jax.batch import Batch, BatchSpec
+from learner_jax.batch import Batch, BatchSpec, shapes_of
 from learner_jax.config import DataConfig
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.damage import Damage
@@ -38,9 +37,7 @@ class Reader:
 
     def shapes(self, batch_size: int, mesh: Mesh) -> Batch:
         """Shapes and dtypes of the global batches to come, each with its place."""
-        one, place = self.read(np.zeros(1, np.int64), np.ones(1, bool)), batch_sharding(mesh)
-        shape = lambda x: jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype, sharding=place)  # noqa: E731
-        return jax.tree.map(shape, one)
+        return shapes_of(self.spec(batch_size), self.cohort.meta.dtype, batch_sharding(mesh))
 
     def read(self, rows: np.ndarray, mask: np.ndarray, key: tuple[int, int] | None = None) -> Batch:
         """Batch of the given rows.
