@@ -31,18 +31,16 @@ from jax.experimental import topologies
 
 from benchmarks.collectives import Collective, collectives, host_transfers
 from configs.demo import get_config
-from learner_jax import backbones, objectives
+from learner_jax.assembly import compose
 from learner_jax.augment import Augmentation
 from learner_jax.backbones.layers.platform import tracing_for
 from learner_jax.batch import BatchSpec, shapes_of
 from learner_jax.config import Config
 from learner_jax.evaluators.embed import encoder_of, jitted
 from learner_jax.mesh import batch_sharding, make_mesh
-from learner_jax.optim import make_optimizer
 from learner_jax.placement import placed_shapes
 from learner_jax.report.speed import PEAKS, TRAINING, bound, of_one_device
 from learner_jax.state import init_state
-from learner_jax.step import Recipe
 from learner_jax.train import compiled
 
 SLICE = "v5e:4x4"
@@ -123,13 +121,9 @@ class Setting:
         self.kind = devices[0].device_kind
         self.mesh = make_mesh(devices, config.mesh)
         self.spec = BatchSpec(config.batch_size, *case.scan)
-        backbone = backbones.create(case.backbone, config.backbone.norm)
-        objective = objectives.create(config.objective, self.mesh, n_patients=1000)
         augmentation = Augmentation(config.augment, case.modality)
-        self.recipe = Recipe(
-            config, backbone, objective, make_optimizer(config.optim, config.steps, {}), augmentation, self.mesh
-        )
-        own = (backbone, objective, self.recipe.optimizer, self.spec, self.mesh)
+        self.recipe = recipe = compose(config, self.mesh, self.spec, 1000, augmentation)
+        own = (recipe.backbone, recipe.objective, recipe.optimizer, self.spec, self.mesh)
         self.batch = shapes_of(self.spec, jnp.uint8, batch_sharding(self.mesh))
         self.state = placed_shapes(jax.eval_shape(lambda: init_state(0, *own)), self.mesh)
 

@@ -6,6 +6,7 @@ import jax
 from jax.sharding import Mesh
 
 from learner_jax import augment, backbones, objectives
+from learner_jax.augment import Augmentation
 from learner_jax.backbones import weights
 from learner_jax.backbones.api import Variables
 from learner_jax.batch import BatchSpec
@@ -68,17 +69,23 @@ def assemble(config: Config) -> Parts:
         print(sampler.note)
     reader = open_reader(cohort, config.data)
     spec = reader.spec(config.batch_size)
-    backbone = backbones.create(config.backbone.name, config.backbone.norm)
-    backbone.check(spec)
-    check_freeze(config.optim.freeze, backbone.shapes(spec)["params"])
-    recipe = Recipe(
-        config,
-        backbone,
-        objectives.create(config.objective, mesh, len(cohort.patients)),
-        make_optimizer(config.optim, config.steps, backbone.distances(spec) if config.optim.layer_decay < 1 else {}),
-        augment.for_cohort(config, cohort.meta, cohort.views),
-        mesh,
-    )
+    augmentation = augment.for_cohort(config, cohort.meta, cohort.views)
+    recipe = compose(config, mesh, spec, len(cohort.patients), augmentation)
     check_chunk(config.train.grad_cache_chunk, config.batch_size * recipe.objective.n_augmentations, mesh)
     weights.check_licence(config.backbone)
     return Parts(config, cohort, sampler, reader, spec, recipe)
+
+
+def compose(config: Config, mesh: Mesh, spec: BatchSpec, n_patients: int, augmentation: Augmentation) -> Recipe:
+    """The recipe of a run on batches like ``spec``.
+
+    Raises:
+      InputError: the backbone cannot take them, or the config names what there is not.
+    """
+    backbone = backbones.create(config.backbone.name, config.backbone.norm)
+    backbone.check(spec)
+    check_freeze(config.optim.freeze, backbone.shapes(spec)["params"])
+    distances = backbone.distances(spec) if config.optim.layer_decay < 1 else {}
+    optimizer = make_optimizer(config.optim, config.steps, distances)
+    objective = objectives.create(config.objective, mesh, n_patients)
+    return Recipe(config, backbone, objective, optimizer, augmentation, mesh)
