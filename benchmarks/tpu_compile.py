@@ -6,8 +6,8 @@
 Each step is compiled by libtpu for one or two slices of 16 TPU v5e chips, parameters whole on each chip or cut over
 them (`mesh.fsdp`). A row of the table is one program, as one chip runs it. Ends with an error where a program does not
 fit, gathers the projections more than once, reduces the gradient more than once, waits for its host, or sends more
-between slices than gradient, projections and batch statistics. Parameters that are cut, and their gradient, XLA may send
-in rings while it multiplies; such a program says "and more", and the sum of its gradient is not checked.
+between slices than gradient, projections and batch statistics. Parameters that are cut, and their gradient, may be sent
+in rings while chips multiply; such a program says "and more", and the sum of its gradient is not checked.
 
 *Expected* is the least time by the layers' operations and memory traffic (`learner_jax/report/speed.py`) over an
 estimate: XLA's count of operations or bytes, whichever takes longer, and after it all that goes over the links, as if
