@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from benchmarks.collectives import collectives, host_transfers
-from learner_jax import augment, backbones, objectives
+from learner_jax import augment
+from learner_jax.assembly import compose
 from learner_jax.batch import BatchSpec
 from learner_jax.config import AugmentConfig, Config, MeshConfig
 from learner_jax.fields import override
 from learner_jax.mesh import make_mesh, to_global
-from learner_jax.optim import make_optimizer
 from learner_jax.state import init_state
-from learner_jax.step import Recipe, train_step
+from learner_jax.step import train_step
 
 SHAPE = (2, 32, 32, 1)
 OFF = AugmentConfig(**{field.name: type(field.default)() for field in dataclasses.fields(AugmentConfig)})
@@ -28,15 +28,9 @@ def set_up(n_devices=1, objective="learner_combined", jit=True, strengths=None, 
     for field in fields:
         override(config, f"--config.{field}")
     mesh = make_mesh(jax.devices()[:n_devices], MeshConfig(**mesh))
-    recipe = Recipe(
-        config,
-        backbones.create("tsm_resnet18-test", config.backbone.norm),
-        objectives.create(config.objective, mesh, n_patients=16),
-        make_optimizer(config.optim, config.steps),
-        augment.Augmentation(config.augment, "ultrasound"),
-        mesh,
-    )
-    parts = (recipe.backbone, recipe.objective, recipe.optimizer, BatchSpec(16, *SHAPE), mesh)
+    spec = BatchSpec(16, *SHAPE)
+    recipe = compose(config, mesh, spec, 16, augment.Augmentation(config.augment, "ultrasound"))
+    parts = (recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)
     state = init_state(0, *parts, averaged=config.optim.average > 0)
     step = partial(train_step, recipe)
     return state, jax.jit(step) if jit else step, lambda batch: jax.tree.map(partial(to_global, mesh), batch)
