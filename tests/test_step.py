@@ -25,6 +25,7 @@ OFF = AugmentConfig(**{field.name: type(field.default)() for field in dataclasse
 
 def set_up(n_devices=1, objective="learner_combined", jit=True, strengths=None, projection=8, fields=(), **mesh):
     config = Config(steps=10, augment=strengths or AugmentConfig())
+    config.backbone.name = "tsm_resnet18-test"
     config.objective.name, config.objective.projection = objective, projection
     config.optim.warmup, config.optim.learning_rate = 0.0, 1e-2
     for field in fields:
