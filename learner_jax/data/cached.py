@@ -6,7 +6,6 @@ scaled before, which changes no bit. Rows are drawn from the whole cohort, so ea
 
 import dataclasses
 import math
-from collections.abc import Iterator
 
 import grain
 import jax
@@ -34,8 +33,10 @@ class Cache:
     readable: np.ndarray  # bool [n]
 
 
-def cached_batches(reader: Reader, sampler: Sampler, seed: int, start: int, stop: int, mesh: Mesh) -> Iterator[Batch]:
-    """The global batches of steps ``start`` to ``stop`` (exclusive).
+def cached_batches(
+    reader: Reader, sampler: Sampler, seed: int, start: int, stop: int, mesh: Mesh
+) -> grain.IterDataset[Batch]:
+    """The global batches of steps ``start`` to ``stop`` (exclusive), once all training scans have been read.
 
     Raises:
       InputError: more of the training scans than ``data.max_bad_fraction`` cannot be read.
@@ -52,10 +53,12 @@ def cached_batches(reader: Reader, sampler: Sampler, seed: int, start: int, stop
         about = reader.about(rows, cache.scale[place], cache.offset[place], cache.readable[place])
         return {"place": place, "frame": np.stack(frame), **about}
 
-    for local in read_ahead(grain.MapDataset.range(start, stop).map(describe), reader.config):
+    def gathered(local: dict[str, np.ndarray]) -> Batch:
         fields = to_global(mesh, local)
         scan = gather(cache.scan, fields.pop("place"), fields.pop("frame"))
-        yield Batch(scan=scan, **fields)
+        return Batch(scan=scan, **fields)
+
+    return read_ahead(grain.MapDataset.range(start, stop).map(describe), reader.config).map(gathered)
 
 
 def fill(reader: Reader, mesh: Mesh) -> Cache:

@@ -1,9 +1,13 @@
 """Batches as global arrays on the mesh, two batches ahead of the step that uses them."""
 
 import collections
+import contextlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TypeVar
 
+import grain
+from grain.experimental import ThreadPrefetchIterDataset
 from jax.sharding import Mesh
 
 from learner_jax.batch import Batch
@@ -13,7 +17,6 @@ from learner_jax.data.samplers import Sampler
 from learner_jax.mesh import to_global
 
 T = TypeVar("T")
-
 
 _AHEAD = 2  # batches placed while the steps before them compute
 
@@ -27,13 +30,21 @@ def training_stream(reader: Reader, sampler: Sampler, seed: int, start: int, sto
     """
     if reader.config.cache == "device":
         check_fits(reader, mesh)
-        return late(cached_batches(reader, sampler, seed, start, stop, mesh), _AHEAD)
+        return _ready(cached_batches(reader, sampler, seed, start, stop, mesh))
     return on_device(training_batches(reader, sampler, seed, start, stop, mesh), mesh)
 
 
-def on_device(batches: Iterable[Batch], mesh: Mesh, ahead: int = _AHEAD) -> Iterator[Batch]:
+def on_device(batches: grain.IterDataset[Batch], mesh: Mesh) -> Iterator[Batch]:
     """Place each batch on the mesh while the steps before it compute."""
-    return late((to_global(mesh, batch) for batch in batches), ahead)
+    return _ready(batches.map(partial(to_global, mesh)))
+
+
+def _ready(batches: grain.IterDataset[Batch]) -> Iterator[Batch]:
+    """The same, made by a thread before they are asked for: on a busy host the loop's own thread, which starts the
+    steps, would lose its core to them meanwhile."""
+    queued = _AHEAD - 1  # and one that waits for its place in the queue
+    with contextlib.closing(iter(ThreadPrefetchIterDataset(batches, prefetch_buffer_size=queued))) as ahead:
+        yield from ahead
 
 
 def late(started: Iterable[T], by: int) -> Iterator[T]:

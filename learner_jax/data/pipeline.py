@@ -2,8 +2,7 @@
 global batches."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import grain
 import numpy as np
@@ -106,11 +105,13 @@ def open_reader(cohort: Cohort, config: DataConfig) -> Reader:
     return Reader(cohort, records, for_backbone(config, cohort.meta), config, damage)
 
 
-def training_batches(reader: Reader, sampler: Sampler, seed: int, start: int, stop: int, mesh: Mesh) -> Iterator[Batch]:
+def training_batches(
+    reader: Reader, sampler: Sampler, seed: int, start: int, stop: int, mesh: Mesh
+) -> grain.IterDataset[Batch]:
     """This process's part of the global batches of steps ``start`` to ``stop`` (exclusive), read ahead by threads.
 
     Raises:
-      InputError: more of the training scans than ``data.max_bad_fraction`` were found unreadable.
+      InputError: of the batch at which more of the training scans than ``data.max_bad_fraction`` are unreadable.
     """
     mine = local_rows(mesh, len(sampler.rows(seed, start)))
 
@@ -118,12 +119,14 @@ def training_batches(reader: Reader, sampler: Sampler, seed: int, start: int, st
         rows = sampler.rows(seed, step)[mine]
         return reader.read(rows, np.ones(len(rows), bool), key=(seed, step))
 
-    for batch in read_ahead(grain.MapDataset.range(start, stop).map(read), reader.config):
+    def counted(batch: Batch) -> Batch:
         reader.damage.count(batch.row[~batch.mask], reader.cohort.labeled_train, "training")
-        yield batch
+        return batch
+
+    return read_ahead(grain.MapDataset.range(start, stop).map(read), reader.config).map(counted)
 
 
-def evaluation_batches(reader: Reader, rows: np.ndarray, batch_size: int, mesh: Mesh) -> Iterator[Batch]:
+def evaluation_batches(reader: Reader, rows: np.ndarray, batch_size: int, mesh: Mesh) -> grain.IterDataset[Batch]:
     """This process's part of the given rows, in order; the last batch repeats its last row under a False mask.
 
     Rows that cannot be read come under a False mask too.
@@ -138,8 +141,8 @@ def evaluation_batches(reader: Reader, rows: np.ndarray, batch_size: int, mesh: 
     return read_ahead(grain.MapDataset.range(-(-len(rows) // batch_size)).map(read), reader.config)
 
 
-def read_ahead(steps: grain.MapDataset, config: DataConfig) -> Iterator[Any]:
+def read_ahead(steps: grain.MapDataset, config: DataConfig) -> grain.IterDataset:
     """The elements in order, made by threads before they are asked for."""
     # grain's default buffers 500 elements, and an element is a global batch here: 500 batches would be gigabytes
     options = grain.ReadOptions(num_threads=config.read_threads, prefetch_buffer_size=config.read_ahead)
-    return iter(steps.to_iter_dataset(options))
+    return steps.to_iter_dataset(options)

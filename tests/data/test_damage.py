@@ -203,8 +203,7 @@ def test_a_run_loses_one_example_names_it_and_scores_without_it(
     assert len(observations) == 1 + 72 - len(bad)
 
     def masked(*args):
-        for batch in training_batches(*args):
-            yield dataclasses.replace(batch, mask=batch.row != bad[0])
+        return training_batches(*args).map(lambda batch: dataclasses.replace(batch, mask=batch.row != bad[0]))
 
     monkeypatch.setattr(device, "training_batches", masked)
     undamaged = make_config()
