@@ -28,6 +28,13 @@ _LATE = "_CHECKPOINT_METADATA"  # times alone; not needed to restore
 _COMMITTED = "commit_success.txt"  # what Orbax writes last in a bucket
 _ITEMS = ("encoder", "heads", "training")
 
+# Orbax cuts what several devices hold into a slice for each, so that all hosts write. It compiles a program for every
+# shape and slice, which for small arrays takes far longer than writing them.
+_LEAST_SLICE = 2**20  # bytes
+ocp.type_handlers.register_type_handler(
+    jax.Array, ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=_LEAST_SLICE), override=True
+)
+
 
 class DamagedCheckpoint(Exception):
     """A file is not the one that was written."""

@@ -12,7 +12,7 @@ STEPS = 6
 @pytest.fixture
 def config(make_config):
     config = make_config()
-    config.steps, config.checkpoint.every, config.eval.readouts = STEPS, 100, "none"
+    config.steps, config.checkpoint.every, config.eval.readouts = STEPS, 2, "none"
     return config
 
 
@@ -32,7 +32,10 @@ def compiling():
 
 @pytest.mark.parametrize("cache", ["none", "device"])
 def test_nothing_is_compiled_and_nothing_moved_unasked_after_the_first_step(config, tmp_path, compiling, cache):
-    """From the end of the update of step 1 to that of the last one; on a CPU, JAX guards only the way to the device."""
+    """From the end of the update of step 1 to that of the last one, with two saves in between.
+
+    On a CPU, JAX guards only the way to the device.
+    """
     config.data.cache, seen = cache, {}
 
     def after_update(step: int) -> bool:
