@@ -40,7 +40,7 @@ objectives: .venv/installed ## the demo's cohort under every objective, about 40
 	$(PY) -m benchmarks.every_objective --data data/demo --out runs/objectives
 
 test: .venv/installed ## the default suite: about 20 minutes on 2 cores where JAX has compiled nothing yet
-	$(PY) -m pytest -n 2 -m "not slow and not parity and not multiprocess and not real_data and not gpu"
+	$(PY) -m pytest -n 2 --dist loadfile -m "not slow and not parity and not multiprocess and not real_data and not gpu"
 
 multiprocess: .venv/installed ## several processes on loopback
 	$(PY) -m pytest -m multiprocess
