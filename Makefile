@@ -50,7 +50,7 @@ torture: .venv/installed ## 50 SIGKILLs while saving, 20 while training, 200 ste
 	LEARNER_KILLS=20 $(PY) -m pytest -s -m slow tests/test_kills.py tests/test_train.py
 
 real_data: .venv/installed ## the real scans that LEARNER_REAL_DATA names; skipped where there are none
-	$(PY) -m pytest -n 2 -m real_data
+	XLA_FLAGS= $(PY) -m pytest -n 2 -m real_data
 
 extras: .venv/installed ## Apache Beam, a bucket's emulator, validators of Croissant and launch files; by hand, into .venv-extras
 	$(PY) -m venv .venv-extras
