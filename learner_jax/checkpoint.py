@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from absl import logging
 from etils import epath
 from orbax import checkpoint as ocp
 
@@ -31,9 +32,12 @@ _ITEMS = ("encoder", "heads", "training")
 # Orbax cuts what several devices hold into a slice for each, so that all hosts write. It compiles a program for every
 # shape and slice, which for small arrays takes far longer than writing them.
 _LEAST_SLICE = 2**20  # bytes
+_verbosity = logging.get_verbosity()
+logging.set_verbosity(logging.ERROR)  # Orbax warns of each handler that takes another's place
 ocp.type_handlers.register_type_handler(
     jax.Array, ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=_LEAST_SLICE), override=True
 )
+logging.set_verbosity(_verbosity)
 
 
 class DamagedCheckpoint(Exception):
