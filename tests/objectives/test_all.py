@@ -57,6 +57,7 @@ def test_value_and_gradient_depend_on_neither_devices_nor_blocks(name, make_batc
             got = value_and_gradients(name, jnp.asarray(u, jnp.float64), batch, n_devices, block=block)
             assert_equal(got, reference, 1e-9)
     one, eight = (value_and_gradients(name, jnp.asarray(u, jnp.float32), batch, n) for n in (1, 8))
+    assert_equal(one, reference, 1e-5)
     assert_equal(eight, one, 1e-5)
 
 
