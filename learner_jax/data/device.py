@@ -1,10 +1,8 @@
 """Batches as global arrays on the mesh, two batches ahead of the step that uses them."""
 
-import collections
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import TypeVar
 
 import grain
 from grain.experimental import ThreadPrefetchIterDataset
@@ -15,8 +13,6 @@ from learner_jax.data.cached import cached_batches, check_fits
 from learner_jax.data.pipeline import Reader, training_batches
 from learner_jax.data.samplers import Sampler
 from learner_jax.mesh import to_global
-
-T = TypeVar("T")
 
 _AHEAD = 2  # batches placed while the steps before them compute
 
@@ -45,16 +41,3 @@ def _ready(batches: grain.IterDataset[Batch]) -> Iterator[Batch]:
     queued = _AHEAD - 1  # and one that waits for its place in the queue
     with contextlib.closing(iter(ThreadPrefetchIterDataset(batches, prefetch_buffer_size=queued))) as ahead:
         yield from ahead
-
-
-def late(started: Iterable[T], by: int) -> Iterator[T]:
-    """The same in the same order, each once ``by`` more were asked for.
-
-    Transfers and computations begin when they are asked for, so whoever waits for one leaves work behind it.
-    """
-    waiting: collections.deque[T] = collections.deque()
-    for one in started:
-        waiting.append(one)
-        if len(waiting) > by:
-            yield waiting.popleft()
-    yield from waiting

@@ -1,7 +1,8 @@
 """Embeddings of cohort rows by a jitted forward pass; independent of batch size, order and device count."""
 
-from collections.abc import Callable
-from typing import Any
+import collections
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -12,10 +13,12 @@ from learner_jax.backbones import Backbone
 from learner_jax.backbones.layers.platform import compiler_options
 from learner_jax.batch import Batch
 from learner_jax.config import Config
-from learner_jax.data.device import late, on_device
+from learner_jax.data.device import on_device
 from learner_jax.data.pipeline import Reader, evaluation_batches
 from learner_jax.mesh import replicated
 from learner_jax.preprocess import intensity, normalisation, normalise
+
+T = TypeVar("T")
 
 _IN_FLIGHT = 2  # batches given to the device before the embeddings of an earlier one are fetched
 
@@ -72,3 +75,16 @@ class Embedder:
     def _width(self, variables: Any) -> int:
         batch = self._reader.shapes(self._batch_size, self._mesh)
         return jax.eval_shape(self._encode, variables, batch)[0].shape[1]
+
+
+def late(started: Iterable[T], by: int) -> Iterator[T]:
+    """The same in the same order, each once ``by`` more were asked for.
+
+    A computation begins when it is asked for, so whoever waits for one leaves work behind it.
+    """
+    waiting: collections.deque[T] = collections.deque()
+    for one in started:
+        waiting.append(one)
+        if len(waiting) > by:
+            yield waiting.popleft()
+    yield from waiting

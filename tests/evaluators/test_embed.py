@@ -9,10 +9,9 @@ import pytest
 
 from learner_jax import backbones
 from learner_jax.data import cohort as cohorts
-from learner_jax.data.device import late
 from learner_jax.data.pipeline import open_reader
 from learner_jax.evaluators import embed
-from learner_jax.evaluators.embed import Embedder, encoder_of
+from learner_jax.evaluators.embed import Embedder, encoder_of, late
 from learner_jax.mesh import make_mesh
 
 
