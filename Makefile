@@ -43,14 +43,14 @@ test: .venv/installed ## the default suite: about 20 minutes on 2 cores where JA
 	$(PY) -m pytest -n 2 --dist loadfile -m "not slow and not parity and not multiprocess and not real_data and not gpu"
 
 multiprocess: .venv/installed ## several processes on loopback
-	$(PY) -m pytest -m multiprocess
+	$(PY) -m pytest -n 2 -m multiprocess tests/multiprocess tests/launch
 
 torture: .venv/installed ## 50 SIGKILLs while saving, 20 while training, 200 steps twice; by hand
 	LEARNER_KILLS=50 $(PY) -m pytest -s -m "not slow" tests/test_kills.py
 	LEARNER_KILLS=20 $(PY) -m pytest -s -m slow tests/test_kills.py tests/test_train.py
 
 real_data: .venv/installed ## the real scans that LEARNER_REAL_DATA names; skipped where there are none
-	XLA_FLAGS= $(PY) -m pytest -n 2 -m real_data
+	JAX_NUM_CPU_DEVICES=1 $(PY) -m pytest -n 2 -m real_data tests/real_data
 
 extras: .venv/installed ## Apache Beam, a bucket's emulator, validators of Croissant and launch files; by hand, into .venv-extras
 	$(PY) -m venv .venv-extras

@@ -6,14 +6,13 @@ import math
 import pytest
 
 from configs.demo import get_config
-from learner_jax.backbones.api import backbones
 from learner_jax.fields import override
 from learner_jax.report.writer import read_metrics
 from learner_jax.train import train
+from tests.backbones.zoo import TINY
 from tfds_builders import build
 
 pytestmark = pytest.mark.slow
-TINY = [name for name in backbones.list() if name.endswith("-test")]
 
 
 @pytest.fixture(scope="module")

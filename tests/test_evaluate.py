@@ -26,9 +26,10 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def finished(make_config, tmp_path_factory):
-    """A folder with one finished run."""
-    folder = tmp_path_factory.mktemp("runs")
-    train(make_config(), folder / "run")
+    """A folder with one finished run, scored with all read-outs and analyses."""
+    folder, config = tmp_path_factory.mktemp("runs"), make_config()
+    config.eval.readouts, config.eval.label_noise = "all", 15.0
+    train(config, folder / "run")
     return folder
 
 

@@ -11,16 +11,14 @@ from flax import nnx
 
 from learner_jax import backbones
 from learner_jax.backbones import flops
-from learner_jax.backbones.api import backbones as registry
 from learner_jax.backbones.layers.platform import tracing_for
 from learner_jax.batch import BatchSpec
-from tests.backbones.zoo import ROWS, parameter_tree
+from tests.backbones.zoo import ROWS, TINY, one_of_each_family, parameter_tree
 from tfds_builders.errors import InputError
 
 GOLDEN = Path(__file__).parent / "golden"
 DOCS = Path(__file__).parents[2] / "docs" / "backbones.md"
 LISTED = backbones.list_backbones()
-TINY = [name for name in registry.list() if name.endswith("-test")]
 TINY_SPEC = BatchSpec(4, 4, 32, 32, 1)
 # of the last block only the class token is read, which is neither pooled nor at a place
 _UNREAD = ("pool_q/conv/kernel", "rel_pos_t", "rel_pos_h", "rel_pos_w")
@@ -54,7 +52,7 @@ def test_every_backbone_embeds_the_scan_it_is_made_for(name):
     as_published(name)
 
 
-@pytest.mark.parametrize("name", LISTED)
+@pytest.mark.parametrize("name", one_of_each_family(LISTED))
 def test_the_smallest_scan_that_is_said_to_fit_does_also_in_other_colours_and_with_group_norm(name):
     backbone = backbones.create(name, "group")
     least = [max(n, m) for n, m in zip(backbone.takes.least, backbone.takes.multiple, strict=True)]
@@ -103,7 +101,7 @@ def test_a_scan_that_is_too_small_is_refused_with_what_fits(name):
         backbone.check(BatchSpec(1, 1, 2, 2, 1))
 
 
-@pytest.fixture(scope="module", params=TINY)
+@pytest.fixture(scope="module", params=one_of_each_family(TINY))
 def tiny(request):
     backbone = backbones.create(request.param)
     variables = jax.jit(functools.partial(backbone.init, spec=TINY_SPEC))(jax.random.key(0))

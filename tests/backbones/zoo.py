@@ -3,9 +3,19 @@
 import dataclasses
 from typing import Any
 
+import pytest
 from flax.traverse_util import flatten_dict
 
+from learner_jax.backbones.api import backbones
 from learner_jax.batch import BatchSpec
+
+TINY = [name for name in backbones.list() if name.endswith("-test")]
+
+
+def one_of_each_family(names: list[str]) -> list:
+    """The names as parameters of a test of seconds: all but the first of each file are marked slow."""
+    first = {backbones.get(name).func.__module__: name for name in reversed(names)}.values()
+    return [name if name in first else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,7 +56,7 @@ def test_covid_blues_pairs_of_scans(run):
     everyone = tuple(str(i) for i in (1, 14, 15, 17, 30, 32, 33, 39, 40, 42, 47))
     table = lambda root, out: cohorts.blues(root, out, everyone, sites=99)  # noqa: E731
     config = ultrasound.get_config()
-    config.data.frames = 8
+    config.data.frames = 4
     scores = run("ultrasound_clips", table, config, score="severity", change_threshold=0.5, pairs="scans")
     assert scores["pairs"] == "scans"
     assert by_name(scores)["pairwise_accuracy"]["n_pairs"] > 5
@@ -65,7 +65,7 @@ def test_covid_blues_pairs_of_scans(run):
 
 def test_trained_on_covid_blues_scored_on_the_visits_of_the_longitudinal_patient(run):
     config = ultrasound.get_config()
-    config.data.frames = 8
+    config.data.frames = 4
     scores = run("ultrasound_clips", cohorts.blues_then_days, config, score="severity", change_threshold=0.5)
     order = by_name(scores)["pairwise_accuracy"]
     assert (order["n_patients"], order["n_pairs"]) == (1, 5)  # 6 pairs of visits, one of equal severity
@@ -74,6 +74,6 @@ def test_trained_on_covid_blues_scored_on_the_visits_of_the_longitudinal_patient
 
 def test_ixi_then_open_ms_slices_as_frames(run):
     config = brain.get_config()
-    config.data.frames = 8
+    config.data.frames = 4
     scores = run("brain_volumes", cohorts.ixi_then_open_ms, config, score="age", change_threshold=1.0)
     assert by_name(scores)["pairwise_accuracy"]["n_patients"] == 2
