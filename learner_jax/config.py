@@ -172,6 +172,9 @@ class CheckpointConfig:
 @dataclasses.dataclass
 class EvalConfig:
     every: int = 0  # steps between evaluations inside training; 0: only after the last step
+    patients: str = choice(
+        "test", "val"
+    )  # whom scores are of; "val": to choose a recipe by, into WORKDIR/validation, and no test scan is opened
     pairs: str = choice(
         "visits", "scans"
     )  # fine pairs of visits, or of scans within one visit (spatial, not change over time)

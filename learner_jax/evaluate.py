@@ -2,8 +2,10 @@
 
 Scores the newest checkpoint of each run that has no scores yet, on whatever device this process has, and the label-free
 floors beside it. ``--follow`` stays with a running job and scores each new checkpoint until the job ends. Fields that
-concern scoring are changed as in training: ``--config.eval.pairs=scans``. ``--config.data.dir=…`` names where the
-dataset is now, or another one to score on; patients whom the run was trained on are refused in either.
+concern scoring are changed as in training: ``--config.eval.pairs=scans``. ``--config.eval.patients=val`` scores the
+validation patients instead, to choose a recipe by, into ``validation/`` instead of ``eval/``; no test scan is opened.
+``--config.data.dir=…`` names where the dataset is now, or another one to score on; patients whom the run was trained on
+are refused in either.
 """
 
 import argparse
@@ -11,7 +13,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from absl import flags, logging
@@ -23,7 +25,7 @@ from learner_jax.compilation_cache import keep_compiled
 from learner_jax.config import Config, check, refuse_changes
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import open_reader
-from learner_jax.evaluators import arms, artifacts, seen
+from learner_jax.evaluators import arms, artifacts, places, seen
 from learner_jax.evaluators.api import Evaluator
 from learner_jax.fields import from_dict, override
 from learner_jax.mesh import check_batch_size, make_mesh
@@ -99,7 +101,7 @@ class Run:
 
     def line(self, step: int) -> str:
         """The headline of a step's scores."""
-        scores = artifacts.read_scores(self.workdir, step)
+        scores = artifacts.read_scores(self.workdir, step, self.config.eval.patients)
         rows = {row["name"]: row for row in scores["rows"]}
         told = [_told(rows[name]) for name in _HEADLINE if name in rows]
         told = told or [scores["note"], *(_told(row) for row in rows.values())]
@@ -128,6 +130,7 @@ def evaluate(
     every: bool = False,
     again: bool = False,
     compare: Path | None = None,
+    runs: Sequence[str] = (),
 ) -> None:
     """Score the newest checkpoint (``every``: all of them) of each run in ``folder``, the floors, and arms of seeds.
 
@@ -137,18 +140,24 @@ def evaluate(
       every: all checkpoints instead of the newest.
       again: also those that have scores.
       compare: an evaluated run, here or elsewhere, that every arm is tested against.
+      runs: names of those in the folder that are meant; none: all.
     """
     known: dict[str, tuple] = {}
     found = find(folder)
+    if missing := set(runs) - {run.name for run in found}:
+        raise InputError(f"--runs names {', '.join(sorted(missing))}, of which {folder} holds no run")
+    found = [run for run in found if not runs or run.name in runs]
     for workdir in found:
         run = Run(workdir, overrides)
         steps = run.steps()
         if not steps:
             print(f"{workdir}: no checkpoint yet")
         for step in steps if every else steps[-1:]:
-            if again or not artifacts.exists(workdir, step):
+            if again or not run.evaluator.has_scored(workdir, step):
                 run.score(step)
             print(run.line(step))
+        if run.config.eval.patients != "test":
+            continue
         key = run.floors_key()
         if artifacts.floors_key(workdir) == key and not again:
             continue
@@ -156,7 +165,8 @@ def evaluate(
             print(f"floors of {run.config.data.dir}: majority, first score, time, view, pixels, an untrained encoder …")
             known[key] = run.evaluator.floors()
         artifacts.write_floors(*known[key], key, workdir)
-    _summarise(folder, found, run.config, compare)
+    if run.config.eval.patients == "test":
+        _summarise(folder, found, run.config, compare)
 
 
 def _summarise(folder: Path, found: list[Path], config: Config, compare: Path | None) -> None:
@@ -166,7 +176,7 @@ def _summarise(folder: Path, found: list[Path], config: Config, compare: Path | 
         print(f"{name}: the mean over its seeds is in {folder / arms.ARMS_FILE}")
     if compare is None:
         return
-    if artifacts.newest(compare) is None:
+    if places.newest(compare) is None:
         raise InputError(
             f"--compare {compare} has no evaluation. Score it first: python -m learner_jax.evaluate --workdir {compare}"
         )
@@ -182,7 +192,7 @@ def follow(workdir: Path, overrides: Iterable[str] = ()) -> None:
     run = Run(workdir, overrides)
     while True:
         for step in run.steps():
-            if not artifacts.exists(workdir, step) and score_if_kept(run, step):
+            if not run.evaluator.has_scored(workdir, step) and score_if_kept(run, step):
                 print(run.line(step), flush=True)
             if step == run.config.steps:
                 return
@@ -226,6 +236,9 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="RUN",
         help="an evaluated run that each arm is tested against; writes its rows too",
     )
+    parser.add_argument(
+        "--runs", default="", help="names of the runs in the folder that are meant, with commas between"
+    )
     known, rest = parser.parse_known_args(arguments)
     flags.FLAGS.mark_as_parsed()  # grain reads an absl flag
     logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
@@ -239,8 +252,10 @@ def main(arguments: list[str] | None = None) -> int:
         if known.follow:
             follow(workdir, rest)
         else:
-            again = known.again or bool(rest)
-            evaluate(workdir, rest, every=known.all, again=again, compare=known.compare)
+            # who is scored is no change: their scores lie elsewhere
+            again = known.again or any(not argument.startswith("--config.eval.patients=") for argument in rest)
+            runs = [name for name in known.runs.split(",") if name]
+            evaluate(workdir, rest, every=known.all, again=again, compare=known.compare, runs=runs)
 
     return exit_code(run)
 

@@ -11,12 +11,17 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from learner_jax import evaluate as command
+from learner_jax.data import cohort as cohorts
+from learner_jax.data.pipeline import Reader
 from learner_jax.evaluate import Run, evaluate, find, follow, score_if_kept
+from learner_jax.evaluators import artifacts
 from learner_jax.evaluators.readouts import Readout
 from learner_jax.report.__main__ import main as report
+from learner_jax.report.health import look
 from learner_jax.train import train
 from tfds_builders import build, splits
 from tfds_builders.errors import InputError
@@ -263,3 +268,32 @@ def test_scoring_does_not_load_the_training_code():
     script = "import sys, learner_jax.evaluate; print(*(m for m in sys.modules if m.startswith('learner_jax.')))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {f"learner_jax.{name}" for name in ("train", "step", "augment", "optim")} & set(done.stdout.split())
+
+
+def test_a_recipe_is_chosen_on_validation_patients_with_every_test_scan_closed(make_config, tmp_path, monkeypatch):
+    config = make_config()
+    config.eval.patients, config.trackers = "val", ""
+    cohort, opened, scans = cohorts.load(config.data), set(), Reader.scans
+
+    def noted(reader, rows, change):
+        opened.update(rows.tolist())
+        return scans(reader, rows, change)
+
+    monkeypatch.setattr(Reader, "scans", noted)
+    train(config, tmp_path)
+    evaluate(tmp_path)
+    assert opened == {*cohort.train.tolist(), *cohort.val.tolist()}
+    assert not (tmp_path / "eval").exists()
+    assert look(tmp_path).state == "finished"
+    said = pl.read_csv(tmp_path / "validation/4/observations.csv", schema_overrides={"patient": pl.String})
+    own = {name: {cohort.patients[i] for i in cohort.patient[getattr(cohort, name)]} for name in ("train", "val")}
+    assert {name: set(said.filter(pl.col("split") == name)["patient"]) for name in ("train", "val")} == own
+    scores = artifacts.read_scores(tmp_path, 4, "val")
+    assert scores["patients"] == "val"
+    assert "no fine pairs in validation" in scores["readout"]["threshold"], "decisions are not fitted on who is scored"
+    chosen_by = (tmp_path / "validation/4/scores.json").read_bytes()
+
+    evaluate(tmp_path, ["--config.eval.patients=test"])
+    assert set(cohort.test.tolist()) < opened
+    assert artifacts.read_scores(tmp_path, 4)["patients"] == "test"
+    assert (tmp_path / "validation/4/scores.json").read_bytes() == chosen_by

@@ -1,5 +1,6 @@
 """One evaluation: encoder -> observations -> read-outs fitted on train and val -> scores on test.
 
+With ``config.eval.patients=val`` read-outs are fitted on train alone and scored on val; no test scan is opened.
 The trainer and ``python -m learner_jax.evaluate`` both come through here, so they cannot differ.
 """
 
@@ -16,7 +17,7 @@ from learner_jax.backbones import Backbone
 from learner_jax.config import Config
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.pipeline import Reader
-from learner_jax.evaluators import artifacts, floors, fusion
+from learner_jax.evaluators import artifacts, floors, fusion, places
 from learner_jax.evaluators.analyses.ceiling import NOT_STATED, noise_ceiling
 from learner_jax.evaluators.embed import Embedder, encoder_of
 from learner_jax.evaluators.evaluation import (
@@ -49,24 +50,27 @@ class Evaluator:
         self._config, self._cohort, self._reader = config, cohort, reader
         self._backbone, self._mesh = backbone, mesh
         self._embed = self._embedder(encoder_of(backbone, config))
+        # rows of those whom decisions are fitted on, and of those who are scored, which nothing is fitted on
+        judges = config.eval.patients == "test"
+        self._val, self._scored = (cohort.val, cohort.test) if judges else (cohort.val[:0], cohort.val)
 
     def evaluate(self, variables: Any, heads: Any, step: int) -> Evaluation:
         """Score ``{"params", "stats"}`` of the backbone, and the objective's trained ``heads``, as of ``step``."""
         return self._evaluate(partial(self._embed, variables), on_host(heads), step, everything=True)
 
     def score_state(self, state: TrainState, workdir: Path) -> None:
-        """Evaluate a state in training and write the result into ``workdir/eval/STEP``."""
+        """Evaluate a state in training and write the result as :meth:`write` does."""
         variables = {"params": state.scored["backbone"], "stats": state.stats}
         self.write(self.evaluate(variables, state.scored["objective"], int(state.step)), workdir, int(state.step))
 
     def write(self, evaluation: Evaluation, workdir: Path, step: int) -> None:
-        """Write read-outs, scores, pairs and observations into ``workdir/eval/STEP``, all of them or nothing."""
+        """Write read-outs, scores, pairs and observations where :mod:`artifacts` says, all of them or nothing."""
         if jax.process_index() == 0:
             artifacts.write(evaluation, self._cohort, workdir, step)
 
     def has_scored(self, workdir: Path, step: int) -> bool:
-        """Whether ``workdir/eval/STEP`` is there."""
-        return artifacts.exists(workdir, step)
+        """Whether the evaluation of a step is there."""
+        return places.exists(workdir, step, self._config.eval.patients)
 
     def floors(self) -> tuple[Sections, dict[str, str]]:
         """Rows of every floor and of the noise ceiling, scored as an encoder is, and why one of them has none."""
@@ -78,8 +82,8 @@ class Evaluator:
         initial = jax.jit(partial(self._backbone.init, spec=self._reader.spec(1)), out_shardings=replicated(self._mesh))
         # first, so that the floors that look at no scan know as well which ones cannot be read
         of_pixels = self._evaluate(pixels, {}, 0, everything=False).sections[PRIMARY]
-        train, val, test = (self._observe(time[r], r) for r in (cohort.train, cohort.val, cohort.test))
-        val, truth = (Truth.of(part, config.pairs, config.order, config.change_threshold) for part in (val, test))
+        train, val, scored_on = (self._observe(time[r], r) for r in (cohort.train, self._val, self._scored))
+        val, truth = (Truth.of(part, config.pairs, config.order, config.change_threshold) for part in (val, scored_on))
         resampling = draws(truth.n_patients, config)
 
         def scored(predictions: Predictions) -> list[Row]:
@@ -119,13 +123,13 @@ class Evaluator:
             about = (array[rows] for array in (cohort.score, cohort.patient, cohort.visit, cohort.view))
             weights = fusion.view_weights(u_train[known], *about, n_views=len(cohort.views))
         train = self._observe(u_train, cohort.train, weights)
-        val = self._observe(embed(cohort.val), cohort.val, weights)
+        val = self._observe(embed(self._val), self._val, weights)
         about = (self._config.data.score, heads, cohort.score_mean, cohort.score_std, self._config.objective.name)
         names = chosen_readouts(config.readouts) if everything else []
         fitting = fit_readouts(names, train, val, Context(config, *about), self._spec(step, weights))
-        # nothing above this line has seen a test scan
-        test = self._observe(embed(cohort.test), cohort.test, weights)
-        scored = score(fitting, test, config, cohort if everything else None)
+        # nothing above this line has seen a scan of those who are scored
+        observed = self._observe(embed(self._scored), self._scored, weights)
+        scored = score(fitting, observed, config, cohort if everything else None)
         if told := self._reader.damage.summary():
             scored.notes["unreadable"] = told
         return scored

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from learner_jax.config import Config, EvalConfig
-from learner_jax.evaluators import artifacts
+from learner_jax.evaluators import artifacts, places
 from learner_jax.evaluators.artifacts import HEADLINE, headline
 from learner_jax.evaluators.comparing import Averaged, differences, over_seeds
 from learner_jax.evaluators.scoring import rows
@@ -33,14 +33,14 @@ class Arm:
 
     def averaged(self, config: EvalConfig) -> Averaged:
         """Over the runs, from the test predictions that the newest evaluation of each has stored."""
-        return over_seeds([artifacts.read_predictions(run, artifacts.newest(run)) for run in self.runs], config)
+        return over_seeds([artifacts.read_predictions(run, places.newest(run)) for run in self.runs], config)
 
 
 def group(runs: Sequence[Path]) -> list[Arm]:
     """Arms of the evaluated runs: one for each recipe apart from its seed and draw of patients."""
     found: dict[tuple, list[tuple[int, Path]]] = {}
     for run in runs:
-        if artifacts.newest(run) is not None:
+        if places.newest(run) is not None:
             config = from_dict(Config, json.loads((run / "config.json").read_text()))
             recipe = tuple((path, value) for path, _, value in walk(config) if not path.startswith(_OF_A_SEED))
             found.setdefault(recipe, []).append((config.seed, run))

@@ -1,9 +1,9 @@
 """What an evaluation leaves in ``WORKDIR/eval/STEP``, for reports, predictions and other programs.
 
 ``scores.json`` (the headline with intervals), ``scores.csv`` (every row of every section), ``pairs.csv`` (every fine
-pair of test), ``observations.csv`` (what was scored and what the read-outs were fitted on), ``readout`` (the primary
-one) and ``readouts/`` (the others). Patients appear as keyed hashes only; a kNN or reference read-out holds embeddings
-of training patients.
+pair of those who were scored), ``observations.csv`` (what was scored and what the read-outs were fitted on),
+``readout`` (the primary one) and ``readouts/`` (the others). Patients appear as keyed hashes only; a kNN or reference
+read-out holds embeddings of training patients.
 """
 
 import csv
@@ -23,6 +23,7 @@ import polars as pl
 from learner_jax.data.cohort import Cohort
 from learner_jax.evaluators.evaluation import PRIMARY, Evaluation
 from learner_jax.evaluators.pairs import Observations
+from learner_jax.evaluators.places import folder
 from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.quantities.three_way import WORDS
 from learner_jax.evaluators.rows import Row
@@ -37,25 +38,9 @@ _FLOORS = "floors.json"
 _P = tuple(f"p_{word}" for word in WORDS)
 
 
-def folder(workdir: Path, step: int) -> Path:
-    """Where the evaluation of a step lies."""
-    return Path(workdir) / "eval" / str(step)
-
-
-def exists(workdir: Path, step: int) -> bool:
-    """Whether the evaluation of a step was written."""
-    return (folder(workdir, step) / "scores.json").is_file()
-
-
-def newest(workdir: Path) -> int | None:
-    """The last step that was evaluated; None when none was."""
-    steps = [int(path.parent.name) for path in Path(workdir).glob("eval/*/scores.json") if path.parent.name.isdigit()]
-    return max(steps, default=None)
-
-
 def write(evaluation: Evaluation, cohort: Cohort, workdir: Path, step: int) -> None:
     """Write an evaluation beside its place and move it there, over an older one."""
-    final = folder(workdir, step)
+    final = folder(workdir, step, evaluation.patients)
     final.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{step}.", dir=final.parent))
     try:
@@ -94,9 +79,9 @@ def floors_key(workdir: Path) -> str | None:
     return json.loads(path.read_text())["key"] if path.is_file() else None
 
 
-def read_scores(workdir: Path, step: int) -> dict[str, Any]:
+def read_scores(workdir: Path, step: int, patients: str = "test") -> dict[str, Any]:
     """``scores.json`` of a step."""
-    return json.loads((folder(workdir, step) / "scores.json").read_text())
+    return json.loads((folder(workdir, step, patients) / "scores.json").read_text())
 
 
 def headline(rows: Iterable[Row]) -> list[Row]:
@@ -171,6 +156,7 @@ def _scores(evaluation: Evaluation, cohort: Cohort, step: int) -> dict[str, Any]
     told = ("fine_pairs", "scores", PRIMARY)
     return {
         "step": step,
+        "patients": evaluation.patients,
         "score_name": readout.score_name,
         "change_threshold": readout.change_threshold,
         "pairs": readout.pairs,
@@ -213,7 +199,11 @@ def _pairs(said: Predictions, cohort: Cohort) -> Iterable[dict[str, Any]]:
 def _observations(evaluation: Evaluation, cohort: Cohort) -> Iterable[dict[str, Any]]:
     readout = evaluation.fitting.readouts[PRIMARY]
     fitting = evaluation.fitting
-    for split, part in (("train", fitting.train.sorted()), ("val", fitting.val.sorted()), ("test", evaluation.test)):
+    for split, part in (
+        ("train", fitting.train.sorted()),
+        ("val", fitting.val.sorted()),
+        (evaluation.patients, evaluation.scored),
+    ):
         predicted = readout.scores(part.u)
         for i in range(len(part)):
             yield {

@@ -1,4 +1,7 @@
-"""Read-outs fitted on train and val -> everything that they score on test. Here, and only here, test is opened."""
+"""Read-outs fitted on train and val -> everything that they score on test. Here, and only here, test is opened.
+
+With ``config.eval.patients=val`` they are fitted on train alone and scored on val, and test stays closed.
+"""
 
 import dataclasses
 
@@ -38,17 +41,19 @@ class Evaluation:
 
     Attributes:
       fitting: of the read-outs.
-      test: the test observations, labeled or not, in the one order.
-      predictions: of the test pairs, by the primary read-out.
+      scored: the observations that were scored, labeled or not, in the one order.
+      predictions: of their pairs, by the primary read-out.
       sections: rows of each read-out by its name, of the embedding, and of each analysis.
       notes: why a section is not there, or what must be known of it, by name.
+      patients: who was scored, ``test`` or ``val``.
     """
 
     fitting: Fitting
-    test: Observations
+    scored: Observations
     predictions: Predictions
     sections: Sections
     notes: dict[str, str]
+    patients: str
 
 
 def chosen_readouts(names: str) -> list[str]:
@@ -88,26 +93,26 @@ def fit_readouts(names: list[str], train: Observations, val: Observations, conte
     return Fitting(readouts, notes, train, val)
 
 
-def score(fitting: Fitting, test: Observations, config: EvalConfig, cohort: Cohort | None = None) -> Evaluation:
-    """Score fitted read-outs on the observations of test patients.
+def score(fitting: Fitting, scored: Observations, config: EvalConfig, cohort: Cohort | None = None) -> Evaluation:
+    """Score fitted read-outs on the observations of patients whom they were not fitted on.
 
     Args:
       fitting: what a pair and a change are comes from its primary read-out, which was fitted for them.
-      test: any order.
+      scored: those of the patients that ``config.patients`` names, in any order.
       config: ``bootstrap``, ``interval``, ``confidence`` and what the analyses need.
       cohort: asks for the analyses too, and for the embedding's own section; None: the read-outs alone (a floor).
 
     Raises:
-      InputError: test embeddings that are not finite or of another width than the read-outs'.
+      InputError: embeddings that are not finite or of another width than the read-outs'.
     """
-    check_embeddings(test, "test")
-    primary, notes, test = fitting.readouts[PRIMARY], dict(fitting.notes), test.sorted()
-    truth = Truth.of(test, primary.pairs, primary.order, primary.change_threshold)
+    check_embeddings(scored, config.patients)
+    primary, notes, scored = fitting.readouts[PRIMARY], dict(fitting.notes), scored.sorted()
+    truth = Truth.of(scored, primary.pairs, primary.order, primary.change_threshold)
     if len(truth) == 0:
-        notes["fine_pairs"] = describe_no_pairs(test, primary.pairs)
+        notes["fine_pairs"] = describe_no_pairs(scored, primary.pairs)
     if truth.n_patients == 0:
-        notes["scores"] = "no test observation carries the score, so there is nothing to score"
-        return Evaluation(fitting, test, predict(primary, truth), {PRIMARY: []}, notes)
+        notes["scores"] = f"no {config.patients} observation carries the score, so there is nothing to score"
+        return Evaluation(fitting, scored, predict(primary, truth), {PRIMARY: []}, notes, config.patients)
     u, sections = truth.observations.u, {}
     said = predict(primary, truth, pair_distance(u, truth.first, truth.second))
     resampling = draws(truth.n_patients, config)
@@ -124,4 +129,4 @@ def score(fitting: Fitting, test: Observations, config: EvalConfig, cohort: Coho
                 notes[name] = answer
             else:
                 sections[name] = rows(answer, config)
-    return Evaluation(fitting, test, said, sections, notes)
+    return Evaluation(fitting, scored, said, sections, notes, config.patients)

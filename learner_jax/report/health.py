@@ -7,6 +7,7 @@ import math
 import pathlib
 import time
 
+from learner_jax.evaluators import places
 from learner_jax.report import collapse, goodput
 from learner_jax.report.goodput import Life
 from learner_jax.report.writer import newest_metrics
@@ -69,7 +70,8 @@ def look(run: pathlib.Path) -> Health:
     checkpoint = max(_committed(run), default=None)
     step = max(lines[-1]["step"] if lines else 0, newest.step if newest else 0)
     running = held(run)
-    finished = not running and step >= config["steps"] and (run / "eval" / str(step) / "scores.json").is_file()
+    scored = places.exists(run, step, config["patients"])
+    finished = not running and step >= config["steps"] and scored
     state = "running" if running else "finished" if finished else "interrupted"
     seen = max(0.0, time.time() - _last_sign(run, newest))
     rate = _rate(newest, running)
@@ -112,7 +114,8 @@ def _config(run: pathlib.Path) -> dict:
     try:
         config = json.loads((run / "config.json").read_text())
         batch_size, objective = int(config["batch_size"]), str(config["objective"]["name"])
-        return {"steps": int(config["steps"]), "batch_size": batch_size, "objective": objective}
+        patients = str(config.get("eval", {}).get("patients", "test"))
+        return {"steps": int(config["steps"]), "batch_size": batch_size, "objective": objective, "patients": patients}
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise InputError(
             f"{run / 'config.json'} is not the config of a run ({type(fault).__name__}: {fault}). Remove it, or name "

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from learner_jax.config import Config
+from learner_jax.evaluators import places
 from learner_jax.report import collapse, profiler, trackers
 from learner_jax.report.bookkeeper import Bookkeeper
 from learner_jax.report.progress import Progress
@@ -63,8 +64,9 @@ class Reporter:
 
     def evaluated(self, step: int) -> None:
         """Send the scores of a step that lie in the workdir."""
-        scores = json.loads((self._workdir / "eval" / str(step) / "scores.json").read_text())
-        self._send(step, {f"eval/{row['name']}": row["value"] for row in scores["rows"]})
+        patients = self._config.eval.patients
+        scores = json.loads((places.folder(self._workdir, step, patients) / "scores.json").read_text())
+        self._send(step, {f"{places.PLACES[patients]}/{row['name']}": row["value"] for row in scores["rows"]})
 
     def _report(self, item: tuple[int, Metrics] | None) -> None:
         if item is None:

@@ -9,6 +9,7 @@ import typing
 
 import polars as pl
 
+from learner_jax.evaluators import places
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.collapse import diagnose
 from learner_jax.report.folders import all_runs
@@ -140,8 +141,8 @@ def load(run: str | os.PathLike) -> Run:
 
 
 def _newest(run: pathlib.Path) -> pathlib.Path | None:
-    steps = [path.parent for path in run.glob("eval/*/scores.json") if path.parent.name.isdigit()]
-    return max(steps, key=lambda path: int(path.name), default=None)
+    step = places.newest(run)
+    return None if step is None else places.folder(run, step)
 
 
 def parse_rows(rows: list[dict[str, typing.Any]], path: pathlib.Path) -> dict[str, Row]:
