@@ -246,7 +246,7 @@ _NOT_NEGATIVE = (
 _AT_MOST = {
     **{"augment.shift": 0.5, "augment.zoom": 0.5, "augment.rotate": 30, "augment.tilt": 30, "augment.ghost": 1},
     **dict.fromkeys(("objective.ramp_share", "sampler.mix", "sampler.curriculum_start", "sampler.curriculum_share"), 1),
-    **{"optim.layer_decay": 1, "data.max_bad_fraction": 1},
+    **{"optim.layer_decay": 1, "data.max_bad_fraction": 1, "seed": 2**32 - 1},
     **dict.fromkeys(("augment.gain", "augment.contrast", "augment.tgc", "augment.drop_frames"), 0.9),
     **{"augment.speckle": 0.5, "augment.noise": 0.5, "augment.bias": 2, "augment.gamma": 2},
 }

@@ -1,4 +1,4 @@
-"""TrainState: everything that a step changes, and nothing else."""
+"""TrainState: everything that a step changes, and the seed, which runs that differ in it alone share a program for."""
 
 import dataclasses
 from collections.abc import Callable
@@ -31,6 +31,7 @@ class TrainState:
     objective: dict[str, Any]  # state of the objective: queues and the like
     skipped: Any  # i32 []: steps whose loss or gradient was not finite and which changed nothing
     trail: Any  # u32 []: tells which rows were seen, see learner_jax/trail.py
+    seed: Any  # u32 []: of what a step draws
 
     @property
     def scored(self) -> dict[str, Any]:
@@ -54,19 +55,20 @@ def init_state(
     (and share its compiled program). ``start``, from published weights, takes their place. ``averaged``: a moving
     average of the parameters is kept.
     """
-    key = jax.random.key(seed)
+    key, seed = jax.random.key(seed), jnp.asarray(seed, jnp.uint32)
     if start is None:
         start = _born_in_place(partial(backbone.init, spec=spec), mesh, jax.random.fold_in(key, 0))
 
-    def build(variables: Any) -> TrainState:
+    def build(given: tuple[Any, Any, Any]) -> TrainState:
+        variables, key, seed = given
         own, memory = objective.init(jax.random.fold_in(key, 1), backbone.dim)
         params = {"backbone": variables["params"], "objective": own}
         zero = jnp.zeros((), jnp.int32)
         trail = jnp.asarray(START, jnp.uint32)
         average = jax.tree.map(jnp.copy, params) if averaged else {}
-        return TrainState(zero, params, average, variables["stats"], optimizer.init(params), memory, zero, trail)
+        return TrainState(zero, params, average, variables["stats"], optimizer.init(params), memory, zero, trail, seed)
 
-    return _born_in_place(build, mesh, start)
+    return _born_in_place(build, mesh, (start, key, seed))
 
 
 def _born_in_place(build: Callable[[Any], Any], mesh: Mesh, of: Any) -> Any:

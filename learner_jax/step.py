@@ -50,7 +50,7 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
       ``trail``, u32, of the rows seen.
     """
     config = recipe.config
-    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.seed), 2), state.step)
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(state.seed), 2), state.step)
     trail = follow(state.trail, batch.row, batch.mask)
     batch, draw = copies(batch, recipe.objective.n_augmentations)
     progress = state.step / config.steps
@@ -83,7 +83,7 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
         average = moving_average(config.optim, average, params, state.step + 1 - state.skipped)
     old = (state.params, state.average, state.stats, state.optimizer, state.objective)
     new = jax.tree.map(partial(jnp.where, fine), (params, average, stats, optimizer, memory), old)
-    state = TrainState(state.step + 1, *new, skipped=state.skipped + ~fine, trail=trail)
+    state = TrainState(state.step + 1, *new, skipped=state.skipped + ~fine, trail=trail, seed=state.seed)
     state = jax.lax.with_sharding_constraint(state, places(state, recipe.mesh))
     told = {"loss": loss, "gradient_norm": norm, "skipped": state.skipped.astype(jnp.float32), "trail": trail}
     return state, metrics | told

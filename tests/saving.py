@@ -15,7 +15,8 @@ def state(step: int) -> TrainState:
     rng = np.random.default_rng(step)
     kernels = {str(i): jnp.asarray(rng.normal(size=(256, 256)), jnp.float32) for i in range(16)}
     step = jnp.asarray(step, jnp.int32)
-    return TrainState(step, {"backbone": kernels, "objective": {}}, {}, {}, (), {}, step * 0, jnp.uint32(1))
+    params = {"backbone": kernels, "objective": {}}
+    return TrainState(step, params, {}, {}, (), {}, step * 0, jnp.uint32(1), jnp.uint32(0))
 
 
 def main(workdir: Path) -> None:

@@ -36,6 +36,7 @@ def state(step: int) -> TrainState:
         objective={},
         skipped=jnp.asarray(0, jnp.int32),
         trail=jnp.asarray(1, jnp.uint32),
+        seed=jnp.asarray(0, jnp.uint32),
     )
 
 

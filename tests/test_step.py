@@ -21,8 +21,10 @@ SHAPE = (2, 32, 32, 1)
 OFF = AugmentConfig(**{field.name: type(field.default)() for field in dataclasses.fields(AugmentConfig)})
 
 
-def set_up(n_devices=1, objective="learner_combined", jit=True, strengths=None, projection=8, fields=(), **mesh):
-    config = Config(steps=10, augment=strengths or AugmentConfig())
+def set_up(
+    n_devices=1, objective="learner_combined", jit=True, strengths=None, projection=8, fields=(), seed=0, **mesh
+):
+    config = Config(seed=seed, steps=10, augment=strengths or AugmentConfig())
     config.backbone.name = "tsm_resnet18-test"
     config.objective.name, config.objective.projection = objective, projection
     config.optim.warmup, config.optim.learning_rate = 0.0, 1e-2
@@ -32,7 +34,7 @@ def set_up(n_devices=1, objective="learner_combined", jit=True, strengths=None, 
     spec = BatchSpec(16, *SHAPE)
     recipe = compose(config, mesh, spec, 16, augment.Augmentation(config.augment, "ultrasound"))
     parts = (recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)
-    state = init_state(0, *parts, averaged=config.optim.average > 0)
+    state = init_state(seed, *parts, averaged=config.optim.average > 0)
     step = partial(train_step, recipe)
     return state, jax.jit(step) if jit else step, lambda batch: jax.tree.map(partial(to_global, mesh), batch)
 
@@ -46,6 +48,19 @@ def test_the_loss_is_the_same_on_1_and_8_devices(make_batch):
             state, metrics = step(state, place(make_batch(16, seed, SHAPE)))
             losses[-1].append(float(metrics["loss"]))
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def test_seeds_share_one_program_and_draw_other_numbers(make_batch):
+    texts, losses = [], []
+    for seed in (0, 2**32 - 1):
+        state, step, place = set_up(seed=seed, objective="mse")
+        batch = place(make_batch(16, 0, SHAPE))
+        texts.append(step.lower(state, batch).as_text())
+        start, _, _ = set_up(objective="mse")
+        same_weights = dataclasses.replace(start, seed=state.seed)
+        losses.append(float(step(same_weights, batch)[1]["loss"]))
+    assert texts[0] == texts[1]
+    assert losses[0] != losses[1], "they augment alike"
 
 
 def test_between_devices_go_projections_once_the_gradient_once_and_statistics(make_batch):

@@ -257,7 +257,7 @@ def test_what_is_due_when():
         Action(lambda step, state, metrics: log.append(("save", step)), every=4, at_preemption=True),
     ]
 
-    at = lambda step: TrainState(step, {}, {}, {}, (), {}, 0, 0)  # noqa: E731
+    at = lambda step: TrainState(step, {}, {}, {}, (), {}, 0, 0, 0)  # noqa: E731
     advance = lambda state, batch: (at(state.step + 1), {})  # noqa: E731
     run = lambda start, preempted: loop(at(start), iter(range(5 - start)), advance, actions, 5, preempted)  # noqa: E731
     run(0, lambda step: False)
