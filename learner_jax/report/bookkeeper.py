@@ -47,7 +47,7 @@ class Bookkeeper:
         """This process goes on from step ``start``; ``seen`` is the last step that is known to have been finished."""
         if self._before and not self._before[-1].ended:  # killed since its last sign of life
             self._before[-1].step = max(self._before[-1].step, seen)
-        self._life = Life(start, start, {}, self._began, self._began)
+        self._life = Life(start, start, {}, self._began, self._began, devices=jax.device_count())
 
     def finished(self, step: int, loss: float, skipped: int) -> None:
         """A step was seen finished: its metrics are on the host."""

@@ -36,6 +36,7 @@ class Life:
       device_peak_bytes: most memory in use on one of its devices; None: the device does not tell.
       mfu: model FLOPs utilisation in steps; None: the device's peak is not known.
       of_bound: roofline bound of a step over its time, likewise.
+      devices: of all its processes.
     """
 
     start: int
@@ -53,6 +54,7 @@ class Life:
     device_peak_bytes: int | None = None
     mfu: float | None = None
     of_bound: float | None = None
+    devices: int = 1
 
     @property
     def wall(self) -> float:

@@ -1,0 +1,150 @@
+"""Compare at scale: one file says what, the runs train, the result is a board.
+
+    python -m learner_jax.sweep run configs/sweeps/demo.py --out runs/sweep --workers 2
+    python -m learner_jax.sweep choose configs/sweeps/demo.py --out runs/sweep > chosen.txt
+    python -m learner_jax.sweep run configs/sweeps/demo.py --out runs/sweep --final chosen.txt
+    python -m learner_jax.sweep board runs/sweep
+
+``run`` builds the datasets, tries the learning rates and trains all seeds, and scores validation patients alone; test
+patients are opened by ``--final`` for the runs that a file names. The same command goes on where it was cut off:
+finished runs are not repeated, killed ones go on from their checkpoints, failed ones are tried again and listed at the
+end. ``--dry_run`` lists the commands with what they cost. The exit code is 1 when a run has failed.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfds_builders.errors import InputError, exit_code
+from tfds_builders.wording import plural, suggest
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser("python -m learner_jax.sweep", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="work through a sweep file", **_like(parser))
+    choose = commands.add_parser("choose", help="print the runs to name to --final", **_like(parser))
+    emit = commands.add_parser("skypilot", help="print a task file for SkyPilot", **_like(parser))
+    board = commands.add_parser("board", help="write the leaderboard of a sweep", **_like(parser))
+    for one in (run, choose, emit):
+        one.add_argument("file", metavar="FILE", help="a sweep file, such as configs/sweeps/demo.py")
+        one.add_argument("--out", type=Path, default=Path("runs/sweep"), help="folder of all runs")
+        one.add_argument("--data", type=Path, default=Path("data"), help="folder of the datasets")
+        one.add_argument("--only", metavar="STUDIES", default="", help="some studies of the file, with commas between")
+    run.add_argument("--launcher", choices=("local", "slurm"), default="local")
+    run.add_argument("--workers", type=int, default=0, help="local: runs at once; 0: one for each GPU, else one")
+    run.add_argument("--partition", default="", help="slurm: where to submit to")
+    run.add_argument("--hours", type=float, default=8.0, help="slurm: limit of each run")
+    run.add_argument("--final", type=Path, metavar="NAMES", help="score the runs that this file names on test patients")
+    run.add_argument("--dry_run", action="store_true", help="list the commands and what they cost")
+    board.add_argument("dir", metavar="DIR", type=Path, help="the --out of a sweep")
+    board.add_argument("-o", "--to", type=Path, help="where the board goes (default: DIR/board)")
+    args = parser.parse_args(arguments)
+    failed: list = []
+    code = exit_code(lambda: failed.extend(_COMMANDS[args.command](args)))
+    return code or (1 if failed else 0)
+
+
+def _like(parser: argparse.ArgumentParser) -> dict:
+    return {"formatter_class": parser.formatter_class, "epilog": parser.description.split("\n\n")[1]}
+
+
+def _stages(args: argparse.Namespace, launch=None, say=print):
+    given = os.environ.get("JAX_PLATFORMS")
+    os.environ["JAX_PLATFORMS"] = "cpu"  # counting operations must not take the memory of a device from the runs
+    import jax
+
+    jax.devices()
+    if given is None:
+        del os.environ["JAX_PLATFORMS"]
+    else:
+        os.environ["JAX_PLATFORMS"] = given
+    from learner_jax.sweep import datasets
+    from learner_jax.sweep.plan import load
+    from learner_jax.sweep.stages import Stages
+
+    sweep = load(args.file)
+    studies, names = list(sweep.studies), [name.strip() for name in args.only.split(",") if name.strip()]
+    for name in names:
+        if name not in (known := [study.name for study in studies]):
+            raise InputError(f"--only names {name!r}; {suggest(name, known)}")
+    studies = [study for study in studies if not names or study.name in names]
+    skipped = [study.name for study in studies if study.needs_real_data and datasets.real() is None]
+    if skipped:
+        say(f"skipped, as {datasets.REAL} names no folder of real scans: {', '.join(skipped)}")
+    studies = [study for study in studies if study.name not in skipped]
+    return Stages(sweep, studies, args.out, args.data, launch, say)
+
+
+def _run(args: argparse.Namespace) -> list:
+    if args.dry_run:
+        return _dry_run(args)
+    stages = _stages(args, _launcher(args))
+    failed = stages.open_test(args.final) if args.final else stages.train()
+    if failed:
+        print(f"\n{plural(len(failed), 'task')} failed; the same command tries again:", *failed, sep="\n  ")
+    elif not args.final:
+        print("all runs are trained and scored on validation patients; `choose` names those to score on test patients")
+    return failed
+
+
+def _launcher(args: argparse.Namespace):
+    if args.launcher == "slurm":
+        from learner_jax.sweep.slurm import Slurm
+
+        return Slurm(args.out / "slurm", args.partition, args.hours)
+    from learner_jax.sweep.devices import slots
+    from learner_jax.sweep.local import Local
+
+    return Local(slots(args.workers))
+
+
+def _dry_run(args: argparse.Namespace) -> list:
+    from learner_jax.sweep import datasets
+    from learner_jax.sweep.cost import Costs
+    from learner_jax.sweep.runs import used_datasets
+
+    stages = _stages(args)
+    for name in used_datasets(stages.sweep, stages.studies):
+        for command in datasets.commands(stages.sweep, name, args.data):
+            print(shlex.join(["python", *command[1:]]))
+    runs = stages.everything()
+    costs = Costs(runs, args.out)
+    for run in runs:
+        steps = stages.steps(run)
+        print(f"{shlex.join(['python', *run.command(args.out, steps)[1:]])}  # {costs.told(run, steps)}")
+    return []
+
+
+def _choose(args: argparse.Namespace) -> list:
+    runs = _stages(args, say=lambda text: print(text, file=sys.stderr)).chosen()
+    if not runs:
+        raise InputError("no learning rate is chosen yet; run the sweep first")
+    print(*(run.id for run in runs), sep="\n")
+    return []
+
+
+def _skypilot(args: argparse.Namespace) -> list:
+    from learner_jax.sweep.skypilot import task_file
+
+    print(task_file(args.file, args.out, args.data), end="")
+    return []
+
+
+def _board(args: argparse.Namespace) -> list:
+    os.environ["JAX_PLATFORMS"] = "cpu"  # parameters are counted, nothing is computed
+    from learner_jax.sweep.board import write_board
+
+    print(f"board: {write_board(args.dir, args.to or args.dir / 'board')}")
+    return []
+
+
+_COMMANDS = {"run": _run, "choose": _choose, "skypilot": _skypilot, "board": _board}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""The board of a sweep as one self-contained HTML file, with CSV, Markdown and the figures beside it."""
+
+import csv
+import dataclasses
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from learner_jax.report.comparison import probability
+from learner_jax.report.picture import Picture
+from learner_jax.report.titles import TITLES, interval, listed, number
+from learner_jax.sweep.pictures import draw
+from learner_jax.sweep.standing import Scoreboard, Standing, read
+from learner_jax.sweep.wording import magnitude
+from tfds_builders.wording import plural
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """What is shown, what is sorted by (empty: comes last), and a second line."""
+
+    text: str
+    sort: str | float = ""
+    more: str = ""
+
+    @property
+    def line(self) -> str:
+        """Both in one line."""
+        return f"{self.text} ({self.more})" if self.more else self.text
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A head of the table; the table comes ``sorted`` by one of them."""
+
+    title: str
+    hint: str = ""
+    sorted: bool = False
+
+
+COLUMNS = (
+    Column("arm"),
+    Column("study"),
+    Column("setting"),
+    Column("score", "mean over seeds [interval over patients] ± SD over seeds", sorted=True),
+    Column("of the ceiling", "chance 0 %, noise ceiling 100 %"),
+    Column("less the reference", "on the same patients [interval]"),
+    Column("Holm p", "over the arms of the setting"),
+    Column("parameters"),
+    Column("training", "operations of one run"),
+    Column("examples/s"),
+    Column("MFU"),
+    Column("device-hours", "all seeds"),
+    Column("learning rate", "chosen on validation patients"),
+)
+_NONE = "–"
+
+
+def write_board(out: Path, to: Path) -> Path:
+    """Write ``index.html``, ``board.csv``, ``board.md`` and the figures of the sweep in ``out``; the page's path.
+
+    Raises:
+      InputError: no sweep was run in ``out``, or a file of it is damaged.
+    """
+    board, to = read(out), to.absolute()
+    to.parent.mkdir(parents=True, exist_ok=True)
+    pictures = draw(board)
+    with tempfile.TemporaryDirectory(prefix=".board-", dir=to.parent) as built:
+        for picture in pictures:
+            picture.save(Path(built))
+        write_table(Path(built, "board.csv"), board)
+        Path(built, "board.md").write_text(markdown(board), encoding="utf-8")
+        Path(built, "index.html").write_text(render(board, pictures), encoding="utf-8")
+        to.mkdir(exist_ok=True)
+        for name in sorted(os.listdir(built), key=lambda name: name == "index.html"):  # the page goes last
+            os.replace(Path(built, name), to / name)
+    return to / "index.html"
+
+
+def render(board: Scoreboard, pictures: Sequence[Picture]) -> str:
+    """The HTML; everything that came from a file is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(f"learner_jax.{name}", ".") for name in ("sweep", "report")]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    hours = f"{board.search_hours:.2g}" if board.search_hours else ""
+    return environment.get_template("board.html.j2").render(
+        studies=[study | {"told": told(study)} for study in board.studies],
+        settings=list(dict.fromkeys(one.setting for one in board.standings)),
+        n_runs=sum(len(study["runs"]) for study in board.studies),
+        opened=opened(board),
+        warnings=warnings(board),
+        columns=COLUMNS,
+        lines=[
+            {"kind": one.kind, "study": one.study, "setting": one.setting, "cells": cells(one)} for one in ranked(board)
+        ],
+        reading=reading(board),
+        search_hours=hours,
+        pictures=[(picture, Markup(picture.svg())) for picture in pictures],  # matplotlib escapes the text in it
+    )
+
+
+def ranked(board: Scoreboard) -> list[Standing]:
+    """Best first; what has no score last."""
+    return sorted(board.standings, key=lambda one: -one.value if one.value is not None else float("inf"))
+
+
+def cells(one: Standing) -> list[Cell]:
+    """One for each of :data:`COLUMNS`."""
+    found, value = [Cell(one.arm, one.arm), Cell(one.study, one.study), Cell(one.setting, one.setting)], one.value
+    spread = "" if one.spread is None else f" ± {number(one.spread)}"
+    missing = "" if one.runs == one.seeds else f"{one.runs} of {plural(one.seeds, 'seed')}"
+    where = "validation patients" if one.patients == "val" and value is not None else ""
+    found.append(
+        Cell(interval(one.row) + spread, "" if value is None else value, ", ".join(filter(None, (where, missing))))
+    )
+    found.append(Cell(_NONE) if one.of_ceiling is None else Cell(f"{100 * one.of_ceiling:.0f} %", one.of_ceiling))
+    if one.difference is None:
+        found += [Cell(_NONE), Cell(_NONE)]
+    else:
+        found += [Cell(one.difference.text, one.difference.row.value), Cell(probability(one.p_holm), one.p_holm)]
+    found.append(_known(one.parameters, lambda x: f"{x / 1e6:.2f} M"))
+    found.append(_known(one.flops, magnitude))
+    found.append(_known(one.examples_per_second, lambda x: f"{x:.3g}"))
+    found.append(_known(one.mfu, lambda x: f"{100 * x:.1f} %"))
+    found.append(_known(one.device_hours, lambda x: f"{x:.2g}"))
+    found.append(_known(one.learning_rate, lambda x: f"{x:g}"))
+    return found
+
+
+def _known(value: float | None, text: Any) -> Cell:
+    return Cell(_NONE) if value is None else Cell(text(value), value)
+
+
+def opened(board: Scoreboard) -> str:
+    """How often test patients were opened, and for how many runs."""
+    if not board.opened:
+        return "Test patients were not opened: all scores are of validation patients, by which recipes are chosen."
+    times, runs = len(board.opened), len({run for line in board.opened for run in line["runs"]})
+    last = board.opened[-1]["time"][:10]
+    often = "once" if times == 1 else f"{times} times"
+    return f"Test patients were opened {often}, for {plural(runs, 'run')}, the last time on {last}."
+
+
+def warnings(board: Scoreboard) -> list[str]:
+    """What must be known before the numbers are read."""
+    found = []
+    if board.unfinished:
+        found.append(f"Not finished: {listed(board.unfinished)}. The same `run` command goes on with them.")
+    lacking = [one for one in board.standings if one.kind == "arm" and 0 < one.runs < one.seeds]
+    if lacking:
+        found.append(
+            f"Not all seeds are scored: {listed(f'{one.arm} ({one.study}, {one.setting})' for one in lacking)}."
+        )
+    both = {one.patients for one in board.standings if one.kind == "arm" and one.value is not None}
+    if len(both) > 1:
+        found.append("Some scores are of validation patients and some of test patients: compare them with neither.")
+    if len(board.opened) > 1:
+        found.append(
+            "Test patients were opened more than once: what was chosen after the first time may be chosen by them."
+        )
+    return found
+
+
+def reading(board: Scoreboard) -> str:
+    """What the scores are."""
+    names = dict.fromkeys(study["choose_by"] for study in board.studies)
+    return (
+        f"The score is {listed(TITLES.get(name, name) for name in names)}, of the ridge read-out. Intervals come from "
+        "resampling patients and take the trained models as they are; ± is what another training seed changes. Holm p: "
+        "were arm and reference alike, they could be exchanged within any patient (permutation test), adjusted over "
+        "the arms of the setting. A floor needs no pretraining; the ceiling is the true score with its own error."
+    )
+
+
+def told(study: dict[str, Any]) -> str:
+    """A study in a sentence."""
+    ((kind, amount),) = study["budget"].items()
+    counted = [(study["arms"], "arm"), (study["settings"], "setting"), (study["seeds"], "seed")]
+    parts = [study["config"], *(plural(len(things), word) for things, word in counted)]
+    parts += [f"reference {study['reference']}", f"{amount:,g} {kind} a run"]
+    if study["learning_rates"]:
+        parts.append(f"learning rates {', '.join(f'{rate:g}' for rate in study['learning_rates'])}")
+    return "; ".join(parts)
+
+
+def markdown(board: Scoreboard) -> str:
+    """A table for each study and setting, with what is the same in all of its lines left out."""
+    parts = [opened(board), *warnings(board)]
+    for study in board.studies:
+        for setting in study["settings"]:
+            lines = board.of(study["name"], setting)
+            if not any(one.value is not None for one in lines):
+                continue
+            rows = [cells(one) for one in lines]
+            used = [0, *(at for at in range(3, len(COLUMNS)) if any(row[at].text != _NONE for row in rows))]
+            head = [COLUMNS[at].title for at in used]
+            table = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+            for row in rows:
+                told = (
+                    " ".join(filter(None, (row[at].text, f"({row[at].more})" if row[at].more else ""))) for at in used
+                )
+                table.append(f"| {' | '.join(told)} |")
+            parts.append("\n".join([f"**{study['name']}, {setting}**", "", *table]))
+    return "\n\n".join(parts) + "\n"
+
+
+def write_table(path: Path, board: Scoreboard) -> None:
+    """Every standing, unrounded, one a line; what is not known is an empty field."""
+    with path.open("w", newline="") as file:
+        lines = list(_flat(board))
+        writer = csv.DictWriter(file, lines[0] if lines else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def _flat(board: Scoreboard) -> Iterator[dict[str, Any]]:
+    for one in board.standings:
+        line = {field.name: getattr(one, field.name) for field in dataclasses.fields(one)}
+        row, apart = line.pop("row"), line.pop("difference")
+        line |= {"score": row.name if row else None, "value": one.value}
+        line |= {name: getattr(row, name) if row else None for name in ("low", "high", "n_patients", "n_pairs")}
+        line |= {f"difference_{name}": getattr(apart.row, name) if apart else None for name in ("value", "low", "high")}
+        line |= {"p": apart.p if apart else None, "sd_of_differences": apart.sd_over_seeds if apart else None}
+        yield {name: "" if value is None else value for name, value in line.items()}

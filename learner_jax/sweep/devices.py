@@ -1,0 +1,61 @@
+"""What a run may use of this machine, so that two runs are never on one device."""
+
+import dataclasses
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from tfds_builders.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """One GPU, or some cores of the CPU that no other slot has.
+
+    Attributes:
+      environment: variables of a process that works there.
+      cores: it is held to; empty: any.
+    """
+
+    environment: Mapping[str, str]
+    cores: Sequence[int] = ()
+
+    def start(self, command: Sequence[str], **options: object) -> subprocess.Popen:
+        """Start a process there, with the options of ``subprocess.Popen``."""
+        if self.cores and shutil.which("taskset"):
+            command = ["taskset", "--cpu-list", ",".join(map(str, self.cores)), *command]
+        return subprocess.Popen(command, env=os.environ | self.environment, **options)
+
+
+def slots(workers: int = 0) -> list[Slot]:
+    """As many slots as runs may go on at once.
+
+    Args:
+      workers: 0: one for each GPU, or one with all cores where there is none.
+
+    Raises:
+      InputError: more workers than GPUs or cores.
+    """
+    gpus, cores = visible_gpus(), sorted(os.sched_getaffinity(0))
+    if gpus:
+        if workers > len(gpus):
+            raise InputError(f"--workers {workers}: there are {len(gpus)} GPUs, and two runs are never on one device")
+        return [Slot({"CUDA_VISIBLE_DEVICES": gpu}) for gpu in gpus[: workers or None]]
+    if workers > len(cores):
+        raise InputError(f"--workers {workers}: there are {len(cores)} cores, and two runs are never on one device")
+    if workers < 2:
+        return [Slot({})]
+    return [Slot({}, cores[at::workers]) for at in range(workers)]
+
+
+def visible_gpus() -> list[str]:
+    """Names of the GPUs that a process may use, as ``CUDA_VISIBLE_DEVICES`` takes them."""
+    if os.environ.get("JAX_PLATFORMS", "").startswith("cpu"):
+        return []
+    if named := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return named.split(",")
+    if not shutil.which("nvidia-smi"):
+        return []
+    listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False).stdout
+    return [str(at) for at, _ in enumerate(line for line in listed.splitlines() if line.startswith("GPU "))]

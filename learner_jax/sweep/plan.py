@@ -1,0 +1,194 @@
+"""What a sweep file says: which arms are compared, in which settings, on which datasets, with how much of what.
+
+A file in ``configs/sweeps/`` returns a :class:`Sweep` from ``get_sweep()``. Comparisons are fair by construction: the
+fields of :data:`SHARED` belong to a setting, so that all arms see the same patients, scores and split; runs with one
+seed see the same order of scans; all train on the same budget.
+"""
+
+import dataclasses
+import importlib.util
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from learner_jax.config import Config
+from learner_jax.fields import check_override
+from tfds_builders.errors import InputError
+from tfds_builders.wording import suggest
+
+Fields = Mapping[str, Any]  # dotted path of a field of the config -> its value
+
+# Fields that an arm may not set, by the beginnings of their paths: two arms that differ in them cannot be compared.
+SHARED = (
+    *("data.dir", "data.split", "data.score", "data.visits_per_patient", "data.train_patients"),
+    *("data.draw", "seed", "steps", "eval.", "init_from"),
+)
+_NAME = re.compile(r"[\w.,+=-]+( [\w.,+=-]+)*")  # of a study, setting or arm: it becomes a folder
+_BUDGETS = ("steps", "examples", "flops", "seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """What every run of a study may spend on training; one of the four.
+
+    Attributes:
+      steps: batches.
+      examples: scans seen, whatever the batch size.
+      flops: operations of the backbone, forward and backward, whatever the backbone.
+      seconds: of training steps on the device at hand, whose speed is measured first; no start-up and no scoring.
+    """
+
+    steps: int = 0
+    examples: int = 0
+    flops: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def kind(self) -> str:
+        """Which of the four it is."""
+        (kind,) = (kind for kind in _BUDGETS if getattr(self, kind))
+        return kind
+
+    @property
+    def amount(self) -> float:
+        """How much of it."""
+        return getattr(self, self.kind)
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """Arms that are compared with one another, in one setting or in several.
+
+    Attributes:
+      name: of its folder.
+      config: file under ``configs/`` that all runs start from.
+      arms: what is compared: name -> fields.
+      budget: of every run.
+      reference: arm that the others are tested against; empty: the first.
+      settings: conditions in which all arms are compared anew: name -> fields, such as datasets, folds (``data.split``)
+        or numbers of patients. A curve is drawn over settings that are called ``what=number``.
+      fields: of all runs.
+      seeds: each draws other weights, orders, training patients and visits (``seed`` and ``data.draw``).
+      learning_rates: tried for every arm of every setting with the first seed, and chosen on validation patients
+        alone; empty: that of the config.
+      choose_by: the score that the choice is made by, of those that are better when higher, and that the board shows.
+      needs_real_data: left out where ``LEARNER_REAL_DATA`` names no folder.
+    """
+
+    name: str
+    config: str
+    arms: Mapping[str, Fields]
+    budget: Budget
+    reference: str = ""
+    settings: Mapping[str, Fields] = dataclasses.field(default_factory=lambda: {"all": {}})
+    fields: Fields = dataclasses.field(default_factory=dict)
+    seeds: Sequence[int] = (0, 1, 2)
+    learning_rates: Sequence[float] = ()
+    choose_by: str = "pairwise_accuracy"
+    needs_real_data: bool = False
+
+    @property
+    def against(self) -> str:
+        """The reference."""
+        return self.reference or next(iter(self.arms))
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Everything in one sweep file.
+
+    Attributes:
+      studies: in the order of the board.
+      datasets: name -> the commands that build it, one after the other, without ``python -m``. ``{dir}`` is the folder
+        to build into, ``{real}`` that of the real scans. A field ``data.dir`` that names one of them is its folder.
+    """
+
+    studies: Sequence[Study]
+    datasets: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+
+
+def grid(**axes: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """All combinations, as arms or settings: ``grid(backbone__name=[…], objective__name=[…])``; ``__`` is a dot.
+
+    The values with spaces between them are the name.
+    """
+    paths = [axis.replace("__", ".") for axis in axes]
+    combined = itertools.product(*axes.values())
+    return {" ".join(map(str, values)): dict(zip(paths, values, strict=True)) for values in combined}
+
+
+def load(path: str | Path) -> Sweep:
+    """The checked sweep of a file.
+
+    Raises:
+      InputError: there is no such file, it has no ``get_sweep()``, or :func:`check` refuses what that returns.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no sweep file {path}; configs/sweeps/ holds examples")
+    spec = importlib.util.spec_from_file_location(f"sweep_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        sweep = module.get_sweep()
+    except InputError:
+        raise
+    except Exception as fault:
+        raise InputError(f"{path} cannot be loaded: {type(fault).__name__}: {fault}") from fault
+    if not isinstance(sweep, Sweep):
+        raise InputError(f"get_sweep() of {path} returns a {type(sweep).__name__}; a learner_jax.sweep.Sweep is needed")
+    check(sweep)
+    return sweep
+
+
+def check(sweep: Sweep) -> None:
+    """Refuse a sweep that cannot be run, or whose arms could not be compared.
+
+    Raises:
+      InputError: names the study and what is wrong with it.
+    """
+    if not sweep.studies:
+        raise InputError("the sweep has no studies")
+    for study in sweep.studies:
+        _check(study)
+    _unlike("two studies", [study.name for study in sweep.studies])
+
+
+def _check(study: Study) -> None:
+    where = f"study {study.name!r}"
+    for name in (study.name, *study.arms, *study.settings):
+        if not _NAME.fullmatch(name):
+            raise InputError(f"{where}: {name!r} becomes a folder; use letters, digits, spaces and . , + = - _")
+    for what, names in (("arms", study.arms), ("settings", study.settings), ("seeds", study.seeds)):
+        if not names:
+            raise InputError(f"{where} has no {what}")
+        _unlike(f"{where}: two {what}", [folder(str(name)) for name in names])
+    if sum(bool(getattr(study.budget, kind)) for kind in _BUDGETS) != 1:
+        raise InputError(f"{where}: a budget is of one of {', '.join(_BUDGETS)}")
+    if study.against not in study.arms:
+        raise InputError(f"{where}: no arm is called {study.reference!r}; {suggest(study.reference, study.arms)}")
+    for fields in (study.fields, *study.settings.values(), *study.arms.values()):
+        for path in fields:
+            check_override(Config, f"--config.{path}=")
+    for arm, fields in study.arms.items():
+        for path in fields:
+            if path.startswith(SHARED):
+                raise InputError(
+                    f"{where}: arm {arm!r} sets {path}, in which arms must not differ: set it in a setting"
+                )
+    for path in (path for fields in (study.fields, *study.settings.values()) for path in fields):
+        if path in ("seed", "data.draw", "steps", "eval.patients"):
+            raise InputError(f"{where} sets {path}, which seeds, budget and stages of a sweep set themselves")
+
+
+def _unlike(what: str, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{what} are called {name!r}; names must differ")
+
+
+def folder(name: str) -> str:
+    """The name of a folder for a study, setting or arm."""
+    return name.replace(" ", "_")

@@ -1,0 +1,218 @@
+"""The stages of a sweep: build the datasets, search the learning rates, train all seeds, open the test patients."""
+
+import datetime
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from learner_jax.evaluators import places
+from learner_jax.report import goodput
+from learner_jax.sweep import budget, datasets
+from learner_jax.sweep.plan import Study, Sweep, folder
+from learner_jax.sweep.progress import finished, validation_score
+from learner_jax.sweep.runs import Run, at_rates, search, used_datasets
+from learner_jax.sweep.settled import settled
+from learner_jax.sweep.task import Outcome, Task
+from tfds_builders.errors import InputError
+from tfds_builders.whole import write_whole
+
+Launch = Callable[[Sequence[Task]], list[Outcome]]
+
+PLAN_FILE, OPENED_FILE = "sweep.json", "opened.jsonl"
+_TO_MEASURE = 30  # steps of a run whose speed is measured
+
+
+class Stages:
+    """Works through a sweep; what is done already is not repeated.
+
+    Args:
+      sweep: the sweep file's.
+      studies: those to work on.
+      out: folder of all runs.
+      data: folder of the datasets.
+      launch: runs tasks and tells how they ended.
+      say: is told what happens.
+    """
+
+    def __init__(
+        self, sweep: Sweep, studies: Sequence[Study], out: Path, data: Path, launch: Launch, say: Callable = print
+    ):
+        self.sweep, self.studies, self._out, self._data = sweep, studies, out, data
+        self._launch, self._say = launch, say
+        self._steps: dict[tuple[str, str, str], int] = {}
+
+    def train(self) -> list[Outcome]:
+        """Everything but the test scores; returns what failed."""
+        for name in used_datasets(self.sweep, self.studies):
+            datasets.build(self.sweep, name, self._data)
+        failed = self._measure() + self._work(self._searched())
+        failed += self._work(self.chosen())
+        self._write_plan()
+        return failed
+
+    def chosen(self) -> list[Run]:
+        """All seeds of every arm at the learning rate that did best on validation patients."""
+        return [run for study in self.studies for run in at_rates(self.sweep, study, self._data, self._rates(study))]
+
+    def everything(self) -> list[Run]:
+        """Every run that may be trained: rates that are not chosen yet are shown as the first."""
+        found = self._searched()
+        for study in self.studies:
+            first = next(iter(study.learning_rates), None)
+            rates = self._rates(study) or {(s, a): first for s in study.settings for a in study.arms}
+            found += at_rates(self.sweep, study, self._data, rates)
+        return list({run.id: run for run in found}.values())
+
+    def steps(self, run: Run) -> int:
+        """Of the run, by the budget of its study."""
+        key = run.study.name, run.setting, run.arm
+        if key not in self._steps:
+            config = settled(run)
+            self._steps[key] = budget.steps(run.study.budget, config, lambda: self._speed(run))
+        return self._steps[key]
+
+    def open_test(self, names: Path) -> list[Outcome]:
+        """Score the runs that a file names on test patients, and keep account of it; returns what failed.
+
+        Raises:
+          InputError: a name is of no run of the sweep, or of one that is not finished.
+        """
+        runs = self._named(names)
+        new = [run.id for run in runs if not places.exists(self._out / run.id, self.steps(run))]
+        if not new:
+            self._say("all of these runs have their test scores")
+            return []
+        line = {
+            "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "names": hashlib.sha256(names.read_bytes()).hexdigest(),
+            "runs": new,
+        }
+        with (self._out / OPENED_FILE).open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        return [one for one in self._launch(list(self._scoring(runs))) if one.failed]
+
+    def _scoring(self, runs: Sequence[Run]) -> Iterable[Task]:
+        for study in self.studies:
+            for setting in study.settings:
+                here = [run for run in runs if (run.study, run.setting) == (study, setting)]
+                if not here:
+                    continue
+                place = self._out / folder(study.name) / folder(setting)
+                command = [sys.executable, "-m", "learner_jax.evaluate", "--workdir", str(place)]
+                command += ["--runs", ",".join(Path(run.id).name for run in here), "--config.eval.patients=test"]
+                reference = [run for run in here if run.arm == study.against]
+                if reference and len({run.arm for run in here}) > 1:
+                    command += ["--compare", str(self._out / reference[0].id)]
+                yield Task(f"{study.name}/{setting}: test scores", command, place / "test.log")
+
+    def _named(self, names: Path) -> list[Run]:
+        if not names.is_file():
+            raise InputError(f"there is no file {names}; python -m learner_jax.sweep choose … writes one")
+        known = {run.id: run for run in self.everything()}
+        lines = (line.split("#")[0].strip() for line in names.read_text().splitlines())
+        found = []
+        for name in filter(None, lines):
+            if name not in known:
+                raise InputError(
+                    f"{names} names {name!r}, which is no run of this sweep; `choose` lists those to choose"
+                )
+            if not finished(known[name], self._out, settled(known[name], self.steps(known[name]))):
+                raise InputError(f"{names} names {name!r}, which is not finished; run the sweep first")
+            found.append(known[name])
+        return found
+
+    def _searched(self) -> list[Run]:
+        return [run for study in self.studies for run in search(self.sweep, study, self._data)]
+
+    def _rates(self, study: Study) -> dict[tuple[str, str], float | None]:
+        """Of each arm in each setting; an arm whose runs of the search all failed, or are not done, has none."""
+        if not study.learning_rates:
+            return {(setting, arm): None for setting in study.settings for arm in study.arms}
+        best: dict[tuple[str, str], tuple[float, float]] = {}
+        for run in search(self.sweep, study, self._data):
+            score, key = validation_score(run, self._out, self.steps(run)), (run.setting, run.arm)
+            if score is not None and (key not in best or score > best[key][0]):
+                best[key] = score, run.learning_rate
+        return {key: rate for key, (_, rate) in best.items()}
+
+    def _work(self, runs: Sequence[Run]) -> list[Outcome]:
+        tasks = []
+        for run in runs:
+            steps = self.steps(run)
+            if not finished(run, self._out, settled(run, steps)):
+                log = self._out / f"{run.id}.log"
+                tasks.append(Task(run.id, run.command(self._out, steps), log))
+        if runs:
+            self._say(f"{len(runs) - len(tasks)} of {len(runs)} runs are finished, {len(tasks)} to do")
+        return [one for one in self._launch(tasks) if one.failed]
+
+    def _measure(self) -> list[Outcome]:
+        """Short runs, whose speed turns a budget of seconds into steps."""
+        runs = [
+            run for run in self.everything() if run.study.budget.kind == "seconds" and not self._measured(run).exists()
+        ]
+        one_each = {(run.study.name, run.setting, run.arm): run for run in runs}.values()
+        tasks = []
+        for run in one_each:
+            workdir = self._measured(run).parent
+            command = [*run.command(self._out, _TO_MEASURE), "--workdir", str(workdir)]
+            tasks.append(Task(f"speed of {run.arm}", command, workdir.with_suffix(".log")))
+        return [one for one in self._launch(tasks) if one.failed]
+
+    def _measured(self, run: Run) -> Path:
+        return self._out / ".speed" / folder(run.study.name) / folder(run.setting) / folder(run.arm) / goodput.FILE
+
+    def _speed(self, run: Run) -> float:
+        """Examples a second, as the short run of its arm had.
+
+        Raises:
+          InputError: it has not been measured.
+        """
+        lives = goodput.read(self._measured(run).parent)
+        if not lives or not lives[-1].examples_per_second:
+            raise InputError(
+                f"the speed of {run.id} is not measured yet, by which its budget becomes steps; run the sweep first"
+            )
+        return lives[-1].examples_per_second
+
+    def _write_plan(self) -> None:
+        """What the board needs to know of the sweep; studies of the file that were not worked on stay as they are."""
+        path, studies = self._out / PLAN_FILE, {}
+        if path.exists():
+            studies = {study["name"]: study for study in json.loads(path.read_text())["studies"]}
+        for study in self.studies:
+            runs = at_rates(self.sweep, study, self._data, self._rates(study))
+            tried = search(self.sweep, study, self._data)
+            studies[study.name] = {
+                "name": study.name,
+                "config": study.config,
+                "budget": {study.budget.kind: study.budget.amount},
+                "reference": study.against,
+                "choose_by": study.choose_by,
+                "settings": list(study.settings),
+                "arms": list(study.arms),
+                "seeds": list(study.seeds),
+                "learning_rates": list(study.learning_rates),
+                "runs": [self._told(run) for run in runs],
+                "tried": [self._told(run) for run in tried],
+            }
+        order = [study.name for study in self.sweep.studies]
+        kept = sorted((study for name, study in studies.items() if name in order), key=lambda s: order.index(s["name"]))
+        write_whole(path, json.dumps({"studies": kept}, indent=1) + "\n")
+
+    def _told(self, run: Run) -> dict:
+        config = settled(run, self.steps(run))
+        own = budget.Model.of(config)
+        return {
+            "id": run.id,
+            "setting": run.setting,
+            "arm": run.arm,
+            "seed": run.seed,
+            "learning_rate": run.learning_rate,
+            "steps": config.steps,
+            "examples": config.steps * config.batch_size,
+            "parameters": own.parameters,
+            "flops": own.flops * config.steps,
+        }

@@ -1,0 +1,209 @@
+"""Where every arm of a sweep stands: its scores, how sure they are, what they cost. What the board shows."""
+
+import dataclasses
+import json
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from learner_jax.evaluators import places
+from learner_jax.evaluators.rows import Row
+from learner_jax.evaluators.statistics.multiple import holm
+from learner_jax.report import goodput
+from learner_jax.report.arms import Arm
+from learner_jax.report.comparison import Comparison, Difference
+from learner_jax.report.floors import floor_entries
+from learner_jax.report.study import Study, read_study
+from learner_jax.report.titles import CHANCE
+from learner_jax.sweep.plan import folder
+from learner_jax.sweep.stages import OPENED_FILE, PLAN_FILE
+from tfds_builders.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """One arm in one setting, or a floor of the setting.
+
+    Attributes:
+      study, setting, arm: where it stands.
+      kind: ``arm``, ``floor`` or ``ceiling``.
+      patients: who was scored, ``test`` or ``val``; of a floor ``test``.
+      runs: seeds that are scored, of ``seeds``.
+      learning_rate: chosen; None: that of the config.
+      row: of the score that the study chooses by: the mean over seeds with its interval over patients; on validation
+        patients the mean alone. None: nothing is scored yet.
+      spread: SD over seeds; None with one.
+      of_ceiling: part of the way from chance to the noise ceiling; None: one of the two is not known.
+      difference: from the reference, on the same patients; None of the reference, of floors, before test is opened.
+      p_holm: its p-value, adjusted over the arms of the setting (Holm).
+      parameters, flops: of the backbone, and of training one run; None of a floor.
+      examples_per_second, mfu: of training; medians over runs.
+      device_hours: all that its chosen runs took, on all devices.
+    """
+
+    study: str
+    setting: str
+    arm: str
+    kind: str
+    patients: str
+    runs: int
+    seeds: int
+    learning_rate: float | None = None
+    row: Row | None = None
+    spread: float | None = None
+    of_ceiling: float | None = None
+    difference: Difference | None = None
+    p_holm: float | None = None
+    parameters: int | None = None
+    flops: float | None = None
+    examples_per_second: float | None = None
+    mfu: float | None = None
+    device_hours: float | None = None
+
+    @property
+    def value(self) -> float | None:
+        """Of the score."""
+        return None if self.row is None else self.row.value
+
+
+@dataclasses.dataclass(frozen=True)
+class Scoreboard:
+    """A sweep at one moment.
+
+    Attributes:
+      studies: as ``sweep.json`` tells of them.
+      standings: in the order of studies, settings and arms; floors and ceiling after the arms of their setting.
+      opened: lines of ``opened.jsonl``: each time that test patients were scored.
+      search_hours: device-hours of the runs whose learning rate was not chosen.
+      unfinished: ids of chosen runs that are not scored on validation patients.
+    """
+
+    studies: Sequence[dict[str, Any]]
+    standings: Sequence[Standing]
+    opened: Sequence[dict[str, Any]]
+    search_hours: float
+    unfinished: Sequence[str]
+
+    def of(self, study: str, setting: str | None = None) -> list[Standing]:
+        """Of one study, or of one of its settings."""
+        return [one for one in self.standings if one.study == study and setting in (None, one.setting)]
+
+
+def read(out: Path) -> Scoreboard:
+    """The scoreboard of a sweep's folder.
+
+    Raises:
+      InputError: no sweep was run there, or a file is damaged.
+    """
+    path = out / PLAN_FILE
+    if not path.is_file():
+        raise InputError(f"{out} holds no {PLAN_FILE}; python -m learner_jax.sweep run FILE --out {out} writes it")
+    studies = json.loads(path.read_text())["studies"]
+    opened = out / OPENED_FILE
+    lines = [json.loads(line) for line in opened.read_text().splitlines()] if opened.exists() else []
+    chosen = {run["id"] for study in studies for run in study["runs"]}
+    tried = {run["id"] for study in studies for run in study["tried"]} - chosen
+    unfinished = [
+        run["id"]
+        for study in studies
+        for run in study["runs"]
+        if not places.exists(out / run["id"], run["steps"], "val")
+    ]
+    standings = [one for study in studies for setting in study["settings"] for one in _of_setting(out, study, setting)]
+    return Scoreboard(studies, standings, lines, sum(_hours(out / name) for name in sorted(tried)), unfinished)
+
+
+def _of_setting(out: Path, study: dict[str, Any], setting: str) -> Iterator[Standing]:
+    place = out / folder(study["name"]) / folder(setting)
+    here = [run for run in study["runs"] if run["setting"] == setting]
+    tested = read_study(place) if any(places.exists(out / run["id"], run["steps"]) for run in here) else None
+    ceiling = _ceiling(tested, study["choose_by"]) if tested else None
+    found = [_of_arm(out, study, setting, arm, tested, ceiling) for arm in study["arms"]]
+    differences = [one.difference for one in found]
+    compared = [at for at, one in enumerate(differences) if one is not None]
+    adjusted = holm(np.array([differences[at].p for at in compared]))
+    for at, p in zip(compared, adjusted, strict=True):
+        found[at] = dataclasses.replace(found[at], p_holm=float(p))
+    yield from found
+    for entry in floor_entries(tested.arms) if tested else ():
+        row = entry.rows.get(study["choose_by"])
+        if row is not None and row.value is not None:
+            name = " ".join(filter(None, (entry.name, entry.label)))
+            yield Standing(
+                *(study["name"], setting, name, entry.kind, "test", 0, 0),
+                row=row,
+                spread=entry.spread.get(row.name),
+                of_ceiling=_share(row, ceiling),
+            )
+
+
+def _of_arm(
+    out: Path, study: dict[str, Any], setting: str, arm: str, tested: Study | None, ceiling: float | None
+) -> Standing:
+    runs = [run for run in study["runs"] if (run["setting"], run["arm"]) == (setting, arm)]
+    names = {Path(run["id"]).name for run in runs}
+    line = Standing(study["name"], setting, arm, "arm", "val", 0, len(study["seeds"]))
+    if not runs:
+        return line
+    lives = [goodput.read(out / run["id"]) for run in runs]
+    speeds = [own[-1].examples_per_second for own in lives if own and own[-1].examples_per_second]
+    used = [own[-1].mfu for own in lives if own and own[-1].mfu]
+    line = dataclasses.replace(
+        line,
+        learning_rate=runs[0]["learning_rate"],
+        parameters=runs[0]["parameters"],
+        flops=runs[0]["flops"],
+        examples_per_second=statistics.median(speeds) if speeds else None,
+        mfu=statistics.median(used) if used else None,
+        device_hours=sum(_hours(out / run["id"]) for run in runs),
+    )
+    here = [one for one in (tested.arms if tested else ()) if {run.name for run in one.runs} & names]
+    if not here:
+        return dataclasses.replace(line, **_on_validation(out, study, runs))
+    (own,) = here[:1]
+    row = own.rows.get(study["choose_by"])
+    return dataclasses.replace(
+        line,
+        patients="test",
+        runs=len(own.runs),
+        row=row,
+        spread=own.spread.get(study["choose_by"]),
+        of_ceiling=_share(row, ceiling),
+        difference=_difference(tested.comparison, own, study["choose_by"]),
+    )
+
+
+def _on_validation(out: Path, study: dict[str, Any], runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    values = []
+    for run in runs:
+        path = places.folder(out / run["id"], run["steps"], "val") / "scores.json"
+        rows = json.loads(path.read_text())["rows"] if path.exists() else []
+        values += [row["value"] for row in rows if row["name"] == study["choose_by"] and row["value"] is not None]
+    if not values:
+        return {}
+    row = Row(study["choose_by"], statistics.fmean(values), None, None, 0, None, "validation patients")
+    return {"runs": len(values), "row": row, "spread": statistics.stdev(values) if len(values) > 1 else None}
+
+
+def _difference(comparison: Comparison | None, arm: Arm, score: str) -> Difference | None:
+    apart = comparison.differences.get(arm.name, ()) if comparison else ()
+    return next((one for one in apart if one.row.name == score), None)
+
+
+def _ceiling(study: Study, score: str) -> float | None:
+    rows = [run.floors.get("noise_ceiling", {}).get(score) for run in study.runs]
+    return next((row.value for row in rows if row is not None), None)
+
+
+def _share(row: Row | None, ceiling: float | None) -> float | None:
+    chance = CHANCE.get(row.name) if row is not None else None
+    if chance is None or ceiling is None or row.value is None or ceiling == chance:
+        return None
+    return (row.value - chance) / (ceiling - chance)
+
+
+def _hours(workdir: Path) -> float:
+    return sum(life.wall * life.devices for life in goodput.read(workdir)) / 3600
