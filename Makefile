@@ -52,11 +52,11 @@ torture: .venv/installed ## 50 SIGKILLs while saving, 20 while training, 200 ste
 real_data: .venv/installed ## the real scans that LEARNER_REAL_DATA names; skipped where there are none
 	JAX_NUM_CPU_DEVICES=1 $(PY) -m pytest -n 2 -m real_data tests/real_data
 
-extras: .venv/installed ## Apache Beam, a bucket's emulator, validators of Croissant and launch files; by hand, into .venv-extras
+extras: .venv/installed ## Apache Beam, a bucket's emulator, SLURM, validators of Croissant and launch files; by hand
 	$(PY) -m venv .venv-extras
-	.venv-extras/bin/pip install --quiet --disable-pip-version-check -e '.[beam,gcs,test,test-extras]'
+	.venv-extras/bin/pip install --quiet --disable-pip-version-check -e '.[beam,gcs,slurm,test,test-extras]'
 	.venv-extras/bin/python -m pytest -W ignore tests/tfds_builders/test_shards.py tests/tfds_builders/test_card.py \
-	  tests/tfds_builders/test_remote.py tests/test_bucket.py tests/launch
+	  tests/tfds_builders/test_remote.py tests/test_bucket.py tests/launch tests/sweep/test_slurm.py
 
 trackers: .venv/installed ## Weights & Biases, MLflow and TensorBoard, offline; by hand, into .venv-trackers
 	$(PY) -m venv .venv-trackers

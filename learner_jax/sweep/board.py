@@ -44,11 +44,9 @@ class Column:
 
 
 COLUMNS = (
-    Column("arm"),
-    Column("study"),
-    Column("setting"),
+    Column("arm", "study, setting"),
     Column("score", "mean over seeds [interval over patients] ± SD over seeds", sorted=True),
-    Column("of the ceiling", "chance 0 %, noise ceiling 100 %"),
+    Column("of the ceiling", "chance: 0 %, noise ceiling: 100 %"),
     Column("less the reference", "on the same patients [interval]"),
     Column("Holm p", "over the arms of the setting"),
     Column("parameters"),
@@ -115,7 +113,7 @@ def ranked(board: Scoreboard) -> list[Standing]:
 
 def cells(one: Standing) -> list[Cell]:
     """One for each of :data:`COLUMNS`."""
-    found, value = [Cell(one.arm, one.arm), Cell(one.study, one.study), Cell(one.setting, one.setting)], one.value
+    found, value = [Cell(one.arm, one.arm, f"{one.study}, {one.setting}")], one.value
     spread = "" if one.spread is None else f" ± {number(one.spread)}"
     missing = "" if one.runs == one.seeds else f"{one.runs} of {plural(one.seeds, 'seed')}"
     where = "validation patients" if one.patients == "val" and value is not None else ""
@@ -201,7 +199,7 @@ def markdown(board: Scoreboard) -> str:
             if not any(one.value is not None for one in lines):
                 continue
             rows = [cells(one) for one in lines]
-            used = [0, *(at for at in range(3, len(COLUMNS)) if any(row[at].text != _NONE for row in rows))]
+            used = [0, *(at for at in range(1, len(COLUMNS)) if any(row[at].text != _NONE for row in rows))]
             head = [COLUMNS[at].title for at in used]
             table = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
             for row in rows:

@@ -76,7 +76,7 @@ def cost(study: dict, lines: Sequence[Standing]) -> Picture | None:
     axis.set_xscale("log")
     axis.plot(*zip(*(points[at] for at in best), strict=True), color=GREY, linewidth=1.2, label="best for its cost")
     for at, (one, (hours, value)) in enumerate(zip(known, points, strict=True)):
-        style = {"color": COLOURS[at % len(COLOURS)], "marker": MARKERS[(at // len(COLOURS)) % len(MARKERS)]}
+        style = {"color": COLOURS[at % len(COLOURS)], "marker": MARKERS[(at + at // len(COLOURS)) % len(MARKERS)]}
         axis.plot(hours, value, linestyle="none", markersize=6, label=one.arm, **style)
         if one.row.low is not None:
             axis.plot([hours, hours], [one.row.low, one.row.high], color=style["color"], linewidth=1)
@@ -128,7 +128,7 @@ def _curve(study: dict, lines: Sequence[Standing], what: str, points: Sequence[t
         aside = (at - (len(study["arms"]) - 1) / 2) * step
         x = [number * math.exp(aside) if wide else number + aside for number, _ in own]
         y = [one.value for _, one in own]
-        style = {"color": COLOURS[at % len(COLOURS)], "marker": MARKERS[(at // len(COLOURS)) % len(MARKERS)]}
+        style = {"color": COLOURS[at % len(COLOURS)], "marker": MARKERS[(at + at // len(COLOURS)) % len(MARKERS)]}
         axis.plot(x, y, markersize=5, linewidth=1.5, label=arm, **style)
         for place, (_, one) in zip(x, own, strict=True):
             if one.row.low is not None:

@@ -15,9 +15,8 @@ from learner_jax.evaluators.statistics.multiple import holm
 from learner_jax.report import goodput
 from learner_jax.report.arms import Arm
 from learner_jax.report.comparison import Comparison, Difference
-from learner_jax.report.floors import floor_entries
 from learner_jax.report.study import Study, read_study
-from learner_jax.report.titles import CHANCE
+from learner_jax.report.titles import CEILING, CHANCE, FLOORS
 from learner_jax.sweep.plan import folder
 from learner_jax.sweep.stages import OPENED_FILE, PLAN_FILE
 from tfds_builders.errors import InputError
@@ -128,16 +127,27 @@ def _of_setting(out: Path, study: dict[str, Any], setting: str) -> Iterator[Stan
     for at, p in zip(compared, adjusted, strict=True):
         found[at] = dataclasses.replace(found[at], p_holm=float(p))
     yield from found
-    for entry in floor_entries(tested.arms) if tested else ():
-        row = entry.rows.get(study["choose_by"])
-        if row is not None and row.value is not None:
-            name = " ".join(filter(None, (entry.name, entry.label)))
-            yield Standing(
-                *(study["name"], setting, name, entry.kind, "test", 0, 0),
-                row=row,
-                spread=entry.spread.get(row.name),
-                of_ceiling=_share(row, ceiling),
-            )
+    if tested:
+        yield from _floors(study, setting, tested, ceiling)
+
+
+def _floors(study: dict[str, Any], setting: str, tested: Study, ceiling: float | None) -> Iterator[Standing]:
+    """Floors and the ceiling: means over draws of patients where these give other ones, with their SD."""
+    runs = [run for arm in tested.arms for run in arm.runs]
+    for name, title in (FLOORS | CEILING).items():
+        drawn = {run.draw: run.floors[name].get(study["choose_by"]) for run in runs if name in run.floors}
+        rows = [row for row in drawn.values() if row is not None and row.value is not None]
+        if not rows:
+            continue
+        values, row = [row.value for row in rows], rows[0]
+        if len(set(values)) > 1:
+            row = dataclasses.replace(row, value=statistics.fmean(values), low=None, high=None)
+        yield Standing(
+            *(study["name"], setting, title, "ceiling" if name in CEILING else "floor", "test", 0, 0),
+            row=row,
+            spread=statistics.stdev(values) if len(set(values)) > 1 else None,
+            of_ceiling=_share(row, ceiling),
+        )
 
 
 def _of_arm(

@@ -1,0 +1,94 @@
+"""Runs on a SLURM cluster: one array of jobs through submitit (extra ``slurm``), waited for until all have ended."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import submitit
+
+from learner_jax.sweep.task import PREEMPTED, Outcome, Task, outcome
+from tfds_builders.errors import InputError
+
+_TO_SAVE = 60.0  # seconds that a trainer has to commit its checkpoint once it is told to stop
+
+
+class Element:
+    """One job of the array: a task, which goes on in a new job where SLURM ends this one before it is done."""
+
+    def __init__(self, task: Task):
+        self._task, self._process = task, None
+
+    def __call__(self) -> int:
+        """The exit code of the task's command, which is started again while it is preempted."""
+        code = PREEMPTED
+        while code == PREEMPTED:
+            with self._task.log.open("ab") as log:
+                self._process = subprocess.Popen(self._task.command, stdout=log, stderr=subprocess.STDOUT)
+                code = self._process.wait()
+        return code
+
+    def checkpoint(self) -> submitit.helpers.DelayedSubmission:
+        """Called by submitit when the job is about to be ended: the trainer commits, and the job is queued again."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(_TO_SAVE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        return submitit.helpers.DelayedSubmission(Element(self._task))
+
+
+class Slurm:
+    """Submits to a cluster.
+
+    Args:
+      folder: of submitit's own files, which all nodes see.
+      partition: to submit to; empty: the cluster's default.
+      hours: limit of each job.
+      cluster: of submitit; ``local`` runs the jobs as processes here.
+      say: is told of what is submitted and of each job that has ended.
+      options: of submitit's executor, for example ``slurm_account``.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        partition: str = "",
+        hours: float = 8.0,
+        cluster: str = "slurm",
+        say: Callable[[str], None] = print,
+        **options: Any,
+    ):
+        self._say = say
+        if cluster == "slurm" and not shutil.which("sbatch"):
+            raise InputError("--launcher slurm: no sbatch is here. Submit where it is, or use --launcher local")
+        self._executor = submitit.AutoExecutor(folder, cluster=cluster)
+        parameters: dict[str, Any] = {"timeout_min": round(60 * hours), "name": "learner_jax"}
+        if cluster == "slurm":
+            parameters |= {"slurm_partition": partition} if partition else {}
+            parameters |= {"gpus_per_node": 1, "slurm_signal_delay_s": 120}
+        self._executor.update_parameters(**parameters | options)
+
+    def __call__(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """Submit all of them as one array and wait; one that fails stops no other."""
+        if not tasks:
+            return []
+        for task in tasks:
+            task.log.parent.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
+        with self._executor.batch():
+            jobs = [self._executor.submit(Element(task)) for task in tasks]
+        self._say(f"{len(jobs)} jobs submitted: {jobs[0].job_id} to {jobs[-1].job_id}")
+        found = []
+        for job, task in zip(jobs, tasks, strict=True):
+            try:
+                code = job.result()
+            except Exception as fault:  # submitit has several for a job that is lost, cancelled or ran out of time
+                found.append(Outcome(task, 1, time.monotonic() - began, str(fault).strip().splitlines()[-1]))
+            else:
+                found.append(outcome(task, code, time.monotonic() - began))
+            self._say(str(found[-1]))
+        return found

@@ -1,0 +1,76 @@
+"""Processes of a pool: never two on one device, a failure stops no other, what is preempted goes on."""
+
+import itertools
+import os
+import sys
+import time
+
+import pytest
+
+from learner_jax.sweep import devices
+from learner_jax.sweep.devices import Slot, slots
+from learner_jax.sweep.local import Local
+from learner_jax.sweep.task import Task
+from tfds_builders.errors import InputError
+
+NOTES = (
+    "import os, sys, time; begun = time.time(); time.sleep(0.3); print(os.environ.get('DEVICE'), begun, time.time())"
+)
+
+
+def task(tmp_path, name, code, *arguments):
+    return Task(name, [sys.executable, "-c", code, *map(str, arguments)], tmp_path / f"{name}.log")
+
+
+def test_a_device_has_one_process_at_a_time_and_all_devices_work(tmp_path):
+    tasks = [task(tmp_path, str(at), NOTES) for at in range(6)]
+    outcomes = Local([Slot({"DEVICE": "a"}), Slot({"DEVICE": "b"})], lambda text: None)(tasks)
+    assert [one.task.name for one in outcomes] == [one.name for one in tasks]
+    spans = {"a": [], "b": []}
+    for one in tasks:
+        device, began, ended = one.log.read_text().split()
+        spans[device].append((float(began), float(ended)))
+    assert all(spans.values())
+    for own in map(sorted, spans.values()):
+        assert all(before[1] <= after[0] for before, after in itertools.pairwise(own))
+
+
+def test_what_fails_is_told_and_stops_no_other_and_what_is_preempted_goes_on(tmp_path):
+    again = "import pathlib, sys; p = pathlib.Path(sys.argv[1]); n = p.exists(); p.touch(); sys.exit(0 if n else 143)"
+    noisy = "print('step 1\\rstep 2'); print('error: no such backbone'); print('bye'); raise SystemExit(2)"
+    said = []
+    tasks = [
+        task(tmp_path, "fails", noisy),
+        task(tmp_path, "again", again, tmp_path / "seen"),
+        task(tmp_path, "killed", "import os; os.kill(os.getpid(), 9)"),
+        task(tmp_path, "works", "print('hello')"),
+    ]
+    outcomes = Local([Slot({})], said.append)(tasks)
+    assert [(one.code, one.failed) for one in outcomes] == [(2, True), (0, False), (-9, True), (0, False)]
+    assert outcomes[0].why == "error: no such backbone"
+    assert outcomes[2].why == "it said nothing"
+    assert "fails: failed with 2 (error: no such backbone; " in said[0]
+
+
+def test_an_interrupt_ends_the_processes(tmp_path, monkeypatch):
+    began = time.monotonic()
+    pool = Local([Slot({})])
+    monkeypatch.setattr("learner_jax.sweep.local.outcome", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        pool([task(tmp_path, "short", "pass"), task(tmp_path, "long", "import time; time.sleep(60)")])
+    assert time.monotonic() - began < 30
+
+
+def test_cores_are_shared_out_and_gpus_given_one_by_one(monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3, 4})
+    assert [slot.cores for slot in slots(2)] == [[0, 2, 4], [1, 3]]
+    assert slots(0) == [Slot({})]
+    with pytest.raises(InputError, match="there are 5 cores, and two runs are never on one device"):
+        slots(6)
+    monkeypatch.setenv("JAX_PLATFORMS", "")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert devices.visible_gpus() == ["3", "5"]
+    assert [slot.environment for slot in slots(0)] == [{"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "5"}]
+    with pytest.raises(InputError, match="there are 2 GPUs"):
+        slots(3)
