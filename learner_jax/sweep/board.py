@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ class Cell:
     """What is shown, what is sorted by (empty: comes last), and a second line."""
 
     text: str
-    sort: str | float = ""
+    sort: str | int | float = ""
     more: str = ""
 
     @property
@@ -134,7 +134,7 @@ def cells(one: Standing) -> list[Cell]:
     return found
 
 
-def _known(value: float | None, text: Any) -> Cell:
+def _known(value: int | float | None, text: Callable[[Any], str]) -> Cell:
     return Cell(_NONE) if value is None else Cell(text(value), value)
 
 
@@ -203,10 +203,7 @@ def markdown(board: Scoreboard) -> str:
             head = [COLUMNS[at].title for at in used]
             table = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
             for row in rows:
-                told = (
-                    " ".join(filter(None, (row[at].text, f"({row[at].more})" if row[at].more else ""))) for at in used
-                )
-                table.append(f"| {' | '.join(told)} |")
+                table.append(f"| {' | '.join([row[0].text, *(row[at].line for at in used[1:])])} |")
             parts.append("\n".join([f"**{study['name']}, {setting}**", "", *table]))
     return "\n\n".join(parts) + "\n"
 

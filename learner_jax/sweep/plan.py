@@ -42,8 +42,8 @@ class Budget:
 
     steps: int = 0
     examples: int = 0
-    flops: float = 0.0
-    seconds: float = 0.0
+    flops: int | float = 0
+    seconds: int | float = 0
 
     @property
     def kind(self) -> str:
@@ -52,7 +52,7 @@ class Budget:
         return kind
 
     @property
-    def amount(self) -> float:
+    def amount(self) -> int | float:
         """How much of it."""
         return getattr(self, self.kind)
 

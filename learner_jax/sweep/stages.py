@@ -32,12 +32,18 @@ class Stages:
       studies: those to work on.
       out: folder of all runs.
       data: folder of the datasets.
-      launch: runs tasks and tells how they ended.
+      launch: runs tasks and tells how they ended; None: nothing is run, only asked.
       say: is told what happens.
     """
 
     def __init__(
-        self, sweep: Sweep, studies: Sequence[Study], out: Path, data: Path, launch: Launch, say: Callable = print
+        self,
+        sweep: Sweep,
+        studies: Sequence[Study],
+        out: Path,
+        data: Path,
+        launch: Launch | None = None,
+        say: Callable[[str], None] = print,
     ):
         self.sweep, self.studies, self._out, self._data = sweep, studies, out, data
         self._launch, self._say = launch, say

@@ -57,7 +57,7 @@ class Standing:
     difference: Difference | None = None
     p_holm: float | None = None
     parameters: int | None = None
-    flops: float | None = None
+    flops: int | float | None = None
     examples_per_second: float | None = None
     mfu: float | None = None
     device_hours: float | None = None

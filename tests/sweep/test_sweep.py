@@ -1,0 +1,228 @@
+"""A small sweep for real, from its file to its board: a run that was killed, one that fails, test scores at the end."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from learner_jax.evaluators import places
+from learner_jax.report import goodput
+from learner_jax.sweep.__main__ import main
+from learner_jax.sweep.plan import load
+from learner_jax.sweep.runs import search
+from learner_jax.sweep.standing import read
+from tests.command import FLAGS, ROOT, committed
+
+FILE = """
+from learner_jax.sweep import Budget, Study, Sweep
+
+def get_sweep():
+    return Sweep(
+        studies=[Study(
+            name="objectives",
+            config="configs/demo.py",
+            arms={{
+                "mse": {{"objective.name": "mse"}},
+                "contrastive": {{"objective.name": "learner"}},
+                "broken": {{"objective.name": "mse", "optim.freeze": "stem/*"}},
+            }},
+            budget=Budget(examples=16 * {steps}),
+            fields={fields},
+            seeds=(0, 1),
+            learning_rates=(1e-4, 4e-3),
+        )],
+    )
+"""
+STEPS = 10
+
+
+@pytest.fixture(scope="module")
+def swept(tiny_dataset, tmp_path_factory):
+    """The sweep trained once, before any test score; what it said, and what it is made of."""
+    place = tmp_path_factory.mktemp("sweep")
+    drop = ("config.optim.learning_rate",)
+    fields = {name.removeprefix("config."): value for name, value in FLAGS.items() if name not in drop}
+    fields |= {"data.dir": str(tiny_dataset), "checkpoint.every": 2, "eval.label_noise": 0.0}
+    file, out = place / "tiny.py", place / "out"
+    file.write_text(FILE.format(steps=STEPS, fields=repr(fields)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_NUM_CPU_DEVICES", "1")
+        patch.chdir(ROOT)
+        sweep = load(file)
+        first = search(sweep, sweep.studies[0], Path("data"))[0]
+        kill_on_the_way(first.command(out, STEPS), out / first.id)
+        said = place / "said"
+        code = printed(["run", str(file), "--out", str(out), "--workers", "2"], said)
+        yield SimpleNamespace(file=file, out=out, code=code, said=said.read_text(), killed=out / first.id)
+
+
+def kill_on_the_way(command: list[str], workdir: Path) -> None:
+    process = subprocess.Popen([*command, f"--config.steps={STEPS}"], stdout=subprocess.DEVNULL, env=os.environ)
+    while not committed(workdir):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def printed(arguments: list[str], to: Path) -> int:
+    import contextlib
+
+    with to.open("a") as file, contextlib.redirect_stdout(file):
+        return main(arguments)
+
+
+def test_what_fails_is_listed_with_its_error_and_stops_nothing(swept):
+    assert swept.code == 1
+    broken = "names 'stem/*', which no parameter of the backbone fits"
+    listed = swept.said[swept.said.index("2 tasks failed; the same command tries again:") :]
+    assert listed.count(broken) == 2
+    for rate in ("0.0001", "0.004"):
+        assert f"objectives/all/broken-lr{rate}-0: failed with 2 (error: " in listed
+    for arm in ("mse", "contrastive"):
+        assert len(list((swept.out / "objectives/all").glob(f"{arm}-lr*-0/validation/{STEPS}/scores.json"))) == 2
+        assert len(list((swept.out / "objectives/all").glob(f"{arm}-lr*-1/validation/{STEPS}/scores.json"))) == 1
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint(swept):
+    lives = goodput.read(swept.killed)
+    assert lives[-1].start >= 2, "it did not begin anew"
+    assert lives[-1].step == STEPS
+
+
+def test_the_rate_is_chosen_by_validation_scores_and_no_test_patient_is_opened(swept):
+    assert not list(swept.out.rglob("eval"))
+    assert not (swept.out / "opened.jsonl").exists()
+    board = read(swept.out)
+    for arm in ("mse", "contrastive"):
+        scores = {}
+        for rate in (1e-4, 4e-3):
+            run = swept.out / f"objectives/all/{arm}-lr{rate:g}-0"
+            rows = json.loads((places.folder(run, STEPS, "val") / "scores.json").read_text())["rows"]
+            scores[rate] = next(row["value"] for row in rows if row["name"] == "pairwise_accuracy")
+        (line,) = (one for one in board.standings if one.arm == arm)
+        assert scores[line.learning_rate] == max(scores.values())
+        assert (line.patients, line.runs, line.difference) == ("val", 2, None)
+
+
+def test_the_same_command_repeats_nothing_that_is_finished_and_another_recipe_is_refused(swept, capsys):
+    before = {path: path.stat().st_mtime_ns for path in swept.out.rglob("goodput.json")}
+    assert main(["run", str(swept.file), "--out", str(swept.out), "--workers", "2"]) == 1
+    assert "4 of 6 runs are finished, 2 to do" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in swept.out.rglob("goodput.json")} == before
+    other = swept.file.with_name("other.py")
+    other.write_text(swept.file.read_text().replace('"learner"', '"rank_n_contrast"'))
+    assert main(["run", str(other), "--out", str(swept.out)]) == 2
+    assert "holds a run of another recipe than the sweep file gives now: objective.name was 'learner'" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_dry_run_lists_commands_with_what_they_cost(swept, capsys):
+    assert main(["run", str(swept.file), "--out", str(swept.out), "--dry_run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6 + 2  # the search, and the second seed of the two arms that have a rate
+    assert all(line.startswith("python -m learner_jax.main --config configs/demo.py --workdir ") for line in lines)
+    known = next(line for line in lines if "mse-lr0.0001-0" in line)
+    assert f"# {STEPS} steps, {16 * STEPS} examples, " in known
+    assert "FLOP, about 0.0" in known
+    assert "hours unknown until one of its arm has run" in next(line for line in lines if "broken" in line)
+
+
+@pytest.fixture(scope="module")
+def opened(swept, tmp_path_factory):
+    """A copy of the sweep whose chosen runs are scored on test patients, and its board."""
+    out = Path(shutil.copytree(swept.out, tmp_path_factory.mktemp("opened") / "out"))
+    names = out / "chosen.txt"
+    assert printed(["choose", str(swept.file), "--out", str(out)], names) == 0
+    assert len(names.read_text().splitlines()) == 4
+    assert main(["run", str(swept.file), "--out", str(out), "--final", str(names)]) == 0
+    assert main(["board", str(out)]) == 0
+    return SimpleNamespace(file=swept.file, out=out, names=names, page=out / "board/index.html")
+
+
+def test_only_the_named_runs_are_scored_on_test_patients_and_it_is_counted(opened, capsys):
+    scored = {path.parent.relative_to(opened.out).as_posix() for path in opened.out.rglob("eval") if path.is_dir()}
+    assert scored == set(opened.names.read_text().splitlines())
+    assert main(["run", str(opened.file), "--out", str(opened.out), "--final", str(opened.names)]) == 0
+    assert "all of these runs have their test scores" in capsys.readouterr().out
+    (line,) = (json.loads(line) for line in (opened.out / "opened.jsonl").read_text().splitlines())
+    assert set(line["runs"]) == scored
+    bad = opened.names.with_name("bad.txt")
+    refused = {"objectives/all/mse-9": "is no run of this sweep", "objectives/all/broken-lr0.004-0": "is not finished"}
+    for name, message in refused.items():
+        bad.write_text(name)
+        assert main(["run", str(opened.file), "--out", str(opened.out), "--final", str(bad)]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_the_board_shows_what_the_evaluator_wrote(opened):
+    place = opened.out / "objectives/all"
+    board = read(opened.out)
+    comparison = json.loads((place / "comparison.json").read_text())
+    arms = json.loads((place / "arms.json").read_text()) | {comparison["reference"]: comparison}
+    for one in (one for one in board.standings if one.kind == "arm" and one.arm != "broken"):
+        own = next(arm for name, arm in arms.items() if name.startswith(one.arm))
+        row = next(row for row in own["rows"] if row["name"] == "pairwise_accuracy")
+        assert (one.row.value, one.row.low, one.row.high) == (row["value"], row["low"], row["high"])
+        assert one.spread == own["sd_over_seeds"]["pairwise_accuracy"]
+        assert (one.patients, one.runs, one.seeds) == ("test", 2, 2)
+        assert one.parameters > 1000
+        hours = [goodput.total(goodput.read(place / run)).wall / 3600 for run in own["runs"]]
+        assert one.device_hours == pytest.approx(sum(hours))
+    (contrastive,) = (one for one in board.standings if one.arm == "contrastive")
+    (apart,) = comparison["differences"].values()
+    expected = next(one for one in apart if one["row"]["name"] == "pairwise_accuracy")
+    assert contrastive.difference.row.value == expected["row"]["value"]
+    assert contrastive.p_holm == expected["p"], "of one comparison nothing is adjusted"
+    assert next(one.arm for one in board.standings if one.kind == "floor") == "majority class"
+    with (opened.page.with_name("board.csv")).open() as file:
+        lines = {line["arm"]: line for line in csv.DictReader(file)}
+    assert float(lines["contrastive"]["difference_value"]) == expected["row"]["value"]
+    assert "Test patients were opened once, for 4 runs" in opened.page.read_text()
+    table = opened.page.with_name("board.md").read_text()
+    assert "| mse | " in table
+    assert "| broken | – (0 of 2 seeds) |" in table
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_a_browser_sorts_and_filters(opened, tmp_path):
+    steps = """
+    const shown = () => [...document.querySelectorAll("#board tbody tr:not([hidden])")];
+    const texts = () => shown().map((row) => row.cells[0].firstChild.textContent);
+    const told = {first: texts()};
+    const heads = [...document.querySelectorAll("#board thead button")];
+    const score = heads.find((head) => head.textContent === "score");
+    const values = () => [...document.querySelectorAll("#board tbody tr")].map((row) => row.cells[1].dataset.value);
+    score.click(); told.up = values(); score.click(); told.down = values();
+    heads[0].click(); told.names = texts();
+    const search = document.getElementById("search");
+    search.value = "CONTRAST"; search.dispatchEvent(new Event("input")); told.found = texts();
+    told.shown = document.getElementById("shown").textContent;
+    search.value = ""; search.dispatchEvent(new Event("input"));
+    const floors = document.getElementById("floors");
+    floors.value = "arm"; floors.dispatchEvent(new Event("input")); told.arms = texts();
+    document.body.innerHTML = `<pre id="told">${JSON.stringify(told)}</pre>`;
+    """
+    page = tmp_path / "page.html"
+    page.write_text(opened.page.read_text().replace("</body>", f"<script>{{{steps}}}</script></body>"))
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    told = json.loads(done.stdout.rpartition('<pre id="told">')[2].partition("</pre>")[0])
+    known = [float(value) for value in told["down"] if value]
+    assert known == sorted(known, reverse=True)
+    assert [float(value) for value in told["up"] if value] == known[::-1]
+    assert told["up"][-1] == told["down"][-1] == "", "what has no score comes last either way"
+    assert told["names"] == sorted(told["names"], reverse=True)
+    assert told["found"] == ["contrastive"]
+    assert told["shown"] == f"1 of {len(told['first'])} lines"
+    assert sorted(told["arms"]) == ["broken", "contrastive", "mse"]
+    assert np.all([name in told["first"] for name in ("raw pixels", "untrained backbone")])
