@@ -13,6 +13,8 @@ COMMANDS = (
     "learner_jax.evaluate",
     "learner_jax.report",
     "learner_jax.status",
+    "learner_jax.sweep",
+    "learner_jax.sweep run",
     "tfds_builders.build",
     "tfds_builders.splits",
 )
@@ -27,7 +29,7 @@ def run(*arguments: str, timeout: int = 120) -> subprocess.CompletedProcess:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command):
-    done = run(command, "--help")
+    done = run(*command.split(), "--help")
     assert done.returncode == 0, done.stderr
     assert f"python -m {command} " in done.stdout
 
