@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all a new user needs; both make .venv first. `make help` lists the rest.
-.PHONY: help demo objectives test extras parity lint ci multiprocess torture tpu-compile real_data trackers requirements clean
+.PHONY: help demo objectives test extras parity lint ci multiprocess torture claim tpu-compile real_data trackers requirements clean
 .DEFAULT_GOAL := help
 
 PYTHON ?=# which interpreter makes .venv; empty: the newest of 3.13, 3.12, 3.11 that runs
@@ -48,6 +48,12 @@ multiprocess: .venv/installed ## several processes on loopback
 torture: .venv/installed ## 50 SIGKILLs while saving, 20 while training, 200 steps twice; by hand
 	LEARNER_KILLS=50 $(PY) -m pytest -s -m "not slow" tests/test_kills.py
 	LEARNER_KILLS=20 $(PY) -m pytest -s -m slow tests/test_kills.py tests/test_train.py
+
+claim: .venv/installed ## does contrast between patients order change within one: configs/sweeps/claim.py and its board; by hand
+	$(PY) -m learner_jax.sweep run configs/sweeps/claim.py --out runs/claim --workers 2
+	$(PY) -m learner_jax.sweep choose configs/sweeps/claim.py --out runs/claim > runs/claim/chosen.txt
+	$(PY) -m learner_jax.sweep run configs/sweeps/claim.py --out runs/claim --workers 2 --final runs/claim/chosen.txt
+	$(PY) -m learner_jax.sweep board runs/claim
 
 real_data: .venv/installed ## the real scans that LEARNER_REAL_DATA names; skipped where there are none
 	JAX_NUM_CPU_DEVICES=1 $(PY) -m pytest -n 2 -m real_data tests/real_data

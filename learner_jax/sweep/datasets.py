@@ -39,7 +39,7 @@ def build(sweep: Sweep, name: str, data: Path) -> None:
             f"{data / name} was built by other commands than the sweep file gives now ({stamp} holds them). Give the "
             f"dataset another name, or remove {stamp} and {data / name}"
         )
-    data.mkdir(parents=True, exist_ok=True)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
     for command in commands(sweep, name, data):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         if done.returncode:
