@@ -57,6 +57,8 @@ class Local:
                 with task.log.open("ab") as log:
                     process = slot.start(task.command, stdout=log, stderr=subprocess.STDOUT)
                     self._running.add(process)
+                    if self._stopped.is_set():  # between the look at it above and the start
+                        process.terminate()
                     code = process.wait()
                     self._running.discard(process)
         finally:
