@@ -1,4 +1,4 @@
-"""The demo as a sweep: three objectives, three learning rates each, three seeds; about half an hour on 2 cores.
+"""The demo as a sweep: three objectives, three learning rates each, three seeds; 15 runs of the demo's length.
 
 python -m learner_jax.sweep run configs/sweeps/demo.py --out runs/sweep --workers 2
 """
