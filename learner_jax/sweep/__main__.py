@@ -46,7 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     board.add_argument("-o", "--to", type=Path, help="where the board goes (default: DIR/board)")
     args = parser.parse_args(arguments)
     failed: list = []
-    code = exit_code(lambda: failed.extend(_COMMANDS[args.command](args)))
+    try:
+        code = exit_code(lambda: failed.extend(_COMMANDS[args.command](args)))
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on with what is not finished", file=sys.stderr)
+        return 130
     return code or (1 if failed else 0)
 
 

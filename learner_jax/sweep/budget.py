@@ -3,16 +3,17 @@
 import dataclasses
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 
 from learner_jax import backbones, objectives
 from learner_jax.batch import BatchSpec
 from learner_jax.config import Config
-from learner_jax.data import cohort as cohorts
 from learner_jax.mesh import make_mesh
 from learner_jax.report.speed import TRAINING
 from learner_jax.sweep.plan import Budget
+from tfds_builders.record import DatasetMeta, check_complete
 
 
 def steps(budget: Budget, config: Config, examples_per_second: Callable[[], float]) -> int:
@@ -50,7 +51,8 @@ class Model:
         Raises:
           InputError: the config names no backbone, objective or dataset that there is.
         """
-        channels = cohorts.load(config.data).meta.scan_shape[3]
+        check_complete(Path(config.data.dir))
+        channels = DatasetMeta.read(Path(config.data.dir)).scan_shape[3]
         spec = BatchSpec(1, config.data.frames, config.data.size, config.data.size, channels)
         parameters, flops = _counted(config.backbone.name, config.backbone.norm, spec)
         copies = objectives.create(config.objective, make_mesh(), 2).n_augmentations

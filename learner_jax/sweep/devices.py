@@ -53,8 +53,8 @@ def visible_gpus() -> list[str]:
     """Names of the GPUs that a process may use, as ``CUDA_VISIBLE_DEVICES`` takes them."""
     if os.environ.get("JAX_PLATFORMS", "").startswith("cpu"):
         return []
-    if named := os.environ.get("CUDA_VISIBLE_DEVICES"):
-        return named.split(",")
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:  # empty: none of them
+        return [name for name in named.split(",") if name]
     if not shutil.which("nvidia-smi"):
         return []
     listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False).stdout

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from learner_jax.sweep.devices import Slot
 from learner_jax.sweep.task import PREEMPTED, Outcome, Task, outcome
 
-_RESTARTS = 20  # of a process that was preempted or killed and had come further than the one before
+_RESTARTS = 20  # of a run that was preempted, which then goes on from the checkpoint that it committed
 
 
 class Local:

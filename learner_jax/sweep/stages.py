@@ -100,10 +100,15 @@ class Stages:
         return [one for one in self._launch(list(self._scoring(runs))) if one.failed]
 
     def _scoring(self, runs: Sequence[Run]) -> Iterable[Task]:
+        """A task for each setting: its runs that are named, with those that have test scores, so that arms stay whole."""
+        named = {run.id for run in runs}
+        every = [
+            run for run in self.everything() if run.id in named or places.exists(self._out / run.id, self.steps(run))
+        ]
         for study in self.studies:
             for setting in study.settings:
-                here = [run for run in runs if (run.study, run.setting) == (study, setting)]
-                if not here:
+                here = [run for run in every if (run.study, run.setting) == (study, setting)]
+                if not {run.id for run in here} & named:
                     continue
                 place = self._out / folder(study.name) / folder(setting)
                 command = [sys.executable, "-m", "learner_jax.evaluate", "--workdir", str(place)]
@@ -218,7 +223,6 @@ class Stages:
             "seed": run.seed,
             "learning_rate": run.learning_rate,
             "steps": config.steps,
-            "examples": config.steps * config.batch_size,
             "parameters": own.parameters,
             "flops": own.flops * config.steps,
         }
