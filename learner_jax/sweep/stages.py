@@ -100,7 +100,7 @@ class Stages:
         return [one for one in self._launch(list(self._scoring(runs))) if one.failed]
 
     def _scoring(self, runs: Sequence[Run]) -> Iterable[Task]:
-        """A task for each setting: its runs that are named, with those that have test scores, so that arms stay whole."""
+        """A task for each setting: its named runs, with those that have test scores, so that arms stay whole."""
         named = {run.id for run in runs}
         every = [
             run for run in self.everything() if run.id in named or places.exists(self._out / run.id, self.steps(run))
