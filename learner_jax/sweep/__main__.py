@@ -141,7 +141,6 @@ def _skypilot(args: argparse.Namespace) -> list:
 
 
 def _board(args: argparse.Namespace) -> list:
-    os.environ["JAX_PLATFORMS"] = "cpu"  # parameters are counted, nothing is computed
     from learner_jax.sweep.board import write_board
 
     print(f"board: {write_board(args.dir, args.to or args.dir / 'board')}")

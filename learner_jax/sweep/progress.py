@@ -28,9 +28,9 @@ def finished(run: Run, out: Path, config: Config) -> bool:
     return look(workdir).state == "finished"
 
 
-def validation_score(run: Run, out: Path, steps: int) -> float | None:
-    """What the study chooses by, on validation patients; None: the run has no such score."""
-    path = places.folder(out / run.id, steps, "val") / "scores.json"
+def validation_score(workdir: Path, steps: int, score: str) -> float | None:
+    """A score of a run's last step on validation patients; None: it has none."""
+    path = places.folder(workdir, steps, "val") / "scores.json"
     if not path.exists():
         return None
-    return {row["name"]: row["value"] for row in json.loads(path.read_text())["rows"]}.get(run.study.choose_by)
+    return {row["name"]: row["value"] for row in json.loads(path.read_text())["rows"]}.get(score)

@@ -1,26 +1,21 @@
 """The stages of a sweep: build the datasets, search the learning rates, train all seeds, open the test patients."""
 
-import datetime
-import hashlib
-import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from learner_jax.evaluators import places
 from learner_jax.report import goodput
-from learner_jax.sweep import budget, datasets
+from learner_jax.sweep import account, budget, datasets
 from learner_jax.sweep.plan import Study, Sweep, folder
 from learner_jax.sweep.progress import finished, validation_score
 from learner_jax.sweep.runs import Run, at_rates, search, used_datasets
 from learner_jax.sweep.settled import settled
 from learner_jax.sweep.task import Outcome, Task
 from tfds_builders.errors import InputError
-from tfds_builders.whole import write_whole
 
 Launch = Callable[[Sequence[Task]], list[Outcome]]
 
-PLAN_FILE, OPENED_FILE = "sweep.json", "opened.jsonl"
 _TO_MEASURE = 30  # steps of a run whose speed is measured
 
 
@@ -55,7 +50,8 @@ class Stages:
             datasets.build(self.sweep, name, self._data)
         failed = self._measure() + self._work(self._searched())
         failed += self._work(self.chosen())
-        self._write_plan()
+        about = [self._about(study) for study in self.studies]
+        account.write_studies(self._out, about, [study.name for study in self.sweep.studies])
         return failed
 
     def chosen(self) -> list[Run]:
@@ -90,13 +86,7 @@ class Stages:
         if not new:
             self._say("all of these runs have their test scores")
             return []
-        line = {
-            "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "names": hashlib.sha256(names.read_bytes()).hexdigest(),
-            "runs": new,
-        }
-        with (self._out / OPENED_FILE).open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        account.note_opened(self._out, names, new)
         return [one for one in self._launch(list(self._scoring(runs))) if one.failed]
 
     def _scoring(self, runs: Sequence[Run]) -> Iterable[Task]:
@@ -143,7 +133,8 @@ class Stages:
             return {(setting, arm): None for setting in study.settings for arm in study.arms}
         best: dict[tuple[str, str], tuple[float, float]] = {}
         for run in search(self.sweep, study, self._data):
-            score, key = validation_score(run, self._out, self.steps(run)), (run.setting, run.arm)
+            score = validation_score(self._out / run.id, self.steps(run), study.choose_by)
+            key = run.setting, run.arm
             if score is not None and (key not in best or score > best[key][0]):
                 best[key] = score, run.learning_rate
         return {key: rate for key, (_, rate) in best.items()}
@@ -188,30 +179,21 @@ class Stages:
             )
         return lives[-1].examples_per_second
 
-    def _write_plan(self) -> None:
-        """What the board needs to know of the sweep; studies of the file that were not worked on stay as they are."""
-        path, studies = self._out / PLAN_FILE, {}
-        if path.exists():
-            studies = {study["name"]: study for study in json.loads(path.read_text())["studies"]}
-        for study in self.studies:
-            runs = at_rates(self.sweep, study, self._data, self._rates(study))
-            tried = search(self.sweep, study, self._data)
-            studies[study.name] = {
-                "name": study.name,
-                "config": study.config,
-                "budget": {study.budget.kind: study.budget.amount},
-                "reference": study.against,
-                "choose_by": study.choose_by,
-                "settings": list(study.settings),
-                "arms": list(study.arms),
-                "seeds": list(study.seeds),
-                "learning_rates": list(study.learning_rates),
-                "runs": [self._told(run) for run in runs],
-                "tried": [self._told(run) for run in tried],
-            }
-        order = [study.name for study in self.sweep.studies]
-        kept = sorted((study for name, study in studies.items() if name in order), key=lambda s: order.index(s["name"]))
-        write_whole(path, json.dumps({"studies": kept}, indent=1) + "\n")
+    def _about(self, study: Study) -> dict:
+        """What the board needs to know of a study."""
+        return {
+            "name": study.name,
+            "config": study.config,
+            "budget": {study.budget.kind: study.budget.amount},
+            "reference": study.against,
+            "choose_by": study.choose_by,
+            "settings": list(study.settings),
+            "arms": list(study.arms),
+            "seeds": list(study.seeds),
+            "learning_rates": list(study.learning_rates),
+            "runs": [self._told(run) for run in at_rates(self.sweep, study, self._data, self._rates(study))],
+            "tried": [self._told(run) for run in search(self.sweep, study, self._data)],
+        }
 
     def _told(self, run: Run) -> dict:
         config = settled(run, self.steps(run))

@@ -1,7 +1,6 @@
 """Where every arm of a sweep stands: its scores, how sure they are, what they cost. What the board shows."""
 
 import dataclasses
-import json
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,9 +16,9 @@ from learner_jax.report.arms import Arm
 from learner_jax.report.comparison import Comparison, Difference
 from learner_jax.report.study import Study, read_study
 from learner_jax.report.titles import CEILING, CHANCE, FLOORS
+from learner_jax.sweep.account import read_opened, read_studies
 from learner_jax.sweep.plan import folder
-from learner_jax.sweep.stages import OPENED_FILE, PLAN_FILE
-from tfds_builders.errors import InputError
+from learner_jax.sweep.progress import validation_score
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,12 +96,7 @@ def read(out: Path) -> Scoreboard:
     Raises:
       InputError: no sweep was run there, or a file is damaged.
     """
-    path = out / PLAN_FILE
-    if not path.is_file():
-        raise InputError(f"{out} holds no {PLAN_FILE}; python -m learner_jax.sweep run FILE --out {out} writes it")
-    studies = json.loads(path.read_text())["studies"]
-    opened = out / OPENED_FILE
-    lines = [json.loads(line) for line in opened.read_text().splitlines()] if opened.exists() else []
+    studies = read_studies(out)
     chosen = {run["id"] for study in studies for run in study["runs"]}
     tried = {run["id"] for study in studies for run in study["tried"]} - chosen
     unfinished = [
@@ -112,7 +106,9 @@ def read(out: Path) -> Scoreboard:
         if not places.exists(out / run["id"], run["steps"], "val")
     ]
     standings = [one for study in studies for setting in study["settings"] for one in _of_setting(out, study, setting)]
-    return Scoreboard(studies, standings, lines, sum(_hours(out / name) for name in sorted(tried)), unfinished)
+    return Scoreboard(
+        studies, standings, read_opened(out), sum(_hours(out / name) for name in sorted(tried)), unfinished
+    )
 
 
 def _of_setting(out: Path, study: dict[str, Any], setting: str) -> Iterator[Standing]:
@@ -187,11 +183,8 @@ def _of_arm(
 
 
 def _on_validation(out: Path, study: dict[str, Any], runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    values = []
-    for run in runs:
-        path = places.folder(out / run["id"], run["steps"], "val") / "scores.json"
-        rows = json.loads(path.read_text())["rows"] if path.exists() else []
-        values += [row["value"] for row in rows if row["name"] == study["choose_by"] and row["value"] is not None]
+    scores = [validation_score(out / run["id"], run["steps"], study["choose_by"]) for run in runs]
+    values = [score for score in scores if score is not None]
     if not values:
         return {}
     row = Row(study["choose_by"], statistics.fmean(values), None, None, 0, None, "validation patients")

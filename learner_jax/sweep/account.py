@@ -1,0 +1,50 @@
+"""What a sweep keeps account of in its folder: what was to be run, and when test patients were opened."""
+
+import datetime
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tfds_builders.errors import InputError
+from tfds_builders.whole import write_whole
+
+_PLAN, _OPENED = "sweep.json", "opened.jsonl"
+
+
+def write_studies(out: Path, studies: Sequence[dict[str, Any]], order: Sequence[str]) -> None:
+    """Write what the board needs to know of studies; others of the file, named in ``order``, stay as they are."""
+    known = {study["name"]: study for study in read_studies(out)} if (out / _PLAN).exists() else {}
+    known |= {study["name"]: study for study in studies}
+    kept = [known[name] for name in order if name in known]
+    write_whole(out / _PLAN, json.dumps({"studies": kept}, indent=1) + "\n")
+
+
+def read_studies(out: Path) -> list[dict[str, Any]]:
+    """What :func:`write_studies` wrote.
+
+    Raises:
+      InputError: no sweep was run in ``out``.
+    """
+    path = out / _PLAN
+    if not path.is_file():
+        raise InputError(f"{out} holds no {_PLAN}; python -m learner_jax.sweep run FILE --out {out} writes it")
+    return json.loads(path.read_text())["studies"]
+
+
+def note_opened(out: Path, names: Path, runs: Sequence[str]) -> None:
+    """Note, before it happens, that these runs are scored on test patients, as the file ``names`` asks for."""
+    line = {
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "names": hashlib.sha256(names.read_bytes()).hexdigest(),
+        "runs": list(runs),
+    }
+    with (out / _OPENED).open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def read_opened(out: Path) -> list[dict[str, Any]]:
+    """Each time that test patients were opened, with ``time`` and ``runs``."""
+    path = out / _OPENED
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
