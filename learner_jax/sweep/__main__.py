@@ -120,8 +120,12 @@ def _dry_run(args: argparse.Namespace) -> list:
     runs = stages.everything()
     costs = Costs(runs, args.out)
     for run in runs:
-        steps = stages.steps(run)
-        print(f"{shlex.join(['python', *run.command(args.out, steps)[1:]])}  # {costs.told(run, steps)}")
+        try:
+            steps = stages.steps(run)
+            told = costs.told(run, steps)
+        except InputError as fault:  # a budget that needs its dataset, or a speed
+            steps, told = None, f"steps not known yet: {fault}"
+        print(f"{shlex.join(['python', *run.command(args.out, steps)[1:]])}  # {told}")
     return []
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from tfds_builders.errors import InputError
 
@@ -37,16 +38,27 @@ def slots(workers: int = 0) -> list[Slot]:
     Raises:
       InputError: more workers than GPUs or cores.
     """
-    gpus, cores = visible_gpus(), sorted(os.sched_getaffinity(0))
+    gpus, cores = visible_gpus(), _cores()
     if gpus:
         if workers > len(gpus):
             raise InputError(f"--workers {workers}: there are {len(gpus)} GPUs, and two runs are never on one device")
         return [Slot({"CUDA_VISIBLE_DEVICES": gpu}) for gpu in gpus[: workers or None]]
+    if workers > 1 and tpus():
+        raise InputError(f"--workers {workers}: one process takes all TPUs of a host, and no two runs share a device")
     if workers > len(cores):
         raise InputError(f"--workers {workers}: there are {len(cores)} cores, and two runs are never on one device")
     if workers < 2:
         return [Slot({})]
     return [Slot({}, cores[at::workers]) for at in range(workers)]
+
+
+def _cores() -> list[int]:
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def tpus() -> bool:
+    """Whether JAX would find TPUs here."""
+    return not os.environ.get("JAX_PLATFORMS", "").startswith("cpu") and any(Path("/dev").glob("accel[0-9]*"))
 
 
 def visible_gpus() -> list[str]:

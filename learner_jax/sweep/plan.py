@@ -6,7 +6,6 @@ seed see the same order of scans; all train on the same budget.
 """
 
 import dataclasses
-import importlib.util
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 from learner_jax.config import Config
 from learner_jax.fields import check_override
+from learner_jax.sweep.source import returned
 from tfds_builders.errors import InputError
 from tfds_builders.wording import suggest
 
@@ -123,22 +123,9 @@ def load(path: str | Path) -> Sweep:
     """The checked sweep of a file.
 
     Raises:
-      InputError: there is no such file, it has no ``get_sweep()``, or :func:`check` refuses what that returns.
+      InputError: the file returns no sweep, or :func:`check` refuses it.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"there is no sweep file {path}; configs/sweeps/ holds examples")
-    spec = importlib.util.spec_from_file_location(f"sweep_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-        sweep = module.get_sweep()
-    except InputError:
-        raise
-    except Exception as fault:
-        raise InputError(f"{path} cannot be loaded: {type(fault).__name__}: {fault}") from fault
-    if not isinstance(sweep, Sweep):
-        raise InputError(f"get_sweep() of {path} returns a {type(sweep).__name__}; a learner_jax.sweep.Sweep is needed")
+    sweep = returned(path, "get_sweep", Sweep)
     check(sweep)
     return sweep
 

@@ -33,9 +33,9 @@ class Run:
         name = f"{folder(self.arm)}{rate}-{self.seed}"
         return f"{folder(self.study.name)}/{folder(self.setting)}/{name}"
 
-    def command(self, out: Path, steps: int) -> list[str]:
-        """The trainer's, which scores validation patients alone."""
-        flags = {**self.fields, "steps": steps, "eval.patients": "val"}
+    def command(self, out: Path, steps: int | None) -> list[str]:
+        """The trainer's, which scores validation patients alone; without its steps where these are not known yet."""
+        flags = {**self.fields, **({} if steps is None else {"steps": steps}), "eval.patients": "val"}
         return [
             *(sys.executable, "-m", "learner_jax.main", "--config", self.study.config),
             *("--workdir", str(out / self.id)),

@@ -74,3 +74,8 @@ def test_cores_are_shared_out_and_gpus_given_one_by_one(monkeypatch):
     assert [slot.environment for slot in slots(0)] == [{"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "5"}]
     with pytest.raises(InputError, match="there are 2 GPUs"):
         slots(3)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert devices.visible_gpus() == []
+    monkeypatch.setattr(devices, "tpus", lambda: True)
+    with pytest.raises(InputError, match="one process takes all TPUs of a host"):
+        slots(2)

@@ -29,6 +29,13 @@ def test_every_sweep_file_of_the_repository_loads():
         assert load(file).studies
 
 
+def test_the_example_of_the_docs_is_a_sweep(tmp_path):
+    text = (ROOT / "docs" / "comparing.md").read_text()
+    (tmp_path / "example.py").write_text(text.split("```python\n")[1].split("```")[0])
+    (study,) = load(tmp_path / "example.py").studies
+    assert len(study.arms) == 4
+
+
 def test_a_grid_names_and_sets_all_combinations():
     assert grid(backbone__name=["a", "b"], seed=[1, 2]) == {
         "a 1": {"backbone.name": "a", "seed": 1},
@@ -84,10 +91,10 @@ def test_what_cannot_be_run_or_compared_is_refused(changed, message):
 
 
 def test_a_file_that_is_no_sweep_is_a_sentence(tmp_path):
-    with pytest.raises(InputError, match="there is no sweep file"):
+    with pytest.raises(InputError, match=r"there is no file .*none\.py, whose get_sweep\(\) would return a Sweep"):
         load(tmp_path / "none.py")
     for text, message in (
-        ("def get_sweep(): return 3", r"returns a int; a learner_jax\.sweep\.Sweep is needed"),
+        ("def get_sweep(): return 3", r"get_sweep\(\) of .* returns a int; a Sweep is needed"),
         ("import no_such_module", "ModuleNotFoundError"),
         ("x = 1", "has no attribute 'get_sweep'"),
     ):

@@ -1,5 +1,6 @@
 """A small sweep for real, from its file to its board: a run that was killed, one that fails, test scores at the end."""
 
+import contextlib
 import csv
 import json
 import os
@@ -74,8 +75,6 @@ def kill_on_the_way(command: list[str], workdir: Path) -> None:
 
 
 def printed(arguments: list[str], to: Path) -> int:
-    import contextlib
-
     with to.open("a") as file, contextlib.redirect_stdout(file):
         return main(arguments)
 
@@ -137,14 +136,28 @@ def test_a_dry_run_lists_commands_with_what_they_cost(swept, capsys):
     assert "hours unknown until one of its arm has run" in next(line for line in lines if "broken" in line)
 
 
+def test_a_dry_run_says_which_steps_are_not_known_yet(tmp_path, capsys):
+    (tmp_path / "file.py").write_text(
+        FILE.format(steps=1, fields={"data.dir": "none", "objective.projection": 8}).replace("examples=", "seconds=")
+    )
+    assert main(["run", str(tmp_path / "file.py"), "--out", str(tmp_path / "out"), "--dry_run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6 + 3
+    assert all("# steps not known yet: the speed of objectives/all/" in line for line in lines)
+    assert not any("--config.steps=" in line for line in lines)
+
+
 @pytest.fixture(scope="module")
 def opened(swept, tmp_path_factory):
-    """A copy of the sweep whose chosen runs are scored on test patients, and its board."""
+    """A copy of the sweep whose chosen runs are scored on test patients, one arm before the other, and its board."""
     out = Path(shutil.copytree(swept.out, tmp_path_factory.mktemp("opened") / "out"))
     names = out / "chosen.txt"
     assert printed(["choose", str(swept.file), "--out", str(out)], names) == 0
     assert len(names.read_text().splitlines()) == 4
-    assert main(["run", str(swept.file), "--out", str(out), "--final", str(names)]) == 0
+    for arm in ("mse", "contrastive"):  # an arm that was opened before stays whole, and the reference
+        some = out / f"{arm}.txt"
+        some.write_text("".join(line for line in names.read_text().splitlines(keepends=True) if f"/{arm}-" in line))
+        assert main(["run", str(swept.file), "--out", str(out), "--final", str(some)]) == 0
     assert main(["board", str(out)]) == 0
     return SimpleNamespace(file=swept.file, out=out, names=names, page=out / "board/index.html")
 
@@ -154,8 +167,9 @@ def test_only_the_named_runs_are_scored_on_test_patients_and_it_is_counted(opene
     assert scored == set(opened.names.read_text().splitlines())
     assert main(["run", str(opened.file), "--out", str(opened.out), "--final", str(opened.names)]) == 0
     assert "all of these runs have their test scores" in capsys.readouterr().out
-    (line,) = (json.loads(line) for line in (opened.out / "opened.jsonl").read_text().splitlines())
-    assert set(line["runs"]) == scored
+    times = [json.loads(line)["runs"] for line in (opened.out / "opened.jsonl").read_text().splitlines()]
+    assert [len(runs) for runs in times] == [2, 2]
+    assert {run for runs in times for run in runs} == scored
     bad = opened.names.with_name("bad.txt")
     refused = {"objectives/all/mse-9": "is no run of this sweep", "objectives/all/broken-lr0.004-0": "is not finished"}
     for name, message in refused.items():
@@ -187,7 +201,7 @@ def test_the_board_shows_what_the_evaluator_wrote(opened):
     with (opened.page.with_name("board.csv")).open() as file:
         lines = {line["arm"]: line for line in csv.DictReader(file)}
     assert float(lines["contrastive"]["difference_value"]) == expected["row"]["value"]
-    assert "Test patients were opened once, for 4 runs" in opened.page.read_text()
+    assert "Test patients were opened 2 times, for 4 runs" in opened.page.read_text()
     table = opened.page.with_name("board.md").read_text()
     assert "| mse | " in table
     assert "| broken | – (0 of 2 seeds) |" in table
