@@ -133,6 +133,8 @@ class Stages:
             return {(setting, arm): None for setting in study.settings for arm in study.arms}
         best: dict[tuple[str, str], tuple[float, float]] = {}
         for run in search(self.sweep, study, self._data):
+            if not (self._out / run.id).exists():  # its steps may not be known yet
+                continue
             score = validation_score(self._out / run.id, self.steps(run), study.choose_by)
             key = run.setting, run.arm
             if score is not None and (key not in best or score > best[key][0]):

@@ -45,15 +45,18 @@ def get_sweep():
 STEPS = 10
 
 
+def fields_of(dataset: Path) -> dict:
+    """Of a run of seconds; the learning rate is searched."""
+    fields = {name.removeprefix("config."): value for name, value in FLAGS.items() if "learning_rate" not in name}
+    return fields | {"data.dir": str(dataset), "checkpoint.every": 2, "eval.label_noise": 0.0}
+
+
 @pytest.fixture(scope="module")
 def swept(tiny_dataset, tmp_path_factory):
     """The sweep trained once, before any test score; what it said, and what it is made of."""
     place = tmp_path_factory.mktemp("sweep")
-    drop = ("config.optim.learning_rate",)
-    fields = {name.removeprefix("config."): value for name, value in FLAGS.items() if name not in drop}
-    fields |= {"data.dir": str(tiny_dataset), "checkpoint.every": 2, "eval.label_noise": 0.0}
     file, out = place / "tiny.py", place / "out"
-    file.write_text(FILE.format(steps=STEPS, fields=repr(fields)))
+    file.write_text(FILE.format(steps=STEPS, fields=fields_of(tiny_dataset)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_NUM_CPU_DEVICES", "1")
         patch.chdir(ROOT)
@@ -145,6 +148,24 @@ def test_a_dry_run_says_which_steps_are_not_known_yet(tmp_path, capsys):
     assert len(lines) == 6 + 3
     assert all("# steps not known yet: the speed of objectives/all/" in line for line in lines)
     assert not any("--config.steps=" in line for line in lines)
+
+
+def test_a_budget_of_seconds_is_turned_into_steps_by_a_short_run(tiny_dataset, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
+    (tmp_path / "file.py").write_text(
+        f"""
+from learner_jax.sweep import Budget, Study, Sweep
+
+def get_sweep():
+    return Sweep([Study("short", "configs/demo.py", {{"mse": {{"objective.name": "mse"}}}}, Budget(seconds=0.5),
+                        fields={fields_of(tiny_dataset)}, seeds=(0,), learning_rates=(1e-3,))])
+"""
+    )
+    out = tmp_path / "out"
+    assert main(["run", str(tmp_path / "file.py"), "--out", str(out)]) == 0
+    speed = goodput.read(out / ".speed/short/all/mse")[-1].examples_per_second
+    steps = max(1, round(0.5 * speed / 16))
+    assert places.newest(out / "short/all/mse-lr0.001-0", "val") == steps
 
 
 @pytest.fixture(scope="module")
