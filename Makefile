@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all a new user needs; both make .venv first. `make help` lists the rest.
-.PHONY: help demo objectives test extras parity lint ci multiprocess torture claim tpu-compile real_data trackers requirements clean
+.PHONY: help demo objectives test slow extras parity lint ci multiprocess torture claim tpu-compile real_data trackers requirements clean
 .DEFAULT_GOAL := help
 
 PYTHON ?=# which interpreter makes .venv; empty: the newest of 3.13, 3.12, 3.11 that runs
@@ -41,6 +41,9 @@ objectives: .venv/installed ## the demo's cohort under every objective, about 40
 
 test: .venv/installed ## the default suite: about 20 minutes on 2 cores where JAX has compiled nothing yet
 	$(PY) -m pytest -n 2 --dist loadfile -m "not slow and not parity and not multiprocess and not real_data and not gpu"
+
+slow: .venv/installed ## every backbone where the suite takes one of each family; memory and coverage of scores; by hand
+	$(PY) -m pytest -n 2 --dist loadfile -m slow tests/backbones tests/evaluators tests/test_demo_backbones.py
 
 multiprocess: .venv/installed ## several processes on loopback
 	$(PY) -m pytest -n 2 -m multiprocess tests/multiprocess tests/launch

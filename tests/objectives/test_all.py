@@ -53,7 +53,7 @@ def test_value_and_gradient_depend_on_neither_devices_nor_blocks(name, make_batc
     with jax.enable_x64(True):
         reference = value_and_gradients(name, jnp.asarray(u, jnp.float64), batch)
         assert reference[0].dtype == np.float64
-        for n_devices, block in ((2, 3), (8, 1)):
+        for n_devices, block in ((2, 3), (4, 256), (8, 1)):
             got = value_and_gradients(name, jnp.asarray(u, jnp.float64), batch, n_devices, block=block)
             assert_equal(got, reference, 1e-9)
     one, eight = (value_and_gradients(name, jnp.asarray(u, jnp.float32), batch, n) for n in (1, 8))
