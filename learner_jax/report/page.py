@@ -5,17 +5,16 @@ import os
 import pathlib
 import platform
 import re
-import tempfile
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 
-import jinja2
 from markupsafe import Markup
 
 from learner_jax.report import comparison
 from learner_jax.report.arms import Arm
 from learner_jax.report.exports import write_sections, write_table
 from learner_jax.report.figures import draw
+from learner_jax.report.publish import built_beside, template
 from learner_jax.report.study import Study, missing_readouts
 from learner_jax.report.table import has_values, make_table, warnings
 from learner_jax.report.titles import HEADLINE, TABLES, TITLES, listed
@@ -34,35 +33,21 @@ def write_page(folder: str | os.PathLike, study: Study) -> pathlib.Path:
       The path of index.html.
     """
     target = pathlib.Path(folder).absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
     pictures = draw(study.arms)
-    with tempfile.TemporaryDirectory(prefix=".report-", dir=target.parent) as built:
+    with built_beside(target) as built:
         for picture in pictures:
-            picture.save(pathlib.Path(built))
-        write_table(pathlib.Path(built, "table.csv"), study)
-        write_sections(pathlib.Path(built, "all_scores.csv"), study)
-        pathlib.Path(built, "index.html").write_text(render(study, pictures), encoding="utf-8")
-        target.mkdir(exist_ok=True)
-        # The page goes last: whoever sees a new page finds its files beside it.
-        for name in sorted(os.listdir(built), key=lambda name: name == "index.html"):
-            os.replace(pathlib.Path(built, name), target / name)
+            picture.save(built)
+        write_table(built / "table.csv", study)
+        write_sections(built / "all_scores.csv", study)
+        (built / "index.html").write_text(render(study, pictures), encoding="utf-8")
     return target / "index.html"
 
 
 def render(study: Study, pictures: Sequence[typing.Any]) -> str:
     """The HTML; everything that came from a file is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("learner_jax.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["zip"] = zip
-    environment.filters["probability"] = comparison.probability
     arms, fields = study.arms, configs(study.arms)
     tables = [(title, make_table(study, columns)) for title, columns in TABLES.items() if has_values(study, columns)]
-    return environment.get_template("page.html.j2").render(
+    return template("page.html.j2", "learner_jax.report", probability=comparison.probability).render(
         facts=facts(arms),
         warnings=[*study.notes, *differences(arms)],
         tables=tables,

@@ -2,17 +2,15 @@
 
 import csv
 import dataclasses
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from learner_jax.report.comparison import probability
 from learner_jax.report.picture import Picture
+from learner_jax.report.publish import built_beside, template
 from learner_jax.report.titles import TITLES, interval, listed, number
 from learner_jax.sweep.pictures import draw
 from learner_jax.sweep.standing import Scoreboard, Standing, read
@@ -66,31 +64,20 @@ def write_board(out: Path, to: Path) -> Path:
       InputError: no sweep was run in ``out``, or a file of it is damaged.
     """
     board, to = read(out), to.absolute()
-    to.parent.mkdir(parents=True, exist_ok=True)
     pictures = draw(board)
-    with tempfile.TemporaryDirectory(prefix=".board-", dir=to.parent) as built:
+    with built_beside(to) as built:
         for picture in pictures:
-            picture.save(Path(built))
-        write_table(Path(built, "board.csv"), board)
-        Path(built, "board.md").write_text(markdown(board), encoding="utf-8")
-        Path(built, "index.html").write_text(render(board, pictures), encoding="utf-8")
-        to.mkdir(exist_ok=True)
-        for name in sorted(os.listdir(built), key=lambda name: name == "index.html"):  # the page goes last
-            os.replace(Path(built, name), to / name)
+            picture.save(built)
+        write_table(built / "board.csv", board)
+        (built / "board.md").write_text(markdown(board), encoding="utf-8")
+        (built / "index.html").write_text(render(board, pictures), encoding="utf-8")
     return to / "index.html"
 
 
 def render(board: Scoreboard, pictures: Sequence[Picture]) -> str:
     """The HTML; everything that came from a file is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(f"learner_jax.{name}", ".") for name in ("sweep", "report")]),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     hours = f"{board.search_hours:.2g}" if board.search_hours else ""
-    return environment.get_template("board.html.j2").render(
+    return template("board.html.j2", "learner_jax.sweep", "learner_jax.report").render(
         studies=[study | {"told": told(study)} for study in board.studies],
         settings=list(dict.fromkeys(one.setting for one in board.standings)),
         n_runs=sum(len(study["runs"]) for study in board.studies),

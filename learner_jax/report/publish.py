@@ -1,0 +1,38 @@
+"""How a page is made: its template, and a folder that holds all of its files or those of the page before."""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jinja2
+
+
+def template(name: str, *packages: str, **filters: Callable[[Any], Any]) -> jinja2.Template:
+    """A template of one of the packages, with filters of its own; it escapes everything that came from a file."""
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package, ".") for package in packages]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(filters, zip=zip)
+    return environment.get_template(name)
+
+
+@contextlib.contextmanager
+def built_beside(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder to write into, whose files are moved into ``target`` when all of them are there.
+
+    ``target`` is made when missing; other files in it are left alone. ``index.html`` goes last: whoever sees a new page
+    finds its files beside it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as built:
+        yield pathlib.Path(built)
+        target.mkdir(exist_ok=True)
+        for name in sorted(os.listdir(built), key=lambda name: name == "index.html"):
+            os.replace(pathlib.Path(built, name), target / name)
