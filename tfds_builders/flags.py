@@ -13,7 +13,7 @@ def add(parser: argparse.ArgumentParser, options: type) -> None:
     A ``bool`` is a switch that is off, a ``Literal`` a choice; a tuple takes as many values as its default has, or any
     number where its type says so.
     """
-    sources = "".join(inspect.getsource(cls) for cls in options.__mro__ if dataclasses.is_dataclass(cls))
+    sources = "".join(inspect.getsource(cls) for cls in reversed(options.__mro__) if dataclasses.is_dataclass(cls))
     comments = dict(re.findall(r"^    (\w+): .*#\s*(.*)$", sources, re.MULTILINE))
     types = typing.get_type_hints(options)
     for field in dataclasses.fields(options):

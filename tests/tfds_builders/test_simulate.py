@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tfds_builders.errors import InputError
+from tfds_builders.simulated_cohort import Row, is_null_control
 from tfds_builders.synthetic_lus.anatomy import identity_of, zone_of
-from tfds_builders.synthetic_lus.cohort_model import CEILING, is_null_control, score_of, trajectory
-from tfds_builders.synthetic_lus.simulate import Knobs, Row, cohort_rows, render
+from tfds_builders.synthetic_lus.cohort_model import CEILING, score_of, trajectory
+from tfds_builders.synthetic_lus.simulate import Knobs, cohort_rows, render
 
 SMALL = Knobs(n_patients=3, visits=2, views=2, clips_per_view=2, frames=3, size=32)
 

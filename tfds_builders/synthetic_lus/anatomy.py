@@ -7,7 +7,8 @@ import dataclasses
 
 import numpy as np
 
-from tfds_builders.synthetic_lus.cohort_model import VIEWS, Knobs, Row, stream
+from tfds_builders.simulated_cohort import Row, stream
+from tfds_builders.synthetic_lus.cohort_model import VIEWS, Knobs
 
 N_SITES = 9  # places of a zone where a B-line may arise
 N_WAVES = 5  # waves that a smooth pattern across the probe is made of

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.special import expit
 
+from tfds_builders.simulated_cohort import Row, stream
 from tfds_builders.synthetic_lus.anatomy import (
     Acquisition,
     Identity,
@@ -19,7 +20,7 @@ from tfds_builders.synthetic_lus.anatomy import (
     identity_of,
     zone_of,
 )
-from tfds_builders.synthetic_lus.cohort_model import VIEWS, Knobs, Row, cohort_rows, stream
+from tfds_builders.synthetic_lus.cohort_model import VIEWS, Knobs, cohort_rows
 
 __all__ = ["FRAME_SECONDS", "Knobs", "Row", "cohort_rows", "render"]
 

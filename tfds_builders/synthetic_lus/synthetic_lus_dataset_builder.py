@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import tensorflow_datasets as tfds
 
+from tfds_builders import simulated_cohort
 from tfds_builders.builder import Row, ScanBuilder
 from tfds_builders.record import Record
 from tfds_builders.synthetic_lus import simulate
@@ -25,25 +26,9 @@ class Builder(ScanBuilder):
 
     @staticmethod
     def cohort(options: simulate.Knobs) -> tuple[pl.DataFrame, list[Row]]:
-        """The cohort as ``cohort.read_csv`` would give it, and what :meth:`read` needs of each scan."""
+        """The cohort as ``cohort_csv.read`` would give it, and what :meth:`read` needs of each scan."""
         rows = simulate.cohort_rows(options)
-        table = [
-            {
-                "scan": f"{row.patient}/{row.visit}/{row.view}/{row.clip}",
-                "source": "synthetic_lus",
-                "patient": str(row.patient),
-                "site": "",
-                "visit": row.visit,
-                "time_days": float(row.time_days),
-                "view": row.view,
-                "acquisition": "",
-                "processing": "",
-                **{f"score.{name}": float(value) for name, value in row.scores.items()},
-                **{f"covariate.{name}": float(value) for name, value in row.covariates.items()},
-            }
-            for row in rows
-        ]
-        return pl.DataFrame(table), [{"line": i, "row": row} for i, row in enumerate(rows)]
+        return simulated_cohort.table("synthetic_lus", rows), [{"line": i, "row": row} for i, row in enumerate(rows)]
 
     @staticmethod
     def shape(options: simulate.Knobs) -> tuple[int, int, int, int]:

@@ -1,0 +1,124 @@
+"""What simulated cohorts share: knobs and their check, random numbers by name, courses over visits, the cohort's table.
+
+The latent severity of patient p at visit v is ``b_p + w_pv``: a level that differs between patients and a path over
+the visits. Its overall SD is near 1.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+import polars as pl
+
+from tfds_builders.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Knobs:
+    """What decides a simulated cohort, completely; each dataset adds its own.
+
+    Raises:
+      InputError: when a value is out of range, in a sentence that names the field.
+    """
+
+    DATASET: ClassVar[str]  # its name in errors
+    LEAST: ClassVar[dict[str, int]] = {"n_patients": 1, "visits": 1}  # what is not named here is at least 0
+    MOST: ClassVar[dict[str, int]] = {"null_fraction": 1}
+
+    n_patients: int = 200  # patients
+    visits: int = 4  # visits of each patient
+    variance_ratio: float = 0.35  # SD of the latent severity within patients / SD between patients: smaller is harder
+    identity: float = 1.0  # how strongly the patient changes the picture: 0 all patients alike, 1 as in life
+    label_noise: float = 0.0  # SD of the measurement error of a visit's score, in score units
+    null_fraction: float = 0.1  # share of patients whose true score never moves (null controls)
+    seed: int = 0  # of everything that is random
+
+    def __post_init__(self) -> None:
+        for name, kind in ((field.name, field.type) for field in dataclasses.fields(self)):
+            value, least, most = getattr(self, name), self.LEAST.get(name, 0), self.MOST.get(name, np.inf)
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            number = whole or (kind is float and isinstance(value, float | np.floating))
+            if not (number and least <= value <= most and np.isfinite(value)):
+                kind_words = "a whole number" if kind is int else "a number"
+                range_words = f"from {least} to {most}" if np.isfinite(most) else f"of at least {least}"
+                raise InputError(
+                    f"{self.DATASET}: {name} is {value!r}, but it must be {kind_words} {range_words}; set --{name}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One scan. ``severity`` is the latent that the picture shows and the score measures: for oracles only."""
+
+    patient: int
+    visit: int
+    time_days: float  # since the patient's first visit
+    view: str
+    clip: int  # number among the scans of this view at this visit
+    severity: float
+    scores: dict[str, float]  # as measured; with _true behind the name: without the measurement error
+    covariates: dict[str, float]  # null_control: 1 for a patient whose true score never moves, else 0
+    site: str = ""
+
+
+def stream(knobs: Knobs, what: str, *numbers: int) -> np.random.Generator:
+    """The random numbers of one thing: they depend on the seed, the name and the numbers, and on no earlier draw."""
+    return np.random.default_rng([knobs.seed, int.from_bytes(what.encode(), "little"), *numbers])
+
+
+def is_null_control(knobs: Knobs, patient: int) -> bool:
+    """Null controls are spread evenly, so that their share holds in any range of patients and not on average only."""
+    start = stream(knobs, "null").random()
+    return int((patient + 1) * knobs.null_fraction + start) > int(patient * knobs.null_fraction + start)
+
+
+def visit_days(rng: np.random.Generator, visits: int, median: float, spread: float) -> np.ndarray:
+    """Whole days since the first visit f64 ``[visits]``; gaps are log-normal with this median in days."""
+    gaps = np.ceil(rng.lognormal(np.log(median), spread, visits))
+    return np.cumsum(gaps) - gaps[0]
+
+
+def mean_reverting(rng: np.random.Generator, days: np.ndarray, memory: float) -> np.ndarray:
+    """An Ornstein–Uhlenbeck path at irregular days, f64 ``[visits]``; after ``memory`` days it has shrunk to 1/e.
+
+    Visits that lie close together are alike, which would make the SD about a patient's own mean smaller than 1, so the
+    path is divided by its expected SD there.
+    """
+    visits = len(days)
+    alike = np.exp(-np.abs(days[:, None] - days[None]) / memory)
+    path = np.linalg.cholesky(alike) @ rng.standard_normal(visits)
+    if visits > 1:
+        path /= np.sqrt(1 - (alike.sum() - visits) / (visits * (visits - 1)))
+    return path
+
+
+def severity(knobs: Knobs, patient: int, level: float, path: np.ndarray) -> np.ndarray:
+    """Latent severity f64 ``[visits]`` of one patient.
+
+    Args:
+      level: of SD 1 over patients.
+      path: ``[visits]``, of SD 1 about the patient's mean; a null control stays on the level instead.
+    """
+    between = 1 / np.sqrt(1 + knobs.variance_ratio**2)
+    moves = 0.0 if is_null_control(knobs, patient) else knobs.variance_ratio * between
+    return between * level + moves * path
+
+
+def table(source: str, rows: list[Row]) -> pl.DataFrame:
+    """The cohort as ``cohort_csv.read`` would give it, in the order of the rows."""
+    return pl.DataFrame(
+        {
+            "scan": f"{row.patient}/{row.visit}/{row.view}/{row.clip}",
+            "source": source,
+            "patient": str(row.patient),
+            "site": row.site,
+            "visit": row.visit,
+            "time_days": float(row.time_days),
+            "view": row.view,
+            "acquisition": "",
+            "processing": "",
+            **{f"score.{name}": float(value) for name, value in row.scores.items()},
+            **{f"covariate.{name}": float(value) for name, value in row.covariates.items()},
+        }
+        for row in rows
+    )
