@@ -37,6 +37,7 @@ from tfds_builders.readers.api import ScanError
 from tfds_builders.source import Source
 from tfds_builders.stills import stills_dataset_builder
 from tfds_builders.synthetic_lus import synthetic_lus_dataset_builder
+from tfds_builders.synthetic_mri import synthetic_mri_dataset_builder
 from tfds_builders.ultrasound_clips import ultrasound_clips_dataset_builder
 from tfds_builders.wording import plural
 
@@ -47,6 +48,7 @@ BUILDERS: dict[str, type[ScanBuilder]] = {
         brain_volumes_dataset_builder,
         stills_dataset_builder,
         synthetic_lus_dataset_builder,
+        synthetic_mri_dataset_builder,
     )
 }
 

@@ -5,7 +5,7 @@ the visits. Its overall SD is near 1.
 """
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -104,9 +104,9 @@ def severity(knobs: Knobs, patient: int, level: float, path: np.ndarray) -> np.n
     return between * level + moves * path
 
 
-def table(source: str, rows: list[Row]) -> pl.DataFrame:
-    """The cohort as ``cohort_csv.read`` would give it, in the order of the rows."""
-    return pl.DataFrame(
+def table(source: str, rows: list[Row]) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """The cohort as ``cohort_csv.read`` would give it, and the rows as builders take them, ``line`` and ``row``."""
+    frame = pl.DataFrame(
         {
             "scan": f"{row.patient}/{row.visit}/{row.view}/{row.clip}",
             "source": source,
@@ -122,3 +122,4 @@ def table(source: str, rows: list[Row]) -> pl.DataFrame:
         }
         for row in rows
     )
+    return frame, [{"line": i, "row": row} for i, row in enumerate(rows)]

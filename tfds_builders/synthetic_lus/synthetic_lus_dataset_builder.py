@@ -27,8 +27,7 @@ class Builder(ScanBuilder):
     @staticmethod
     def cohort(options: simulate.Knobs) -> tuple[pl.DataFrame, list[Row]]:
         """The cohort as ``cohort_csv.read`` would give it, and what :meth:`read` needs of each scan."""
-        rows = simulate.cohort_rows(options)
-        return simulated_cohort.table("synthetic_lus", rows), [{"line": i, "row": row} for i, row in enumerate(rows)]
+        return simulated_cohort.table("synthetic_lus", simulate.cohort_rows(options))
 
     @staticmethod
     def shape(options: simulate.Knobs) -> tuple[int, int, int, int]:
