@@ -271,6 +271,31 @@ def test_the_synthetic_cohort_needs_no_files_and_no_key(tmp_path, monkeypatch):
     assert DatasetMeta.read(tmp_path / "c").fingerprint != meta.fingerprint
 
 
+def test_synthetic_heads_are_records_as_those_of_brain_volumes(tmp_path):
+    command = [
+        "synthetic_mri",
+        "--n_patients",
+        "6",
+        "--visits",
+        "2",
+        "--size",
+        "16",
+        "--sites",
+        "2",
+        "--processes",
+        "1",
+    ]
+    assert build.main([*command, "--data_dir", str(tmp_path / "heads")]) == 0
+    meta, table = DatasetMeta.read(tmp_path / "heads"), cohort.read_table(tmp_path / "heads")
+    assert (meta.modality, meta.axis0, meta.dtype, meta.scan_shape) == ("mri", "depth", "uint8", (16, 16, 16, 1))
+    assert (meta.scores, meta.covariates) == (("mmse", "mmse_true"), ("null_control",))
+    assert set(table["view"]) == {"T1"}
+    assert table["site"].n_unique() == 2
+    scan = tfds.builder_from_directory(str(tmp_path / "heads")).as_data_source("scans")[0]
+    np.testing.assert_array_equal(scan["spacing"], np.full(3, 13, np.float32))  # of 208 mm
+    assert scan["scale"] == np.float32(1 / 255)
+
+
 def test_the_fingerprint_sees_pixels_and_table(clips, tmp_path, make):
     def fingerprint(name):
         assert build.main(clips_command(clips, tmp_path / name)) == 0

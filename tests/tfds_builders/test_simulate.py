@@ -1,37 +1,16 @@
 """The synthetic cohort: its knobs do what they say, and severity reaches the picture only where it should."""
 
 import dataclasses
-import hashlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from tfds_builders.errors import InputError
-from tfds_builders.simulated_cohort import Row, is_null_control
 from tfds_builders.synthetic_lus.anatomy import identity_of, zone_of
-from tfds_builders.synthetic_lus.cohort_model import CEILING, score_of, trajectory
+from tfds_builders.synthetic_lus.cohort_model import CEILING, trajectory
 from tfds_builders.synthetic_lus.simulate import Knobs, cohort_rows, render
 
 SMALL = Knobs(n_patients=3, visits=2, views=2, clips_per_view=2, frames=3, size=32)
-
-
-def digest(rows: list[Row], knobs: Knobs) -> str:
-    """Of all clips in the table's order, whatever the order in which they are rendered."""
-    clips = {(r.patient, r.visit, r.view, r.clip): render(r, knobs).tobytes() for r in rows}
-    return hashlib.sha256(b"".join(clips[key] for key in sorted(clips))).hexdigest()
-
-
-def test_same_bytes_in_another_process_and_order():
-    code = (
-        "import hashlib; from tfds_builders.synthetic_lus.simulate import Knobs, cohort_rows, render\n"
-        f"knobs = {SMALL!r}\n"
-        "clips = {(r.patient, r.visit, r.view, r.clip): render(r, knobs).tobytes() for r in cohort_rows(knobs)[::-1]}\n"
-        "print(hashlib.sha256(b''.join(clips[key] for key in sorted(clips))).hexdigest())"
-    )
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert other.stdout.strip() == digest(cohort_rows(SMALL), SMALL)
 
 
 def test_seed_and_every_part_of_the_key_change_the_clip():
@@ -76,35 +55,12 @@ def test_a_clip_is_uint8_with_a_fan_that_stands_still(shape):
     assert 0.1 < outside.mean() < 0.7
 
 
-@pytest.mark.parametrize("ratio", [0.2, 0.35, 1.0])
-def test_variance_ratio_is_within_over_between(ratio):
-    knobs = Knobs(n_patients=3000, variance_ratio=ratio, null_fraction=0)
-    latent = np.stack([trajectory(knobs, p)[1] for p in range(knobs.n_patients)])
-    within = latent.var(1, ddof=1).mean()
-    assert np.sqrt(within) == pytest.approx(ratio / np.sqrt(1 + ratio**2), rel=0.05)
-    # What is alike between visits of a path counts as the patient's own level in this estimate of the SD between.
-    between = latent.mean(1).var(ddof=1) - within / knobs.visits
-    assert np.sqrt(within / between) == pytest.approx(ratio, rel=0.05 + 0.2 * ratio)
-
-
 def test_severity_goes_up_and_down():
     knobs = Knobs(n_patients=1000, null_fraction=0)
     change = np.diff(np.stack([trajectory(knobs, p)[1] for p in range(1000)]))
     assert 0.45 < (change > 0).mean() < 0.55
     turns = np.sign(change[:, 1:]) != np.sign(change[:, :-1])
     assert 0.4 < turns.mean() < 0.8
-
-
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.37, 1.0])
-def test_null_controls_never_move_and_their_share_holds(share):
-    knobs = Knobs(n_patients=200, views=1, null_fraction=share)
-    assert sum(is_null_control(knobs, p) for p in range(200)) == pytest.approx(200 * share, abs=1)
-    rows = cohort_rows(knobs)
-    true = np.array([r.scores["sf_ratio_true"] for r in rows]).reshape(200, 4)
-    null = np.array([r.covariates["null_control"] for r in rows]).reshape(200, 4)
-    assert ((np.ptp(true, axis=1) == 0) == (null == 1).all(1)).all()
-    measured = np.array([r.scores["sf_ratio"] for r in rows]).reshape(200, 4)
-    assert (np.ptp(measured[null[:, 0] == 1], axis=1) > 0).all()
 
 
 def test_label_noise_is_one_error_per_visit_of_the_sd_asked_for():
@@ -115,16 +71,6 @@ def test_label_noise_is_one_error_per_visit_of_the_sd_asked_for():
     far_from_ceiling = np.array([r.scores["sf_ratio_true"] for r in rows]).reshape(1500, 4, 2)[..., 0] < CEILING - 60
     assert error[..., 0][far_from_ceiling].std() == pytest.approx(12, rel=0.05)
     assert max(r.scores["sf_ratio"] for r in rows) <= CEILING
-    exact = cohort_rows(dataclasses.replace(knobs, n_patients=5, label_noise=0))
-    assert all(r.scores["sf_ratio"] == r.scores["sf_ratio_true"] for r in exact)
-
-
-def test_score_is_higher_when_better_in_range_and_saturates_at_the_healthy_end():
-    scores = score_of(np.linspace(-4, 4, 81))
-    assert (np.diff(scores) < 0).all()
-    assert scores.min() > 100
-    assert scores.max() < 470
-    assert score_of(-3.0) - score_of(-2.5) < 0.2 * (score_of(0.0) - score_of(0.5))
 
 
 def test_identity_zero_makes_all_patients_alike():
@@ -194,17 +140,9 @@ def test_lung_slides_less_with_severity(by_severity):
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("n_patients", 0, "n_patients is 0, but it must be a whole number of at least 1; set --n_patients"),
-        ("visits", 2.5, "visits is 2.5, but it must be a whole number of at least 1; set --visits"),
         ("views", 7, "views is 7, but it must be a whole number from 1 to 6; set --views"),
         ("clips_per_view", -1, "clips_per_view is -1"),
         ("frames", True, "frames is True"),
-        ("size", 8, "size is 8, but it must be a whole number of at least 16"),
-        ("variance_ratio", -0.1, "variance_ratio is -0.1, but it must be a number of at least 0; set --variance_ratio"),
-        ("identity", float("nan"), "identity is nan"),
-        ("label_noise", float("inf"), "label_noise is inf"),
-        ("null_fraction", 1.5, "null_fraction is 1.5, but it must be a number from 0 to 1"),
-        ("seed", -1, "seed is -1"),
     ],
 )
 def test_a_knob_out_of_range_is_named_in_a_sentence(field, value, words):

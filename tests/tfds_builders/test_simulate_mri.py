@@ -1,17 +1,13 @@
 """The synthetic MRI cohort: scores mostly decline, identity is strong, severity reaches the picture where it should."""
 
 import dataclasses
-import hashlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from tfds_builders.errors import InputError
-from tfds_builders.simulated_cohort import is_null_control
 from tfds_builders.synthetic_mri.anatomy import identity_of, scanner_of
-from tfds_builders.synthetic_mri.cohort_model import score_of, site_of, trajectory
+from tfds_builders.synthetic_mri.cohort_model import site_of, trajectory
 from tfds_builders.synthetic_mri.shapes import ball, inside, sheet
 from tfds_builders.synthetic_mri.simulate import FIELD_MM, Knobs, cohort_rows, render, spacing
 
@@ -55,18 +51,6 @@ def ventricles(scans: np.ndarray) -> np.ndarray:
 def about_patient(values: np.ndarray) -> np.ndarray:
     """Deviation from the patient's own mean."""
     return values - values.mean(1, keepdims=True)
-
-
-def test_same_bytes_in_another_process_and_order():
-    code = (
-        "import hashlib; from tfds_builders.synthetic_mri.simulate import Knobs, cohort_rows, render\n"
-        f"knobs = {SMALL!r}\n"
-        "scans = [render(row, knobs).tobytes() for row in cohort_rows(knobs)[::-1]]\n"
-        "print(hashlib.sha256(b''.join(scans[::-1])).hexdigest())"
-    )
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    scans = [render(row, SMALL).tobytes() for row in cohort_rows(SMALL)]
-    assert other.stdout.strip() == hashlib.sha256(b"".join(scans)).hexdigest()
 
 
 def test_seed_patient_visit_and_severity_change_the_volume():
@@ -123,16 +107,6 @@ def test_axes_run_as_those_of_brain_volumes():
     assert np.corrcoef(dark[0] - dark[1], lopsided)[0, 1] > 0.5
 
 
-@pytest.mark.parametrize("ratio", [0.25, 0.5, 1.0])
-def test_variance_ratio_is_within_over_between(ratio):
-    knobs = Knobs(n_patients=3000, variance_ratio=ratio, null_fraction=0)
-    latent = np.stack([trajectory(knobs, patient)[1] for patient in range(3000)])
-    within = latent.var(1, ddof=1).mean()
-    assert np.sqrt(within) == pytest.approx(ratio / np.sqrt(1 + ratio**2), rel=0.05)
-    between = latent.mean(1).var(ddof=1) - within / knobs.visits
-    assert np.sqrt(within / between) == pytest.approx(ratio, rel=0.05 + 0.2 * ratio)
-
-
 def test_severity_mostly_rises_at_individual_rates_and_turns_at_times():
     knobs = Knobs(n_patients=1000, null_fraction=0)
     courses = [trajectory(knobs, patient) for patient in range(1000)]
@@ -141,23 +115,6 @@ def test_severity_mostly_rises_at_individual_rates_and_turns_at_times():
     rates = np.array([np.polyfit(days, latent, 1)[0] for days, latent in courses])
     assert 0.03 < (rates < 0).mean() < 0.2
     assert rates.std() > 0.5 * rates.mean()
-
-
-@pytest.mark.parametrize("visits", [1, 2, 7])
-def test_any_number_of_visits_has_a_course(visits):
-    days, latent = trajectory(Knobs(visits=visits), 0)
-    assert days.shape == latent.shape == (visits,)
-    assert np.isfinite(latent).all()
-
-
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.37, 1.0])
-def test_null_controls_never_move_and_their_share_holds(share):
-    knobs = Knobs(n_patients=200, null_fraction=share)
-    assert sum(is_null_control(knobs, p) for p in range(200)) == pytest.approx(200 * share, abs=1)
-    rows = cohort_rows(knobs)
-    true = np.array([r.scores["mmse_true"] for r in rows]).reshape(200, 4)
-    null = np.array([r.covariates["null_control"] for r in rows]).reshape(200, 4)
-    assert ((np.ptp(true, axis=1) == 0) == (null == 1).all(1)).all()
 
 
 def test_measured_score_is_whole_points_near_the_true_one():
@@ -169,16 +126,6 @@ def test_measured_score_is_whole_points_near_the_true_one():
     middle = (true > 6) & (true < 24)
     # Rounding adds a twelfth of a point squared.
     assert (seen - true)[middle].std() == pytest.approx(np.sqrt(1.5**2 + 1 / 12), rel=0.06)
-    exact = cohort_rows(Knobs(n_patients=5, label_noise=0))
-    assert all(r.scores["mmse"] == r.scores["mmse_true"] for r in exact)
-
-
-def test_score_is_higher_when_better_in_range_and_saturates_at_the_healthy_end():
-    scores = score_of(np.linspace(-4, 4, 81))
-    assert (np.diff(scores) < 0).all()
-    assert scores.min() > 0
-    assert scores.max() < 30
-    assert score_of(-3.0) - score_of(-2.5) < 0.2 * (score_of(0.0) - score_of(0.5))
 
 
 def test_identity_zero_makes_all_patients_and_scanners_alike():
@@ -292,22 +239,10 @@ def test_volumes_of_shapes_are_those_of_geometry():
         assert sheet(x - 0.37, half, 2.0).sum() * 2.0 == pytest.approx(2 * half * 60**2, rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [
-        ("n_patients", 0, "synthetic_mri: n_patients is 0, but it must be a whole number of at least 1"),
-        ("visits", 2.5, "visits is 2.5, but it must be a whole number of at least 1; set --visits"),
-        ("size", 8, "size is 8, but it must be a whole number of at least 16; set --size"),
-        ("sites", 0, "sites is 0, but it must be a whole number of at least 1; set --sites"),
-        ("sites", True, "sites is True"),
-        ("variance_ratio", -0.1, "variance_ratio is -0.1, but it must be a number of at least 0"),
-        ("identity", float("nan"), "identity is nan"),
-        ("label_noise", float("inf"), "label_noise is inf"),
-        ("null_fraction", 1.5, "null_fraction is 1.5, but it must be a number from 0 to 1"),
-        ("seed", -1, "seed is -1"),
-    ],
-)
-def test_a_knob_out_of_range_is_named_in_a_sentence(field, value, words):
+@pytest.mark.parametrize(("value", "shown"), [(0, "0"), (True, "True"), (2.0, "2.0")])
+def test_sites_are_a_whole_number(value, shown):
     with pytest.raises(InputError) as caught:
-        Knobs(**{field: value})
-    assert words in str(caught.value)
+        Knobs(sites=value)
+    assert f"synthetic_mri: sites is {shown}, but it must be a whole number of at least 1; set --sites" in str(
+        caught.value
+    )

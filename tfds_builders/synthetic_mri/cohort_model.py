@@ -35,7 +35,7 @@ class Knobs(simulated_cohort.Knobs):
     variance_ratio: float = 0.5  # SD of the latent severity within patients / SD between patients: smaller is harder
     identity: float = 1.0  # how strongly patient and scanner change the picture: 0 all alike, 1 as in life
     label_noise: float = 1.0  # SD of the measurement error of a visit's score before it is rounded; 0: the true score
-    size: int = 48  # voxels along each side of the volume, which is a cube of 208 mm
+    size: int = 32  # voxels along each side of the volume, which is a cube of 208 mm
     sites: int = 3  # scanners; each patient stays on one
 
 

@@ -8,23 +8,25 @@ Size = float | np.ndarray
 def ball(x: np.ndarray, y: np.ndarray, z: np.ndarray, axes: tuple[Size, Size, Size]) -> np.ndarray:
     """An ellipsoid about 0, f32 in the shape of the places.
 
-    With ``r`` the length of ``(x/a, y/b, z/c)`` and ``g`` that of ``(x/a², y/b², z/c²)`` it is ``r (1 - r) / g``: to
-    first order the distance from the surface.
+    With ``t`` the square of the length of ``(x/a, y/b, z/c)`` and ``g`` the length of ``(x/a², y/b², z/c²)`` it is
+    ``(1 - t) / 2g``: to first order the distance from the surface.
 
     Args:
       axes: half lengths a, b, c in mm, each a number or one for each place.
     """
-    total, slope = np.float32(1e-6), np.float32(1e-8)
-    for place, axis in zip((x, y, z), axes, strict=True):
-        inverse = np.float32(1) / np.float32(axis)
-        part = place * inverse
-        part *= part
-        total = total + part
-        part *= inverse * inverse
-        slope = slope + part
-    r = np.sqrt(total)
-    r *= 1 - r
-    return r / np.sqrt(slope, out=slope)
+    inverse = [1 / np.square(axis, dtype=np.float32) for axis in axes]
+    parts = [np.square(place) for place in (x, y, z)]
+    for part, factor in zip(parts, inverse, strict=True):
+        part *= factor
+    distance = np.float32(0.5) - np.float32(0.5) * sum(parts)
+    for part, factor in zip(parts, inverse, strict=True):
+        part *= factor
+    return distance / np.sqrt(sum(parts, np.float32(1e-8)))
+
+
+def length(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``sqrt(a² + b²)``; of f32 it takes a fifth of the time of ``np.hypot`` (2026-11)."""
+    return np.sqrt(a * a + b * b)
 
 
 def inside(distance: np.ndarray, voxel: float) -> np.ndarray:
