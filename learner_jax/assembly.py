@@ -1,11 +1,12 @@
 """Config -> the parts of a run that do not change, each checked against the others."""
 
 import dataclasses
+import functools
 
 import jax
 from jax.sharding import Mesh
 
-from learner_jax import augment, backbones, objectives
+from learner_jax import augment, backbones, objectives, programs
 from learner_jax.augment import Augmentation
 from learner_jax.backbones import weights
 from learner_jax.backbones.api import Variables
@@ -77,11 +78,17 @@ def assemble(config: Config) -> Parts:
 
 
 def compose(config: Config, mesh: Mesh, spec: BatchSpec, n_patients: int, augmentation: Augmentation) -> Recipe:
-    """The recipe of a run on batches like ``spec``.
+    """The recipe of a run on batches like ``spec``; runs whose programs are the same have the same one.
 
     Raises:
       InputError: the backbone cannot take them, or the config names what there is not.
     """
+    return _composed(programs.key_of(config), mesh, spec, n_patients, augmentation)
+
+
+@functools.lru_cache(maxsize=programs.KEPT)
+def _composed(key: str, mesh: Mesh, spec: BatchSpec, n_patients: int, augmentation: Augmentation) -> Recipe:
+    config = programs.config_of(key)
     backbone = backbones.create(config.backbone.name, config.backbone.norm)
     backbone.check(spec)
     check_freeze(config.optim.freeze, backbone.shapes(spec)["params"])

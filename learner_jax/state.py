@@ -1,8 +1,8 @@
 """TrainState: everything that a step changes, and the seed, which runs that differ in it alone share a program for."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
+from learner_jax import programs
 from learner_jax.backbones import Backbone
 from learner_jax.backbones.api import Variables
 from learner_jax.batch import BatchSpec
@@ -57,9 +58,26 @@ def init_state(
     """
     key, seed = jax.random.key(seed), jnp.asarray(seed, jnp.uint32)
     if start is None:
-        start = _born_in_place(partial(backbone.init, spec=spec), mesh, jax.random.fold_in(key, 0))
+        start = fresh(backbone, spec, mesh)(jax.random.fold_in(key, 0))
+    return _rest(backbone, objective, optimizer, spec, mesh, averaged)((start, key, seed))
 
-    def build(given: tuple[Any, Any, Any]) -> TrainState:
+
+@functools.lru_cache(maxsize=programs.KEPT)
+def fresh(backbone: Backbone, spec: BatchSpec, mesh: Mesh) -> Callable[[jax.Array], Variables]:
+    """The program ``key -> variables`` of an untrained backbone, born on the devices of the mesh."""
+    return _born_in_place(functools.partial(backbone.init, spec=spec), mesh, jax.random.key(0))
+
+
+@functools.lru_cache(maxsize=programs.KEPT)
+def _rest(
+    backbone: Backbone,
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    spec: BatchSpec,
+    mesh: Mesh,
+    averaged: bool,
+) -> Callable[[tuple[Variables, jax.Array, jax.Array]], TrainState]:
+    def build(given: tuple[Variables, jax.Array, jax.Array]) -> TrainState:
         variables, key, seed = given
         own, memory = objective.init(jax.random.fold_in(key, 1), backbone.dim)
         params = {"backbone": variables["params"], "objective": own}
@@ -68,8 +86,9 @@ def init_state(
         average = jax.tree.map(jnp.copy, params) if averaged else {}
         return TrainState(zero, params, average, variables["stats"], optimizer.init(params), memory, zero, trail, seed)
 
-    return _born_in_place(build, mesh, (start, key, seed))
+    start = jax.eval_shape(fresh(backbone, spec, mesh), jax.random.key(0))
+    return _born_in_place(build, mesh, (start, jax.random.key(0), jnp.uint32(0)))
 
 
-def _born_in_place(build: Callable[[Any], Any], mesh: Mesh, of: Any) -> Any:
-    return jax.jit(build, out_shardings=places(jax.eval_shape(build, of), mesh))(of)
+def _born_in_place(build: Callable[[Any], Any], mesh: Mesh, of: Any) -> Callable[[Any], Any]:
+    return jax.jit(build, out_shardings=places(jax.eval_shape(build, of), mesh))

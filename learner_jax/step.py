@@ -23,9 +23,9 @@ from learner_jax.state import TrainState
 from learner_jax.trail import follow
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Recipe:
-    """The parts of a step that do not change."""
+    """The parts of a step that do not change: the same recipe, the same program."""
 
     config: Config
     backbone: Backbone

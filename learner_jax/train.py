@@ -2,13 +2,14 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import jax
 
+from learner_jax import programs
 from learner_jax.assembly import assemble
 from learner_jax.backbones.layers.platform import compiler_options
 from learner_jax.batch import Batch
@@ -159,10 +160,17 @@ def compiled(recipe: Recipe, state: TrainState, batch: Batch) -> Callable[[Train
 
     A collective on a CPU waits 30 s for the others at its first use, and compiling may take one process longer.
     """
-    update = jax.jit(partial(train_step, recipe), donate_argnums=0)
-    program = update.lower(state, batch).compile(compiler_options())
+    leaves, tree = jax.tree.flatten((state, batch))
+    program = _program(recipe, tree, tuple((leaf.shape, leaf.dtype, leaf.sharding) for leaf in leaves))
     meet("compiled")
     return program
+
+
+@functools.lru_cache(maxsize=programs.KEPT)
+def _program(recipe: Recipe, tree: jax.tree_util.PyTreeDef, leaves: tuple) -> jax.stages.Compiled:
+    shapes = tree.unflatten(jax.ShapeDtypeStruct(shape, dtype, sharding=place) for shape, dtype, place in leaves)
+    update = jax.jit(functools.partial(train_step, recipe), donate_argnums=0)
+    return update.lower(*shapes).compile(compiler_options())
 
 
 def _write_config(workdir: Path, config: Config, cohort: Cohort) -> None:

@@ -37,7 +37,7 @@ class Augmentation:
       gap: distance between slices in pixels, so that a volume that is turned keeps its angles.
     """
 
-    config: AugmentConfig
+    config: AugmentConfig = dataclasses.field(hash=False)  # it can be changed, and compares by value
     modality: str
     flipped: tuple[int, ...] = ()
     gap: float = 1.0

@@ -64,7 +64,7 @@ class Stem:
     offset: str
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Backbone:
     """An encoder of scans.
 
@@ -131,7 +131,7 @@ class Backbone:
 
     def layers(self, spec: BatchSpec) -> list[costs.Layer]:
         """Operations and memory traffic of each layer of one forward pass over the batch in training."""
-        return costs.layers(self._trace(spec))
+        return list(_layers(self, spec))
 
     def distances(self, spec: BatchSpec) -> dict[str, int]:
         """How many blocks each parameter is from the embedding, by its path, such as ``layer1/0/conv1/kernel``."""
@@ -153,6 +153,11 @@ class Backbone:
     def _graph(self, shape: Shape) -> nnx.GraphDef:
         module = nnx.eval_shape(lambda: self.build(shape, _keys(params=jax.random.key(0))))
         return nnx.split(module, nnx.Param, nnx.BatchStat)[0]
+
+
+@functools.lru_cache(maxsize=64)
+def _layers(backbone: Backbone, spec: BatchSpec) -> tuple[costs.Layer, ...]:
+    return tuple(costs.layers(backbone._trace(spec)))
 
 
 class _Stream(nnx.RngStream):
@@ -187,7 +192,13 @@ def create(name: str, norm: str = "batch") -> Backbone:
     Raises:
       InputError: for an unknown name.
     """
-    return backbones.get(name)(norm=norm)
+    return _created(backbones.get(name), norm)
+
+
+@functools.lru_cache(maxsize=64)
+def _created(make: Callable[..., Backbone], norm: str) -> Backbone:
+    """One object for each backbone, so that programs can be found by it."""
+    return make(norm=norm)
 
 
 def list_backbones() -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from learner_jax.backbones import Backbone
+from learner_jax.batch import Batch
 from learner_jax.config import Config
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.pipeline import Reader
@@ -41,6 +42,10 @@ from learner_jax.preprocess import intensity, normalisation
 from learner_jax.state import TrainState
 
 Embed = Callable[[np.ndarray], np.ndarray]  # cohort rows -> embeddings
+
+
+def _pixels(_: Any, batch: Batch) -> jax.Array:
+    return floors.pixel_features(intensity(batch))
 
 
 class Evaluator:
@@ -77,7 +82,7 @@ class Evaluator:
         cohort, config, notes = self._cohort, self._config.eval, {}
         time = floors.time_features(cohort.time_days, cohort.visit)
         views = floors.view_features(cohort.view, len(cohort.views))
-        pixels = partial(self._embedder(lambda _, batch: floors.pixel_features(intensity(batch))), None)
+        pixels = partial(self._embedder(_pixels), None)
         # the same weights for all runs, whatever jax_default_prng_impl is: a floor of the backbone and not of a run
         initial = jax.jit(partial(self._backbone.init, spec=self._reader.spec(1)), out_shardings=replicated(self._mesh))
         # first, so that the floors that look at no scan know as well which ones cannot be read

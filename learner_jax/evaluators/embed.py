@@ -1,6 +1,7 @@
 """Embeddings of cohort rows by a jitted forward pass; independent of batch size, order and device count."""
 
 import collections
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Float32, Int
 
+from learner_jax import programs
 from learner_jax.backbones import Backbone
 from learner_jax.backbones.layers.platform import compiler_options
 from learner_jax.batch import Batch
@@ -27,6 +29,12 @@ Encoder = Callable[[Any, Batch], Float[Array, "b d"]]  # (variables, batch) -> e
 
 def encoder_of(backbone: Backbone, config: Config) -> Encoder:
     """The backbone as scoring uses it: no augmentation, running statistics."""
+    return _encoder(backbone, programs.key_of(config))
+
+
+@functools.lru_cache(maxsize=programs.KEPT)
+def _encoder(backbone: Backbone, key: str) -> Encoder:
+    config = programs.config_of(key)
 
     def encode(variables: Any, batch: Batch) -> Float[Array, "b d"]:
         scan = normalise(intensity(batch), *normalisation(config, batch.scan.shape[-1]))
@@ -35,6 +43,7 @@ def encoder_of(backbone: Backbone, config: Config) -> Encoder:
     return encode
 
 
+@functools.lru_cache(maxsize=programs.KEPT)
 def jitted(encoder: Encoder, mesh: Mesh) -> Callable[[Any, Batch], tuple[Array, Array]]:
     """The encoder as a program over the devices of the mesh: ``(variables, batch) -> (u, mask)``, whole on each.
 
