@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from learner_jax import programs
 from learner_jax.evaluators import places
 from learner_jax.report import goodput
 from learner_jax.sweep import account, budget, datasets
@@ -145,9 +146,10 @@ class Stages:
         tasks = []
         for run in runs:
             steps = self.steps(run)
-            if not finished(run, self._out, settled(run, steps)):
+            config = settled(run, steps)
+            if not finished(run, self._out, config):
                 log = self._out / f"{run.id}.log"
-                tasks.append(Task(run.id, run.command(self._out, steps), log))
+                tasks.append(Task(run.id, run.command(self._out, steps), log, programs.key_of(config)))
         if runs:
             self._say(f"{len(runs) - len(tasks)} of {len(runs)} runs are finished, {len(tasks)} to do")
         return [one for one in self._launch(tasks) if one.failed]

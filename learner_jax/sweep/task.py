@@ -9,11 +9,12 @@ PREEMPTED = 143  # exit code of a trainer that has committed a checkpoint and wa
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A command under a name; what it prints is added to ``log``."""
+    """A command under a name; what it prints is added to ``log``. Those that share a ``program`` compile the same."""
 
     name: str
     command: Sequence[str]
     log: Path
+    program: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
