@@ -47,9 +47,13 @@ def score_of(severity: np.ndarray | float) -> np.ndarray | float:
     return HIGHEST * expit(1.2 * (1.7 - severity))
 
 
-def measured(true: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """``round(true + error)`` within 0 to 30, as a test gives whole points; the true score itself without an error."""
-    return np.clip(np.rint(true + error), 0, HIGHEST) if np.any(error) else true
+def measured(knobs: Knobs, patient: int, true: np.ndarray) -> np.ndarray:
+    """``round(true + error)`` within 0 to 30 f64 ``[visits]``, as the test gives whole points.
+
+    Without ``knobs.label_noise`` it is the true score itself, with its fractions.
+    """
+    error = knobs.label_noise * stream(knobs, "error", patient).standard_normal(knobs.visits)
+    return np.clip(np.rint(true + error), 0, HIGHEST) if knobs.label_noise else true
 
 
 def trajectory(knobs: Knobs, patient: int) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +92,7 @@ def cohort_rows(knobs: Knobs) -> list[Row]:
 def _rows_of(knobs: Knobs, patient: int) -> list[Row]:
     days, severity = trajectory(knobs, patient)
     true = score_of(severity)
-    seen = measured(true, knobs.label_noise * stream(knobs, "error", patient).standard_normal(knobs.visits))
+    seen = measured(knobs, patient, true)
     null, site = float(is_null_control(knobs, patient)), f"scanner{site_of(knobs, patient)}"
     return [
         Row(
