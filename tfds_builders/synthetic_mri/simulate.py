@@ -29,7 +29,7 @@ from tfds_builders.synthetic_mri.shapes import ball, blend, inside, length, shee
 __all__ = ["Knobs", "Row", "cohort_rows", "render", "spacing"]
 
 FIELD_MM = 208.0  # side of the cube: the largest heads fill it
-AIR, BONE, CSF = 0.0, 0.1, 0.14  # grey values of what is alike in everyone
+BONE, CSF = 0.1, 0.14  # grey values of what is alike in everyone
 SULCUS_DEPTH = 15.0  # mm
 
 
