@@ -1,0 +1,71 @@
+"""Runs of one process share programs exactly where nothing that a program depends on differs."""
+
+import dataclasses
+import json
+
+import pytest
+
+from learner_jax import programs
+from learner_jax import train as trainer
+from learner_jax.assembly import assemble
+from learner_jax.config import Config
+from learner_jax.fields import walk
+from learner_jax.train import train
+
+# What reaches a program as data, as shapes, or not at all; any other field is part of what it is found by.
+NO_PART = ("init_from", "seed", "log_every", "trackers", "profile", "checkpoint.", "eval.")
+OF_THE_DATA = ("data.frames", "data.size", "data.mean", "data.std")
+
+
+def changed(value):
+    if isinstance(value, bool):
+        return not value
+    return f"{value}?" if isinstance(value, str) else (value or 0) + 1
+
+
+@pytest.mark.parametrize("path", [path for path, *_ in walk(Config())])
+def test_every_field_that_may_reach_a_program_is_part_of_its_key(path):
+    config = Config()
+    *sections, name = path.split(".")
+    section = config if not sections else getattr(config, sections[0])
+    for inner in sections[1:]:
+        section = getattr(section, inner)
+    setattr(section, name, changed(getattr(section, name)))
+    apart = path.startswith(NO_PART) or (path.startswith("data.") and path not in OF_THE_DATA)
+    assert (programs.key_of(config) == programs.key_of(Config())) == apart
+
+
+def test_a_key_gives_its_config_back(make_config):
+    config = make_config()
+    again = programs.config_of(programs.key_of(config))
+    assert programs.key_of(again) == programs.key_of(config)
+    assert dataclasses.asdict(again.optim) == dataclasses.asdict(config.optim)
+
+
+def test_a_recipe_is_shared_by_seeds_and_not_by_rates(make_config):
+    first, seed, rate = make_config(), make_config(), make_config()
+    seed.seed, seed.data.draw, rate.optim.learning_rate = 1, 1, 0.5
+    recipe = assemble(first).recipe
+    assert assemble(seed).recipe is recipe
+    assert assemble(rate).recipe is not recipe
+    first.optim.learning_rate = 0.5  # a config that is changed afterwards changes no program
+    assert recipe.config.optim.learning_rate != 0.5
+
+
+def test_a_second_run_compiles_no_step_and_has_the_numbers_of_a_process_of_its_own(make_config, tmp_path):
+    def trained(seed: int, name: str) -> list[dict]:
+        config = make_config()
+        config.seed, config.objective.temperature = seed, 0.31  # a step that no other test compiles
+        train(config, tmp_path / name)
+        return [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+
+    trained(0, "first")
+    before = trainer._program.cache_info()
+    shared = trained(1, "shared")
+    after = trainer._program.cache_info()
+    assert (after.hits, after.misses) == (before.hits + 1, before.misses)
+    trainer._program.cache_clear()
+    alone = trained(1, "alone")
+    assert [line["loss"] for line in shared] == [line["loss"] for line in alone]
+    scores = [(tmp_path / name / "eval" / "4" / "scores.json").read_text() for name in ("shared", "alone")]
+    assert scores[0] == scores[1]
