@@ -1,6 +1,7 @@
 """Archives in small: trees with the real names, and what the command makes of them."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -17,10 +18,12 @@ def write_csv(path: Path, header: str, *rows: str, separator: str = ",") -> Path
     return path
 
 
-def write_nifti(path: Path) -> Path:
+def write_nifti(path: Path, values: np.ndarray | None = None, steps: Sequence[float] = (2, 2, 2)) -> Path:
+    """A volume, of noise where no ``values`` are given; ``steps`` between voxels are in mm to right, front, top."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    values = np.random.default_rng(0).integers(0, 500, (12, 12, 12)).astype(np.int16)
-    nib.save(nib.Nifti1Image(values, np.diag([2.0, 2, 2, 1])), path)
+    if values is None:
+        values = np.random.default_rng(0).integers(0, 500, (12, 12, 12)).astype(np.int16)
+    nib.save(nib.Nifti1Image(values, np.diag([*map(float, steps), 1.0])), path)
     return path
 
 

@@ -5,15 +5,15 @@ from collections import Counter
 
 import pytest
 
+from tests.tfds_builders.archives import loni
 from tests.tfds_builders.archives.conftest import column
+from tests.tfds_builders.archives.loni import COLLECTION, MERGE
 from tests.tfds_builders.test_dicom_series import write_series
 from tfds_builders.archives import adni_exams
 
 PATIENT = "002_S_0295"
-RAW = f"ADNI_{PATIENT}_MR_MP-RAGE__br_raw_20060418193713091_1_S13408_I13722.nii"
-PROCESSED = f"ADNI_{PATIENT}_MR_MPR__GradWarp__B1_Correction__N3__Scaled_Br_20070319113623975_S13408_I45108.nii"
-MERGE = "RID,PTID,VISCODE,SITE,EXAMDATE,AGE,CDRSB,MMSE,FLDSTRENG,Years_bl"
-COLLECTION = '"Image Data ID","Subject","Group","Sex","Age","Visit","Modality","Description","Type","Acq Date"'
+RAW = loni.nifti_name(PATIENT, "MP-RAGE__br_raw", "20060418193713091_1", "S13408", 13722)
+PROCESSED = loni.nifti_name(PATIENT, f"{loni.PROCESSED}_Br", "20070319113623975", "S13408", 45108)
 FIRST, REPEAT, YEAR_LATER = "2006-04-18_08_20_30.0", "2006-04-18_08_31_58.0", "2007-05-25_07_17_45.0"
 
 
@@ -21,8 +21,7 @@ FIRST, REPEAT, YEAR_LATER = "2006-04-18_08_20_30.0", "2006-04-18_08_31_58.0", "2
 def tree(archive):
     base = archive.root / "ADNI" / PATIENT
     archive.nifti(base / "MP-RAGE" / FIRST / "S13408" / RAW)
-    pipeline = "MPR__GradWarp__B1_Correction__N3__Scaled"
-    archive.nifti(base / pipeline / FIRST / "I45108" / PROCESSED)
+    archive.nifti(base / loni.PROCESSED / FIRST / "I45108" / PROCESSED)
     name = f"ADNI_{PATIENT}_MR_MP-RAGE_REPEAT_Br_20060418194539230_S13407_I13721.nii"
     archive.nifti(base / "MP-RAGE_REPEAT" / REPEAT / "I13721" / name)
     for folder in ("I60000", "I60001"):  # DICOM: a folder of slices is a scan
@@ -121,7 +120,7 @@ def test_faults_are_said(tree):
 def test_another_series_of_the_same_moment_is_another_image(archive):
     base = archive.root / PATIENT
     for series, description, image in (("S1", "MP-RAGE__br_raw", 1), ("S2", "Field_Mapping__br_raw", 2)):
-        name = f"ADNI_{PATIENT}_MR_{description}_20060418193713091_1_{series}_I{image}.nii"
+        name = loni.nifti_name(PATIENT, description, "20060418193713091_1", series, image)
         archive.nifti(base / description / FIRST / f"I{image}" / name)
     rows = archive.cohort("adni")
     assert column(rows, "view", "processing") == [("Field_Mapping", "raw"), ("T1", "raw")]
