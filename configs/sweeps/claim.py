@@ -142,6 +142,7 @@ def growth() -> Study:
         settings=settings,
         seeds=tuple(range(10)),
         learning_rates=RATES,
+        also=("pairwise_accuracy from day 2.77", "null_false_change", "null_trend"),
         needs_real_data=True,
     )
 

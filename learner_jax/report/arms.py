@@ -23,6 +23,7 @@ class Arm:
     rows: dict[str, Row]  # of several seeds: the mean, with its interval over patients
     spread: dict[str, float]  # SD over seeds, by score
     seeds: int
+    every: tuple[Row, ...] = ()  # of several seeds: every row of the primary read-out, with the parts of the pairs
 
     @property
     def first(self) -> Run:
@@ -69,7 +70,7 @@ def group(runs: Sequence[Run], folder: pathlib.Path) -> tuple[list[Arm], list[st
     found: dict[str, Arm] = {}
     said: list[str] = []
     for name, values in read(path).items() if path.is_file() else ():
-        rows, spread, members = averages(values, path)
+        rows, every, spread, members = averages(values, path)
         here = tuple(named[run] for run in members if run in named)
         if len(here) < len(members):
             gone = ", ".join(run for run in members if run not in named)
@@ -77,7 +78,7 @@ def group(runs: Sequence[Run], folder: pathlib.Path) -> tuple[list[Arm], list[st
         elif (quantity := outdated(rows, here)) is not None:
             said.append(f"{name}: {FILE} is older than the scores of its runs ({quantity} differs). {_AGAIN}")
         if here:
-            arm = Arm(name, here, rows, spread, len(members))
+            arm = Arm(name, here, rows, spread, len(members), every)
             found |= dict.fromkeys((run.name for run in here), arm)
     return list(dict.fromkeys(found.get(run.name) or alone(run) for run in runs)), said
 
@@ -97,11 +98,14 @@ def outdated(rows: dict[str, Row], runs: Sequence[Run]) -> str | None:
     return None
 
 
-def averages(values: dict[str, typing.Any], path: pathlib.Path) -> tuple[dict[str, Row], dict[str, float], list[str]]:
-    """Rows, SD over seeds and names of the runs of one arm, as evaluators/arms.py wrote them."""
+def averages(
+    values: dict[str, typing.Any], path: pathlib.Path
+) -> tuple[dict[str, Row], tuple[Row, ...], dict[str, float], list[str]]:
+    """Main rows, every row, SD over seeds and names of the runs of one arm, as evaluators/arms.py wrote them."""
     try:
         spread = {name: float(sd) for name, sd in values["sd_over_seeds"].items()}
-        return parse_rows(values["rows"], path), spread, [str(run) for run in values["runs"]]
+        every = tuple(row for one in values["all"] for row in parse_rows([one], path).values())
+        return parse_rows(values["rows"], path), every, spread, [str(run) for run in values["runs"]]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error!r}). Evaluate the folder again, or remove the file.") from error
 

@@ -106,7 +106,7 @@ def read_comparison(folder: pathlib.Path, arms: Sequence[Arm]) -> Comparison | N
     if not path.is_file():
         return None
     values = read(path)
-    rows, spread, runs = averages(values, path)
+    rows, _, spread, runs = averages(values, path)
     try:
         differences = {
             str(arm): tuple(_difference(one, path) for one in apart) for arm, apart in values["differences"].items()

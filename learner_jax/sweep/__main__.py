@@ -24,6 +24,8 @@ from tfds_builders.wording import plural, suggest
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)  # whoever sends it to a file wants to see how far it is
     parser = argparse.ArgumentParser("python -m learner_jax.sweep", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", required=True)
@@ -51,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on with what is not finished", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `--dry_run | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return code or (1 if failed else 0)
 
 

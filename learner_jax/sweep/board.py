@@ -45,6 +45,7 @@ COLUMNS = (
     Column("arm", "study, setting"),
     Column("score", "mean over seeds [interval over patients] ± SD over seeds", sorted=True),
     Column("of the ceiling", "chance: 0 %, noise ceiling: 100 %"),
+    Column("further scores", "of the study"),
     Column("less the reference", "on the same patients [interval]"),
     Column("Holm p", "over the arms of the setting"),
     Column("parameters"),
@@ -108,6 +109,7 @@ def cells(one: Standing) -> list[Cell]:
         Cell(interval(one.row) + spread, "" if value is None else value, ", ".join(filter(None, (where, missing))))
     )
     found.append(Cell(_NONE) if one.of_ceiling is None else Cell(f"{100 * one.of_ceiling:.0f} %", one.of_ceiling))
+    found.append(Cell("; ".join(f"{_title(row.name)} {interval(row)}" for row in one.also) or _NONE))
     if one.difference is None:
         found += [Cell(_NONE), Cell(_NONE)]
     else:
@@ -119,6 +121,12 @@ def cells(one: Standing) -> list[Cell]:
     found.append(_known(one.device_hours, lambda x: f"{x:.2g}"))
     found.append(_known(one.learning_rate, lambda x: f"{x:g}"))
     return found
+
+
+def _title(name: str) -> str:
+    """Of a score, with the part that it is of: ``pairwise accuracy, from day 3``."""
+    score, _, part = name.partition(" ")
+    return ", ".join(filter(None, (TITLES.get(score, score.replace("_", " ")), part)))
 
 
 def _known(value: int | float | None, text: Callable[[Any], str]) -> Cell:
@@ -208,6 +216,7 @@ def _flat(board: Scoreboard) -> Iterator[dict[str, Any]]:
     for one in board.standings:
         line = {field.name: getattr(one, field.name) for field in dataclasses.fields(one)}
         row, apart = line.pop("row"), line.pop("difference")
+        line["also"] = "; ".join(f"{row.name}: {row.value} [{row.low}, {row.high}]" for row in one.also)
         line |= {"score": row.name if row else None, "value": one.value}
         line |= {name: getattr(row, name) if row else None for name in ("low", "high", "n_patients", "n_pairs")}
         line |= {f"difference_{name}": getattr(apart.row, name) if apart else None for name in ("value", "low", "high")}

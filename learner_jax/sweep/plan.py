@@ -74,6 +74,8 @@ class Study:
       learning_rates: tried for every arm of every setting with the first seed, and chosen on validation patients
         alone; empty: that of the config.
       choose_by: the score that the choice is made by, of those that are better when higher, and that the board shows.
+      also: further scores that the board tells of, as the evaluator names them, with their part where they have one:
+        ``null_trend``, ``pairwise_accuracy from day 2.77``.
       needs_real_data: left out where ``LEARNER_REAL_DATA`` names no folder.
     """
 
@@ -87,6 +89,7 @@ class Study:
     seeds: Sequence[int] = (0, 1, 2)
     learning_rates: Sequence[float] = ()
     choose_by: str = "pairwise_accuracy"
+    also: Sequence[str] = ()
     needs_real_data: bool = False
 
     @property

@@ -191,6 +191,7 @@ class Stages:
             "budget": {study.budget.kind: study.budget.amount},
             "reference": study.against,
             "choose_by": study.choose_by,
+            "also": list(study.also),
             "settings": list(study.settings),
             "arms": list(study.arms),
             "seeds": list(study.seeds),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from learner_jax.evaluators import places
 from learner_jax.evaluators.rows import Row
@@ -14,6 +15,7 @@ from learner_jax.evaluators.statistics.multiple import holm
 from learner_jax.report import goodput
 from learner_jax.report.arms import Arm
 from learner_jax.report.comparison import Comparison, Difference
+from learner_jax.report.runs import Run
 from learner_jax.report.study import Study, read_study
 from learner_jax.report.titles import CEILING, CHANCE, FLOORS
 from learner_jax.sweep.account import read_opened, read_studies
@@ -34,6 +36,7 @@ class Standing:
       row: of the score that the study chooses by: the mean over seeds with its interval over patients; on validation
         patients the mean alone. None: nothing is scored yet.
       spread: SD over seeds; None with one.
+      also: the further scores of the study, of test patients alone; of floors the mean over draws.
       of_ceiling: part of the way from chance to the noise ceiling; None: one of the two is not known.
       difference: from the reference, on the same patients; None of the reference, of floors, before test is opened.
       p_holm: its p-value, adjusted over the arms of the setting (Holm).
@@ -52,6 +55,7 @@ class Standing:
     learning_rate: float | None = None
     row: Row | None = None
     spread: float | None = None
+    also: Sequence[Row] = ()
     of_ceiling: float | None = None
     difference: Difference | None = None
     p_holm: float | None = None
@@ -142,8 +146,21 @@ def _floors(study: dict[str, Any], setting: str, tested: Study, ceiling: float |
             *(study["name"], setting, title, "ceiling" if name in CEILING else "floor", "test", 0, 0),
             row=row,
             spread=statistics.stdev(values) if len(set(values)) > 1 else None,
+            also=_also_of_floor(study, name, runs),
             of_ceiling=_share(row, ceiling),
         )
+
+
+def _also_of_floor(study: dict[str, Any], floor: str, runs: Sequence[Run]) -> list[Row]:
+    drawn = {run.draw: run.floor_sections.filter(pl.col("section") == floor).iter_rows(named=True) for run in runs}
+    each = [{_full(row["name"], row["at"]): row["value"] for row in rows} for rows in drawn.values()]
+    found = {name: [own[name] for own in each if own.get(name) is not None] for name in study.get("also", ())}
+    return [Row(name, statistics.fmean(values), None, None, 0, None) for name, values in found.items() if values]
+
+
+def _full(name: str, at: str | None) -> str:
+    """The name of a score, with the part that it is of."""
+    return f"{name} {at or ''}".strip()
 
 
 def _of_arm(
@@ -177,9 +194,16 @@ def _of_arm(
         runs=len(own.runs),
         row=row,
         spread=own.spread.get(study["choose_by"]),
+        also=_also(study, own),
         of_ceiling=_share(row, ceiling),
         difference=_difference(tested.comparison, own, study["choose_by"]),
     )
+
+
+def _also(study: dict[str, Any], arm: Arm) -> list[Row]:
+    rows = {_full(row.name, row.at): row for row in arm.every}
+    named = ((name, rows.get(name)) for name in study.get("also", ()))
+    return [dataclasses.replace(row, name=name, at="") for name, row in named if row is not None]
 
 
 def _on_validation(out: Path, study: dict[str, Any], runs: Sequence[dict[str, Any]]) -> dict[str, Any]:

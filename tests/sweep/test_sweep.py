@@ -39,6 +39,7 @@ def get_sweep():
             fields={fields},
             seeds=(0, 1),
             learning_rates=(1e-4, 4e-3),
+            also=("delta_spearman", "class_auroc stable", "no_such_score"),
         )],
     )
 """
@@ -210,6 +211,10 @@ def test_the_board_shows_what_the_evaluator_wrote(opened):
         assert (one.row.value, one.row.low, one.row.high) == (row["value"], row["low"], row["high"])
         assert one.spread == own["sd_over_seeds"]["pairwise_accuracy"]
         assert (one.patients, one.runs, one.seeds) == ("test", 2, 2)
+        every = {f"{row['name']} {row['at']}".strip(): row["value"] for row in own["all"]}
+        assert {row.name: row.value for row in one.also} == {
+            name: every[name] for name in ("delta_spearman", "class_auroc stable")
+        }
         assert one.parameters > 1000
         hours = [goodput.total(goodput.read(place / run)).wall / 3600 for run in own["runs"]]
         assert one.device_hours == pytest.approx(sum(hours))
@@ -218,7 +223,9 @@ def test_the_board_shows_what_the_evaluator_wrote(opened):
     expected = next(one for one in apart if one["row"]["name"] == "pairwise_accuracy")
     assert contrastive.difference.row.value == expected["row"]["value"]
     assert contrastive.p_holm == expected["p"], "of one comparison nothing is adjusted"
-    assert next(one.arm for one in board.standings if one.kind == "floor") == "majority class"
+    floor = next(one for one in board.standings if one.kind == "floor")
+    assert floor.arm == "majority class"
+    assert [row.name for row in floor.also] == ["class_auroc stable"], "it predicts no change, so there is no rank"
     with (opened.page.with_name("board.csv")).open() as file:
         lines = {line["arm"]: line for line in csv.DictReader(file)}
     assert float(lines["contrastive"]["difference_value"]) == expected["row"]["value"]
