@@ -104,7 +104,7 @@ def averages(
     """Main rows, every row, SD over seeds and names of the runs of one arm, as evaluators/arms.py wrote them."""
     try:
         spread = {name: float(sd) for name, sd in values["sd_over_seeds"].items()}
-        every = tuple(row for one in values["all"] for row in parse_rows([one], path).values())
+        every = tuple(row for one in values.get("all", ()) for row in parse_rows([one], path).values())
         return parse_rows(values["rows"], path), every, spread, [str(run) for run in values["runs"]]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error!r}). Evaluate the folder again, or remove the file.") from error
