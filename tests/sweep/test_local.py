@@ -1,16 +1,19 @@
 """Processes of a pool: never two on one device, a failure stops no other, what is preempted goes on."""
 
+import dataclasses
 import itertools
 import os
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from learner_jax.sweep import devices
 from learner_jax.sweep.devices import Slot, slots
-from learner_jax.sweep.local import Local
+from learner_jax.sweep.local import Local, Waiting
 from learner_jax.sweep.task import Task
+from tests.command import ROOT
 from tfds_builders.errors import InputError
 
 NOTES = (
@@ -79,3 +82,47 @@ def test_cores_are_shared_out_and_gpus_given_one_by_one(monkeypatch):
     monkeypatch.setattr(devices, "tpus", lambda: True)
     with pytest.raises(InputError, match="one process takes all TPUs of a host"):
         slots(2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Counted(Slot):
+    """A slot that knows what was started in it."""
+
+    started: list = dataclasses.field(default_factory=list)
+
+    def start(self, command, **options):
+        self.started.append(list(command))
+        return super().start(command, **options)
+
+
+def of_the_package(tmp_path, name, *arguments):
+    return Task(name, [sys.executable, "-m", "learner_jax.evaluate", *arguments], tmp_path / f"{name}.log")
+
+
+def test_a_slot_keeps_its_process_until_a_task_fails_in_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    slot, worker = Counted({}), [sys.executable, "-m", "learner_jax.sweep.worker"]
+    tasks = [
+        of_the_package(tmp_path, "first", "--help"),
+        of_the_package(tmp_path, "second", "--help"),
+        of_the_package(tmp_path, "fails", "--workdir", str(tmp_path / "nothing")),
+        of_the_package(tmp_path, "third", "--help"),
+        task(tmp_path, "other", "print('hello')"),
+    ]
+    outcomes = Local([slot], lambda text: None)(tasks)
+    assert [one.code for one in outcomes] == [0, 0, 2, 0, 0]
+    assert slot.started == [worker, worker, list(tasks[-1].command)]
+    assert "is no run and holds none" in outcomes[2].why
+    for name in ("first", "second", "third"):
+        assert "Score the checkpoints of a run" in (tmp_path / f"{name}.log").read_text(), "each says it in its own log"
+    assert (tmp_path / "other.log").read_text() == "hello\n"
+
+
+def test_a_slot_takes_what_it_has_the_program_of_and_then_what_no_other_has():
+    a, b = Slot({"DEVICE": "a"}), Slot({"DEVICE": "b"})
+    programs = ["x", "x", "y", "x", "y", "z"]
+    waiting = Waiting([Task(str(at), [], Path(), program) for at, program in enumerate(programs)])
+    of_a, of_b = waiting.of(a), waiting.of(b)
+    taken = [next(one).name for one in (of_a, of_b, of_b, of_a, of_b, of_a)]
+    assert taken == ["0", "2", "4", "1", "5", "3"]
+    assert list(of_a) == list(of_b) == []
