@@ -240,7 +240,8 @@ def test_a_browser_sorts_and_filters(opened, tmp_path):
     steps = """
     const shown = () => [...document.querySelectorAll("#board tbody tr:not([hidden])")];
     const texts = () => shown().map((row) => row.cells[0].firstChild.textContent);
-    const told = {first: texts()};
+    const options = (id) => [...document.getElementById(id).options].map((option) => option.value);
+    const told = {first: texts(), study: document.getElementById("study").value, settings: options("setting")};
     const heads = [...document.querySelectorAll("#board thead button")];
     const score = heads.find((head) => head.textContent === "score");
     const values = () => [...document.querySelectorAll("#board tbody tr")].map((row) => row.cells[1].dataset.value);
@@ -263,6 +264,7 @@ def test_a_browser_sorts_and_filters(opened, tmp_path):
     assert known == sorted(known, reverse=True)
     assert [float(value) for value in told["up"] if value] == known[::-1]
     assert told["up"][-1] == told["down"][-1] == "", "what has no score comes last either way"
+    assert (told["study"], told["settings"]) == ("objectives", ["", "all"]), "one study at a time, with its settings"
     assert told["names"] == sorted(told["names"], reverse=True)
     assert told["found"] == ["contrastive"]
     assert told["shown"] == f"1 of {len(told['first'])} lines"
