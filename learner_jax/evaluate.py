@@ -31,6 +31,7 @@ from learner_jax.fields import from_dict, override
 from learner_jax.mesh import check_batch_size, make_mesh
 from learner_jax.placement import placed_shapes
 from tfds_builders.errors import InputError, exit_code
+from tfds_builders.program import program, worded
 
 _HEADLINE = ("pairwise_accuracy", "macro_f1", "kendall_tau_b")
 _POLL_SECONDS = 2.0
@@ -219,11 +220,10 @@ def _told(row: dict) -> str:
     return f"{row['name']} {value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low is not None else "")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m learner_jax.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> argparse.ArgumentParser:
+    """The flags, but for fields of the config."""
+    module, kind = "learner_jax.evaluate", argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module), formatter_class=kind)
     parser.add_argument("--workdir", required=True, help="a run, or a folder of runs")
     parser.add_argument("--all", action="store_true", help="score every checkpoint, not only the newest")
     parser.add_argument("--again", action="store_true", help="score also what has scores")
@@ -239,7 +239,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--runs", default="", help="names of the runs in the folder that are meant, with commas between"
     )
-    known, rest = parser.parse_known_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    known, rest = parser().parse_known_args(arguments)
     flags.FLAGS.mark_as_parsed()  # grain reads an absl flag
     logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
     keep_compiled()

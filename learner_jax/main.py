@@ -24,6 +24,7 @@ from learner_jax.config import Config
 from learner_jax.fields import check_override
 from learner_jax.host_memory import keep_pages
 from tfds_builders.errors import InputError, exit_code
+from tfds_builders.program import import_from_here, worded
 
 BEGAN = time.perf_counter()  # importing JAX and finding the other processes are part of the start-up
 CONFIG = config_flags.DEFINE_config_file("config", None, "File whose get_config() returns a Config.")
@@ -71,6 +72,7 @@ def main(argv: list[str]) -> None:
 def run() -> None:
     """Entry point: one sentence and exit code 2 for whatever is the user's to mend."""
     keep_pages()
+    import_from_here()
     try:
         sys.exit(exit_code(lambda: app.run(main, flags_parser=_parse)))
     except KeyboardInterrupt:
@@ -79,8 +81,8 @@ def run() -> None:
 
 
 def _parse(argv: list[str]) -> list[str]:
-    if {"--help", "-h", "-help"} & set(argv):
-        print(__doc__)
+    if {"--help", "-h", "-help", "--helpshort", "-helpshort"} & set(argv):
+        print(worded(__doc__, "learner_jax.main"))
         sys.exit(0)
     for argument in argv[1:]:
         if argument.startswith(("--config.", "-config.")):
@@ -90,7 +92,7 @@ def _parse(argv: list[str]) -> list[str]:
         dataclasses.fields(CONFIG.value) if CONFIG.value is not None else ()  # a file that failed to load says so here
     except flags.Error as fault:
         raise InputError(f"{fault}. --help shows an example") from fault
-    except (OSError, AttributeError, TypeError, SyntaxError) as fault:
+    except (OSError, AttributeError, ImportError, TypeError, SyntaxError) as fault:
         raise InputError(f"the config cannot be loaded: {fault}. Give --config a file with a get_config()") from fault
     return positional
 

@@ -14,20 +14,27 @@ from rich.table import Table
 from learner_jax.report.folders import runs_below
 from learner_jax.report.health import Health, look
 from tfds_builders.errors import exit_code
+from tfds_builders.program import program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a table of runs, or JSON; the exit code is 2 when the input is at fault."""
+    flags = parser().parse_args(arguments)
+    return exit_code(lambda: status(flags.dir, flags.json))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    command = program("learner_jax.status")
     parser = argparse.ArgumentParser(
-        prog="python -m learner_jax.status",
+        prog=command,
         description="Tell of each run, in these folders and below: what runs, how far, how fast, how healthy. Only "
         "reads; a run is not disturbed.",
-        epilog="example: python -m learner_jax.status runs/demo, or: watch -n 10 python -m learner_jax.status runs",
+        epilog=f"example: {command} runs/demo, or: watch -n 10 {command} runs",
     )
     parser.add_argument("dir", metavar="DIR", nargs="+", help="a run, or a folder of runs at any depth")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
-    flags = parser.parse_args(arguments)
-    return exit_code(lambda: status(flags.dir, flags.json))
+    return parser
 
 
 def status(folders: Sequence[str], as_json: bool = False) -> None:

@@ -33,6 +33,7 @@ from tfds_builders.brain_volumes import brain_volumes_dataset_builder
 from tfds_builders.builder import ScanBuilder
 from tfds_builders.errors import InputError, exit_code
 from tfds_builders.pool import cores
+from tfds_builders.program import program, worded
 from tfds_builders.readers.api import ScanError
 from tfds_builders.source import Source
 from tfds_builders.stills import stills_dataset_builder
@@ -55,7 +56,7 @@ BUILDERS: dict[str, type[ScanBuilder]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build one dataset; returns the exit code: 0 done, or there already; 2 the input is at fault; 130 interrupted."""
-    args = _parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     try:
         with _stoppable():
             return exit_code(lambda: run(args))
@@ -152,13 +153,14 @@ def _stoppable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _parser() -> argparse.ArgumentParser:
-    kind = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m tfds_builders.build", description=__doc__, formatter_class=kind)
+def parser() -> argparse.ArgumentParser:
+    """The flags of every dataset."""
+    module, kind = "tfds_builders.build", argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module), formatter_class=kind)
     commands = parser.add_subparsers(dest="dataset", required=True, metavar="DATASET")
     for name, builder in BUILDERS.items():
         text = inspect.getdoc(builder)
-        example = f"example:\n  {builder.EXAMPLE}"
+        example = f"example:\n  {worded(builder.EXAMPLE, module)}"
         command = commands.add_parser(name, help=text, description=text, epilog=example, formatter_class=kind)
         command.add_argument("--data_dir", required=True, help="folder that will hold the dataset, or gs://BUCKET/NAME")
         if builder.READS_FILES:

@@ -6,19 +6,26 @@ import sys
 from collections.abc import Sequence
 
 from tfds_builders.errors import exit_code
+from tfds_builders.program import program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Report on a run or a folder of runs; the exit code is 2 when the input is at fault."""
+    flags = parser().parse_args(arguments)
+    return exit_code(lambda: report(flags.dir, flags.out or pathlib.Path(flags.dir, "report")))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    command = program("learner_jax.report")
     parser = argparse.ArgumentParser(
-        prog="python -m learner_jax.report",
+        prog=command,
         description="Compare evaluated runs: print one table of arms and floors, write a page with figures.",
-        epilog="example: python -m learner_jax.report runs/demo -o runs/demo/report",
+        epilog=f"example: {command} runs/demo -o runs/demo/report",
     )
     parser.add_argument("dir", metavar="DIR", help="a run, or a folder of runs")
     parser.add_argument("-o", "--out", metavar="OUT", help="where the page goes (default: DIR/report)")
-    flags = parser.parse_args(arguments)
-    return exit_code(lambda: report(flags.dir, flags.out or pathlib.Path(flags.dir, "report")))
+    return parser
 
 
 def report(folder: str, out: str | pathlib.Path) -> pathlib.Path:

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfds_builders.errors import InputError, exit_code
+from tfds_builders.program import import_from_here, program, worded
 from tfds_builders.wording import plural, suggest
 
 
@@ -26,7 +27,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)  # whoever sends it to a file wants to see how far it is
-    parser = argparse.ArgumentParser("python -m learner_jax.sweep", description=__doc__)
+    import_from_here()
+    args = parser().parse_args(arguments)
+    failed: list = []
+    try:
+        code = exit_code(lambda: failed.extend(_COMMANDS[args.command](args)))
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on with what is not finished", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `--dry_run | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code or (1 if failed else 0)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags of all four commands."""
+    module = "learner_jax.sweep"
+    parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module))
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="work through a sweep file", **_like(parser))
@@ -46,17 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("--dry_run", action="store_true", help="list the commands and what they cost")
     board.add_argument("dir", metavar="DIR", type=Path, help="the --out of a sweep")
     board.add_argument("-o", "--to", type=Path, help="where the board goes (default: DIR/board)")
-    args = parser.parse_args(arguments)
-    failed: list = []
-    try:
-        code = exit_code(lambda: failed.extend(_COMMANDS[args.command](args)))
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on with what is not finished", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # `--dry_run | head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return code or (1 if failed else 0)
+    return parser
 
 
 def _like(parser: argparse.ArgumentParser) -> dict:

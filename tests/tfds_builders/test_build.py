@@ -329,7 +329,7 @@ def test_help_shows_an_example_that_parses(name, capsys):
     said = capsys.readouterr().out
     example = said.split("example:\n")[1].strip()
     assert example.startswith(f"python -m tfds_builders.build {name} ")
-    build._parser().parse_args(example.split()[3:])
+    build.parser().parse_args(example.split()[3:])
     assert "None" not in said
 
 
