@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all a new user needs; both make .venv first. `make help` lists the rest.
-.PHONY: help demo objectives test slow extras parity lint ci multiprocess torture claim tpu-compile real_data trackers requirements clean
+.PHONY: help demo objectives test slow extras parity lint ci multiprocess torture claim tpu-compile real_data trackers wheel requirements clean
 .DEFAULT_GOAL := help
 
 PYTHON ?=# which interpreter makes .venv; empty: the newest of 3.13, 3.12, 3.11 that runs
@@ -61,11 +61,11 @@ claim: .venv/installed ## does contrast between patients order change within one
 real_data: .venv/installed ## the real scans that LEARNER_REAL_DATA names; skipped where there are none
 	JAX_NUM_CPU_DEVICES=1 $(PY) -m pytest -n 2 -m real_data tests/real_data
 
-extras: .venv/installed ## Apache Beam, a bucket's emulator, SLURM, validators of Croissant and launch files; by hand
+extras: .venv/installed ## Apache Beam, a bucket's emulator, SLURM, completion, checks of Croissant, launch files, Dockerfile; by hand
 	$(PY) -m venv .venv-extras
 	.venv-extras/bin/pip install --quiet --disable-pip-version-check -e '.[beam,gcs,slurm,test,test-extras]'
 	.venv-extras/bin/python -m pytest -W ignore tests/tfds_builders/test_shards.py tests/tfds_builders/test_card.py \
-	  tests/tfds_builders/test_remote.py tests/test_bucket.py tests/launch tests/sweep/test_slurm.py
+	  tests/tfds_builders/test_remote.py tests/test_bucket.py tests/launch tests/sweep/test_slurm.py tests/test_packaging.py
 
 trackers: .venv/installed ## Weights & Biases, MLflow and TensorBoard, offline; by hand, into .venv-trackers
 	$(PY) -m venv .venv-trackers
@@ -81,6 +81,9 @@ tpu-compile: .venv/installed ## the steps for slices of TPUs, compiled without o
 	$(PY) -m venv .venv-tpu
 	.venv-tpu/bin/pip install --quiet --disable-pip-version-check -e '.[tpu]'
 	.venv-tpu/bin/python -m benchmarks.tpu_compile
+
+wheel: .venv/installed ## sdist and wheel into dist/; the wheel installed outside the checkout and its commands tried there; by hand
+	tests/installed/wheel.sh $(PY)
 
 lint: .venv/installed ## ruff: lint and format
 	.venv/bin/ruff check .
@@ -99,5 +102,5 @@ requirements: ## resolve pyproject.toml again for all Pythons (needs uv)
 	    > requirements.new && mv requirements.new requirements-$$kind.txt || exit 1; \
 	done
 
-clean: ## remove what the demo built
-	rm -rf data/demo $(DEMO)
+clean: ## remove what the demo and `make wheel` built
+	rm -rf data/demo $(DEMO) dist

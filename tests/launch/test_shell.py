@@ -9,7 +9,10 @@ import pytest
 
 from tests.launch.stand_ins import ROOT
 
-SCRIPTS = ("launch/gpu_host.sh", "launch/slurm.sbatch")
+SCRIPTS = (
+    *("launch/gpu_host.sh", "launch/slurm.sbatch"),
+    *("tests/installed/smoke.sh", "tests/installed/wheel.sh"),
+)
 _SHELLCHECK = shutil.which("shellcheck", path=str(Path(sys.executable).parent)) or shutil.which("shellcheck")
 
 
