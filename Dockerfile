@@ -2,7 +2,7 @@
 #
 #   docker build -t learner-jax .                                                              CPU
 #   docker build -t learner-jax:gpu --build-arg REQUIREMENTS=requirements-gpu.txt .            CUDA 12
-#   docker build -t learner-jax:tpu --build-arg REQUIREMENTS=requirements-tpu.txt .            for launch/tpu_jobset.yaml
+#   docker build -t learner-jax:tpu --build-arg REQUIREMENTS=requirements-tpu.txt .            launch/tpu_jobset.yaml
 #   docker run --rm -v "$PWD:/work" -w /work --user "$(id -u)" learner-jax learner-status runs
 #
 # The identity key is not in the image: put it into a folder that is mounted, and name it by LEARNER_KEY_FILE.
