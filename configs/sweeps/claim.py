@@ -18,7 +18,7 @@ TWO = {"mse": MSE, "contrast": CONTRAST}
 COARSE = {
     "mse": MSE,
     "contrast": CONTRAST,
-    "contrast, unweighted": CONTRAST | {"objective.pair_weight": "uniform"},
+    "contrast unweighted": CONTRAST | {"objective.pair_weight": "uniform"},
     "combined": COMBINED,
     "rank_n_contrast": {"objective.name": "rank_n_contrast"},
     "y_aware": {"objective.name": "y_aware"},
@@ -89,8 +89,8 @@ def objectives(name: str, fields: dict) -> list[Study]:
     about = {"config": "configs/demo.py", "budget": Budget(steps=150), "learning_rates": RATES}
     one, every = ({"data.visits_per_patient": visits} for visits in ("one", "all"))
     return [
-        Study(name=f"{name}, one visit", arms=COARSE, fields=fields | one, **about),
-        Study(name=f"{name}, all visits", arms=COARSE | FINE, fields=fields | every, **about),
+        Study(name=f"{name} one visit", arms=COARSE, fields=fields | one, **about),
+        Study(name=f"{name} all visits", arms=COARSE | FINE, fields=fields | every, **about),
     ]
 
 
@@ -108,7 +108,7 @@ def curves() -> list[Study]:
         settings[knob] = {f"{knob}={value:g}": {"data.dir": dataset(knob, value)} for value in values}
     about = {"config": "configs/demo.py", "arms": TWO, "budget": Budget(steps=150), "learning_rates": RATES}
     fields = LUNG | {"data.visits_per_patient": "one"}
-    return [Study(name=f"lung, {name}", settings=own, fields=fields, **about) for name, own in settings.items()]
+    return [Study(name=f"lung {name}", settings=own, fields=fields, **about) for name, own in settings.items()]
 
 
 def backbones() -> Study:
@@ -128,7 +128,7 @@ def growth() -> Study:
     """Yeast colonies: with the continuous score every arm is right, with 2 grades of few colonies none is."""
     grades = {"2": "40", "3": "20,50", "5": "10,25,40,60", "all": ""}
     settings = {
-        f"grades {grade}, colonies={n}": {"data.score_cuts": cuts, "data.train_patients": n}
+        f"grades {grade} colonies={n}": {"data.score_cuts": cuts, "data.train_patients": n}
         for grade, cuts in grades.items()
         for n in (16, 32, 64, 192)
     }

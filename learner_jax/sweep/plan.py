@@ -25,7 +25,7 @@ SHARED = (
     *("data.dir", "data.split", "data.score", "data.visits_per_patient", "data.train_patients"),
     *("data.draw", "seed", "steps", "eval.", "init_from"),
 )
-_NAME = re.compile(r"[\w.,+=-]+( [\w.,+=-]+)*")  # of a study, setting or arm: it becomes a folder
+_NAME = re.compile(r"[\w.+=-]+( [\w.+=-]+)*")  # of a study, setting or arm: a folder, in lists with commas between
 _BUDGETS = ("steps", "examples", "flops", "seconds")
 
 
@@ -150,7 +150,9 @@ def _check(study: Study) -> None:
     where = f"study {study.name!r}"
     for name in (study.name, *study.arms, *study.settings):
         if not _NAME.fullmatch(name):
-            raise InputError(f"{where}: {name!r} becomes a folder; use letters, digits, spaces and . , + = - _")
+            raise InputError(
+                f"{where}: {name!r} becomes a folder, and stands in lists with commas between; use letters, digits, spaces and . + = - _"
+            )
     for what, names in (("arms", study.arms), ("settings", study.settings), ("seeds", study.seeds)):
         if not names:
             raise InputError(f"{where} has no {what}")

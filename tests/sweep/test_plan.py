@@ -77,6 +77,7 @@ def test_runs_are_the_same_whenever_asked_and_differ_in_what_they_should():
         ({"arms": {"a": {"objective.nam": "mse"}}}, "config.objective has no field 'nam'; did you mean 'name'"),
         ({"arms": {"a b": {}, "a_b": {}}}, "two arms are called 'a_b'"),
         ({"arms": {"../a": {}}}, "'../a' becomes a folder"),
+        ({"arms": {"a, b": {}}}, "'a, b' becomes a folder, and stands in lists with commas between"),
         ({"reference": "mes"}, "no arm is called 'mes'; did you mean 'mse'"),
         ({"fields": {"steps": 3}}, "sets steps, which seeds, budget and stages of a sweep set themselves"),
         ({"settings": {"a": {"seed": 3}}}, "sets seed, which seeds"),
