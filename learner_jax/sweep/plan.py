@@ -151,7 +151,8 @@ def _check(study: Study) -> None:
     for name in (study.name, *study.arms, *study.settings):
         if not _NAME.fullmatch(name):
             raise InputError(
-                f"{where}: {name!r} becomes a folder, and stands in lists with commas between; use letters, digits, spaces and . + = - _"
+                f"{where}: {name!r} becomes a folder, and stands in lists with commas between; use letters, "
+                "digits, spaces and . + = - _"
             )
     for what, names in (("arms", study.arms), ("settings", study.settings), ("seeds", study.seeds)):
         if not names:
