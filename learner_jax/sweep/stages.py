@@ -50,9 +50,8 @@ class Stages:
         for name in used_datasets(self.sweep, self.studies):
             datasets.build(self.sweep, name, self._data)
         failed = self._measure() + self._work(self._searched())
+        self._tell()  # from here on there is a board, also of a sweep that is cut off
         failed += self._work(self.chosen())
-        about = [self._about(study) for study in self.studies]
-        account.write_studies(self._out, about, [study.name for study in self.sweep.studies])
         return failed
 
     def chosen(self) -> list[Run]:
@@ -83,6 +82,7 @@ class Stages:
           InputError: a name is of no run of the sweep, or of one that is not finished.
         """
         runs = self._named(names)
+        self._tell()
         new = [run.id for run in runs if not places.exists(self._out / run.id, self.steps(run))]
         if not new:
             self._say("all of these runs have their test scores")
@@ -182,6 +182,10 @@ class Stages:
                 f"the speed of {run.id} is not measured yet, by which its budget becomes steps; run the sweep first"
             )
         return lives[-1].examples_per_second
+
+    def _tell(self) -> None:
+        about = [self._about(study) for study in self.studies]
+        account.write_studies(self._out, about, [study.name for study in self.sweep.studies])
 
     def _about(self, study: Study) -> dict:
         """What the board needs to know of a study."""
