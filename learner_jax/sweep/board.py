@@ -78,15 +78,19 @@ def write_board(out: Path, to: Path) -> Path:
 def render(board: Scoreboard, pictures: Sequence[Picture]) -> str:
     """The HTML; everything that came from a file is escaped."""
     hours = f"{board.search_hours:.2g}" if board.search_hours else ""
+    ranking = ranked(board)
+    rows = [cells(one) for one in ranking]
+    used = _used(rows)
     return template("board.html.j2", "learner_jax.sweep", "learner_jax.report").render(
         studies=[study | {"told": told(study)} for study in board.studies],
         settings=list(dict.fromkeys(one.setting for one in board.standings)),
         n_runs=sum(len(study["runs"]) for study in board.studies),
         opened=opened(board),
         warnings=warnings(board),
-        columns=COLUMNS,
+        columns=[COLUMNS[at] for at in used],
         lines=[
-            {"kind": one.kind, "study": one.study, "setting": one.setting, "cells": cells(one)} for one in ranked(board)
+            {"kind": one.kind, "study": one.study, "setting": one.setting, "cells": [row[at] for at in used]}
+            for one, row in zip(ranking, rows, strict=True)
         ],
         reading=reading(board),
         search_hours=hours,
@@ -108,13 +112,15 @@ def cells(one: Standing) -> list[Cell]:
     found.append(
         Cell(interval(one.row) + spread, "" if value is None else value, ", ".join(filter(None, (where, missing))))
     )
-    found.append(Cell(_NONE) if one.of_ceiling is None else Cell(f"{100 * one.of_ceiling:.0f} %", one.of_ceiling))
+    found.append(
+        Cell(_NONE) if one.of_ceiling is None else Cell(f"{number(100 * one.of_ceiling, 0)} %", one.of_ceiling)
+    )
     found.append(Cell("; ".join(f"{_title(row.name)} {interval(row)}" for row in one.also) or _NONE))
     if one.difference is None:
         found += [Cell(_NONE), Cell(_NONE)]
     else:
         found += [Cell(one.difference.text, one.difference.row.value), Cell(probability(one.p_holm), one.p_holm)]
-    found.append(_known(one.parameters, lambda x: f"{x / 1e6:.2f} M"))
+    found.append(_known(one.parameters, lambda x: f"{x / 1e6:.2f} M" if x >= 1e5 else f"{x:,}"))
     found.append(_known(one.flops, magnitude))
     found.append(_known(one.examples_per_second, lambda x: f"{x:.3g}"))
     found.append(_known(one.mfu, lambda x: f"{100 * x:.1f} %"))
@@ -127,6 +133,11 @@ def _title(name: str) -> str:
     """Of a score, with the part that it is of: ``pairwise accuracy, from day 3``."""
     score, _, part = name.partition(" ")
     return ", ".join(filter(None, (TITLES.get(score, score.replace("_", " ")), part)))
+
+
+def _used(rows: Sequence[Sequence[Cell]]) -> list[int]:
+    """Columns in which something is known."""
+    return [at for at in range(len(COLUMNS)) if any(row[at].text != _NONE for row in rows)]
 
 
 def _known(value: int | float | None, text: Callable[[Any], str]) -> Cell:
@@ -194,7 +205,7 @@ def markdown(board: Scoreboard) -> str:
             if not any(one.value is not None for one in lines):
                 continue
             rows = [cells(one) for one in lines]
-            used = [0, *(at for at in range(1, len(COLUMNS)) if any(row[at].text != _NONE for row in rows))]
+            used = _used(rows)
             head = [COLUMNS[at].title for at in used]
             table = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
             for row in rows:
