@@ -18,6 +18,7 @@ def write_studies(out: Path, studies: Sequence[dict[str, Any]], order: Sequence[
     known = {study["name"]: study for study in read_studies(out)} if (out / _PLAN).exists() else {}
     known |= {study["name"]: study for study in studies}
     kept = [known[name] for name in order if name in known]
+    out.mkdir(parents=True, exist_ok=True)
     write_whole(out / _PLAN, json.dumps({"studies": kept}, indent=1) + "\n")
 
 

@@ -1,0 +1,27 @@
+"""What a sweep keeps account of: its studies, part by part, and each opening of test."""
+
+import pytest
+
+from learner_jax.sweep.account import note_opened, read_opened, read_studies, write_studies
+from tfds_builders.errors import InputError
+
+
+def test_studies_are_told_of_before_any_run_and_parts_of_a_file_keep_its_order(tmp_path):
+    out = tmp_path / "new" / "sweep"
+    with pytest.raises(InputError, match=r"holds no sweep\.json"):
+        read_studies(out)
+    write_studies(out, [{"name": "b", "seeds": [0]}], ["a", "b"])
+    write_studies(out, [{"name": "a"}], ["a", "b"])
+    assert read_studies(out) == [{"name": "a"}, {"name": "b", "seeds": [0]}]
+    write_studies(out, [{"name": "b", "seeds": [1]}], ["b"])  # the file has no study a any more
+    assert read_studies(out) == [{"name": "b", "seeds": [1]}]
+
+
+def test_each_opening_is_noted(tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("a\n")
+    assert read_opened(tmp_path) == []
+    note_opened(tmp_path, names, ["a"])
+    note_opened(tmp_path, names, ["a", "b"])
+    assert [line["runs"] for line in read_opened(tmp_path)] == [["a"], ["a", "b"]]
+    assert read_opened(tmp_path)[0]["names"] == read_opened(tmp_path)[1]["names"]
