@@ -67,7 +67,7 @@ def stepper(batch: Batch, spec: BatchSpec, augmentation: Augmentation) -> Callab
         augmentation,
         mesh,
     )
-    state = [init_state(0, recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)]
+    state = [init_state(0, 1e-3, recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)]
     update = jax.jit(partial(train_step, recipe), donate_argnums=0)
 
     def step() -> None:

@@ -129,7 +129,7 @@ class Setting:
         self.recipe = recipe = compose(config, self.mesh, self.spec, 1000, augmentation)
         own = (recipe.backbone, recipe.objective, recipe.optimizer, self.spec, self.mesh)
         self.batch = shapes_of(self.spec, jnp.uint8, batch_sharding(self.mesh))
-        self.state = placed_shapes(jax.eval_shape(lambda: init_state(0, *own)), self.mesh)
+        self.state = placed_shapes(jax.eval_shape(lambda: init_state(0, 1e-3, *own)), self.mesh)
 
     def training(self) -> Program:
         start = time.perf_counter()

@@ -46,8 +46,9 @@ class Parts:
     def state(self, start: Variables | None = None) -> TrainState:
         """The state at step 0, of fresh weights or of ``start``."""
         recipe, averaged = self.recipe, self.config.optim.average > 0
+        numbers = (self.config.seed, self.config.optim.learning_rate)
         own = (recipe.backbone, recipe.objective, recipe.optimizer, self.spec, self.mesh)
-        return init_state(self.config.seed, *own, start, averaged)
+        return init_state(*numbers, *own, start, averaged)
 
     def state_shapes(self) -> TrainState:
         """Shapes, dtypes and places of a state."""

@@ -1,5 +1,6 @@
 """Config -> optax optimizer with its schedule, and what of a backbone it moves how far."""
 
+import dataclasses
 import fnmatch
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -34,7 +35,10 @@ def decayed(params: Any) -> Any:
 def make_optimizer(
     config: OptimConfig, steps: int, distances: Mapping[str, int] | None = None
 ) -> optax.GradientTransformation:
-    """AdamW, SGD with Nesterov momentum, or LAMB, behind clipping of the global gradient norm.
+    """AdamW, SGD with Nesterov momentum, or LAMB, behind clipping of the global gradient norm, at a learning rate of 1.
+
+    Whoever applies the updates multiplies them by ``config.learning_rate``: in all three they are proportional to it,
+    weight decay included. So rates share a program, which is given the rate as a number.
 
     Args:
       config: ``layer_decay`` makes the rate of a parameter ``layer_decay ** distance`` of the schedule's; what
@@ -42,7 +46,7 @@ def make_optimizer(
       steps: of the whole run; with ``accumulate`` = k only each k-th is an update, by the mean of k gradients.
       distances: of the backbone's parameters from the embedding, by path; those that are not named have 0.
     """
-    rate = schedule(config, steps // config.accumulate)
+    rate = schedule(dataclasses.replace(config, learning_rate=1.0), steps // config.accumulate)
     if config.name == "adamw":
         update = optax.adamw(rate, weight_decay=config.weight_decay, mask=decayed)
     elif config.name == "lamb":

@@ -16,11 +16,12 @@ KEPT = 16  # programs of each kind that a process keeps
 def key_of(config: Config) -> str:
     """The config without what reaches no program but as data: the same text, the same programs.
 
-    The seed is in the state, patients and scores are in the batches, and shapes are arguments of their own.
+    Seed and learning rate are in the state, patients and scores in the batches, and shapes are arguments of their own.
     """
     data = DataConfig(frames=config.data.frames, size=config.data.size, mean=config.data.mean, std=config.data.std)
     apart = {"init_from": "", "seed": 0, "log_every": 1, "trackers": "", "profile": "", "data": data}
-    sections = {"checkpoint": CheckpointConfig(), "eval": EvalConfig()}
+    optim = dataclasses.replace(config.optim, learning_rate=1.0)
+    sections = {"optim": optim, "checkpoint": CheckpointConfig(), "eval": EvalConfig()}
     return json.dumps(dataclasses.asdict(dataclasses.replace(config, **apart, **sections)))
 
 

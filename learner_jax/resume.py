@@ -4,11 +4,13 @@ import dataclasses
 from typing import Any
 
 import jax
+import numpy as np
 
 from learner_jax.assembly import Parts
 from learner_jax.checkpoint import Checkpoints
 from learner_jax.config import changes, refuse_changes
 from learner_jax.distributed import first
+from learner_jax.mesh import replicated
 from learner_jax.state import TrainState
 from tfds_builders.errors import InputError
 
@@ -36,7 +38,10 @@ def resume(checkpoints: Checkpoints, parts: Parts, allow_changed: bool) -> tuple
     changed = [f"from step {step} on: {change}" for change in changes(meta["config"], config)]
     for change in changed if first() else ():
         print(change)
-    return checkpoints.restore(step, parts.state_shapes()), meta.get("changed", []) + changed
+    state = checkpoints.restore(step, parts.state_shapes())
+    numbers = {"seed": np.uint32(config.seed), "learning_rate": np.float32(config.optim.learning_rate)}
+    told = jax.device_put(numbers, replicated(parts.mesh))  # the checkpoint's are those from before a change
+    return dataclasses.replace(state, **told), meta.get("changed", []) + changed
 
 
 def about(parts: Parts, changed: list[str]) -> dict[str, Any]:

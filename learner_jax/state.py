@@ -1,4 +1,4 @@
-"""TrainState: everything that a step changes, and the seed, which runs that differ in it alone share a program for."""
+"""TrainState: everything that a step changes, and the numbers in which runs may differ that share a program."""
 
 import dataclasses
 import functools
@@ -33,6 +33,7 @@ class TrainState:
     skipped: Any  # i32 []: steps whose loss or gradient was not finite and which changed nothing
     trail: Any  # u32 []: tells which rows were seen, see learner_jax/trail.py
     seed: Any  # u32 []: of what a step draws
+    learning_rate: Any  # f32 []: at the height of the schedule
 
     @property
     def scored(self) -> dict[str, Any]:
@@ -42,6 +43,7 @@ class TrainState:
 
 def init_state(
     seed: int,
+    learning_rate: float,
     backbone: Backbone,
     objective: Objective,
     optimizer: optax.GradientTransformation,
@@ -56,10 +58,10 @@ def init_state(
     (and share its compiled program). ``start``, from published weights, takes their place. ``averaged``: a moving
     average of the parameters is kept.
     """
-    key, seed = jax.random.key(seed), jnp.asarray(seed, jnp.uint32)
+    key, numbers = jax.random.key(seed), (jnp.asarray(seed, jnp.uint32), jnp.asarray(learning_rate, jnp.float32))
     if start is None:
         start = fresh(backbone, spec, mesh)(jax.random.fold_in(key, 0))
-    return _rest(backbone, objective, optimizer, spec, mesh, averaged)((start, key, seed))
+    return _rest(backbone, objective, optimizer, spec, mesh, averaged)((start, key, *numbers))
 
 
 @functools.lru_cache(maxsize=programs.KEPT)
@@ -76,18 +78,19 @@ def _rest(
     spec: BatchSpec,
     mesh: Mesh,
     averaged: bool,
-) -> Callable[[tuple[Variables, jax.Array, jax.Array]], TrainState]:
-    def build(given: tuple[Variables, jax.Array, jax.Array]) -> TrainState:
-        variables, key, seed = given
+) -> Callable[[tuple[Variables, jax.Array, jax.Array, jax.Array]], TrainState]:
+    def build(given: tuple[Variables, jax.Array, jax.Array, jax.Array]) -> TrainState:
+        variables, key, *numbers = given
         own, memory = objective.init(jax.random.fold_in(key, 1), backbone.dim)
         params = {"backbone": variables["params"], "objective": own}
         zero = jnp.zeros((), jnp.int32)
         trail = jnp.asarray(START, jnp.uint32)
         average = jax.tree.map(jnp.copy, params) if averaged else {}
-        return TrainState(zero, params, average, variables["stats"], optimizer.init(params), memory, zero, trail, seed)
+        changing = (zero, params, average, variables["stats"], optimizer.init(params), memory, zero, trail)
+        return TrainState(*changing, *numbers)
 
     start = jax.eval_shape(fresh(backbone, spec, mesh), jax.random.key(0))
-    return _born_in_place(build, mesh, (start, jax.random.key(0), jnp.uint32(0)))
+    return _born_in_place(build, mesh, (start, jax.random.key(0), jnp.uint32(0), jnp.float32(0)))
 
 
 def _born_in_place(build: Callable[[Any], Any], mesh: Mesh, of: Any) -> Callable[[Any], Any]:

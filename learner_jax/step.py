@@ -75,7 +75,7 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     gradients = jax.lax.with_sharding_constraint(gradients, places(gradients, recipe.mesh))
     norm = optax.tree.norm(gradients)
     updates, optimizer = recipe.optimizer.update(gradients, state.optimizer, state.params)
-    params = optax.apply_updates(state.params, updates)
+    params = optax.apply_updates(state.params, optax.tree.scale(state.learning_rate, updates))
 
     fine = jnp.isfinite(loss) & jnp.isfinite(norm)
     average = state.average
@@ -83,7 +83,8 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
         average = moving_average(config.optim, average, params, state.step + 1 - state.skipped)
     old = (state.params, state.average, state.stats, state.optimizer, state.objective)
     new = jax.tree.map(partial(jnp.where, fine), (params, average, stats, optimizer, memory), old)
-    state = TrainState(state.step + 1, *new, skipped=state.skipped + ~fine, trail=trail, seed=state.seed)
+    counts = (state.skipped + ~fine, trail)
+    state = TrainState(state.step + 1, *new, *counts, state.seed, state.learning_rate)
     state = jax.lax.with_sharding_constraint(state, places(state, recipe.mesh))
     told = {"loss": loss, "gradient_norm": norm, "skipped": state.skipped.astype(jnp.float32), "trail": trail}
     return state, metrics | told

@@ -16,7 +16,7 @@ def state(step: int) -> TrainState:
     kernels = {str(i): jnp.asarray(rng.normal(size=(256, 256)), jnp.float32) for i in range(16)}
     step = jnp.asarray(step, jnp.int32)
     params = {"backbone": kernels, "objective": {}}
-    return TrainState(step, params, {}, {}, (), {}, step * 0, jnp.uint32(1), jnp.uint32(0))
+    return TrainState(step, params, {}, {}, (), {}, step * 0, jnp.uint32(1), jnp.uint32(0), jnp.float32(0.5))
 
 
 def main(workdir: Path) -> None:

@@ -37,6 +37,7 @@ def state(step: int) -> TrainState:
         skipped=jnp.asarray(0, jnp.int32),
         trail=jnp.asarray(1, jnp.uint32),
         seed=jnp.asarray(0, jnp.uint32),
+        learning_rate=jnp.asarray(1e-3, jnp.float32),
     )
 
 

@@ -34,7 +34,7 @@ def set_up(chunk, n_devices=1, objective="supcon", augmentations=1, strengths=ST
     optimizer = make_optimizer(config.optim, config.steps)
     augmentation = augment.Augmentation(strengths, "ultrasound")
     recipe = Recipe(config, backbone, objective, optimizer, augmentation, mesh)
-    state = init_state(0, backbone, objective, optimizer, BatchSpec(16, *SHAPE), mesh)
+    state = init_state(0, config.optim.learning_rate, backbone, objective, optimizer, BatchSpec(16, *SHAPE), mesh)
     return state, jax.jit(partial(train_step, recipe)), lambda batch: jax.tree.map(partial(to_global, mesh), batch)
 
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from learner_jax.config import OptimConfig
@@ -30,12 +31,12 @@ def test_only_kernels_decay():
 
 @pytest.mark.parametrize("name", ["adamw", "sgd", "lamb"])
 def test_every_optimizer_lowers_a_quadratic_and_decays_kernels_alone(name):
-    optimizer = make_optimizer(OptimConfig(name=name, learning_rate=0.05, weight_decay=0.1, warmup=0.0), 50)
+    optimizer = make_optimizer(OptimConfig(name=name, weight_decay=0.1, warmup=0.0), 50)
     params = {"kernel": jnp.full((2, 2), 3.0), "bias": jnp.full(2, 3.0)}
     state = optimizer.init(params)
     for _ in range(5):
         updates, state = optimizer.update(jax.tree.map(lambda x: 2 * x, params), state, params)
-        params = jax.tree.map(jnp.add, params, updates)
+        params = jax.tree.map(lambda x, update: x + 0.05 * update, params, updates)
     assert all((leaf < 3).all() for leaf in jax.tree.leaves(params))
 
     still = {"kernel": jnp.full((2, 2), 3.0), "bias": jnp.full(2, 3.0)}
@@ -44,12 +45,37 @@ def test_every_optimizer_lowers_a_quadratic_and_decays_kernels_alone(name):
     assert (updates["bias"] == 0).all()
 
 
+def test_the_rate_multiplies_what_optax_moves_at_a_rate_of_1():
+    """Decay and momentum of all three included, so a rate may be a number that a program is given."""
+    rng, kernel = np.random.default_rng(0), {"kernel": jnp.full((3, 2), 3.0)}
+    gradients = [{"kernel": jnp.asarray(rng.normal(size=(3, 2)), jnp.float32)} for _ in range(6)]
+
+    def run(optimizer, rate):
+        params, state = kernel, optimizer.init(kernel)
+        for gradient in gradients:
+            updates, state = optimizer.update(gradient, state, params)
+            params = jax.tree.map(lambda x, update: x + rate * update, params, updates)
+        return params["kernel"]
+
+    config = OptimConfig(learning_rate=0.03, weight_decay=0.1, clip_norm=0.0)
+    rate = schedule(config, 6)
+    decaying = {"weight_decay": 0.1, "mask": decayed}
+    sgd = optax.sgd(rate, momentum=config.momentum, nesterov=True)
+    known = {
+        "adamw": optax.adamw(rate, **decaying),
+        "lamb": optax.lamb(rate, **decaying),
+        "sgd": optax.chain(optax.add_decayed_weights(0.1, mask=decayed), sgd),
+    }
+    for name, theirs in known.items():
+        config.name = name
+        np.testing.assert_allclose(run(make_optimizer(config, 6), 0.03), run(theirs, 1.0), rtol=1e-6)
+
+
 def test_clipping_bounds_the_step_of_sgd():
     huge = {"w": jnp.full((2, 2), 1e6)}
     for clip, expected in ((1.0, 1.0), (0.0, 2e6)):
         config = OptimConfig(
             name="sgd",
-            learning_rate=1.0,
             weight_decay=0.0,
             warmup=0.0,
             schedule="constant",
@@ -62,7 +88,7 @@ def test_clipping_bounds_the_step_of_sgd():
 
 
 def test_layers_further_from_the_embedding_learn_slower():
-    config = OptimConfig(name="sgd", learning_rate=1.0, schedule="constant", warmup=0.0, momentum=0.0, clip_norm=0.0)
+    config = OptimConfig(name="sgd", schedule="constant", warmup=0.0, momentum=0.0, clip_norm=0.0)
     config.weight_decay, config.layer_decay = 0.1, 0.5
     params = {"backbone": {"stem": jnp.ones((2, 2)), "norm": jnp.ones(2)}, "objective": {"stem": jnp.ones((2, 2))}}
     optimizer = make_optimizer(config, 10, {"stem": 3, "norm": 0})
@@ -102,7 +128,7 @@ def test_a_pattern_that_fits_no_parameter_is_refused_with_those_that_there_are()
 
 
 def test_of_k_gradients_the_mean_moves_the_parameters_once_and_the_schedule_counts_such_updates():
-    config = OptimConfig(learning_rate=0.1, warmup=0.25)
+    config = OptimConfig(warmup=0.25)
     rng = np.random.default_rng(0)
     gradients = [{"kernel": jnp.asarray(rng.normal(size=(3, 2)), jnp.float32)} for _ in range(12)]
     start = {"kernel": jnp.ones((3, 2))}

@@ -13,14 +13,14 @@ from learner_jax.fields import walk
 from learner_jax.train import train
 
 # What reaches a program as data, as shapes, or not at all; any other field is part of what it is found by.
-NO_PART = ("init_from", "seed", "log_every", "trackers", "profile", "checkpoint.", "eval.")
+NO_PART = ("init_from", "seed", "optim.learning_rate", "log_every", "trackers", "profile", "checkpoint.", "eval.")
 OF_THE_DATA = ("data.frames", "data.size", "data.mean", "data.std")
 
 
 def changed(value):
     if isinstance(value, bool):
         return not value
-    return f"{value}?" if isinstance(value, str) else (value or 0) + 1
+    return f"{value}?" if isinstance(value, str) else (0.0 if value is None else value) + 1
 
 
 @pytest.mark.parametrize("path", [path for path, *_ in walk(Config())])
@@ -39,23 +39,25 @@ def test_a_key_gives_its_config_back(make_config):
     config = make_config()
     again = programs.config_of(programs.key_of(config))
     assert programs.key_of(again) == programs.key_of(config)
-    assert dataclasses.asdict(again.optim) == dataclasses.asdict(config.optim)
+    assert dataclasses.asdict(again.objective) == dataclasses.asdict(config.objective)
 
 
-def test_a_recipe_is_shared_by_seeds_and_not_by_rates(make_config):
-    first, seed, rate = make_config(), make_config(), make_config()
-    seed.seed, seed.data.draw, rate.optim.learning_rate = 1, 1, 0.5
+def test_a_recipe_is_shared_by_seeds_and_rates_and_not_by_schedules(make_config):
+    first, seed, rate, schedule = (make_config() for _ in range(4))
+    seed.seed, seed.data.draw, rate.optim.learning_rate, schedule.optim.warmup = 1, 1, 0.5, 0.5
     recipe = assemble(first).recipe
     assert assemble(seed).recipe is recipe
-    assert assemble(rate).recipe is not recipe
-    first.optim.learning_rate = 0.5  # a config that is changed afterwards changes no program
-    assert recipe.config.optim.learning_rate != 0.5
+    assert assemble(rate).recipe is recipe
+    assert assemble(schedule).recipe is not recipe
+    first.optim.warmup = 0.5  # a config that is changed afterwards changes no program
+    assert recipe.config.optim.warmup != 0.5
 
 
 def test_a_second_run_compiles_no_step_and_has_the_numbers_of_a_process_of_its_own(make_config, tmp_path):
     def trained(seed: int, name: str) -> list[dict]:
         config = make_config()
         config.seed, config.objective.temperature = seed, 0.31  # a step that no other test compiles
+        config.optim.learning_rate = 1e-3 * (1 + seed)
         train(config, tmp_path / name)
         return [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
 

@@ -34,7 +34,7 @@ def set_up(
     spec = BatchSpec(16, *SHAPE)
     recipe = compose(config, mesh, spec, 16, augment.Augmentation(config.augment, "ultrasound"))
     parts = (recipe.backbone, recipe.objective, recipe.optimizer, spec, mesh)
-    state = init_state(seed, *parts, averaged=config.optim.average > 0)
+    state = init_state(seed, config.optim.learning_rate, *parts, averaged=config.optim.average > 0)
     step = partial(train_step, recipe)
     return state, jax.jit(step) if jit else step, lambda batch: jax.tree.map(partial(to_global, mesh), batch)
 
@@ -50,10 +50,10 @@ def test_the_loss_is_the_same_on_1_and_8_devices(make_batch):
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
-def test_seeds_share_one_program_and_draw_other_numbers(make_batch):
+def test_seeds_and_rates_share_one_program_and_seeds_draw_other_numbers(make_batch):
     texts, losses = [], []
     for seed in (0, 2**32 - 1):
-        state, step, place = set_up(seed=seed, objective="mse")
+        state, step, place = set_up(seed=seed, objective="mse", fields=[f"optim.learning_rate={0.1 / (1 + seed)}"])
         batch = place(make_batch(16, 0, SHAPE))
         texts.append(step.lower(state, batch).as_text())
         start, _, _ = set_up(objective="mse")

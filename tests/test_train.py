@@ -13,6 +13,7 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 from learner_jax import backbones
+from learner_jax.assembly import assemble
 from learner_jax.batch import BatchSpec
 from learner_jax.checkpoint import Checkpoints
 from learner_jax.data import cohort as cohorts
@@ -172,6 +173,9 @@ def test_a_change_that_is_allowed_is_told_of_in_every_checkpoint_from_then_on(
         assert checkpoints.steps() == [2, 4, 6]
         assert change in checkpoints.meta(6)["changed"]
         assert checkpoints.meta(4)["changed"] == []
+        shapes = assemble(config).state_shapes()
+        rates = [float(checkpoints.restore(step, shapes).learning_rate) for step in (4, 6)]
+    assert rates == pytest.approx([0.002, 0.001])
 
 
 def test_arrays_that_no_longer_fit_are_refused_with_a_sentence(undisturbed, make_config, tmp_path):
@@ -257,7 +261,7 @@ def test_what_is_due_when():
         Action(lambda step, state, metrics: log.append(("save", step)), every=4, at_preemption=True),
     ]
 
-    at = lambda step: TrainState(step, {}, {}, {}, (), {}, 0, 0, 0)  # noqa: E731
+    at = lambda step: TrainState(step, {}, {}, {}, (), {}, 0, 0, 0, 0)  # noqa: E731
     advance = lambda state, batch: (at(state.step + 1), {})  # noqa: E731
     run = lambda start, preempted: loop(at(start), iter(range(5 - start)), advance, actions, 5, preempted)  # noqa: E731
     run(0, lambda step: False)

@@ -88,10 +88,15 @@ class Stages:
             self._say("all of these runs have their test scores")
             return []
         account.note_opened(self._out, names, new)
-        return [one for one in self._launch(list(self._scoring(runs))) if one.failed]
+        # the longest first, so that no slot waits for another at the end
+        tasks = [task for _, task in sorted(self._scoring(runs), key=lambda found: -found[0])]
+        return [one for one in self._launch(tasks) if one.failed]
 
-    def _scoring(self, runs: Sequence[Run]) -> Iterable[Task]:
-        """A task for each setting: its named runs, with those that have test scores, so that arms stay whole."""
+    def _scoring(self, runs: Sequence[Run]) -> Iterable[tuple[int, Task]]:
+        """For each setting how many runs it has to score, and the task.
+
+        Its named runs, with those that have test scores, so that arms stay whole.
+        """
         named = {run.id for run in runs}
         every = [
             run for run in self.everything() if run.id in named or places.exists(self._out / run.id, self.steps(run))
@@ -107,7 +112,7 @@ class Stages:
                 reference = [run for run in here if run.arm == study.against]
                 if reference and len({run.arm for run in here}) > 1:
                     command += ["--compare", str(self._out / reference[0].id)]
-                yield Task(f"{study.name}/{setting}: test scores", command, place / "test.log")
+                yield len(here), Task(f"{study.name}/{setting}: test scores", command, place / "test.log")
 
     def _named(self, names: Path) -> list[Run]:
         if not names.is_file():

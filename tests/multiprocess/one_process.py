@@ -35,7 +35,7 @@ def main(process: int, n_processes: int, port: int, dataset: str, out: str) -> N
         objectives.create(config.objective, mesh, len(cohort.patients)),
         make_optimizer(config.optim, 3),
     )
-    state = init_state(0, *parts, reader.spec(16), mesh)
+    state = init_state(0, config.optim.learning_rate, *parts, reader.spec(16), mesh)
     augmentation = augment.for_cohort(config, cohort.meta, cohort.views)
     update = jax.jit(partial(train_step, Recipe(config, *parts, augmentation, mesh)))
     whole, losses = [], []
