@@ -110,7 +110,7 @@ class ObjectiveConfig:
     ramp: str = choice("constant", "rise", "fall")  # weights of all but regressions: rising from 0, falling to 0
     ramp_share: float = 0.1  # part of the run in which they rise or fall
     augmentations: int = 1  # augmented copies of each scan in a step; simclr makes at least 2
-    projection: int = 64  # width of z, the projection that pairwise objectives compare
+    projection: int = 64  # width of z, the projection that pairwise objectives compare; 0: they compare embeddings
     centre_patients: bool = False  # compare differences from each patient's mean; needs batches with several scans each
     queue: int = 0  # rows of earlier steps that anchors are compared with too
     block: int = 128  # most anchors compared at once; bounds memory to block x batch
@@ -212,7 +212,7 @@ class Config:
 
 
 _POSITIVE = (
-    *("steps", "batch_size", "log_every", "objective.score_range", "objective.projection", "objective.block"),
+    *("steps", "batch_size", "log_every", "objective.score_range", "objective.block"),
     *("objective.ramp_share", "objective.augmentations", "objective.sigma", "objective.huber_delta"),
     *("objective.ranksim_step", "sampler.visits", "sampler.curriculum_share"),
     *("data.frames", "data.size", "data.std", "data.read_threads", "data.read_ahead", "optim.learning_rate"),
@@ -234,7 +234,13 @@ _NOT_NEGATIVE = (
     ),
     *("augment.speckle", "augment.drop_frames", "augment.tilt", "augment.bias", "augment.gamma", "augment.noise"),
     "augment.ghost",
-    *("objective.queue", "objective.temperature", "objective.temperature_end", "objective.weight_power"),
+    *(
+        "objective.projection",
+        "objective.queue",
+        "objective.temperature",
+        "objective.temperature_end",
+        "objective.weight_power",
+    ),
     *("sampler.mix", "sampler.curriculum_start"),
     *("objective.similar", "objective.margin", "objective.adacon_margin", "objective.conr_push"),
     *(f"objective.weights.{field.name}" for field in dataclasses.fields(WeightConfig)),

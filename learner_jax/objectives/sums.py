@@ -31,14 +31,15 @@ def create(config: ObjectiveConfig, mesh: Mesh, n_patients: int) -> Objective:
       InputError: for an unknown name, a part named twice, or a part that lacks what it regularises.
     """
     chosen = _chosen(config.name)
-    project = any(part.pairwise and part.compares == "z" for part in chosen)
+    compares = any(part.pairwise and part.compares == "z" for part in chosen)
 
     def init(rng: jax.Array, dim: int) -> tuple[Params, Params]:
         key = partial(_key, rng)
-        params = {"projection": init_projection(key("projection"), dim, config.projection)} if project else {}
+        width = config.projection if compares else 0
+        params = {"projection": init_projection(key("projection"), dim, width)} if width else {}
         for part in chosen:
             params |= part.init(key(part.name), dim, n_patients, config)
-        return params, queues.empty(config.queue, config.projection) if project and config.queue else {}
+        return params, queues.empty(config.queue, width or dim) if compares and config.queue else {}
 
     def loss(params, state, z, u, batch, rng, progress):
         u = u.astype(z.dtype)

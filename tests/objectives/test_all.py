@@ -115,6 +115,21 @@ def test_what_compares_embeddings_has_no_projection(name, make_batch):
     assert float(values[0]) == float(values[1])
 
 
+def test_without_a_projection_embeddings_are_compared_and_queued(make_batch):
+    objective, _ = compiled("learner", 1, (("queue", 8), ("projection", 0)))
+    params, state = objective.init(jax.random.key(1), 6)
+    assert params == {}
+    u = jnp.asarray(np.random.default_rng(8).normal(size=(16, 6)), jnp.float32)
+    loss, _, state = objective.loss(params, state, project(params, u), u, make_batch(), None, 0.0)
+    d = np.abs(np.subtract.outer(*2 * [np.asarray(make_batch().score, np.float64)]))
+    unit = np.asarray(u, np.float64) / np.linalg.norm(u, axis=1, keepdims=True)
+    patient = np.asarray(make_batch().patient)
+    w = np.where(patient[:, None] != patient, d, 0)
+    target = 1 - np.cos(np.pi * np.minimum(d / 4.0, 1))
+    assert float(loss) == pytest.approx((w * (1 - unit @ unit.T - target) ** 2).sum() / w.sum(), rel=1e-5)
+    assert all((np.abs(np.asarray(u) - row).sum(1) == 0).any() for row in np.asarray(state["queue"]["z"]))
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_poor_batches_give_finite_values_and_gradients(name, make_batch):
     u = np.random.default_rng(4).normal(size=(16, 6))
