@@ -262,7 +262,7 @@ def main(arguments: list[str] | None = None) -> int:
             runs = [name for name in known.runs.split(",") if name]
             evaluate(workdir, rest, every=known.all, again=again, compare=known.compare, runs=runs)
 
-    return exit_code(run)
+    return exit_code(run, stopped="what was scored is kept, and the same command goes on with the rest")
 
 
 if __name__ == "__main__":

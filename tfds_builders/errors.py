@@ -26,10 +26,18 @@ def sentence(fault: Exception) -> str:
     )
 
 
-def exit_code(run: Callable[[], object]) -> int:
-    """Run a command: 0, or 2 after printing the :func:`sentence` of a fault that has one, without a traceback."""
+def exit_code(run: Callable[[], object], stopped: str = "") -> int:
+    """Run a command: 0, or 2 after printing the :func:`sentence` of a fault that has one, without a traceback.
+
+    With ``stopped``, a sentence for whoever presses Ctrl-C, also 130 after printing that.
+    """
     try:
         run()
+    except KeyboardInterrupt:
+        if not stopped:
+            raise
+        print(f"\nstopped; {stopped}", file=sys.stderr)
+        return 130
     except Exception as fault:
         if not (told := sentence(fault)):
             raise

@@ -12,7 +12,8 @@ from tfds_builders.program import program
 def main(arguments: Sequence[str] | None = None) -> int:
     """Report on a run or a folder of runs; the exit code is 2 when the input is at fault."""
     flags = parser().parse_args(arguments)
-    return exit_code(lambda: report(flags.dir, flags.out or pathlib.Path(flags.dir, "report")))
+    out = flags.out or pathlib.Path(flags.dir, "report")
+    return exit_code(lambda: report(flags.dir, out), stopped="no page was written, and one from before is as it was")
 
 
 def parser() -> argparse.ArgumentParser:
