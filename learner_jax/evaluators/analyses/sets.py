@@ -5,24 +5,23 @@ import numpy as np
 from learner_jax.evaluators.analyses.api import Case, register
 from learner_jax.evaluators.quantities.api import by_patient, contributing
 from learner_jax.evaluators.scoring import Found, find_means
-from learner_jax.evaluators.statistics.conformal import conformal_level, conformal_sets
-
-COVERAGE = 0.9
+from learner_jax.evaluators.statistics.conformal import conformal_sets
 
 
 @register("conformal")
 def conformal(case: Case) -> list[Found] | str:
     """How often the set holds the true class, mean over patients (what is promised) and over pairs; how many classes it
     holds; and how often exactly one."""
-    val = case.val_predictions
-    if len(case.truth) == 0 or len(case.val_truth) == 0 or val.probability is None:
+    calibration = case.readout.calibration
+    if len(case.truth) == 0 or calibration.n_patients == 0:
         return "no fine pairs in test, or none in validation to calibrate on"
-    at, here = np.flatnonzero(case.val_truth.scored), np.flatnonzero(case.truth.scored)
-    level = conformal_level(val.probability[at], case.val_truth.change[at], case.val_truth.patient[at], COVERAGE)
-    if not np.isfinite(level):
-        n = len(np.unique(case.val_truth.patient[at]))
-        return f"{n} validation patients with fine pairs: sets of {COVERAGE:.0%} coverage need at least 9"
-    held = conformal_sets(case.predictions.probability[here], level)
+    if calibration.level is None:
+        return (
+            f"{calibration.n_patients} validation patients with fine pairs: sets of {calibration.coverage:.0%} "
+            f"coverage need at least {calibration.least_patients}"
+        )
+    here = np.flatnonzero(case.truth.scored)
+    held = conformal_sets(case.predictions.probability[here], calibration.level)
     patient, width = case.truth.patient[here], case.resampling.width
     right, size = held[np.arange(len(here)), case.truth.change[here] + 1], held.sum(1)
     one = np.ones(len(here))

@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 from learner_jax.config import EvalConfig
 from learner_jax.evaluators.change import true_change
 from learner_jax.evaluators.pairs import Observations, fine_pairs
+from learner_jax.evaluators.readouts.calibration import Calibration, calibrate
 from learner_jax.evaluators.readouts.checks import check_change_threshold, check_embeddings
 from learner_jax.evaluators.readouts.decision import Decision, fit_decision
 from learner_jax.registry import Registry
@@ -94,6 +95,7 @@ class Readout:
 
     model: Model
     decision: Decision
+    calibration: Calibration
     score_name: str
     change_threshold: float  # on |true difference|, score units
     pairs: str  # EvalConfig.pairs and .order that the decision was fitted for
@@ -143,6 +145,7 @@ class Readout:
         values = _values(self) | {
             "model": {name: value for name, value in model.items() if name not in arrays} | {"kind": self.model.kind},
             "decision": _values(self.decision),
+            "calibration": _values(self.calibration),
         }
         save_file(arrays, folder / f"{stem}.safetensors")
         (folder / f"{stem}.json").write_text(json.dumps(values, indent=1, sort_keys=True, allow_nan=False) + "\n")
@@ -160,7 +163,8 @@ class Readout:
             about = values.pop("model") | load_file(folder / f"{stem}.safetensors")
             model = _registry.get(about["kind"]).model
             about = {field.name: about[field.name] for field in dataclasses.fields(model)}
-            return cls(model=model(**about), decision=Decision(**values.pop("decision")), **values)
+            decision = Decision(**values.pop("decision"))
+            return cls(model(**about), decision, Calibration(**values.pop("calibration")), **values)
         except Exception as fault:  # safetensors has its own exception for a cut-off file
             raise InputError(
                 f"{folder} holds no complete read-out {stem!r} ({fault}); score the run again: "
@@ -214,7 +218,8 @@ def list_readouts() -> list[str]:
 def fit(name: str, train: Observations, val: Observations, context: Context) -> Readout | str:
     """Fit the read-out of that name and how it decides; any order of the observations gives the same bits.
 
-    The decision is fitted on the fine pairs of validation patients, see :func:`decision.fit_decision`.
+    The decision is fitted and calibrated on the fine pairs of validation patients, see :func:`decision.fit_decision`
+    and :func:`calibration.calibrate`.
 
     Returns:
       The read-out, or one sentence that says why it does not apply.
@@ -234,15 +239,14 @@ def fit(name: str, train: Observations, val: Observations, context: Context) -> 
     model = fitted.model
     pairs = fine_pairs(val, config.pairs, config.order)
     said = model.compare(val.u, pairs.first, pairs.second)
+    score, in_units = val.score.astype(np.float64), model.in_score_units
+    change = true_change(val.score[pairs.first], val.score[pairs.second], threshold)
+    error = said.delta - (score[pairs.second] - score[pairs.first]) if in_units else None
+    decision = fit_decision(said.delta, said.logits, change, threshold, in_units)
     return Readout(
         model=model,
-        decision=fit_decision(
-            said.delta,
-            said.logits,
-            true_change(val.score[pairs.first], val.score[pairs.second], threshold),
-            threshold,
-            model.in_score_units,
-        ),
+        decision=decision,
+        calibration=calibrate(decision.probability(said.delta, said.logits), change, error, pairs.patient),
         score_name=context.score_name,
         change_threshold=threshold,
         pairs=config.pairs,
