@@ -106,6 +106,13 @@ def test_the_readout_is_an_artifact_that_stands_alone(finished):
     assert readout.score_name == "sf_ratio"
     assert readout.spec["input"] == {"frames": 4, "size": 32, "mean": 0.25, "std": 0.25}
     assert set(readout.spec["fingerprints"]) == {"data", "split", "training_rows"}
+    stored = readout.spec["stored"]
+    assert (stored["name"], stored["modality"], stored["axis0"]) == ("synthetic_lus", "ultrasound", "time")
+    assert (stored["scan_shape"], stored["preprocessing"]["knobs"]["n_patients"]) == ([4, 32, 32, 1], 24)
+    (dark, light), (flat, varied) = readout.spec["intensity"]["mean"], readout.spec["intensity"]["sd"]
+    assert 0 < dark < light < 1
+    assert 0 < flat < varied < 0.5
+    assert (readout.calibration.level, readout.calibration.half_width) == (None, None)  # of 5 validation patients
     u = np.random.default_rng(0).normal(size=(2, readout.model.dim)).astype(np.float32)
     np.testing.assert_array_equal(readout.delta(u[:1], u[1:]), -readout.delta(u[1:], u[:1]))
     others = sorted(path.stem for path in (finished / "run/eval/4/readouts").glob("*.json"))

@@ -4,8 +4,9 @@ With ``config.eval.patients=val`` read-outs are fitted on train alone and scored
 The trainer and ``python -m learner_jax.evaluate`` both come through here, so they cannot differ.
 """
 
+import dataclasses
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from learner_jax.batch import Batch
 from learner_jax.config import Config
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.pipeline import Reader
+from learner_jax.distributed import first
 from learner_jax.evaluators import artifacts, floors, fusion, places
 from learner_jax.evaluators.analyses.ceiling import NOT_STATED, noise_ceiling
 from learner_jax.evaluators.embed import Embedder, encoder_of
@@ -30,6 +32,7 @@ from learner_jax.evaluators.evaluation import (
     fit_readouts,
     score,
 )
+from learner_jax.evaluators.intensities import Range, intensities
 from learner_jax.evaluators.pairs import Observations, observe
 from learner_jax.evaluators.parts import find_with_late
 from learner_jax.evaluators.predictions import Predictions, Truth
@@ -72,6 +75,17 @@ class Evaluator:
         """Write read-outs, scores, pairs and observations where :mod:`artifacts` says, all of them or nothing."""
         if jax.process_index() == 0:
             artifacts.write(evaluation, self._cohort, workdir, step)
+
+    def observations(self, variables: Any, rows: np.ndarray, view_weights: np.ndarray | None = None) -> Observations:
+        """What scoring sees of these cohort rows: embedded and averaged over the scans of each visit in the same way,
+        to the bit; those that cannot be read are left out.
+
+        Args:
+          variables: ``{"params", "stats"}`` of the backbone.
+          rows: i64 ``[n]`` cohort rows.
+          view_weights: f64 ``[v]`` of ``cohort.views``, where they do not weigh the same.
+        """
+        return self._observe(self._embed(variables, rows), rows, view_weights)
 
     def has_scored(self, workdir: Path, step: int) -> bool:
         """Whether the evaluation of a step is there."""
@@ -131,7 +145,8 @@ class Evaluator:
         val = self._observe(embed(self._val), self._val, weights)
         about = (self._config.data.score, heads, cohort.score_mean, cohort.score_std, self._config.objective.name)
         names = chosen_readouts(config.readouts) if everything else []
-        fitting = fit_readouts(names, train, val, Context(config, *about), self._spec(step, weights))
+        spec = self._spec(step, weights) if everything else {}  # a floor predicts nothing later
+        fitting = fit_readouts(names, train, val, Context(config, *about), spec)
         # nothing above this line has seen a scan of those who are scored
         observed = self._observe(embed(self._scored), self._scored, weights)
         scored = score(fitting, observed, config, cohort if everything else None)
@@ -149,14 +164,26 @@ class Evaluator:
         return Embedder(encoder, self._reader, self._mesh, self._config.eval.batch_size)
 
     def _spec(self, step: int, weights: np.ndarray | None) -> dict[str, Any]:
-        data = self._config.data
-        mean, std = normalisation(self._config, self._cohort.meta.scan_shape[3])
+        """All that a prediction must know of what the run was trained and its read-outs fitted on, as JSON."""
+        data, meta = self._config.data, self._cohort.meta
+        mean, std = normalisation(self._config, meta.scan_shape[3])
         return {
             "step": step,
             "fingerprints": self._cohort.fingerprints,
             "backbone": self._backbone.name,
             "views": list(self._cohort.views),
             "view_weights": None if weights is None else weights.tolist(),
-            "stored": self._cohort.meta.preprocessing,
+            "stored": {
+                **{name: getattr(meta, name) for name in ("name", "version", "modality", "axis0", "dtype")},
+                "scan_shape": list(meta.scan_shape),
+                "preprocessing": meta.preprocessing,
+            },
+            "intensity": self._intensity,
             "input": {"frames": data.frames, "size": data.size, "mean": mean, "std": std},
         }
+
+    @cached_property
+    def _intensity(self) -> dict[str, Any] | None:
+        """The range of the training scans' intensities, known to the process that writes; None: none can be read."""
+        values, readable = intensities(self._reader, self._cohort.train) if first() else (np.zeros((0, 2)), ())
+        return dataclasses.asdict(Range.of(values[readable])) if np.any(readable) else None
