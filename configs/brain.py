@@ -2,9 +2,10 @@
 
     python -m tfds_builders.build brain_volumes --cohort cohort.csv --data_dir data/brain --scores mmse
     python -m learner_jax.main --config configs/brain.py --workdir runs/brain \
-        --config.data.score=mmse --config.eval.change_threshold=3
+        --config.data.score=mmse --config.eval.change_threshold=3 --config.eval.better=higher
 
-The score and the threshold of change are yours to state. No expected score is given: it depends on the cohort.
+The score, the threshold of change and which scores are better are yours to state. No expected score is given: it
+depends on the cohort.
 """
 
 from learner_jax.config import (

@@ -2,9 +2,10 @@
 
     python -m tfds_builders.build ultrasound_clips --cohort cohort.csv --data_dir data/lus --scores severity
     python -m learner_jax.main --config configs/ultrasound.py --workdir runs/lus \
-        --config.data.score=severity --config.eval.change_threshold=0.5
+        --config.data.score=severity --config.eval.change_threshold=0.5 --config.eval.better=lower
 
-The score and the threshold of change are yours to state. No expected score is given: it depends on the cohort.
+The score, the threshold of change and which scores are better are yours to state. No expected score is given: it
+depends on the cohort.
 """
 
 from learner_jax.config import (

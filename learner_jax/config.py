@@ -180,6 +180,7 @@ class EvalConfig:
     )  # fine pairs of visits, or of scans within one visit (spatial, not change over time)
     order: str = choice("all", "consecutive")  # all pairs of a patient's visits, or neighbours only (the paper)
     change_threshold: float | None = None  # |score difference| up to which a patient counts as stable, in score units
+    better: str = choice("", "higher", "lower")  # which scores mean better health; empty: not stated
     batch_size: int = 32  # scans embedded at once
     bootstrap: int = 2000  # resamples of patients behind each interval
     confidence: float = 0.95  # coverage of the intervals

@@ -20,7 +20,7 @@ FINE = {"lilac": {"objective.name": "lilac", "sampler.name": "patients_by_visits
 FIELDS = {
     **{"data.dir": "data/adni", "data.split": "held_out", "data.score": "mmse", "data.cache": "device"},
     # Clark 1999, 372 patients with Alzheimer's disease: an SD of the error of 2.8 points; more than 3 mean something.
-    **{"eval.change_threshold": 3, "eval.label_noise": 2.8},
+    **{"eval.change_threshold": 3, "eval.better": "higher", "eval.label_noise": 2.8},
     **{"eval.every": 0, "trackers": ""},
 }
 
