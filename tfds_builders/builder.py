@@ -63,6 +63,14 @@ class ScanBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         """All that is done to the pixels, in words and numbers that JSON can hold."""
 
     @staticmethod
+    def options_of(preprocessing: dict[str, Any], shape: tuple[int, int, int, int], dtype: str) -> Any:
+        """The options that gave this, of a builder that reads files: how more scans come to be prepared alike.
+
+        Whether they do give it is for the caller to check. Of another builder's preprocessing it takes what both know.
+        """
+        raise NotImplementedError
+
+    @staticmethod
     @abc.abstractmethod
     def read(row: Row, options: Any) -> Record:
         """One scan as it is stored; depends on nothing else, so that any process may do it.

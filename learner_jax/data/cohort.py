@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -81,12 +82,11 @@ def load(config: DataConfig) -> Cohort:
     splits.check(hashes, split, splits.duplicates(folder))
     rows = split.rows(hashes)
 
-    patients, patient = _codes(hashes)
-    views, view = _codes(frame["view"].to_list())
-    sites, site = _codes(frame["site"].to_list())
-    visit = frame["visit"].to_numpy().astype(np.int32)
+    about = _of_table(frame)
     score = frame[f"score.{config.score}"].to_numpy().astype(np.float32)
-    train = training_rows(rows["train"], config, patients, patient, visit, np.isfinite(score))
+    train = training_rows(
+        rows["train"], config, about["patients"], about["patient"], about["visit"], np.isfinite(score)
+    )
     if config.score_cuts:
         score = in_grades(score, config.score_cuts, train, rows["train"])
     known = score[train][np.isfinite(score[train])].astype(np.float64)
@@ -103,17 +103,8 @@ def load(config: DataConfig) -> Cohort:
         )
     return Cohort(
         meta=meta,
-        patient=patient,
-        visit=visit,
-        view=view,
-        site=site,
-        time_days=frame["time_days"].to_numpy().astype(np.float32),
+        **about,
         score=score,
-        covariates=_covariates(frame),
-        patients=patients,
-        views=views,
-        sites=sites,
-        scan_ids=tuple(frame["scan_id"].to_list()),
         train=train,
         val=rows["val"],
         test=rows["test"],
@@ -123,8 +114,56 @@ def load(config: DataConfig) -> Cohort:
     )
 
 
-def _codes(values: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
-    names = tuple(sorted(set(values)))
+def load_unscored(folder: Path | str, views: tuple[str, ...]) -> Cohort:
+    """All scans of a built dataset, in no part and with scores that are not known: what a prediction is made of.
+
+    Args:
+      views: the vocabulary that ``Cohort.view`` indexes.
+
+    Raises:
+      InputError: no complete dataset there, or a view that is not among those.
+    """
+    check_complete(Path(folder))
+    frame = table.read_table(folder)
+    if unknown := sorted(set(frame["view"].to_list()) - set(views)):
+        raise InputError(
+            f"{folder} has scans of the view {unknown[0]!r}, which the run has not seen; {suggest(unknown[0], views)}"
+        )
+    none = np.zeros(0, np.int64)
+    return Cohort(
+        meta=DatasetMeta.read(folder),
+        **_of_table(frame, views),
+        score=np.full(frame.height, np.nan, np.float32),
+        train=none,
+        val=none,
+        test=none,
+        score_mean=0.0,
+        score_std=1.0,
+        split=Split("none", (), (), ()),
+    )
+
+
+def _of_table(frame: pl.DataFrame, views: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """What the table says of each row, whatever is asked of it."""
+    patients, patient = _codes(frame["patient"].to_list())
+    views, view = _codes(frame["view"].to_list(), views)
+    sites, site = _codes(frame["site"].to_list())
+    return {
+        "patient": patient,
+        "visit": frame["visit"].to_numpy().astype(np.int32),
+        "view": view,
+        "site": site,
+        "time_days": frame["time_days"].to_numpy().astype(np.float32),
+        "covariates": _covariates(frame),
+        "patients": patients,
+        "views": views,
+        "sites": sites,
+        "scan_ids": tuple(frame["scan_id"].to_list()),
+    }
+
+
+def _codes(values: list[str], names: tuple[str, ...] | None = None) -> tuple[tuple[str, ...], np.ndarray]:
+    names = names or tuple(sorted(set(values)))
     index = {name: i for i, name in enumerate(names)}
     return names, np.array([index[v] for v in values], np.int32)
 

@@ -18,7 +18,12 @@ def exists(workdir: Path, step: int, patients: str = "test") -> bool:
     return (folder(workdir, step, patients) / "scores.json").is_file()
 
 
+def steps(workdir: Path, patients: str = "test") -> list[int]:
+    """The steps that were evaluated on these patients, oldest first."""
+    found = (path.parent.name for path in Path(workdir).glob(f"{PLACES[patients]}/*/scores.json"))
+    return sorted(int(name) for name in found if name.isdigit())
+
+
 def newest(workdir: Path, patients: str = "test") -> int | None:
     """The last step that was evaluated on these patients; None when none was."""
-    found = (path.parent.name for path in Path(workdir).glob(f"{PLACES[patients]}/*/scores.json"))
-    return max((int(name) for name in found if name.isdigit()), default=None)
+    return max(steps(workdir, patients), default=None)

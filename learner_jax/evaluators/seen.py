@@ -24,6 +24,16 @@ def write(workdir: Path, cohort: Cohort, init_from: str = "") -> None:
     splits.write_file(workdir / FILE, cohort.split, cohort.meta.key_fingerprint)
 
 
+def used_in(workdir: Path, cohort: Cohort) -> dict[str, str]:
+    """Patients of ``cohort`` whom the run, or one that it started from, was trained (``train``) or validated (``val``)
+    on, by their hashes; none of a cohort that was hashed with another key, for it cannot be told."""
+    read = [splits.read_file(file) for file in _files(workdir)]
+    comparable = [split for key, split in read if key == cohort.meta.key_fingerprint]
+    # in one run a patient may have been validated on who was trained on in another: the last to be named counts
+    used = {patient: part for part in ("val", "train") for split in comparable for patient in split.parts[part]}
+    return {patient: part for patient, part in used.items() if patient in cohort.patients}
+
+
 def _files(workdir: Path) -> list[Path]:
     """The run's own split, then those of earlier runs."""
     own = workdir / FILE

@@ -76,6 +76,17 @@ class Builder(ScanBuilder):
         }
 
     @staticmethod
+    def options_of(preprocessing: dict[str, Any], shape: tuple[int, int, int, int], dtype: str) -> Options:
+        unstated = preprocessing.get("orientation_where_unstated", "refused")
+        return Options(
+            shape=shape[:3],
+            spacing=preprocessing["spacing_mm"],
+            around="image" if preprocessing.get("crop") == "around the image" else "head",
+            orientation="" if unstated == "refused" else unstated,
+            dtype=dtype,
+        )
+
+    @staticmethod
     def read(row: Row, options: Options) -> Record:
         path = row["path"]
         slices, rows, columns = options.shape

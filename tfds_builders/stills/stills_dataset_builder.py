@@ -48,6 +48,10 @@ class Builder(ScanBuilder):
         }
 
     @staticmethod
+    def options_of(preprocessing: dict[str, Any], shape: tuple[int, int, int, int], dtype: str) -> Options:
+        return Options(shape[1])
+
+    @staticmethod
     def read(row: Row, options: Options) -> Record:
         reading = image.read(row["path"])
         return Record(*fit(reading.pixels, options.size, reading.spacing))

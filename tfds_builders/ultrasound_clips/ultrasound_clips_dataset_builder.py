@@ -55,6 +55,10 @@ class Builder(ScanBuilder):
         }
 
     @staticmethod
+    def options_of(preprocessing: dict[str, Any], shape: tuple[int, int, int, int], dtype: str) -> Options:
+        return Options(shape[0], shape[1], allow_burned_in=preprocessing.get("burned_in") == "allowed")
+
+    @staticmethod
     def read(row: Row, options: Options) -> Record:
         reading = kinds.read_clip(row["path"], options.frames, options.allow_burned_in)
         scan, spacing = fit(reading.pixels, options.size, reading.spacing, reading.aspect)

@@ -1,0 +1,67 @@
+"""What a trained run says of the visits of a built dataset: ``python -m learner_jax.predict --workdir … --data_dir …``.
+
+Improved, stable or declined, its probabilities, the predicted change of the score with an interval, and whether the run
+had better say nothing; for each pair of visits of one patient, or those that --pairs names:
+
+    python -m learner_jax.predict --workdir runs/lus/combined --data_dir data/new --pairs pairs.csv --out new.csv
+
+The CSV of pairs has the columns patient (a hash of the dataset's cohort table), visit_1 and visit_2. The newest
+evaluated checkpoint predicts. A dataset that was prepared otherwise than the run's is refused, and so is each pair with
+a scan whose intensities are unlike those of training. Which scores are better is --config.eval.better=higher or lower.
+Not for clinical use.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from absl import flags, logging
+
+from learner_jax.bucket import local
+from learner_jax.compilation_cache import keep_compiled
+from learner_jax.predict import table
+from learner_jax.predict.api import Opened, predict
+from learner_jax.predict.pairs import all_pairs, read_pairs
+from learner_jax.predict.run import open_run
+from tfds_builders.errors import InputError, exit_code
+from tfds_builders.program import program, worded
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags, but for fields of the config."""
+    module, kind = "learner_jax.predict", argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module), formatter_class=kind)
+    parser.add_argument("--workdir", required=True, help="of the run that predicts; it was trained and evaluated")
+    parser.add_argument("--data_dir", type=Path, required=True, help="folder of a built dataset")
+    parser.add_argument("--pairs", type=Path, metavar="CSV", help="which visits are compared (default: all)")
+    parser.add_argument("--out", type=Path, metavar="CSV", default=Path("predictions.csv"), help="and .json beside it")
+    parser.add_argument("--step", type=int, help="of an evaluated checkpoint (default: the newest)")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    known, rest = parser().parse_known_args(arguments)
+    flags.FLAGS.mark_as_parsed()  # grain reads an absl flag
+    logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
+    keep_compiled()
+
+    def run() -> None:
+        for argument in rest:
+            if not argument.startswith("--config."):
+                raise InputError(f"{argument!r} is not a flag of this command; --help lists them")
+        trained = open_run(local(known.workdir), known.step, rest)
+        opened = Opened(trained, known.data_dir)
+        pairs = read_pairs(known.pairs, opened.cohort) if known.pairs else all_pairs(opened.cohort)
+        if not pairs:
+            raise InputError(f"{known.pairs or known.data_dir} has no two visits of one patient, so nothing to compare")
+        predictions = predict(opened, pairs)
+        beside = table.write(predictions, trained, known.out)
+        print(table.summary(predictions, trained))
+        print(f"{known.out} and {beside.name} tell of each pair")
+
+    return exit_code(run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

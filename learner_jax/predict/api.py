@@ -1,0 +1,167 @@
+"""What a run says of pairs of visits of a built dataset, in the way in which it was scored, to the bit."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from learner_jax import backbones
+from learner_jax.checkpoint import Checkpoints
+from learner_jax.data.cohort import Cohort, load_unscored
+from learner_jax.data.pipeline import Reader, open_reader
+from learner_jax.evaluators import seen
+from learner_jax.evaluators.api import Evaluator
+from learner_jax.evaluators.intensities import Range, intensities
+from learner_jax.evaluators.readouts import check_embeddings
+from learner_jax.evaluators.statistics.conformal import conformal_sets
+from learner_jax.mesh import check_batch_size, make_mesh
+from learner_jax.placement import placed_shapes
+from learner_jax.predict.compatible import refuse_unlike
+from learner_jax.predict.pairs import Pair
+from learner_jax.predict.run import TrainedRun
+from learner_jax.predict.wording import abstention, words
+from tfds_builders.record import DatasetMeta, check_complete
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """Of one pair of visits.
+
+    Attributes:
+      patient: keyed hash.
+      days: from the first visit to the second; NaN unknown.
+      change: -1, 0, 1: the score falls, stays within the threshold, rises; None where the pair was refused.
+      word: what that is called, see :func:`wording.words`; empty where refused.
+      probability: of the three; None without validation pairs.
+      delta: by how much the score rises, score units; ``low`` to ``high`` holds the true rise of ``coverage`` of pairs.
+      abstain: why the class is not to be relied on; empty where it is.
+      refused: why nothing is said; empty where something is.
+    """
+
+    patient: str
+    visit_1: int
+    visit_2: int
+    days: float
+    change: int | None = None
+    word: str = ""
+    probability: tuple[float, float, float] | None = None
+    delta: float | None = None
+    low: float | None = None
+    high: float | None = None
+    abstain: str = ""
+    refused: str = ""
+
+
+class Opened:
+    """A dataset as a run sees it.
+
+    Args:
+      run: that predicts.
+      folder: of a built dataset.
+      what: its name in errors; by default its folder.
+
+    Raises:
+      InputError: it is no dataset, or unlike what the run was trained on.
+    """
+
+    def __init__(self, run: TrainedRun, folder: Path, what: str = ""):
+        check_complete(folder)
+        refuse_unlike(DatasetMeta.read(folder), run.readout.spec["stored"], what or str(folder))
+        self.run = run
+        self.cohort: Cohort = load_unscored(folder, run.views)
+        # a scan that cannot be read costs its pairs and not the others
+        data = dataclasses.replace(run.config.data, dir=str(folder), max_bad_fraction=1.0)
+        self.config = dataclasses.replace(run.config, data=data)
+        self.reader: Reader = open_reader(self.cohort, data)
+        self.backbone = backbones.create(run.config.backbone.name, run.config.backbone.norm)
+        self.mesh = make_mesh()
+        check_batch_size(run.config.eval.batch_size, self.mesh, "config.eval.batch_size")
+        with Checkpoints(run.workdir) as checkpoints:
+            shapes = placed_shapes(self.backbone.shapes(self.reader.spec(1)), self.mesh)
+            self.variables, _ = checkpoints.restore_for_scoring(run.step, shapes)
+
+    def refusals(self, rows: np.ndarray) -> dict[int, str]:
+        """Those of the cohort rows that cannot be read or are unlike the training scans, and why."""
+        values, readable = intensities(self.reader, rows)
+        stored = self.run.readout.spec["intensity"]
+        known = None if stored is None else Range.from_json(stored)
+        found = {}
+        for row, (mean, sd), good in zip(rows.tolist(), values.tolist(), readable.tolist(), strict=True):
+            why = (known.unlike(mean, sd) if known else "") if good else "it cannot be read"
+            if why:
+                found[row] = f"scan {self.cohort.scan_ids[row]} of visit {self.cohort.visit[row]}: {why}"
+        return found
+
+
+def predict(opened: Opened, pairs: Sequence[Pair]) -> list[Prediction]:
+    """One prediction for each pair, in their order.
+
+    Raises:
+      InputError: embeddings that are not finite.
+    """
+    cohort, rows_of = opened.cohort, _rows_of_visits(opened.cohort)
+    both = [np.concatenate([rows_of[p.patient, p.visit_1], rows_of[p.patient, p.visit_2]]) for p in pairs]
+    asked = np.unique(np.concatenate([np.zeros(0, np.int64), *both]))
+    faults = opened.refusals(asked)
+    refused = ["; ".join(faults[row] for row in rows.tolist() if row in faults) for rows in both]
+    taken = [at for at, why in enumerate(refused) if not why]
+    said = iter(_said(opened, [pairs[at] for at in taken], [both[at] for at in taken]))
+    found = []
+    for pair, why in zip(pairs, refused, strict=True):
+        times = [np.mean(cohort.time_days[rows_of[pair.patient, v]], dtype=float) for v in (pair.visit_1, pair.visit_2)]
+        days = float(times[1] - times[0])
+        about = Prediction(cohort.patients[pair.patient], pair.visit_1, pair.visit_2, days, refused=why)
+        found.append(about if why else dataclasses.replace(about, **next(said)))
+    return found
+
+
+def _rows_of_visits(cohort: Cohort) -> dict[tuple[int, int], np.ndarray]:
+    found: dict[tuple[int, int], list[int]] = {}
+    for row, visit in enumerate(zip(cohort.patient.tolist(), cohort.visit.tolist(), strict=True)):
+        found.setdefault(visit, []).append(row)
+    return {visit: np.array(rows) for visit, rows in found.items()}
+
+
+def _said(opened: Opened, pairs: list[Pair], both: list[np.ndarray]) -> list[dict]:
+    """What the read-out says of pairs whose scans are all good."""
+    if not pairs:
+        return []
+    run, cohort = opened.run, opened.cohort
+    readout, weights = run.readout, run.readout.spec["view_weights"]
+    evaluator = Evaluator(opened.config, cohort, opened.reader, opened.backbone, opened.mesh)
+    weights = None if weights is None else np.array(weights)
+    visits = evaluator.observations(opened.variables, np.unique(np.concatenate(both)), weights)
+    check_embeddings(visits, "given")
+    place = {key: at for at, key in enumerate(zip(visits.patient.tolist(), visits.visit.tolist(), strict=True))}
+    first, second = (
+        np.array([place[pair.patient, visit] for pair, visit in zip(pairs, own, strict=True)])
+        for own in ([pair.visit_1 for pair in pairs], [pair.visit_2 for pair in pairs])
+    )
+    said, named, bound = readout.compare(visits.u, first, second), words(run.config.eval.better), readout.calibration
+    change = readout.decision.change(said.delta, said.logits)
+    probability = readout.decision.probability(said.delta, said.logits)
+    held = None if bound.level is None else conformal_sets(probability, bound.level)
+    used = seen.used_in(run.workdir, cohort)
+    return [
+        {
+            "change": int(change[k]),
+            "word": named[change[k] + 1],
+            "probability": None if probability is None else tuple(probability[k].tolist()),
+            **_interval(float(said.delta[k]), bound.half_width),
+            "abstain": abstention(
+                None if held is None else held[k],
+                int(change[k]),
+                bound,
+                named,
+                used.get(cohort.patients[pair.patient], ""),
+            ),
+        }
+        for k, pair in enumerate(pairs)
+    ]
+
+
+def _interval(delta: float, half_width: float | None) -> dict[str, float | None]:
+    if half_width is None:
+        return {"delta": delta, "low": None, "high": None}
+    return {"delta": delta, "low": delta - half_width, "high": delta + half_width}

@@ -1,0 +1,72 @@
+"""A run that was trained and evaluated, as a prediction takes it from its folder."""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from learner_jax.checkpoint import Checkpoints
+from learner_jax.config import Config, check, refuse_changes
+from learner_jax.evaluators import places
+from learner_jax.evaluators.readouts import Readout
+from learner_jax.fields import from_dict, override
+from tfds_builders.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRun:
+    """The config of a run, and the primary read-out of one of its checkpoints."""
+
+    workdir: Path
+    config: Config
+    step: int
+    readout: Readout
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views that the run knows."""
+        return tuple(self.readout.spec["views"])
+
+
+def open_run(workdir: Path, step: int | None = None, overrides: Iterable[str] = ()) -> TrainedRun:
+    """The newest evaluated checkpoint of a run that is still there, or that of ``step``.
+
+    Args:
+      workdir: of the run.
+      step: of a checkpoint with an evaluation.
+      overrides: ``--config.section.field=value`` that do not change what was learnt, such as ``--config.eval.better``.
+
+    Raises:
+      InputError: no run, no evaluation, its checkpoint is gone, or its read-out is of scans within a visit.
+    """
+    if not (workdir / "config.json").is_file():
+        raise InputError(f"{workdir} is no run: it holds no config.json. Name the --workdir of one that was trained")
+    stored = json.loads((workdir / "config.json").read_text())
+    config: Config = from_dict(Config, stored)
+    for argument in overrides:
+        override(config, argument)
+    check(config)
+    refuse_changes(stored, config)
+    evaluated = places.steps(workdir)
+    if not evaluated:
+        raise InputError(
+            f"{workdir} has no evaluation, and a prediction needs its read-out: python -m learner_jax.evaluate "
+            f"--workdir {workdir}"
+        )
+    if step is not None and step not in evaluated:
+        raise InputError(f"step {step} of {workdir} was not evaluated; evaluated: {', '.join(map(str, evaluated))}")
+    with Checkpoints(workdir) as checkpoints:
+        kept = [at for at in checkpoints.steps() if at in (evaluated if step is None else [step])]
+    if not kept:
+        which = f"step {step}" if step is not None else f"the evaluated steps {', '.join(map(str, evaluated))}"
+        raise InputError(
+            f"the checkpoint of {which} of {workdir} is no longer there; evaluate one that is: python -m "
+            f"learner_jax.evaluate --workdir {workdir}"
+        )
+    readout = Readout.read(places.folder(workdir, kept[-1]), "readout")
+    if readout.pairs != "visits":
+        raise InputError(
+            f"{workdir} was evaluated with eval.pairs={readout.pairs}: differences between scans of one visit, which "
+            "are no change over time. Evaluate it with --config.eval.pairs=visits"
+        )
+    return TrainedRun(workdir, config, kept[-1], readout)

@@ -1,0 +1,71 @@
+"""Predictions as a CSV and as JSON, and in a line."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from learner_jax.evaluators.artifacts import write_csv
+from learner_jax.evaluators.quantities.three_way import WORDS
+from learner_jax.predict.api import Prediction
+from learner_jax.predict.compatible import is_made_up
+from learner_jax.predict.run import TrainedRun
+from learner_jax.predict.wording import NOT_CLINICAL, words
+from tfds_builders.wording import plural
+
+
+def write(predictions: Sequence[Prediction], run: TrainedRun, path: Path) -> Path:
+    """Write the CSV ``path`` and beside it the same as JSON with all that is needed to read it; returns the JSON's.
+
+    Columns of the CSV that ``eval/STEP/pairs.csv`` has too mean the same there.
+    """
+    lines = [_line(one) for one in predictions]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_csv(path, lines)
+    readout, beside = run.readout, path.with_suffix(".json")
+    about = {
+        "note": f"{NOT_CLINICAL.capitalize()}.",
+        "run": run.workdir.absolute().name,
+        "step": run.step,
+        "score": readout.score_name,
+        "better": run.config.eval.better,
+        "words": dict(zip(WORDS, words(run.config.eval.better), strict=True)),
+        "change_threshold": readout.change_threshold,
+        "calibration": vars(readout.calibration),
+        "made_up": is_made_up(readout.spec["stored"]),
+        "fitted_on": readout.spec["fingerprints"],
+        "pairs": lines,
+    }
+    beside.write_text(json.dumps(about, indent=1, allow_nan=False) + "\n")
+    return beside
+
+
+def summary(predictions: Sequence[Prediction], run: TrainedRun) -> str:
+    """``12 pairs of 6 patients: 3 improved, 4 stable, …``; those that were abstained from count as nothing else."""
+    counts = Counter("refused" if p.refused else "abstained" if p.abstain else p.word for p in predictions)
+    order = (*reversed(words(run.config.eval.better)), "abstained", "refused")
+    told = ", ".join(f"{counts[word]} {word}" for word in order)
+    patients = len({p.patient for p in predictions})
+    made_up = " The run was trained on made-up scans." if is_made_up(run.readout.spec["stored"]) else ""
+    pairs = f"{plural(len(predictions), 'pair')} of {plural(patients, 'patient')}"
+    return f"{pairs}: {told}.{made_up} {NOT_CLINICAL.capitalize()}."
+
+
+def _line(one: Prediction) -> dict[str, Any]:
+    p = one.probability or (None, None, None)
+    return {
+        "patient": one.patient,
+        "visit_1": one.visit_1,
+        "visit_2": one.visit_2,
+        "days": None if math.isnan(one.days) else one.days,
+        "said": one.word,
+        "predicted_change": one.change,
+        **{f"p_{word}": value for word, value in zip(WORDS, p, strict=True)},
+        "predicted_delta": one.delta,
+        "delta_low": one.low,
+        "delta_high": one.high,
+        "abstain": one.abstain,
+        "refused": one.refused,
+    }

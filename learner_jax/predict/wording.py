@@ -1,0 +1,45 @@
+"""What a change is called, which depends on which scores are better; and why a prediction is withheld."""
+
+import numpy as np
+from jaxtyping import Bool
+
+from learner_jax.evaluators.readouts.calibration import Calibration
+
+NOT_CLINICAL = "not for clinical use"
+_WORDS = {
+    "higher": ("declined", "stable", "improved"),
+    "lower": ("improved", "stable", "declined"),
+    "": ("score falls", "stable", "score rises"),
+}
+_USED = {"train": "trained", "val": "calibrated"}
+
+
+def words(better: str) -> tuple[str, str, str]:
+    """Of the classes -1, 0, 1 of :mod:`learner_jax.evaluators.change`; ``better`` as ``config.eval.better``."""
+    return _WORDS[better]
+
+
+def abstention(
+    held: Bool[np.ndarray, " 3"] | None, change: int, calibration: Calibration, named: tuple[str, str, str], part: str
+) -> str:
+    """Why a pair's class is not to be relied on; empty where it is.
+
+    Args:
+      held: the classes in the pair's conformal set; None without a calibration.
+      change: the class that the read-out decides for.
+      calibration: of the read-out.
+      named: :func:`words`.
+      part: ``train`` or ``val`` where the run has seen the patient in it.
+    """
+    share = f"{calibration.coverage:.0%}"
+    if part:
+        return f"the run was {_USED[part]} on this patient, so nothing is known of how sure it is"
+    if held is None:
+        return (
+            f"no calibration: {calibration.n_patients} validation patients with fine pairs, and "
+            f"{calibration.least_patients} are needed"
+        )
+    inside = [word for word, holds in zip(named, held, strict=True) if holds]
+    if len(inside) != 1:
+        return f"the {share} set holds {' and '.join(inside) if inside else 'no class'}"
+    return "" if held[change + 1] else f"the {share} set holds {inside[0]}, the decision is {named[change + 1]}"
