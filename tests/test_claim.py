@@ -27,7 +27,7 @@ def test_every_picture_is_there():
 def test_the_sweep_has_the_arms_seeds_and_settings_that_were_asked_for():
     studies = {study.name: study for study in load(ROOT / "configs/sweeps/claim.py").studies}
     asked = {"mse", "contrast", "contrast unweighted", "combined", "rank_n_contrast"}
-    asked |= {"y_aware", "supcon", "adacon", "simclr"}
+    asked |= {"y_aware", "supcon", "adacon", "simclr", "contrast in a plane", "combined in a plane"}
     for part in ("lung", "brain"):
         assert set(studies[f"{part} one visit"].arms) == asked
         assert set(studies[f"{part} all visits"].arms) == asked | {"lilac"}
