@@ -42,6 +42,10 @@ def learner(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyon
       w_ij             uniform 1;  distance d^weight_power (the largest d cancels);  inverse_density 1 / number of
                        coarse pairs of the batch in the same sixteenth of score_range
 
+    Under distance_match projections of width p that lie at random, whatever the scans show, cost
+    sum w cos²(πx) / sum w + 1/p on average. So in many dimensions a batch whose weighted differences are mostly about
+    half of R can be paid for without learning anything, and in a plane (``config.objective.projection=2``) cannot.
+
     Source:
       LEARNER, arXiv 2411.01144: our reading, not the paper's formula. Half a circle (distance_match) is a target that a
       plane realises exactly, so that zero loss is within reach; inverse density is the label distribution smoothing

@@ -78,6 +78,18 @@ def test_scores_laid_along_half_a_circle_cost_nothing(make_batch, value_of):
     assert float(value_of("learner", z, b, score_range=5.0)) < 1e-10
 
 
+@pytest.mark.parametrize("weight", ["distance", "uniform"])
+def test_what_projections_cost_that_lie_at_random(weight, make_batch, value_of):
+    b = make_batch(64, patient=np.arange(64, dtype=np.int32))
+    d = np.abs(np.subtract.outer(b.score, b.score).astype(np.float64))
+    w = d if weight == "distance" else 1 - np.eye(64)
+    knows_nothing = (w * np.cos(np.pi * np.minimum(d / 4, 1)) ** 2).sum() / w.sum()
+    for width, draws in ((2, 60), (64, 10)):
+        z = np.random.default_rng(width).normal(size=(draws, 64, width)).astype(np.float32)
+        costs = [float(value_of("learner", one, b, pair_weight=weight)) for one in z]
+        assert np.mean(costs) == pytest.approx(knows_nothing + 1 / width, abs=4 * np.std(costs) / draws**0.5)
+
+
 def test_distances_between_half_and_the_whole_of_the_target_cost_nothing_under_the_margin(make_batch, value_of):
     b = make_batch(2, score=np.array([0.0, 1.5], np.float32), patient=np.array([0, 1], np.int32))
     for distance, cost in ((0.4, 0.1), (0.5, 0.0), (0.75, 0.0), (1.0, 0.0), (1.2, 0.2)):  # x = 0.5
