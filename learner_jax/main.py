@@ -14,6 +14,7 @@ checkpoint, start the same command again; 1 anything else.
 
 import dataclasses
 import logging as stdlib_logging
+import re
 import sys
 import time
 
@@ -21,7 +22,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from learner_jax.config import Config
-from learner_jax.fields import check_override
+from learner_jax.fields import check_override, override
 from learner_jax.host_memory import keep_pages
 from tfds_builders.errors import InputError, exit_code
 from tfds_builders.program import import_from_here, worded
@@ -91,8 +92,14 @@ def _parse(argv: list[str]) -> list[str]:
         positional = flags.FLAGS(argv)
         dataclasses.fields(CONFIG.value) if CONFIG.value is not None else ()  # a file that failed to load says so here
     except flags.Error as fault:
-        raise InputError(f"{fault}. --help shows an example") from fault
+        for argument in argv[1:]:
+            if argument.startswith("--config.") and "=" in argument:
+                override(Config(), argument)  # says which value is of another kind than its field
+        here = "fields of the config are set by --config.section.field=value, and --help shows an example"
+        raise InputError(f"{fault}; {here}") from fault
     except (OSError, AttributeError, ImportError, TypeError, SyntaxError) as fault:
+        if missing := re.search(r"No such file or directory: '(.+?)'", str(fault)):  # ml_collections' words: five lines
+            raise InputError(f"there is no file {missing[1]}; give --config one with a get_config()") from fault
         raise InputError(f"the config cannot be loaded: {fault}. Give --config a file with a get_config()") from fault
     return positional
 

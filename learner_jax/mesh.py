@@ -5,6 +5,7 @@ axes, the default of ``jax.make_mesh``, stock layers of Flax refuse sharded inpu
 """
 
 import itertools
+import os
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from jax.sharding import PartitionSpec as P
 
 from learner_jax.config import MeshConfig
 from tfds_builders.errors import InputError
+from tfds_builders.wording import plural
 
 FSDP = "fsdp"  # the axis over which parameters and the optimizer's state may be cut
 BATCH = ("replica", FSDP, "data")  # the axes over which a global batch is cut: all of them; replica is the slow network
@@ -29,7 +31,7 @@ def make_mesh(devices: list | None = None, config: MeshConfig | None = None) -> 
       InputError: the devices cannot be dealt out so.
     """
     config = MeshConfig() if config is None else config
-    devices = jax.devices() if devices is None else devices
+    devices = _found() if devices is None else devices
     slices = [list(group) for _, group in itertools.groupby(sorted(devices, key=_slice), key=_slice)]
     replicas = config.replica or len(slices)
     if replicas % len(slices) or len(devices) % replicas:
@@ -57,6 +59,31 @@ def _slice(device: Any) -> int:
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Leading axis cut over all devices."""
     return NamedSharding(mesh, P(BATCH))
+
+
+def _found() -> list:
+    """All devices of all processes.
+
+    Raises:
+      InputError: there are none of the kind that JAX_PLATFORMS asks for.
+    """
+    asked = os.environ.get("JAX_PLATFORMS", "")
+    try:
+        return jax.devices()
+    except (AssertionError, RuntimeError) as fault:  # the former where a plug-in is not installed (jax 0.10.2)
+        if not asked:
+            raise
+        raise InputError(
+            f"JAX_PLATFORMS is {asked!r}, and JAX finds no such device{f' ({fault})' if str(fault) else ''}. Unset it "
+            "to compute on what there is; GPUs need requirements-gpu.txt and NVIDIA's driver, TPUs requirements-tpu.txt"
+        ) from fault
+
+
+def told(mesh: Mesh) -> str:
+    """The devices in words: ``1 device: cpu, no GPU or TPU``."""
+    kinds = sorted({device.device_kind for device in mesh.devices.flat})
+    alone = {device.platform for device in mesh.devices.flat} == {"cpu"}
+    return f"{plural(mesh.devices.size, 'device')}: {', '.join(kinds)}" + (", no GPU or TPU" if alone else "")
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

@@ -21,6 +21,7 @@ from learner_jax.distributed import Pulse, agreed, first, meet
 from learner_jax.evaluators import seen
 from learner_jax.evaluators.api import Evaluator
 from learner_jax.lock import only_trainer
+from learner_jax.mesh import told
 from learner_jax.nonfinite import NonFinite
 from learner_jax.objectives.api import Metrics
 from learner_jax.placement import describe
@@ -145,6 +146,8 @@ def train(
                 Action(evaluate, config.eval.every),
             ]
             if start < config.steps:
+                if first():
+                    print(f"{told(mesh)}; compiling the step of {config.backbone.name}", flush=True)
                 with ledger.on("compile", then="start"):
                     update = compiled(recipe, state, reader.shapes(config.batch_size, mesh))
                 with traced(update, config, work.local, start, ledger) as update, ledger.on("steps", then="other"):

@@ -38,10 +38,12 @@ def test_every_command_has_help_with_an_example(command):
     ("arguments", "sentence"),
     [
         ((), "both --config FILE and --workdir FOLDER are needed"),
-        (("--config", "configs/none.py", "--workdir", "x"), "the config cannot be loaded"),
+        (("--config", "configs/none.py", "--workdir", "x"), "error: there is no file configs/none.py; give --config"),
+        (("--config", "README.md", "--workdir", "x"), "the config cannot be loaded"),
         (("--config", "configs/demo.py", "--workdir", "x", "--config.objectiv.name=mse"), "did you mean 'objective'?"),
-        (("--config", "configs/demo.py", "--workdir", "x", "--config.steps=many"), "--config.steps=many"),
+        (("--config", "configs/demo.py", "--workdir", "x", "--config.steps=many"), "does not set a int; write"),
         (("--config", "configs/demo.py", "--wordkir", "x"), "Unknown command line flag 'wordkir'"),
+        (("--config", "configs/demo.py", "--steps=5"), "flag 'steps'; fields of the config are set by --config."),
         (("--config", "configs/demo.py", "--workdir", "x", "extra"), "'extra' is not a flag"),
         (
             ("--config", "configs/demo.py", "--workdir", "x", "--config.data.dir=/nowhere"),
@@ -79,3 +81,15 @@ def test_names_and_shapes_are_checked_against_the_dataset(make_config, tmp_path,
         train(config, tmp_path / "run")
     assert sentence in str(fault.value)
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_without_the_device_that_was_asked_for_it_says_so():
+    done = subprocess.run(
+        [sys.executable, "-c", "from learner_jax.mesh import make_mesh; make_mesh()"],
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "rocm"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "InputError: JAX_PLATFORMS is 'rocm', and JAX finds no such device" in done.stderr

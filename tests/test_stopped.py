@@ -1,9 +1,12 @@
-"""Ctrl-C in a command that looks at runs: a sentence and 130, no traceback."""
+"""Ctrl-C is a sentence and 130, no traceback: in a command that looks at runs, and in any that still imports."""
 
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +49,14 @@ def test_ctrl_c_is_a_sentence(main, arguments, told, endless, capsys):
     captured = capsys.readouterr()
     assert captured.err.strip().startswith(told)
     assert not (endless.parent / "report").exists()
+
+
+@pytest.mark.parametrize("module", ["tfds_builders.build", "tfds_builders.splits", "learner_jax.main"])
+def test_ctrl_c_while_a_command_imports_is_a_word(module, tmp_path):
+    for name in ("numpy", "ml_collections"):  # each command imports one of them
+        (tmp_path / f"{name}.py").write_text("raise KeyboardInterrupt")
+    command, own = [sys.executable, "-m", module, "--help"], {"PYTHONPATH": str(tmp_path)}
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, cwd=root, env=os.environ | own, capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGINT  # which a shell calls 130
+    assert done.stderr == "\nstopped\n"

@@ -2,12 +2,27 @@
 
 import sys
 from pathlib import PurePath
+from typing import Any
 
 
 def program(module: str) -> str:
     """The console script that this process is, else ``python -m`` and the module."""
     called = PurePath(sys.argv[0]).stem
     return called if called.startswith("learner-") else f"python -m {module}"
+
+
+def say_stopped() -> None:
+    """Ctrl-C where no command catches it, as while it imports, which may take ten seconds: a word, and no traceback."""
+    called = PurePath(sys.argv[0]).stem if sys.argv else ""
+    if called == "-m" or called.startswith("learner-"):  # "-m" is what runpy calls a program until it is found
+        sys.excepthook = _stopped
+
+
+def _stopped(kind: type[BaseException], fault: BaseException, trace: Any) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print("\nstopped", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, fault, trace)
 
 
 def worded(text: str, module: str) -> str:

@@ -58,7 +58,7 @@ def create(config: ObjectiveConfig, mesh: Mesh, n_patients: int) -> Objective:
             else:
                 value, idle = _mean_of(_sums(*part.described(config, params, u, batch), rows["u"].mask))
             factor = 1.0 if part.regression else ramp(config, progress)
-            total += factor * getattr(config.weights, part.name) * value
+            total += factor * getattr(config.weights, part.name, 1.0) * value
             metrics |= {part.name: value, "zero_loss_share": jnp.maximum(metrics.get("zero_loss_share", 0.0), idle)}
         return total, metrics | alive, queues.push(state, everyone["z"])
 
