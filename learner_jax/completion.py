@@ -46,6 +46,7 @@ def scripts(shell: str) -> str:
 def parsers() -> list[argparse.ArgumentParser]:
     """One for each command, named as it is installed."""
     from learner_jax import evaluate, status
+    from learner_jax.predict import scans
     from learner_jax.report import __main__ as report
     from learner_jax.sweep import __main__ as sweep
     from tfds_builders import build
@@ -55,6 +56,7 @@ def parsers() -> list[argparse.ArgumentParser]:
         for name, module in (
             ("build", build),
             ("eval", evaluate),
+            ("predict", scans),
             ("report", report),
             ("status", status),
             ("sweep", sweep),

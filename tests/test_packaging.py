@@ -39,7 +39,9 @@ def as_script(name: str, *arguments: str, cwd: Path = ROOT) -> subprocess.Comple
 
 
 def test_the_commands():
-    assert set(SCRIPTS) == {f"learner-{name}" for name in ("build", "eval", "report", "status", "sweep", "train")}
+    assert set(SCRIPTS) == {
+        f"learner-{name}" for name in ("build", "eval", "predict", "report", "status", "sweep", "train")
+    }
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Build one dataset; returns the exit code: 0 done, or there already; 2 the input is at fault; 130 interrupted."""
     args = parser().parse_args(arguments)
     try:
-        with _stoppable():
+        with stoppable():
             return exit_code(lambda: run(args))
     except KeyboardInterrupt:
         print("stopped; nothing was written", file=sys.stderr)
@@ -140,7 +140,7 @@ def refuse(rows: list[source.Row], results: Iterator, allowed: int, what: str) -
 
 
 @contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[None]:
     """Let SIGTERM unwind as an exit with 143, so that what was begun is removed."""
     try:
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -59,11 +59,19 @@ class Range:
 
         Empty where it is not.
         """
-        for value, (low, high), name in ((mean, self.mean, "mean"), (sd, self.sd, "SD")):
-            wider = _WIDER * (high - low)
-            if not low - wider <= value <= high + wider:
+        least, most = self.widened
+        names = ("mean", "SD")
+        for value, (low, high), *taken, name in zip((mean, sd), (self.mean, self.sd), least, most, names, strict=True):
+            if not taken[0] <= value <= taken[1]:
                 return (
                     f"its {name} intensity is {value:.3g}, and those of the training scans lie from {low:.3g} to "
-                    f"{high:.3g} (taken are {max(0.0, low - wider):.3g} to {high + wider:.3g})"
+                    f"{high:.3g} (taken are {max(0.0, taken[0]):.3g} to {taken[1]:.3g})"
                 )
         return ""
+
+    @property
+    def widened(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The least and the most (mean, SD) that a scan like the cohort may have."""
+        more = [_WIDER * (high - low) for low, high in (self.mean, self.sd)]
+        least = (self.mean[0] - more[0], self.sd[0] - more[1])
+        return least, (self.mean[1] + more[0], self.sd[1] + more[1])

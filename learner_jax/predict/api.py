@@ -90,7 +90,7 @@ class Opened:
         for row, (mean, sd), good in zip(rows.tolist(), values.tolist(), readable.tolist(), strict=True):
             why = (known.unlike(mean, sd) if known else "") if good else "it cannot be read"
             if why:
-                found[row] = f"scan {self.cohort.scan_ids[row]} of visit {self.cohort.visit[row]}: {why}"
+                found[row] = why
         return found
 
 
@@ -104,7 +104,8 @@ def predict(opened: Opened, pairs: Sequence[Pair]) -> list[Prediction]:
     both = [np.concatenate([rows_of[p.patient, p.visit_1], rows_of[p.patient, p.visit_2]]) for p in pairs]
     asked = np.unique(np.concatenate([np.zeros(0, np.int64), *both]))
     faults = opened.refusals(asked)
-    refused = ["; ".join(faults[row] for row in rows.tolist() if row in faults) for rows in both]
+    named = {row: f"scan {cohort.scan_ids[row]} of visit {cohort.visit[row]}: {why}" for row, why in faults.items()}
+    refused = ["; ".join(named[row] for row in rows.tolist() if row in named) for rows in both]
     taken = [at for at, why in enumerate(refused) if not why]
     said = iter(_said(opened, [pairs[at] for at in taken], [both[at] for at in taken]))
     found = []

@@ -29,7 +29,7 @@ expect() {
   echo "$((SECONDS - began)) s  ${*:3}"
 }
 
-for name in build eval report status sweep train; do
+for name in build eval predict report status sweep train; do
   expect 0 "learner-$name " "learner-$name" --help
 done
 expect 0 'MiB in' learner-build synthetic_lus --data_dir data/mine --n_patients 24 --frames 2 --size 32 --processes 2

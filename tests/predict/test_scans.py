@@ -1,0 +1,146 @@
+"""Two files in, one prediction out: that of the same scans as records; what is unlike is refused; nothing stays."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from learner_jax.data.source import Records
+from learner_jax.predict import scans
+from learner_jax.predict.api import Opened
+from learner_jax.predict.run import open_run
+from tfds_builders import alike
+from tfds_builders.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def files(trained, dataset, tmp_path_factory) -> tuple[Path, Path]:
+    """Two of the run's own made-up clips as videos, whose pixels the codec keeps."""
+    folder = tmp_path_factory.mktemp("files")
+    opened = Opened(open_run(trained), dataset)
+    records = Records(dataset, opened.cohort.scan_ids).read(np.arange(2))
+    paths = tuple(folder / f"day{day}.avi" for day in (1, 5))
+    for path, record in zip(paths, records, strict=True):
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("ffv1", rate=10)
+            stream.height, stream.width, stream.pix_fmt = 32, 32, "gray"
+            for frame in record["scan"][..., 0]:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="gray")))
+            container.mux(stream.encode())
+    return paths
+
+
+def test_two_files_give_what_the_same_records_give(trained, dataset, files, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert scans.main([str(trained), *map(str, files)]) == 0
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
+    assert lines[0] == "day1.avi → day5.avi"
+    assert lines[-1] == f"{trained}, step 4: not for clinical use"
+    assert "  the run was trained on made-up scans" in lines
+    assert re.fullmatch(r"  probability: (\w+ \d\.\d\d, ){2}\w+ \d\.\d\d", lines[2])
+    amount = re.search(r"sf_ratio ([+-]\S+), 90 % interval ([+-]\S+) to ([+-]\S+) \(stable: up to 30\)", printed)
+    opened = Opened(open_run(trained), dataset)
+    u = opened.run.readout
+    from learner_jax.evaluators.api import Evaluator
+
+    evaluator = Evaluator(opened.config, opened.cohort, opened.reader, opened.backbone, opened.mesh)
+    seen = [evaluator.observations(opened.variables, np.array([row])).u for row in (0, 1)]
+    delta = float(u.delta(*seen)[0])
+    assert amount[1] == f"{delta:+.3g}"
+    assert amount[2] == f"{delta - u.calibration.half_width:+.3g}"
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_picture(trained, files, tmp_path, capsys):
+    picture = tmp_path / "change.png"
+    assert scans.main([str(trained), *map(str, files), "--picture", str(picture)]) == 0
+    assert f"{picture} shows both" in capsys.readouterr().out
+    with Image.open(picture) as shown:
+        assert shown.size == (1260, 585)
+        assert len(np.unique(np.asarray(shown.convert("RGB")).reshape(-1, 3), axis=0)) > 500
+
+
+def test_a_run_that_abstains_says_so_in_words(trained, files, tmp_path, capsys):
+    workdir = Path(shutil.copytree(trained, tmp_path / "run"))
+    path = workdir / "eval/4/readout.json"
+    values = json.loads(path.read_text())
+    values["calibration"] |= {"level": None, "half_width": None, "n_patients": 5}
+    path.write_text(json.dumps(values))
+    assert scans.main([str(workdir), *map(str, files), "--config.eval.better="]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("no answer: no calibration: 5 validation patients with fine pairs, and 9 are needed")
+    assert lines[1].endswith(
+        ("(the nearest is: score rises)", "(the nearest is: stable)", "(the nearest is: score falls)")
+    )
+    assert "no interval: too few validation patients" in lines[3]
+
+
+def test_what_cannot_be_predicted_from_is_refused(trained, files, tmp_path, capsys):
+    first, second = map(str, files)
+    white = tmp_path / "white.png"
+    Image.fromarray(np.full((32, 32), 255, np.uint8)).save(white)
+    view = open_run(trained).views[0]
+    for arguments, words in (
+        (
+            [first, str(white)],
+            f"error: {white} is unlike the scans that the run was trained on: its mean intensity is 1",
+        ),
+        ([first, str(tmp_path / "none.mp4")], f"error: there is no scan {tmp_path / 'none.mp4'}"),
+        ([first, first], "is named twice; a change is one between two scans"),
+        ([first, second, "--view", "L9"], f"--view is 'L9', which the run has not seen; possible: {view}"),
+        ([first, second, "--fast"], "'--fast' is not a flag of this command"),
+    ):
+        assert scans.main([str(trained), *arguments]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_a_view_must_be_named_where_the_run_knows_several():
+    assert scans.chosen_view(None, ("L1",)) == "L1"
+    assert scans.chosen_view("R2", ("L1", "R2")) == "R2"
+    with pytest.raises(
+        InputError, match="the run has seen the views L1, R2; say which one these scans are of with --view"
+    ):
+        scans.chosen_view(None, ("L1", "R2"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
+def test_stopped_it_leaves_nothing(trained, files, tmp_path, sent, code):
+    command = [sys.executable, "-m", "learner_jax.predict.scans", str(trained), *map(str, files)]
+    environment = os.environ | {"TMPDIR": str(tmp_path), "JAX_NUM_CPU_DEVICES": "8"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("learner-predict.*/dataset")):  # in the middle of it
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(sent)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == code, said
+    assert list(tmp_path.glob("learner-predict.*")) == []
+    assert ("stopped; nothing was written" in said) == (code == 130)
+
+
+def test_the_records_of_the_files_are_those_of_the_dataset(trained, dataset, files, tmp_path):
+    run = open_run(trained)
+    folder = alike.build(run.readout.spec["stored"], files, run.views[0], tmp_path)
+    opened = Opened(run, folder)
+    ours = Records(folder, opened.cohort.scan_ids).read(np.arange(2))
+    theirs = Records(dataset, Opened(run, dataset).cohort.scan_ids).read(np.arange(2))
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one["scan"], other["scan"])
