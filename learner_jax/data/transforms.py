@@ -48,12 +48,11 @@ class Fit:
 
     def __call__(self, scan: np.ndarray, rng: np.random.BitGenerator | None) -> np.ndarray:
         t, height, width, c = scan.shape
-        scale = self.size / max(height, width)
-        h, w = max(1, round(height * scale)), max(1, round(width * scale))
+        h, w = fitted_size(height, width, self.size)
         if (h, w) != (height, width):
             # one product for each frame and channel: einsum gave a frame other last bits beside other frames (2026-11)
             planes = np.moveaxis(scan, -1, 1).astype(np.float32, order="C")
-            smaller = np.moveaxis(_weights(height, h) @ planes @ _weights(width, w).T, 1, -1)
+            smaller = np.moveaxis(resampling(height, h) @ planes @ resampling(width, w).T, 1, -1)
             scan = np.rint(smaller).astype(scan.dtype) if scan.dtype.kind == "u" else smaller.astype(scan.dtype)
         if h == w:
             return scan
@@ -63,8 +62,14 @@ class Fit:
         return square
 
 
+def fitted_size(height: int, width: int, size: int) -> tuple[int, int]:
+    """Height and width of a picture whose longer side is scaled to ``size``."""
+    scale = size / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
 @functools.cache
-def _weights(n_in: int, n_out: int) -> np.ndarray:
+def resampling(n_in: int, n_out: int) -> np.ndarray:
     """Rows of the resampling matrix f32 ``[n_out n_in]``; each sums to 1."""
     scale = n_in / n_out
     centre = (np.arange(n_out)[:, None] + 0.5) * scale - 0.5

@@ -115,7 +115,7 @@ def told(one: Any, run: Any, names: tuple[str, str]) -> list[str]:
 
 def headline(one: Any, run: Any) -> str:
     """``improved``, or why that is not said."""
-    return f"no answer: {one.abstain} (the nearest is: {one.word})" if one.abstain else one.word
+    return f"no answer: {one.abstain} (the decision alone would be: {one.word})" if one.abstain else one.word
 
 
 def likelihood(one: Any, run: Any) -> str:

@@ -31,7 +31,7 @@ def abstention(
       named: :func:`words`.
       part: ``train`` or ``val`` where the run has seen the patient in it.
     """
-    share = f"{calibration.coverage:.0%}"
+    share = f"{100 * calibration.coverage:.0f} %"
     if part:
         return f"the run was {_USED[part]} on this patient, so nothing is known of how sure it is"
     if held is None:
@@ -41,5 +41,13 @@ def abstention(
         )
     inside = [word for word, holds in zip(named, held, strict=True) if holds]
     if len(inside) != 1:
-        return f"the {share} set holds {' and '.join(inside) if inside else 'no class'}"
+        return f"the {share} set holds {_listed(inside)}"
     return "" if held[change + 1] else f"the {share} set holds {inside[0]}, the decision is {named[change + 1]}"
+
+
+def _listed(classes: list[str]) -> str:
+    """``declined, stable and improved``."""
+    if not classes:
+        return "no class"
+    *most, last = classes
+    return f"{', '.join(most)} and {last}" if most else last

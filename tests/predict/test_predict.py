@@ -10,10 +10,12 @@ import pytest
 
 from learner_jax.data.source import Records
 from learner_jax.evaluators.readouts import Readout
+from learner_jax.evaluators.readouts.calibration import Calibration
 from learner_jax.predict.__main__ import main
 from learner_jax.predict.api import Opened, predict
 from learner_jax.predict.pairs import Pair, all_pairs
 from learner_jax.predict.run import open_run
+from learner_jax.predict.wording import abstention, words
 from tfds_builders import build
 
 
@@ -222,3 +224,20 @@ def test_all_pairs_are_those_of_each_patient(trained, dataset):
     cohort = Opened(open_run(trained), dataset).cohort
     visits = sorted(set(zip(cohort.patient.tolist(), cohort.visit.tolist(), strict=True)))
     assert all_pairs(cohort) == [Pair(p, v, w) for p, v in visits for q, w in visits if p == q and v < w]
+
+
+@pytest.mark.parametrize(
+    ("held", "change", "part", "reason"),
+    [
+        ([0, 0, 1], 1, "", ""),
+        ([0, 1, 1], 1, "", "the 90 % set holds stable and improved"),
+        ([1, 1, 1], 1, "", "the 90 % set holds declined, stable and improved"),
+        ([0, 0, 0], 0, "", "the 90 % set holds no class"),
+        ([0, 1, 0], 1, "", "the 90 % set holds stable, the decision is improved"),
+        (None, 0, "", "no calibration: 12 validation patients with fine pairs, and 9 are needed"),
+        ([0, 0, 1], 1, "train", "the run was trained on this patient, so nothing is known of how sure it is"),
+    ],
+)
+def test_when_it_abstains(held, change, part, reason):
+    bound, held = Calibration(0.9, 12, 0.5, 1.0), None if held is None else np.array(held, bool)
+    assert abstention(held, change, bound, words("higher"), part) == reason

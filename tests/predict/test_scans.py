@@ -84,7 +84,11 @@ def test_a_run_that_abstains_says_so_in_words(trained, files, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("no answer: no calibration: 5 validation patients with fine pairs, and 9 are needed")
     assert lines[1].endswith(
-        ("(the nearest is: score rises)", "(the nearest is: stable)", "(the nearest is: score falls)")
+        (
+            "(the decision alone would be: score rises)",
+            "(the decision alone would be: stable)",
+            "(the decision alone would be: score falls)",
+        )
     )
     assert "no interval: too few validation patients" in lines[3]
 

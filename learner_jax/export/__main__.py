@@ -1,0 +1,127 @@
+"""A trained run as a program that runs without this software: ``python -m learner_jax.export --workdir … --out …``.
+
+Writes the program (preprocessing on the device, encoder, read-out, decision) as StableHLO for CPU, CUDA and TPU and any
+number of pairs, about.json with what goes in and what comes out, and load.py, which runs it with jax, numpy and
+flatbuffers:
+
+    python -m learner_jax.export --workdir runs/lus/combined --out exported
+    python exported/load.py pairs.npz
+
+The newest evaluated checkpoint is exported. Not for clinical use.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from absl import flags, logging
+
+from learner_jax import backbones
+from learner_jax.batch import BatchSpec
+from learner_jax.bucket import local
+from learner_jax.checkpoint import Checkpoints
+from learner_jax.evaluators.quantities.three_way import WORDS
+from learner_jax.export.program import exported, pairs
+from learner_jax.mesh import make_mesh
+from learner_jax.placement import on_host, placed_shapes
+from learner_jax.predict.compatible import is_made_up
+from learner_jax.predict.run import TrainedRun, open_run
+from learner_jax.predict.wording import NOT_CLINICAL, words
+from tfds_builders.errors import InputError, exit_code
+from tfds_builders.program import program, worded
+
+
+def write(run: TrainedRun, folder: Path) -> None:
+    """Write ``program.stablehlo``, ``about.json`` and ``load.py`` into an empty or new folder.
+
+    Raises:
+      InputError: there is something in the folder.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is not empty; name a new folder with --out")
+    stored, config = run.readout.spec["stored"], run.config
+    backbone = backbones.create(config.backbone.name, config.backbone.norm)
+    spec = BatchSpec(1, config.data.frames, config.data.size, config.data.size, stored["scan_shape"][3])
+    with Checkpoints(run.workdir) as checkpoints:
+        shapes = placed_shapes(backbone.shapes(spec), make_mesh())
+        restored = on_host(checkpoints.restore_for_scoring(run.step, shapes)[0])
+    variables = jax.tree.map(jnp.asarray, restored)  # constants of one device, on whichever it will run
+    made = exported(pairs(run, variables), tuple(stored["scan_shape"]), stored["dtype"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "program.stablehlo").write_bytes(made.serialize())
+    (folder / "about.json").write_text(json.dumps(about(run), indent=1, allow_nan=False) + "\n")
+    shutil.copyfile(Path(__file__).parent / "load.py", folder / "load.py")
+
+
+def about(run: TrainedRun) -> dict[str, Any]:
+    """What goes into the program, what comes out of it, and what it was made from."""
+    readout, config = run.readout, run.config
+    stored, bound = readout.spec["stored"], readout.calibration
+    return {
+        "note": f"{NOT_CLINICAL.capitalize()}.",
+        "run": run.workdir.absolute().name,
+        "step": run.step,
+        "backbone": readout.spec["backbone"],
+        "dtype": stored["dtype"],
+        "inputs": {
+            "scans": f"{stored['dtype']} [b, 2, {', '.join(map(str, stored['scan_shape']))}]: the earlier and the "
+            "later scan of one patient, prepared and stored as below",
+            "scale": "float32 [b, 2]: intensity = scan * scale + offset",
+            "offset": "float32 [b, 2]",
+        },
+        "outputs": {
+            "delta": f"float32 [b]: predicted change of {readout.score_name}, in its units",
+            "low, high": f"float32 [b]: an interval that holds the true change in {bound.coverage:.0%} of pairs; NaN: "
+            "not calibrated",
+            "change": "int32 [b]: -1, 0, 1",
+            "probability": f"float32 [b, 3]: of -1, 0, 1 ({', '.join(WORDS)})",
+            "abstain": "bool [b]: the class is not to be relied on",
+            "unlike": "bool [b]: a scan's mean or SD of intensity is unlike those of training: do not use the rest",
+        },
+        "words": dict(zip(("-1", "0", "1"), words(config.eval.better), strict=True)),
+        "score": readout.score_name,
+        "change_threshold": readout.change_threshold,
+        "calibration": vars(bound),
+        "views": list(run.views),
+        "made_up": is_made_up(stored),
+        "stored": stored,
+        "intensity": readout.spec["intensity"],
+    }
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags, but for fields of the config."""
+    module, kind = "learner_jax.export", argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module), formatter_class=kind)
+    parser.add_argument("--workdir", required=True, help="of a run that was trained and evaluated")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    parser.add_argument("--step", type=int, help="of an evaluated checkpoint (default: the newest)")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    known, rest = parser().parse_known_args(arguments)
+    flags.FLAGS.mark_as_parsed()
+    logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
+
+    def run() -> None:
+        for argument in rest:
+            if not argument.startswith("--config."):
+                raise InputError(f"{argument!r} is not a flag of this command; --help lists them")
+        trained = open_run(local(known.workdir), known.step, rest)
+        write(trained, known.out)
+        size = sum(path.stat().st_size for path in known.out.iterdir())
+        told = f"{known.out}: {trained.readout.spec['backbone']} at step {trained.step}, {size / 2**20:.1f} MiB"
+        print(f"{told}; python {known.out / 'load.py'} pairs.npz runs it. {NOT_CLINICAL.capitalize()}.")
+
+    return exit_code(run, stopped="nothing was written")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""What a trained run says of pairs of scans; about.json says what goes in and comes out. Needs jax, numpy, flatbuffers.
+
+python load.py pairs.npz          # arrays: scans, scale, offset      Not for clinical use.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import jax.export
+import numpy as np
+
+HERE = Path(__file__).parent
+ABOUT = json.loads((HERE / "about.json").read_text())
+PROGRAM = jax.export.deserialize(bytearray((HERE / "program.stablehlo").read_bytes()))
+
+
+def predict(scans, scale, offset):
+    found = PROGRAM.call(np.asarray(scans, ABOUT["dtype"]), np.float32(scale), np.float32(offset))
+    return {name: np.asarray(values) for name, values in found.items()}
+
+
+if __name__ == "__main__":
+    print(predict(**np.load(sys.argv[1])))
