@@ -140,6 +140,7 @@ def _picture(one: Any, opened: Any, names: tuple[str, str]) -> bytes:
     import jax.numpy as jnp
     import numpy as np
 
+    from learner_jax.predict.compatible import is_made_up
     from learner_jax.predict.picture import draw
     from learner_jax.predict.saliency import saliency, score_of
     from learner_jax.predict.wording import words
@@ -153,7 +154,8 @@ def _picture(one: Any, opened: Any, names: tuple[str, str]) -> bytes:
     middle = seen.shape[1] // 2
     frame = {"time": "frame", "depth": "slice", "none": "picture"}[opened.cohort.meta.axis0]
     titles = tuple(f"{when}: {frame} {middle + 1} of {seen.shape[1]}" for when in ("earlier", "later"))
-    sentence = f"{headline(one, run)}. {amount(one, run)}"
+    made_up = " The run was trained on made-up scans." if is_made_up(run.readout.spec["stored"]) else ""
+    sentence = f"{headline(one, run)}. {amount(one, run)}.{made_up}"
     return draw(one, seen[:, middle].mean(axis=-1), where[:, middle], words(run.config.eval.better), titles, sentence)
 
 
