@@ -26,6 +26,7 @@ from learner_jax.nonfinite import NonFinite
 from learner_jax.objectives.api import Metrics
 from learner_jax.placement import describe
 from learner_jax.preemption import Preempted, Preemption
+from learner_jax.report import environment
 from learner_jax.report.bookkeeper import keeping
 from learner_jax.report.ledger import Ledger
 from learner_jax.report.profiler import traced
@@ -87,8 +88,8 @@ def train(
 
     Args:
       config: every knob.
-      workdir: of this run alone: config.json, split.json, metrics.jsonl, goodput.json, checkpoints/, eval/; one of
-        ``bucket.place``.
+      workdir: of this run alone: config.json, split.json, environment.json, metrics.jsonl, goodput.json, checkpoints/,
+        eval/; one of ``bucket.place``.
       preempted: whether to stop after a step; None: when SIGTERM came.
       allow_changed: go on also with another recipe than the checkpoint's; all checkpoints from then on tell of it.
       began: ``time.perf_counter()`` when the process did; None: now.
@@ -120,6 +121,8 @@ def train(
         if start == config.steps and first():
             print(f"{workdir} is finished: step {start} of {config.steps}")
         _write_config(work.local, config, cohort)
+        if first():
+            environment.note(work.local, mesh.devices.ravel().tolist(), jax.process_count())
         batches = training_stream(reader, sampler, config.seed, start, config.steps, mesh)
         with reporting(config, work.local, start, books, afterwards) as reporter:
 

@@ -20,8 +20,10 @@ from learner_jax.data.pipeline import Reader
 from learner_jax.evaluate import Run, evaluate, find, follow, score_if_kept
 from learner_jax.evaluators import artifacts
 from learner_jax.evaluators.readouts import Readout
+from learner_jax.report import scans
 from learner_jax.report.__main__ import main as report
 from learner_jax.report.health import look
+from learner_jax.report.runs import load
 from learner_jax.train import train
 from tfds_builders import build, splits
 from tfds_builders.errors import InputError
@@ -93,6 +95,38 @@ def test_a_folder_of_runs_is_scored_with_its_floors(finished, tmp_path, capsys):
     assert report([str(tmp_path)]) == 0
     page = (tmp_path / "report/index.html").read_text()
     assert all(text in page for text in ("untrained backbone", "raw pixels", "Patients over time", "sf_ratio"))
+
+
+def test_a_report_opens_scans_only_when_it_is_told_to(finished, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("learner_jax.report.page.draw", lambda study: {})  # the other figures take 3 s
+    out, moved = tmp_path / "page", tmp_path / "elsewhere"
+    dataset = Path(json.loads((finished / "run/config.json").read_text())["data"]["dir"])
+    dataset.rename(moved)
+    try:
+        assert report([str(finished / "run"), "-o", str(out)]) == 0
+        assert not list(out.glob("scans-*"))
+        assert report([str(finished / "run"), "-o", str(out), "--scans"]) == 2
+        assert "there is no folder" in capsys.readouterr().err
+    finally:
+        moved.rename(dataset)
+    assert report([str(finished / "run"), "-o", str(out), "--scans"]) == 0
+    assert "this page and the pictures beside it hold patients' scans" in " ".join(capsys.readouterr().out.split())
+    assert {path.name for path in out.glob("scans-*.png")} == {"scans-worst-1.png", "scans-best-1.png"}
+    assert "this page holds pictures of patients’ scans" in (out / "index.html").read_text()
+
+
+def test_the_pairs_shown_are_predicted_from_their_scans_as_they_were_scored(finished):
+    run = load(finished / "run")
+    pairs, _ = scans.choose(run.pairs)
+    shown = scans.look(run, pairs)
+    assert [one.visits for one in shown] == pairs.select(pl.col("visit_1", "visit_2").cast(pl.Int64)).rows()
+    # a visit of this cohort is one scan, so its score is that of the visit
+    assert [one.change for one in shown] == pytest.approx(pairs["predicted_delta"].to_list(), rel=1e-3, abs=1e-3)
+    assert {array.shape[:2] for one in shown for array in (*one.saliency, *one.scans)} == {(32, 32)}
+    with pytest.raises(InputError, match="holds other records than run was scored on"):
+        scans.look(dataclasses.replace(run, scores=run.scores | {"fingerprints": {"data": "another"}}), pairs)
+    with pytest.raises(InputError, match=r"eval\.pairs=scans"):
+        scans.look(dataclasses.replace(run, scores=run.scores | {"pairs": "scans"}), pairs)
 
 
 def test_all_checkpoints_are_scored_when_asked(finished, tmp_path):

@@ -21,9 +21,11 @@ import numpy as np
 import polars as pl
 
 from learner_jax.data.cohort import Cohort
+from learner_jax.evaluators.census import census
 from learner_jax.evaluators.evaluation import PRIMARY, Evaluation
 from learner_jax.evaluators.pairs import Observations
 from learner_jax.evaluators.places import folder
+from learner_jax.evaluators.plane import Plane
 from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.quantities.three_way import WORDS
 from learner_jax.evaluators.rows import Row
@@ -166,6 +168,7 @@ def _scores(evaluation: Evaluation, cohort: Cohort, step: int) -> dict[str, Any]
         "readout": {"fitted_on": readout.fitted_on, "threshold": readout.decision.threshold_source},
         "rows": [dataclasses.asdict(row) for row in headline(everything)],
         "fingerprints": cohort.fingerprints,
+        "cohort": census(cohort, evaluation.patients),
     }
 
 
@@ -199,12 +202,13 @@ def _pairs(said: Predictions, cohort: Cohort) -> Iterable[dict[str, Any]]:
 def _observations(evaluation: Evaluation, cohort: Cohort) -> Iterable[dict[str, Any]]:
     readout = evaluation.fitting.readouts[PRIMARY]
     fitting = evaluation.fitting
+    plane = Plane.of(fitting.train.u)
     for split, part in (
         ("train", fitting.train.sorted()),
         ("val", fitting.val.sorted()),
         (evaluation.patients, evaluation.scored),
     ):
-        predicted = readout.scores(part.u)
+        predicted, places = readout.scores(part.u), plane(part.u)
         for i in range(len(part)):
             yield {
                 "patient": cohort.patients[int(part.patient[i])],
@@ -213,6 +217,8 @@ def _observations(evaluation: Evaluation, cohort: Cohort) -> Iterable[dict[str, 
                 "score": float(part.score[i]),
                 "predicted": float(predicted[i]),
                 "split": split,
+                "axis_1": float(places[i, 0]),
+                "axis_2": float(places[i, 1]),
             }
 
 

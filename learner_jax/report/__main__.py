@@ -13,7 +13,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Report on a run or a folder of runs; the exit code is 2 when the input is at fault."""
     flags = parser().parse_args(arguments)
     out = flags.out or pathlib.Path(flags.dir, "report")
-    return exit_code(lambda: report(flags.dir, out), stopped="no page was written, and one from before is as it was")
+    return exit_code(
+        lambda: report(flags.dir, out, flags.scans), stopped="no page was written, and one from before is as it was"
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,11 +28,18 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("dir", metavar="DIR", help="a run, or a folder of runs")
     parser.add_argument("-o", "--out", metavar="OUT", help="where the page goes (default: DIR/report)")
+    parser.add_argument(
+        "--scans",
+        action="store_true",
+        help="show scans of the pairs predicted worst and best; the page then holds pictures of patients",
+    )
     return parser
 
 
-def report(folder: str, out: str | pathlib.Path) -> pathlib.Path:
+def report(folder: str, out: str | pathlib.Path, scans: bool = False) -> pathlib.Path:
     """Print the table of the runs in ``folder`` and write their page to ``out``; returns the path of the page.
+
+    With ``scans`` the data of the runs are opened, and the page shows scans; otherwise neither happens.
 
     Raises:
       InputError: when there is nothing to report, or a file is damaged.
@@ -58,9 +67,24 @@ def report(folder: str, out: str | pathlib.Path) -> pathlib.Path:
     if study.comparison is not None:
         console.print(comparison.to_terminal(study.comparison))
         console.print(comparison.sentence(study.comparison, confidence(study)))
-    page = write_page(out, study)
+    page = write_page(out, study, _scans(study.arms) if scans else ())
     console.print(f"report: {page}", soft_wrap=True)
+    if scans:
+        console.print(
+            "warning: this page and the pictures beside it hold patients' scans. Keep them where the scans may be; "
+            "without --scans a report holds none."
+        )
     return page
+
+
+def _scans(arms: Sequence) -> list:
+    from absl import flags, logging
+
+    from learner_jax.report import scans
+
+    flags.FLAGS.mark_as_parsed()  # grain reads an absl flag
+    logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
+    return scans.draw(arms)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""The numbers behind a page, unrounded, as CSV beside it."""
+"""The numbers behind a page, unrounded, as CSV and JSON beside it."""
 
 import csv
 import dataclasses
+import json
 import os
 import pathlib
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -37,3 +39,26 @@ def write_sections(path: str | os.PathLike, study: Study) -> None:
             about = (pl.lit(run.name).alias("run"), pl.lit(run.step).alias("step"))
             tables.append(table.select(*about, pl.all()))
     pl.concat(tables).write_csv(path)
+
+
+def write_json(
+    path: str | os.PathLike, study: Study, about: Mapping[str, Sequence[tuple[str, str]]], warnings: Sequence[str]
+) -> None:
+    """The same as :func:`write_table` for programs, with what was asked and what must be known of it.
+
+    Args:
+      about: lists of (what, value), by section of the page.
+      warnings: sentences.
+    """
+    lines = [
+        {
+            "kind": entry.kind,
+            "name": entry.name,
+            "label": entry.label,
+            "rows": [dataclasses.asdict(row) for row in entry.rows.values()],
+            "sd_over_seeds": entry.spread,
+        }
+        for entry in entries(study, every=True)
+    ]
+    values = {name: dict(told) for name, told in about.items()} | {"warnings": list(warnings), "lines": lines}
+    pathlib.Path(path).write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")

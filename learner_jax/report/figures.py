@@ -1,9 +1,8 @@
-"""The pictures of a comparison: the psychometric curve, embedding distance, trajectories, training loss.
+"""The pictures of a report, in their order; here those of embedding distance, trajectories and training loss.
 
 Each draws one run of an arm, that of the first seed, and no more arms than there are colours.
 """
 
-import textwrap
 from collections.abc import Sequence
 
 import matplotlib
@@ -11,21 +10,54 @@ import numpy as np
 import polars as pl
 from matplotlib.ticker import MaxNLocator
 
+from learner_jax.report import cohort
+from learner_jax.report.agreement import agreement
 from learner_jax.report.arms import Arm
-from learner_jax.report.picture import COLOURS, GREY, INK, MARKERS, STYLE, Picture, left_out, legend, panels
+from learner_jax.report.confusion import confusion
+from learner_jax.report.forest import differences, forest
+from learner_jax.report.picture import (
+    COLOURS,
+    GREY,
+    INK,
+    MANY,
+    MARKERS,
+    PALE,
+    STYLE,
+    Mark,
+    Picture,
+    head,
+    left_out,
+    legend,
+    panels,
+)
 from learner_jax.report.psychometric import psychometric
+from learner_jax.report.reliability import reliability
 from learner_jax.report.runs import Run
+from learner_jax.report.spread import spread
+from learner_jax.report.study import Study
 from learner_jax.report.titles import interval, number
+from learner_jax.report.vitals import vitals
 
-_MANY = 3000  # points of one panel above which they become pixels: a browser is slow on more vector shapes
 _PATIENTS = 12  # whose trajectories are shown: what fits a page
+_VISIT = ("visit", "time_days", "score", "predicted")
 
 
-def draw(arms: Sequence[Arm]) -> list[Picture]:
-    """All pictures that these arms have data for."""
+def draw(study: Study) -> dict[str, list[Picture]]:
+    """All pictures that there are data for, by the section of the page that they stand in."""
+    arms = study.arms
     with matplotlib.rc_context(STYLE):
-        pictures = [psychometric(arms), distance(arms), trajectories(arms), loss(arms)]
-    return [picture for picture in pictures if picture is not None]
+        sections = {
+            "figures": [
+                forest(study),
+                differences(study),
+                psychometric(arms),
+                *(distance(arms), spread(arms), trajectories(arms)),
+                *(confusion(arms), reliability(arms), agreement(arms)),
+            ],
+            "cohort": [cohort.scores(arms[0].first)],
+            "training": [loss(arms), vitals(arms)],
+        }
+    return {name: [picture for picture in own if picture is not None] for name, own in sections.items()}
 
 
 def distance(arms: Sequence[Arm]) -> Picture | None:
@@ -39,10 +71,11 @@ def distance(arms: Sequence[Arm]) -> Picture | None:
     if not shown:
         return None
     figure, axes = panels(len(shown), columns=min(len(shown), 3), width=3.5, height=3.2)
+    marks, tables = [], []
     for axis, arm in zip(axes, shown, strict=False):
         moved, apart = _moved(arm.first)
         colour = COLOURS[drawn.index(arm)]
-        many = moved.size > _MANY
+        many = moved.size > MANY
         size, alpha = (5, 0.2) if many else (14, 0.45)
         axis.scatter(moved, apart, size, color=colour, alpha=alpha, linewidths=0, rasterized=many, label="fine pair")
         axis.plot(
@@ -51,7 +84,16 @@ def distance(arms: Sequence[Arm]) -> Picture | None:
         threshold = arm.first.scores.get("change_threshold")
         if threshold is not None:
             axis.axvline(threshold, color=GREY, linestyle="--", linewidth=1.1, label="change threshold")
-        axis.set_title(f"{_wrap(arm.title)}\nSpearman ρ {_rho(arm)}", loc="left")
+        axis.set_title(f"{head(arm.title)}\nSpearman ρ {_rho(arm)}", loc="left")
+        table = _apart(arm.first)
+        tables.append(table.select(pl.lit(arm.name).alias("arm"), pl.all()))
+        if not many:
+            told = (f"{one['patient']}, visits {one['visit_1']} and {one['visit_2']}" for one in table.to_dicts())
+            told = (
+                f"{pair}: Δ {delta:.4g}, distance {far:.3g}"
+                for pair, delta, far in zip(told, moved, apart, strict=True)
+            )
+            marks += [Mark(axis, x, y, text) for x, y, text in zip(moved, apart, told, strict=True)]
     axes[0].set_ylim(bottom=0)
     score, pair = arms[0].first.score_name, "scans" if arms[0].first.scores.get("pairs") == "scans" else "visits"
     figure.supxlabel(f"|Δ {score}| between the two {pair}", fontsize=9)
@@ -65,9 +107,11 @@ def distance(arms: Sequence[Arm]) -> Picture | None:
         + " ".join(f"{arm.title}: Spearman ρ {_rho(arm)}." for arm in shown),
         caption=f"Each point is one pair of {pair} of a held-out patient. The wanted picture rises from left to right: "
         "the more the score moved, the further apart the embeddings lie. Axes are shared; ρ does not depend on "
-        "an arm's scale of distances. Its interval is over patients. The black line joins the medians of bins of "
+        "an arm's scale of distances. Its interval is over patients. The line joins the medians of bins of "
         f"equal count.{left_out(arms)}",
         figure=figure,
+        numbers=pl.concat(tables),
+        marks=marks,
     )
 
 
@@ -82,19 +126,25 @@ def trajectories(arms: Sequence[Arm]) -> Picture | None:
         return None
     figure, axes = panels(len(patients), columns=min(len(patients), 4), width=2.6, height=1.95)
     threshold = first.scores.get("change_threshold")
+    marks, rows = [], []
     for axis, (patient, movement) in zip(axes, patients, strict=False):
         true = tables[at_first].filter(pl.col("patient") == patient)
         start = true["score"].drop_nulls()[0]
         if threshold is not None:
-            axis.axhspan(start - threshold, start + threshold, color="#e5e7eb", linewidth=0, label="counts as stable")
+            axis.axhspan(start - threshold, start + threshold, color=PALE, linewidth=0, label="counts as stable")
         for at, arm in enumerate(drawn):
             own = tables[at].filter(pl.col("patient") == patient)
             style = {"color": COLOURS[at], "marker": MARKERS[at], "markersize": 4, "linewidth": 1.2}
             axis.plot(_column(own, "time_days"), _column(own, "predicted"), alpha=0.9, label=arm.title, **style)
+            for one in own.drop_nulls("predicted").to_dicts():
+                marks.append(Mark(axis, one["time_days"], one["predicted"], f"{arm.name}: {_visit(one)}"))
+                rows.append((arm.name, patient[:8], *(one[name] for name in _VISIT)))
         axis.plot(
             _column(true, "time_days"), _column(true, "score"), color=INK, marker="o", markersize=4.5, linewidth=1.8,
             label=f"true {first.score_name}",
         )  # fmt: skip
+        for one in true.drop_nulls("score").to_dicts():
+            marks.append(Mark(axis, one["time_days"], one["score"], f"true: {_visit(one)}"))
         axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         axis.set_title(f"{patient[:8]} · moved {number(movement, 1)}", loc="left", fontsize=8.5)
     figure.supxlabel("days since the patient's first visit", fontsize=9)
@@ -110,6 +160,8 @@ def trajectories(arms: Sequence[Arm]) -> Picture | None:
         "the one that moved least to the one that moved most. The grey band is the first visit's score ± the change "
         f"threshold. Patients are named by the first 8 characters of a keyed hash.{left_out(arms)}",
         figure=figure,
+        numbers=pl.DataFrame(rows, ["arm", "patient", *_VISIT], orient="row", infer_schema_length=None),
+        marks=marks,
     )
 
 
@@ -125,7 +177,7 @@ def loss(arms: Sequence[Arm]) -> Picture | None:
         colour = COLOURS[arms.index(arm)]
         axis.plot(steps, values, color=colour, alpha=0.35, linewidth=0.9, label="as logged")
         axis.plot(steps, _smooth(values), color=colour, linewidth=1.8, label="running mean")
-        axis.set_title(_wrap(arm.title), loc="left")
+        axis.set_title(head(arm.title), loc="left")
     figure.supxlabel("step", fontsize=9)
     figure.supylabel("training loss", fontsize=9)
     legend(figure, axes[0], grey=2)
@@ -137,6 +189,11 @@ def loss(arms: Sequence[Arm]) -> Picture | None:
         caption="Compare the shapes, not the heights: objectives measure different things. The darker line is a "
         f"running mean over a twentieth of the points.{left_out(arms)}",
         figure=figure,
+        numbers=pl.DataFrame(
+            [(arm.name, int(step), value) for arm in shown for step, value in zip(*curves[arm], strict=True)],
+            ["arm", "step", "loss"],
+            orient="row",
+        ),
     )
 
 
@@ -161,8 +218,14 @@ def binned_median(x: np.ndarray, y: np.ndarray, bins: int = 8) -> tuple[np.ndarr
     return np.array([np.median(x[g]) for g in groups]), np.array([np.median(y[g]) for g in groups])
 
 
-def _moved(run: Run) -> tuple[np.ndarray, np.ndarray]:
+def _apart(run: Run) -> pl.DataFrame:
     pairs = run.pairs.drop_nulls(["delta", "distance"])
+    visits = pl.col("visit_1", "visit_2").cast(pl.Int64)
+    return pairs.select(pl.col("patient").str.head(8), visits, "days", "delta", "distance")
+
+
+def _moved(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    pairs = _apart(run)
     return np.abs(pairs["delta"].to_numpy()), pairs["distance"].to_numpy()
 
 
@@ -192,5 +255,6 @@ def _rho(arm: Arm) -> str:
     return interval(arm.first.rows.get("embedding_distance_spearman"))
 
 
-def _wrap(title: str) -> str:
-    return textwrap.fill(title, 36, max_lines=2, placeholder="…")
+def _visit(one: dict) -> str:
+    score, said = ("unknown" if one[name] is None else f"{one[name]:.4g}" for name in ("score", "predicted"))
+    return f"visit {one['visit']:g}, day {one['time_days'] or 0:g}: score {score}, predicted {said}"

@@ -1,51 +1,67 @@
-"""The report as one self-contained HTML file, with the numbers as CSV and the figures as PNG and SVG beside it."""
+"""The report as one self-contained HTML file; the numbers as CSV and JSON, the figures as PNG and SVG beside it."""
 
-import importlib.metadata
+import base64
+import hashlib
 import os
 import pathlib
 import platform
 import re
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from markupsafe import Markup
 
-from learner_jax.report import comparison
+from learner_jax.report import cohort, comparison, effort, environment
 from learner_jax.report.arms import Arm
-from learner_jax.report.exports import write_sections, write_table
+from learner_jax.report.exports import write_json, write_sections, write_table
 from learner_jax.report.figures import draw
+from learner_jax.report.picture import Picture
 from learner_jax.report.publish import built_beside, template
+from learner_jax.report.runs import Run
 from learner_jax.report.study import Study, missing_readouts
 from learner_jax.report.table import has_values, make_table, warnings
 from learner_jax.report.titles import HEADLINE, TABLES, TITLES, listed
 
-_PACKAGES = ("learner-jax", "jax", "flax", "optax", "numpy", "polars", "matplotlib")
+_PACKAGES = ("learner-jax", "numpy", "polars", "matplotlib")
+_LONGEST = 40  # rows of a figure's numbers that the page shows; its CSV has them all
+_SECTIONS = ("figures", "cohort", "training", "scans")
+PREFIX = "scans-"  # of files that show scans
+_SCRIPT = pathlib.Path(__file__).with_name("page.js")
 
 
-def write_page(folder: str | os.PathLike, study: Study) -> pathlib.Path:
-    """Write ``index.html``, both CSV files and the figures into ``folder``; other files in it are left alone.
+def write_page(folder: str | os.PathLike, study: Study, scans: Sequence[Picture] = ()) -> pathlib.Path:
+    """Write ``index.html``, CSV and JSON files and the figures into ``folder``; other files in it are left alone.
 
     Args:
       folder: made when missing. Files are built in a folder beside it and moved when all of them are there.
       study: what the page is about.
+      scans: pictures that show scans, of :mod:`learner_jax.report.scans`.
 
     Returns:
       The path of index.html.
     """
     target = pathlib.Path(folder).absolute()
-    pictures = draw(study.arms)
+    pictures = draw(study) | {"scans": list(scans)}
     with built_beside(target) as built:
-        for picture in pictures:
+        for picture in (one for own in pictures.values() for one in own):
             picture.save(built)
         write_table(built / "table.csv", study)
         write_sections(built / "all_scores.csv", study)
+        about = {"asked": facts(study.arms), "cohort": cohort.facts(study.arms[0].first)}
+        write_json(built / "report.json", study, about, [*study.notes, *differences(study.arms)])
         (built / "index.html").write_text(render(study, pictures), encoding="utf-8")
+    for stale in {path.name for path in target.glob(f"{PREFIX}*")} - {
+        f"{one.name}.{kind}" for one in scans for kind in ("svg", "png")
+    }:
+        (target / stale).unlink()  # nobody looks for patients' scans beside a page that says it holds none
     return target / "index.html"
 
 
-def render(study: Study, pictures: Sequence[typing.Any]) -> str:
-    """The HTML; everything that came from a file is escaped."""
-    arms, fields = study.arms, configs(study.arms)
+def render(study: Study, pictures: Mapping[str, Sequence[Picture]]) -> str:
+    """The HTML; everything that came from a file is escaped. ``pictures`` are by section of the page, see
+    :func:`figures.draw`."""
+    arms, runs, fields, around = study.arms, study.runs, configs(study.arms), environments(study.arms)
+    script = _SCRIPT.read_text(encoding="utf-8")
     tables = [(title, make_table(study, columns)) for title, columns in TABLES.items() if has_values(study, columns)]
     return template("page.html.j2", "learner_jax.report", probability=comparison.probability).render(
         facts=facts(arms),
@@ -59,13 +75,34 @@ def render(study: Study, pictures: Sequence[typing.Any]) -> str:
         fine=has_values(study, HEADLINE),
         seeds=any(arm.seeds > 1 for arm in arms),
         confidence=confidence(study),
-        pictures=[(picture, Markup(picture.svg())) for picture in pictures],  # matplotlib escapes the text in it
+        # matplotlib escapes the text in a picture
+        pictures={
+            name: [(one, Markup(one.svg()), numbers(one)) for one in pictures.get(name, ())] for name in _SECTIONS
+        },
+        card=cohort.card(arms[0].first),
+        card_facts=cohort.facts(arms[0].first),
+        effort=effort.table(runs),
+        effort_shares=effort.shares(runs),
+        effort_warnings=effort.warnings(runs),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         arms=[arm.name for arm in arms],
         config_diff=[(name, *values) for name, values in fields if len(set(values)) > 1],
         config_same=[(name, values[0]) for name, values in fields if len(set(values)) == 1],
+        around_diff=[(name, *values) for name, values in around if len(set(values)) > 1],
+        around_same=[(name, values[0]) for name, values in around if len(set(values)) == 1],
         fingerprints=fingerprints(arms),
-        versions=[("python", platform.python_version()), *_versions()],
+        versions=[("python", platform.python_version()), *environment.versions(_PACKAGES).items()],
     )
+
+
+def numbers(picture: Picture) -> tuple[list[str], list[list[str]]] | None:
+    """Head and rows of what a figure draws, where they are few enough to be read."""
+    table = picture.numbers
+    if table is None or table.height > _LONGEST:
+        return None
+    told = lambda value: "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)  # noqa: E731
+    return [name.replace("_", " ") for name in table.columns], [[told(value) for value in row] for row in table.rows()]
 
 
 def confidence(study: Study) -> str:
@@ -118,9 +155,17 @@ def differences(arms: Sequence[Arm]) -> list[str]:
 
 def configs(arms: Sequence[Arm]) -> list[tuple[str, tuple[str, ...]]]:
     """``(dotted field, its value in each arm)`` for every config field of any arm; seeds of an arm share a value."""
-    flat = [[dict(_flatten(run.config)) for run in arm.runs] for arm in arms]
-    names = dict.fromkeys(name for runs in flat for one in runs for name in one)
-    return [(name, tuple(_joined(one.get(name, "–") for one in runs) for runs in flat)) for name in names]
+    return _by_arm(arms, lambda run: dict(_flatten(run.config)))
+
+
+def environments(arms: Sequence[Arm]) -> list[tuple[str, tuple[str, ...]]]:
+    """``(version or device, its value in each arm)`` of the processes that trained the runs, as far as they left it."""
+
+    def told(run: Run) -> dict[str, str]:
+        names = dict.fromkeys(name for one in run.environments for name in one)
+        return {name.replace("_", " "): _joined(one.get(name, "–") for one in run.environments) for name in names}
+
+    return _by_arm(arms, told)
 
 
 def fingerprints(arms: Sequence[Arm]) -> list[tuple[str, str, str]]:
@@ -147,12 +192,10 @@ def _flatten(config: dict[str, typing.Any], prefix: str = "") -> Iterator[tuple[
             yield prefix + name, public(value)
 
 
-def _versions() -> Iterator[tuple[str, str]]:
-    for package in _PACKAGES:
-        try:
-            yield package, importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+def _by_arm(arms: Sequence[Arm], of: Callable[[Run], dict[str, str]]) -> list[tuple[str, tuple[str, ...]]]:
+    told = [[of(run) for run in arm.runs] for arm in arms]
+    names = dict.fromkeys(name for runs in told for one in runs for name in one)
+    return [(name, tuple(_joined(one.get(name, "–") for one in runs) for runs in told)) for name in names]
 
 
 def _joined(values: Iterable[typing.Any]) -> str:

@@ -1,4 +1,4 @@
-"""One figure: its look, its panels, and how it becomes SVG and PNG."""
+"""One figure: its look, its panels, its numbers, what its marks say, and how it becomes SVG and PNG."""
 
 import dataclasses
 import functools
@@ -8,8 +8,11 @@ import pathlib
 import re
 import textwrap
 from collections.abc import Sequence
+from numbers import Real
 
 import matplotlib
+import numpy as np
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
@@ -19,8 +22,13 @@ from learner_jax.report.arms import Arm
 # Okabe and Ito's colours, told apart by colour-blind readers too; markers repeat the difference without colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("s", "^", "D", "v", "P", "X")
+MANY = 700  # points of one panel above which they become pixels and say nothing: a browser is slow on more shapes
 _LONGEST = 36  # characters of a line in a legend
-INK, GREY = "#1c2024", "#6b7280"
+INK, GREY, PALE = "#1c2024", "#6b7280", "#e5e7eb"
+# In a page these follow its light or dark colours; in a file of their own they stay.
+_THEME = {INK: "var(--ink)", GREY: "var(--quiet)", PALE: "var(--line)", "#ffffff": "var(--card)"}
+_THEME |= {colour.lower(): f"var(--c{at})" for at, colour in enumerate(COLOURS, 1)}
+_REACH = 6  # points around a mark within which it is pointed at
 STYLE = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a run may be called cost_$5
@@ -40,26 +48,44 @@ STYLE = {
 
 
 @dataclasses.dataclass(frozen=True)
+class Mark:
+    """What is told of the point ``(x, y)`` of an axis, in its units, to whoever points at it."""
+
+    axis: Axes
+    x: Real
+    y: Real
+    told: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Picture:
-    """One figure: ``name`` is its file name, ``alt`` says what is drawn to those who cannot see it."""
+    """One figure: ``name`` is its file name, ``alt`` says what is drawn to those who cannot see it, ``numbers`` are
+    what is drawn, ``marks`` what can be pointed at."""
 
     name: str
     title: str
     alt: str
     caption: str
     figure: Figure
+    numbers: pl.DataFrame | None = None
+    marks: Sequence[Mark] = ()
 
     def svg(self) -> str:
-        """An ``<svg>`` element to put into a page, its text as text and its ids unique to this picture."""
+        """An ``<svg>`` element to put into a page: its text as text, its ids unique to this picture, its ink and ground
+        those of the page, its marks on top."""
         element = self._document[self._document.index("<svg") :]
         element = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{self.name}-", element)
-        return element.replace("<svg", f'<svg role="img" aria-label="{html.escape(self.alt)}"', 1)
+        element = re.sub("|".join(_THEME), lambda found: _THEME[found[0]], element)
+        element = element.replace("<svg", f'<svg role="img" aria-label="{html.escape(self.alt)}"', 1)
+        return element.replace("</svg>", "".join(map(self._drawn, self.marks)) + "</svg>")
 
     def save(self, folder: pathlib.Path) -> None:
-        """Write ``name.svg`` and ``name.png`` (150 dots per inch)."""
+        """Write ``name.svg``, ``name.png`` (150 dots per inch) and ``name.csv``."""
         (folder / f"{self.name}.svg").write_text(self._document, encoding="utf-8")
         with matplotlib.rc_context(STYLE):
             self.figure.savefig(folder / f"{self.name}.png", dpi=150)
+        if self.numbers is not None:
+            self.numbers.write_csv(folder / f"{self.name}.csv")
 
     @functools.cached_property
     def _document(self) -> str:
@@ -69,6 +95,11 @@ class Picture:
         # The layout is in inches and stays; solving it again for the PNG doubled the time of a page.
         self.figure.set_layout_engine("none")
         return out.getvalue()
+
+    def _drawn(self, mark: Mark) -> str:
+        x, y = np.asarray(mark.axis.transData.transform((mark.x, mark.y))) * 72 / self.figure.dpi  # SVG is in points
+        at = f'cx="{x:.1f}" cy="{72 * self.figure.get_figheight() - y:.1f}" r="{_REACH}"'
+        return f'<circle class="mark" {at} data-told="{html.escape(mark.told)}"/>'
 
 
 def panels(count: int, columns: int, width: float, height: float, share: bool = True) -> tuple[Figure, list[Axes]]:
@@ -96,6 +127,11 @@ def legend(figure: Figure, axis: Axes, grey: int = 0) -> None:
         handle.set_color(GREY)
         if isinstance(handle, PathCollection):  # points of a dense cloud are too faint and small to be seen alone
             handle.set(alpha=0.6, sizes=[14])
+
+
+def head(title: str) -> str:
+    """The title of an arm as a panel has room for it."""
+    return textwrap.fill(title, 36, max_lines=2, placeholder="…")
 
 
 def left_out(arms: Sequence[Arm]) -> str:

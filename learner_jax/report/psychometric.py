@@ -9,9 +9,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.arms import Arm
-from learner_jax.report.picture import COLOURS, GREY, MARKERS, Picture, left_out, legend, panels
+from learner_jax.report.picture import COLOURS, GREY, MARKERS, Mark, Picture, left_out, legend, panels
 from learner_jax.report.runs import Run
-from learner_jax.report.titles import interval
+from learner_jax.report.titles import count, interval
 from tfds_builders.errors import InputError
 
 _SECTION = "ridge"  # the primary read-out, whose numbers the tables show
@@ -36,6 +36,7 @@ def psychometric(arms: Sequence[Arm]) -> Picture | None:
     axis.set_xscale("log")
     sizes = np.array([one.size for *_, bins in curves for one in bins])
     step = (sizes.max() / sizes.min()) ** _DODGE
+    marks, rows = [], []
     for at, arm, bins in curves:
         x = np.array([one.size for one in bins]) * step ** (at - (len(drawn) - 1) / 2)
         value, low, high = (
@@ -51,6 +52,9 @@ def psychometric(arms: Sequence[Arm]) -> Picture | None:
             label=arm.title,
             **style,
         )
+        told = (f"{arm.name}: |Δ| {one.row.at}, accuracy {interval(one.row)}, {count(one.row)}" for one in bins)
+        marks += [Mark(axis, at_x, one.row.value, text) for at_x, one, text in zip(x, bins, told, strict=True)]
+        rows += [(arm.name, one.size, one.row.at, one.row.value, one.row.low, one.row.high) for one in bins]
     axis.axhline(0.75, color=GREY, linestyle="--", linewidth=1.1, label="75 %")
     axis.axhline(0.5, color=GREY, linestyle=":", linewidth=1.1, label="chance")
     axis.set_ylim(top=1.02)
@@ -69,6 +73,8 @@ def psychometric(arms: Sequence[Arm]) -> Picture | None:
         "line, the order of two visits is right three times of four. Intervals are over patients; within a bin arms "
         f"are drawn a little apart, for the eye alone.{left_out(arms)}",
         figure=figure,
+        numbers=pl.DataFrame(rows, ["arm", "median", "bin", "accuracy", "low", "high"], orient="row"),
+        marks=marks,
     )
 
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from learner_jax.evaluators import places
 from learner_jax.evaluators.rows import Row
+from learner_jax.report import environment, goodput
 from learner_jax.report.collapse import diagnose
 from learner_jax.report.folders import all_runs
 from learner_jax.report.writer import read_metrics
@@ -30,6 +31,8 @@ _OBSERVATIONS = {
     **dict.fromkeys(("visit", "time_days", "score", "predicted"), pl.Float64),
     "split": pl.String,
 }
+_CHANCES = dict.fromkeys(("p_decreased", "p_stable", "p_increased"), pl.Float64)  # a read-out may have none
+_PLACES = dict.fromkeys(("axis_1", "axis_2"), pl.Float64)  # evaluations before 2026-11-29 have none
 _SECTIONS = {
     **dict.fromkeys(("section", "name", "at"), pl.String),  # a label may look like a number
     **dict.fromkeys(("value", "low", "high"), pl.Float64),
@@ -54,6 +57,9 @@ class Run:
     pairs: pl.DataFrame  # the scored ones
     observations: pl.DataFrame
     metrics: list[dict[str, typing.Any]]
+    lives: tuple[goodput.Life, ...]  # of its processes, where its time went
+    environments: tuple[dict[str, typing.Any], ...]  # that it was trained in, as a rule one
+    folder: pathlib.Path
 
     @property
     def objective(self) -> str:
@@ -123,7 +129,7 @@ def load(run: str | os.PathLike) -> Run:
     scores = _read_json(newest / "scores.json")
     floors_path = newest.parent / "floors.json"
     floors = _read_json(floors_path) if floors_path.exists() else {}
-    pairs = _read_csv(newest / "pairs.csv", _PAIRS)
+    pairs = _read_csv(newest / "pairs.csv", _PAIRS, _CHANCES)
     return Run(
         name=folder.resolve().name,
         step=int(scores.get("step", newest.name)),
@@ -135,8 +141,11 @@ def load(run: str | os.PathLike) -> Run:
         sections=_read_csv(newest / "scores.csv", _SECTIONS),
         floor_sections=_read_csv(newest.parent / "floors.csv", _SECTIONS),
         pairs=pairs.filter(pl.col("scored") == 1),
-        observations=_read_csv(newest / "observations.csv", _OBSERVATIONS),
+        observations=_read_csv(newest / "observations.csv", _OBSERVATIONS, _PLACES),
         metrics=read_metrics(folder / "metrics.jsonl"),
+        lives=tuple(goodput.read(folder)),
+        environments=tuple(environment.read(folder)),
+        folder=folder,
     )
 
 
@@ -173,11 +182,16 @@ def _read_json(path: pathlib.Path) -> dict[str, typing.Any]:
     return values
 
 
-def _read_csv(path: pathlib.Path, schema: dict[str, typing.Any]) -> pl.DataFrame:
+def _read_csv(
+    path: pathlib.Path, schema: dict[str, typing.Any], beside: dict[str, typing.Any] | None = None
+) -> pl.DataFrame:
+    """``schema``, and the columns of ``beside``, which are empty where the file does not have them."""
+    beside = beside or {}
     if not path.exists() or path.stat().st_size == 0:  # a table without rows is written without its header
-        return pl.DataFrame(schema=schema)
+        return pl.DataFrame(schema=schema | beside)
     try:
-        table = pl.read_csv(path, schema_overrides=schema, null_values=["", "nan", "NaN", "None", "null"])
+        known = schema | beside
+        table = pl.read_csv(path, schema_overrides=known, null_values=["", "nan", "NaN", "None", "null"])
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{path} cannot be read ({str(error).splitlines()[0]}). Evaluate the run again.") from error
     missing = [name for name in schema if name not in table.columns]
@@ -186,4 +200,5 @@ def _read_csv(path: pathlib.Path, schema: dict[str, typing.Any]) -> pl.DataFrame
             f"{path} lacks the column {missing[0]}; it has {', '.join(table.columns)}. Evaluate again: "
             "`python -m learner_jax.evaluate --workdir … --again`."
         )
-    return table.select(list(schema))
+    empty = [pl.lit(None, kind).alias(name) for name, kind in beside.items() if name not in table.columns]
+    return table.with_columns(empty).select(*schema, *beside)

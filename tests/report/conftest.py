@@ -38,6 +38,7 @@ def make_run(
     """
     rng = np.random.default_rng([seed, round(1000 * skill)])
     world = np.random.default_rng(seed)  # the same patients for every arm
+    chances = np.random.default_rng([seed, 1])
     pairs, observations = [], []
     for number in range(patients):
         name = f"{world.integers(16**12):012x}"
@@ -48,7 +49,8 @@ def make_run(
         predicted = 300 + skill * (scores - 300) + rng.normal(0, 30, visits)
         for v in range(visits):
             split = "test" if number >= 5 else "val"
-            observations.append([name, v, days[v] - days[0], scores[v], predicted[v], split])
+            place = [(scores[v] - 300) / 100, rng.normal()]
+            observations.append([name, v, days[v] - days[0], scores[v], predicted[v], split, *place])
         for a in range(visits if number >= 5 else 0):
             for b in range(a + 1, visits):
                 delta, guess = scores[b] - scores[a], predicted[b] - predicted[a]
@@ -57,7 +59,7 @@ def make_run(
                 pairs.append(
                     [name, f"{name}/{a}", f"{name}/{b}", a, b, days[b] - days[a], scores[a], scores[b], delta, guess,
                      distance, int(np.sign(delta) * (abs(delta) > 30)), called, -called,
-                     int(order == "all" or b == a + 1), 0.2, 0.5, 0.3]
+                     int(order == "all" or b == a + 1), *chances.dirichlet([1, 2, 1])]
                 )  # fmt: skip
     step = folder / "eval" / "300"
     step.mkdir(parents=True)
@@ -67,7 +69,7 @@ def make_run(
         "predicted_change,swapped_change,scored,p_decreased,p_stable,p_increased",
         pairs,
     )
-    _csv(step / "observations.csv", "patient,visit,time_days,score,predicted,split", observations)
+    _csv(step / "observations.csv", "patient,visit,time_days,score,predicted,split,axis_1,axis_2", observations)
     rows = _rows(rng, 0.5 + skill / 3, fine, len(pairs))
     scores = {
         "step": 300, "score_name": "sf_ratio", "change_threshold": 30.0, "pairs": "visits", "order": order,
@@ -75,11 +77,25 @@ def make_run(
         "notes": {
             "lilac": f"lilac: the objective '{objective}' trained no head 'difference'", "of_ceiling": NOT_STATED,
         },
+        "cohort": {
+            "modality": "ultrasound", "axis0": "time", "scan_shape": [8, 64, 64, 1],
+            "parts": {
+                split: {"patients": n, "visits": 4 * n, "scans": 8 * n, "labeled scans": 8 * n, "sites": 1,
+                        "views": {"L1": 4 * n, "R1": 4 * n}}
+                for split, n in (("train", 77), ("val", 5), ("test", patients - 5))
+            },
+        },
         "rows": rows, "fingerprints": {"data": "d41d8cd9", "split": "8f00b204", "training_rows": f"draw{draw}"},
     }  # fmt: skip
     (step / "scores.json").write_text(json.dumps(scores))
     by_size = [_row("accuracy_by_size", 0.5 + at * skill / 8, len(pairs), span) for at, span in enumerate(SPANS)]
-    _sections(step / "scores.csv", {"ridge": [*rows, *(by_size if fine else [])], "knn": rows[:3]})
+    error = np.array([pair[9] - pair[8] for pair in pairs])
+    limits = zip(("bias", "low", "high"), (0, -1.96, 1.96), strict=True)
+    amounts = [
+        _row(f"bland_altman_{end}", error.mean() + sds * error.std(ddof=1), len(pairs)) for end, sds in limits if fine
+    ]
+    amounts += [_row("adaptive_ece", 0.123, len(pairs))] if fine else []
+    _sections(step / "scores.csv", {"ridge": [*rows, *amounts, *(by_size if fine else [])], "knn": rows[:3]})
     floors = {name: _rows(np.random.default_rng([draw, at]), 0.5, fine, len(pairs)) for at, name in enumerate(FLOORS)}
     if draw:  # these look at no training patient
         floors["majority"] = _rows(np.random.default_rng([0, 0]), 0.5, fine, len(pairs))
@@ -92,8 +108,13 @@ def make_run(
         "eval": {"change_threshold": 30.0, "pairs": "visits", "confidence": 0.95},
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
+    around = {"python": "3.11.9", "jax": "0.10.2", "devices": 1, "device_kind": "cpu", "commit": "0123456789ab"}
+    (folder / "environment.json").write_text(json.dumps([around]))
     loss = 0.3 + np.exp(-np.arange(60) / 15) + rng.normal(0, 0.05, 60)
-    lines = [json.dumps({"step": 5 * (at + 1), "loss": value}) for at, value in enumerate(loss)]
+    lines = [
+        json.dumps({"step": 5 * (at + 1), "loss": value, "effective_rank": 2 + at / 60, "skipped": 0})
+        for at, value in enumerate(loss)
+    ]
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
     return folder
 

@@ -12,6 +12,15 @@ from learner_jax.report.runs import find_runs, load
 from learner_jax.report.study import read_study
 from learner_jax.report.titles import interval
 
+NAMES = {
+    "figures": [
+        *("forest", "psychometric", "distance", "spread", "trajectories"),
+        *("confusion", "reliability", "agreement"),
+    ],
+    "cohort": ["scores"],
+    "training": ["loss", "vitals"],
+}
+
 
 def arms_of(folder):
     return [alone(load(run)) for run in find_runs(folder)]
@@ -57,19 +66,21 @@ def test_binned_median_of_ties_and_few_points(x):
 
 def test_pictures_are_svg_with_text_and_their_own_ids(demo):
     arms = arms_of(demo)
-    pictures = draw(arms)
-    assert [picture.name for picture in pictures] == ["psychometric", "distance", "trajectories", "loss"]
+    sections = draw(read_study(demo))
+    assert {section: [one.name for one in own] for section, own in sections.items()} == NAMES
+    pictures = [one for own in sections.values() for one in own]
     ids: list[str] = []
     for picture in pictures:
         root = ET.fromstring(picture.svg())
         assert root.attrib["aria-label"] == picture.alt
         ids += [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
     assert len(ids) == len(set(ids))
-    text = "".join(ET.fromstring(pictures[1].svg()).itertext())
+    text = "".join(ET.fromstring(pictures[2].svg()).itertext())
     for arm in arms:
         assert arm.title in text
         assert interval(arm.rows["embedding_distance_spearman"]) in text
-    assert pictures[1].svg() == draw(arms)[1].svg()
+    with matplotlib.rc_context(STYLE):
+        assert pictures[2].svg() == distance(arms).svg()
 
 
 def test_one_axis_for_all_panels(demo):
@@ -85,10 +96,12 @@ def test_no_patient_is_named_beyond_eight_characters(demo):
         assert patient[:9] not in svg
 
 
-def test_nothing_to_draw_draws_nothing(run_at, tmp_path):
+def test_what_there_is_nothing_to_draw_of_is_not_drawn(run_at, tmp_path):
     run = run_at(tmp_path / "one", fine=False)
     (run / "metrics.jsonl").unlink()
-    assert draw([alone(load(run))]) == []
+    assert {name: [one.name for one in own] for name, own in draw(read_study(run)).items()} == {
+        "figures": ["spread"], "cohort": ["scores"], "training": [],
+    }  # fmt: skip
 
 
 def test_lost_steps_leave_a_loss_curve(demo):
@@ -136,3 +149,32 @@ def test_a_legend_is_not_cut_off(word):
         figure.draw_without_rendering()
         box = figure.legends[0].get_window_extent()
     assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+
+
+def test_marks_lie_on_what_is_drawn_and_tell_visit_time_score_and_prediction(demo):
+    arms = arms_of(demo)
+    picture = trajectories(arms)
+    document = ET.fromstring(picture.svg())
+    circles = [element for element in document.iter() if element.get("class") == "mark"]
+    assert [circle.get("data-told") for circle in circles] == [mark.told for mark in picture.marks]
+    width, height = (float(size) for size in document.get("viewBox").split()[2:])
+    pixels = [mark.axis.transData.transform((mark.x, mark.y)) / picture.figure.bbox.size for mark in picture.marks]
+    for circle, (x, y) in zip(circles, pixels, strict=True):
+        assert float(circle.get("cx")) == pytest.approx(x * width, abs=0.06)
+        assert float(circle.get("cy")) == pytest.approx((1 - y) * height, abs=0.06)
+    seen = arms[0].first.observations
+    for row in picture.numbers.filter(pl.col("arm") == "combined").to_dicts():
+        said = f"score {row['score']:.4g}, predicted {row['predicted']:.4g}"
+        told = f"combined: visit {row['visit']:g}, day {row['time_days']:g}: {said}"
+        assert told in [mark.told for mark in picture.marks]
+        of_patient = seen.filter(pl.col("patient").str.starts_with(row["patient"]) & (pl.col("visit") == row["visit"]))
+        assert of_patient["predicted"].item() == row["predicted"]
+
+
+def test_a_figure_in_a_page_takes_its_colours_and_a_file_keeps_its_own(demo, tmp_path):
+    picture = trajectories(arms_of(demo))
+    assert "#1c2024" not in picture.svg()
+    assert "var(--ink)" in picture.svg()
+    picture.save(tmp_path)
+    assert "var(" not in (tmp_path / "trajectories.svg").read_text()
+    assert pl.read_csv(tmp_path / "trajectories.csv").height == picture.numbers.height

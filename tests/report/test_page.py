@@ -1,3 +1,6 @@
+import base64
+import hashlib
+import html
 import html.parser
 import json
 import re
@@ -8,11 +11,19 @@ import sys
 import pytest
 
 from learner_jax.report.__main__ import main
+from learner_jax.report.exports import write_json
 from learner_jax.report.page import configs, public, render, write_page
 from learner_jax.report.study import read_study
 from learner_jax.report.titles import TABLES, interval
 
-PICTURES = ("psychometric", "distance", "trajectories", "loss")
+PICTURES = (
+    *("forest", "psychometric", "distance", "spread", "trajectories", "confusion", "reliability", "agreement"),
+    *("scores", "loss", "vitals"),
+)
+SECTIONS = (
+    *("What was asked", "Result", "How to read it", "Figures", "Cohort", "Training and speed"),
+    *("Configuration", "Environment"),
+)
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
 
@@ -47,7 +58,7 @@ class Page(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.words += data
         if self.open and self.open[-1] == "span":
             self.cells[-1] += data
@@ -60,23 +71,27 @@ def written(folder) -> tuple[Page, str]:
 
 def rendered(folder) -> tuple[Page, str]:
     """The page without its figures, which take most of the time."""
-    text = render(read_study(folder), [])
+    text = render(read_study(folder), {})
     return Page(text), text
 
 
 def test_page_is_well_formed_complete_and_alone(demo):
     page, text = written(demo)
-    for title in ("What was asked", "Result", "How to read it", "Figures", "Configuration", "Environment"):
+    for title in SECTIONS:
         assert title in page.words
-    assert len(page.labels) == 4
+    assert len(page.labels) == len(PICTURES)
     assert all(len(label) > 60 for label in page.labels)
     assert len(page.ids) == len(set(page.ids))
     beside = {path.name for path in (demo / "report").iterdir()}
     pictures = {f"{name}.{kind}" for name in PICTURES for kind in ("png", "svg")}
-    assert beside == {"index.html", "table.csv", "all_scores.csv"} | pictures
+    numbers = {f"{name}.csv" for name in PICTURES}
+    assert beside == {"index.html", "table.csv", "all_scores.csv", "report.json"} | pictures | numbers
     for address in page.addresses:
         assert address in beside or address.startswith(("#", "data:"))
-    assert "<script" not in text
+    assert text.count("<script") == 1
+    script = text.partition("<script>")[2].partition("</script>")[0]
+    assert f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in text
+    assert len(text) < 5e6
     assert "@import" not in text
     assert not re.search(r"url\((?!#)", text)
 
@@ -120,7 +135,8 @@ def test_names_and_notes_are_text_not_markup(run_at, tmp_path):
     path = run / "eval" / "floors.json"
     path.write_text(path.read_text().replace("all scans are", "<script>floor"))
     page, text = written(tmp_path / "runs")
-    assert "<script" not in text
+    assert text.count("<script") == 1
+    assert "<script>alert" not in text
     assert "<img" not in text
     assert "<script>note" in page.words
     assert "<script>row" in page.words
@@ -150,7 +166,7 @@ def test_seeds_are_one_line_with_the_sd_and_a_sentence_on_it(seeds):
     assert f"± {arm.spread['macro_f1']:.2f}" in page.cells
     assert "what another training would change" in page.words
     assert "mean of 3 draws" in page.words
-    assert "contrastive-1" not in text
+    assert "contrastive-1" not in text.partition('id="reading"')[0]
     assert "What another training seed would change is the number after ±." in " ".join(page.words.split())
 
 
@@ -213,7 +229,7 @@ def test_command_prints_the_table_and_where_the_page_is(run_at, tmp_path, capsys
 
 
 def test_command_prints_floors_that_are_missing_and_the_comparison(seeds, averaged, compared, capsys, monkeypatch):
-    monkeypatch.setattr("learner_jax.report.page.draw", lambda arms: [])  # drawing takes 2 s
+    monkeypatch.setattr("learner_jax.report.page.draw", lambda study: {})  # drawing takes 2 s
     compared(seeds, "contrastive", averaged(seeds, ["contrastive-0"]), {"single": ["single"]})
     assert main([str(seeds)]) == 0
     printed = capsys.readouterr().out
@@ -234,3 +250,82 @@ def test_command_says_what_is_wrong_in_a_sentence(tmp_path, capsys):
 def test_the_report_needs_no_jax():
     code = "import sys, learner_jax.report.__main__, learner_jax.report.page; assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_cohort_speed_and_environment_are_on_the_page(demo):
+    _, text = rendered(demo)
+    words = " ".join(re.sub("<[^>]+>", " ", text).split())
+    assert "ultrasound, 8 frames of 64×64, 1 channel" in words
+    assert "fingerprint of the split 8f00b204" in words
+    assert "mse finished 300 of 300" in words
+    assert "commit 0123456789ab" in words
+    assert "holds pictures of patients" not in words
+
+
+def test_the_same_numbers_are_there_for_programs(demo):
+    study = read_study(demo)
+    write_json(demo / "report.json", study, {"asked": [("score", "sf_ratio")]}, ["careful"])
+    values = json.loads((demo / "report.json").read_text())
+    assert values["asked"] == {"score": "sf_ratio"}
+    assert values["warnings"] == ["careful"]
+    named = {line["name"]: {row["name"]: row["value"] for row in line["rows"]} for line in values["lines"]}
+    assert named["mse"] == {name: row.value for name, row in study.arms[2].rows.items()}
+
+
+def test_scans_of_an_earlier_report_go_when_a_new_one_shows_none(demo, monkeypatch):
+    monkeypatch.setattr("learner_jax.report.page.draw", lambda study: {})
+    (demo / "report").mkdir()
+    for name in ("scans-worst-1.png", "scans-best-4.svg", "scan.txt"):
+        (demo / "report" / name).write_text("")
+    write_page(demo / "report", read_study(demo))
+    beside = {path.name for path in (demo / "report").iterdir()}
+    assert beside == {"index.html", "table.csv", "all_scores.csv", "report.json", "scan.txt"}
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_a_browser_finds_all_sections_and_tells_marks_to_pointer_and_keyboard(demo, tmp_path):
+    script = """{
+    const told = {faults: [], tips: []}, tip = document.getElementById("tip");
+    addEventListener("error", (event) => told.faults.push(event.message));
+    document.addEventListener("securitypolicyviolation", (event) => told.faults.push(event.violatedDirective));
+    told.sections = [...document.querySelectorAll("h2")].map((head) => head.textContent);
+    told.wide = document.documentElement.scrollWidth <= innerWidth;
+    told.still = tip.hidden;
+    const card = document.querySelector("#trajectories .card"), marks = [...card.querySelectorAll(".mark")];
+    marks[2].dispatchEvent(new PointerEvent("pointerover", {bubbles: true})); told.tips.push(tip.textContent);
+    card.dispatchEvent(new PointerEvent("pointerleave")); told.left = tip.hidden;
+    card.focus(); told.focused = document.activeElement === card;
+    const press = (key) => card.dispatchEvent(new KeyboardEvent("keydown", {key}));
+    for (const key of ["ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"]) {
+      press(key); told.tips.push(tip.textContent);
+    }
+    told.lit = card.querySelectorAll(".mark.on").length;
+    press("Escape"); told.escaped = tip.hidden;
+    told.expected = [2, 0, 1, 0, marks.length - 1].map((at) => marks[at].dataset.told);
+    told.clickable = [...document.querySelectorAll(".card")].every((one) => one.tabIndex === 0);
+    document.body.innerHTML = ""; document.body.append(JSON.stringify(told));
+    }"""
+    _, text = written(demo)
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = tmp_path / "page.html"
+    text = text.replace("script-src ", f"script-src 'sha256-{allowed}' ")
+    page.write_text(text.replace("</body>", f"<script>{script}</script></body>"))
+    command = [
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        "--window-size=390,800",
+    ]
+    done = subprocess.run(
+        [*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "CONSOLE" not in done.stderr
+    told = json.loads(html.unescape(re.search(r"<body>(.*)</body>", done.stdout, re.S)[1]))
+    assert told["faults"] == []
+    assert told["sections"] == list(SECTIONS)
+    assert told["tips"] == told["expected"]
+    assert (told["still"], told["left"], told["escaped"], told["focused"], told["lit"]) == (True, True, True, True, 1)
+    assert told["clickable"]
+    assert told["wide"], "a page that scrolls sideways on a phone"

@@ -1,0 +1,162 @@
+"""Pairs that were predicted worst and best, as pictures of their scans with what moved the prediction.
+
+The one part of a report that opens data, and needs JAX. Whoever asks for it gets pages that hold patients' scans.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax
+import matplotlib
+import numpy as np
+import polars as pl
+
+from learner_jax import backbones
+from learner_jax.batch import Batch
+from learner_jax.checkpoint import Checkpoints
+from learner_jax.config import Config
+from learner_jax.data import cohort as cohorts
+from learner_jax.data.pipeline import open_reader
+from learner_jax.evaluators import places
+from learner_jax.evaluators.evaluation import PRIMARY
+from learner_jax.evaluators.readouts import Readout
+from learner_jax.evaluators.readouts.linear_score import LinearScore
+from learner_jax.evaluators.saliency import score_gradient, smoothed
+from learner_jax.fields import from_dict
+from learner_jax.mesh import make_mesh
+from learner_jax.placement import placed_shapes
+from learner_jax.preprocess import intensity
+from learner_jax.report.arms import Arm
+from learner_jax.report.page import PREFIX
+from learner_jax.report.picture import COLOURS, STYLE, Picture, left_out, panels
+from learner_jax.report.runs import Run
+from learner_jax.report.titles import number
+from tfds_builders.errors import InputError
+
+_EACH = 3  # pairs of a picture
+_MAP = "inferno"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """One fine pair: its two scans of one view, in the frame that moved the prediction most."""
+
+    told: str
+    view: str
+    change: float  # predicted from these two scans alone, score units
+    visits: tuple[int, int]
+    scans: tuple[np.ndarray, np.ndarray]  # [h w c], intensities
+    saliency: tuple[np.ndarray, np.ndarray]  # [h w], score units for a whole step of intensity
+
+
+def draw(arms: Sequence[Arm]) -> list[Picture]:
+    """For each arm a picture of the pairs that were predicted worst, and one of those predicted best.
+
+    Raises:
+      InputError: the dataset, or the checkpoint of the evaluation, is not where the run left it; or the pairs are not
+        of visits.
+    """
+    pictures = []
+    for at, arm in enumerate(arms[: len(COLOURS)]):
+        worst, best = choose(arm.first.pairs)
+        shown = look(arm.first, pl.concat([worst, best]))
+        for word, own in (("worst", shown[: worst.height]), ("best", shown[worst.height :])):
+            if own:
+                pictures.append(_picture(arm, own, f"{PREFIX}{word}-{at + 1}", word, left_out(arms)))
+    return pictures
+
+
+def choose(pairs: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The worst and the best predicted pairs, one of a patient at most in each.
+
+    Worst: the largest ``|predicted Δ - Δ|``. Best: the smallest, among the half of the pairs whose true change is
+    largest, since of an unchanged patient every prediction near 0 is good.
+    """
+    known = pairs.drop_nulls(["delta", "predicted_delta"])
+    off = (pl.col("predicted_delta") - pl.col("delta")).abs()
+    keys = ["patient", "visit_1", "visit_2"]
+    known = known.with_columns(off.alias("off")).sort("off", *keys)
+    moved = known.filter(pl.col("delta").abs() >= pl.col("delta").abs().median())
+    one_each = lambda table: table.unique("patient", keep="first", maintain_order=True).head(_EACH)  # noqa: E731
+    return one_each(known.sort("off", *keys, descending=[True, False, False, False])), one_each(moved)
+
+
+def look(run: Run, pairs: pl.DataFrame) -> list[Pair]:
+    """The pairs' scans and their saliency, by the encoder and the primary read-out of the run's evaluation.
+
+    Of the views that both visits have, the one is shown whose scans differ most in predicted score.
+    """
+    if run.scores.get("pairs") == "scans":
+        raise InputError("pictures are of pairs of visits; these runs were evaluated with eval.pairs=scans")
+    config = from_dict(Config, run.config)
+    cohort = cohorts.load(config.data)
+    if cohort.fingerprints["data"] != run.scores.get("fingerprints", {}).get("data"):
+        raise InputError(f"{config.data.dir} holds other records than {run.name} was scored on, so no scan is shown")
+    backbone = backbones.create(config.backbone.name, config.backbone.norm)
+    reader, mesh = open_reader(cohort, config.data), make_mesh()
+    readout = Readout.read(places.folder(run.folder, run.step), "readout")
+    if not isinstance(readout.model, LinearScore):
+        raise InputError(f"the primary read-out of {run.name} is no {PRIMARY}; evaluate the run again")
+    with Checkpoints(run.folder) as checkpoints:
+        if run.step not in checkpoints.steps():
+            raise InputError(
+                f"{run.name} was scored at step {run.step}, whose checkpoint is gone; score the newest one"
+            )
+        variables, _ = checkpoints.restore_for_scoring(run.step, placed_shapes(backbone.shapes(reader.spec(1)), mesh))
+    gradient = score_gradient(backbone, config, readout.model)
+    found = []
+    for one in pairs.to_dicts():
+        patient = cohort.patients.index(one["patient"])
+        rows = [np.flatnonzero((cohort.patient == patient) & (cohort.visit == one[name])) for name in _VISITS]
+        views = sorted(set.intersection(*(set(cohort.view[own].tolist()) for own in rows)))
+        if not views:
+            continue
+        rows = np.array([[own[cohort.view[own] == view][0] for own in rows] for view in views])
+        batch: Batch = reader.read(rows.ravel(), np.ones(rows.size, bool))
+        said, slopes = (np.asarray(x) for x in gradient(variables, batch))
+        changes = np.diff(said.reshape(-1, 2), axis=1).ravel()
+        at = int(np.abs(changes).argmax())
+        both = slice(2 * at, 2 * at + 2)
+        scans, sizes = np.asarray(jax.jit(intensity)(batch))[both], smoothed(slopes[both])
+        frames = sizes.sum(axis=(2, 3)).argmax(axis=1)
+        found.append(
+            Pair(
+                f"{one['patient'][:8]}: Δ {number(one['delta'], 1)}, predicted {number(one['predicted_delta'], 1)}",
+                cohort.views[views[at]],
+                float(changes[at]),
+                tuple(int(one[name]) for name in _VISITS),
+                tuple(scan[frame] for scan, frame in zip(scans, frames, strict=True)),
+                tuple(size[frame] for size, frame in zip(sizes, frames, strict=True)),
+            )
+        )
+    return found
+
+
+_VISITS = ("visit_1", "visit_2")
+
+
+def _picture(arm: Arm, pairs: Sequence[Pair], name: str, word: str, more: str) -> Picture:
+    with matplotlib.rc_context(STYLE):
+        figure, axes = panels(4 * len(pairs), columns=4, width=2.2, height=2.4, share=False)
+        for at, pair in enumerate(pairs):
+            most = max(size.max() for size in pair.saliency) or 1.0
+            for side, (scan, size) in enumerate(zip(pair.scans, pair.saliency, strict=True)):
+                plain, marked = axes[4 * at + side], axes[4 * at + 2 + side]
+                for axis in (plain, marked):
+                    axis.imshow(scan if scan.shape[-1] == 3 else scan[..., 0], cmap="gray", vmin=0, vmax=1)
+                    axis.set_axis_off()
+                marked.imshow(size, cmap=_MAP, alpha=np.clip(size / most, 0, 1) * 0.8, vmin=0, vmax=most)
+                plain.set_title(f"{pair.view}, visit {pair.visits[side]}", loc="left", fontsize=8)
+            axes[4 * at + 2].set_title(f"{pair.told}\nfrom these two {number(pair.change, 1)}", loc="left", fontsize=8)
+    return Picture(
+        name=name,
+        title=f"{arm.name}: pairs that were predicted {word}",
+        alt=f"Scans of the {len(pairs)} pairs of visits that {arm.title} predicted {word}, side by side, and again "
+        f"with the places that moved the prediction. {'. '.join(pair.told for pair in pairs)}.",
+        caption="Left the two scans of a pair, right the same with the gradient of the predicted change with respect "
+        "to their pixels, smoothed: bright is where another grey would change the prediction most. It tells what the "
+        "read-out looks at, not whether that is right. Shown are, of each scan, the frame with the most of it, and of "
+        "several views the one that moved the prediction most; one pair of a patient at most. The best are chosen "
+        f"among the half of the pairs whose score moved most.{more}",
+        figure=figure,
+    )

@@ -1,0 +1,75 @@
+"""The paper's other picture: how the embeddings of visits lie, and whether the score runs through them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+
+from learner_jax.report.arms import Arm
+from learner_jax.report.picture import COLOURS, MANY, Mark, Picture, head, left_out, panels
+from learner_jax.report.runs import Run
+
+_MAP = "cividis"  # told apart by colour-blind readers, and its order is that of its lightness
+
+
+def spread(arms: Sequence[Arm]) -> Picture | None:
+    """Held-out visits on the two directions along which training embeddings vary most, coloured by score.
+
+    Source: arXiv 2411.01144 v1, figure 1, shows that embeddings are spread more by the contrastive loss than by MSE
+    alone; the paper's way to draw them in a plane could not be read, so principal directions of embeddings of unit
+    length are our reading.
+    """
+    shown = [(arm, table) for arm in arms[: len(COLOURS)] if (table := places(arm.first)).height > 2]
+    if not shown:
+        return None
+    score = arms[0].first.score_name
+    scores = pl.concat([table["score"] for _, table in shown])
+    scale = ScalarMappable(Normalize(scores.min(), scores.max()), _MAP)
+    figure, axes = panels(len(shown), columns=min(len(shown), 3), width=3.3, height=3.0)
+    marks = []
+    for axis, (arm, table) in zip(axes, shown, strict=False):
+        x, y, values = (table[name].to_numpy() for name in ("axis_1", "axis_2", "score"))
+        many = len(x) > MANY
+        axis.scatter(x, y, 6 if many else 16, c=scale.to_rgba(values), linewidths=0, alpha=0.85, rasterized=many)
+        axis.set_title(f"{head(arm.title)}\n{_told(table)}", loc="left")
+        if not many:
+            marks += [
+                Mark(axis, one["axis_1"], one["axis_2"], f"{one['patient']}, visit {one['visit']}: {one['score']:.4g}")
+                for one in table.to_dicts()
+            ]
+    figure.supxlabel("first principal direction", fontsize=9)
+    figure.supylabel("second", fontsize=9)
+    figure.colorbar(scale, ax=axes, label=score, shrink=0.8, pad=0.02)
+    return Picture(
+        name="spread",
+        title="Does the score run through the embedding?",
+        alt=f"Scatter plots, one per arm: embeddings of held-out visits in a plane, coloured by {score}. "
+        + " ".join(f"{arm.title}: {_told(table)}." for arm, table in shown),
+        caption="Each point is a visit of a held-out patient. Embeddings are scaled to length 1, as cosine distance "
+        "sees them; the axes are the two directions along which those of training visits vary most, the same scale in "
+        f"every panel. One cloud in one point is a collapse; wanted is a cloud that changes colour along its "
+        f"length.{left_out(arms)}",
+        figure=figure,
+        numbers=pl.concat([table.select(pl.lit(arm.name).alias("arm"), pl.all()) for arm, table in shown]),
+        marks=marks,
+    )
+
+
+def places(run: Run) -> pl.DataFrame:
+    """``patient, visit, score, axis_1, axis_2`` of labeled test visits; none from an evaluation before there were
+    axes."""
+    known = run.observations.filter(pl.col("split") == "test").drop_nulls(["score", "axis_1", "axis_2"])
+    about = (pl.col("patient").str.head(8), pl.col("visit").cast(pl.Int64))
+    return known.select(*about, "score", "axis_1", "axis_2")
+
+
+def _told(table: pl.DataFrame) -> str:
+    """Share of the score's variance that the plane explains linearly; 0 where the plane is a point."""
+    at, score = table.select("axis_1", "axis_2").to_numpy(), table["score"].to_numpy()
+    design = np.column_stack([np.ones(len(at)), at])
+    left = score - design @ np.linalg.lstsq(design, score, rcond=None)[0]
+    total = np.square(score - score.mean()).sum()
+    r2 = 1 - np.square(left).sum() / total if total > 0 else 0.0
+    return f"the plane explains {100 * max(r2, 0):.0f} % of the score"

@@ -1,0 +1,77 @@
+"""How healthy training was: the health figures of the metrics over steps, all arms in one axis."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from learner_jax.report.arms import Arm
+from learner_jax.report.picture import COLOURS, Mark, Picture, left_out, legend, panels
+
+# What a metrics line may hold, and what is wanted of it; a figure that no arm has is left out.
+FIGURES = {
+    "effective_rank": "effective rank (1: one direction)",
+    "mean_cosine": "mean cosine (1: one point)",
+    "gradient_norm": "gradient norm",
+    "alignment": "alignment",
+    "uniformity": "uniformity",
+    "contrastive_accuracy": "contrastive accuracy",
+    "zero_loss_share": "share of scans at no loss",
+    "skipped": "steps that changed nothing",
+}
+_LOGARITHMIC = ("gradient_norm", "effective_rank")
+_BEST_AT_0 = ("skipped", "zero_loss_share")  # a panel of zeros says nothing
+
+
+def vitals(arms: Sequence[Arm]) -> Picture | None:
+    """A panel for each health figure, a line for each arm."""
+    curves = {
+        name: [(at, arm, *one) for at, arm in enumerate(arms[: len(COLOURS)]) if (one := curve(arm, name))[0].size > 1]
+        for name in FIGURES
+    }
+    curves = {name: own for name, own in curves.items() if own and not (name in _BEST_AT_0 and _quiet(own))}
+    if not curves:
+        return None
+    figure, axes = panels(len(curves), columns=min(len(curves), 3), width=3.2, height=2.0, share=False)
+    marks, rows = [], []
+    for axis, (name, own) in zip(axes, curves.items(), strict=True):
+        for at, arm, steps, values in own:
+            axis.plot(steps, values, color=COLOURS[at], linewidth=1.3, label=arm.title)
+            marks.append(Mark(axis, steps[-1], values[-1], f"{arm.name}: {FIGURES[name]} {values[-1]:.3g} at the end"))
+            rows += [(arm.name, name, int(step), value) for step, value in zip(steps, values.tolist(), strict=True)]
+        if name in _LOGARITHMIC and all((values > 0).all() for *_, values in own):
+            axis.set_yscale("log")
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.yaxis.set_minor_formatter(NullFormatter())
+        axis.set_title(FIGURES[name], loc="left")
+    figure.supxlabel("step", fontsize=9)
+    most = max(curves.values(), key=len)
+    legend(figure, axes[list(curves).index(next(name for name, own in curves.items() if own is most))])
+    ends = "; ".join(
+        f"{FIGURES[name]}: {', '.join(f'{arm.name} {v[-1]:.3g}' for _, arm, _, v in own)}"
+        for name, own in curves.items()
+    )
+    return Picture(
+        name="vitals",
+        title="Was training healthy?",
+        alt=f"Line plots of health figures over steps, a line for each arm. At the end: {ends}.",
+        caption="Of a batch, as logged. An effective rank that falls to 1, or a mean cosine that rises to 1, is a "
+        "collapse; a gradient norm that jumps is a learning rate too high. Which figure belongs to which "
+        f"objective stands in docs/objectives.md.{left_out(arms)}",
+        figure=figure,
+        numbers=pl.DataFrame(rows, ["arm", "figure", "step", "value"], orient="row"),
+        marks=marks,
+    )
+
+
+def curve(arm: Arm, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and values of one figure of the arm's first run; lines without it are left out."""
+    points = [(line["step"], line[name]) for line in arm.first.metrics if line.get(name) is not None]
+    steps, values = np.array(points, float).reshape(-1, 2).T
+    return steps, values
+
+
+def _quiet(own: list) -> bool:
+    return not any(values.any() for *_, values in own)
