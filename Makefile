@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all a new user needs; both make .venv first. `make help` lists the rest.
-.PHONY: help demo objectives test slow extras parity lint ci multiprocess torture claim tpu-compile real_data trackers wheel requirements clean
+.PHONY: help demo objectives test slow extras parity lint ci multiprocess torture claim tpu-compile real_data trackers wheel docs pictures requirements clean
 .DEFAULT_GOAL := help
 
 PYTHON ?=# which interpreter makes .venv; empty: the newest of 3.13, 3.12, 3.11 that runs
@@ -85,17 +85,23 @@ tpu-compile: .venv/installed ## the steps for slices of TPUs, compiled without o
 wheel: .venv/installed ## sdist and wheel into dist/; the wheel installed outside the checkout and its commands tried there; by hand
 	tests/installed/wheel.sh $(PY)
 
+docs: .venv/installed ## the site, into build/docs; any warning fails
+	$(PY) -m sphinx -q -E -W --keep-going -c docs . build/docs
+
+pictures: ## those of README and docs, from what the quick start has left
+	cp data/tiny/contact_sheet.png $(foreach name,distance psychometric trajectories,runs/tiny/report/$(name).svg) docs/pictures/
+
 lint: .venv/installed ## ruff: lint and format
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
-ci: test lint multiprocess real_data ## what runs on every change
+ci: test lint docs multiprocess real_data ## what runs on every change
 
 COMPILE := uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
   --no-emit-find-links pyproject.toml
 
 requirements: ## resolve pyproject.toml again for all Pythons (needs uv)
-	(sed -n '/^#/p' requirements.txt; $(COMPILE) --extra test) > requirements.new
+	(sed -n '/^#/p' requirements.txt; $(COMPILE) --extra test | grep -v "'pypy'") > requirements.new
 	mv requirements.new requirements.txt
 	for kind in gpu tpu; do \
 	  (sed -n '/^#/p' requirements-$$kind.txt; $(COMPILE) --extra $$kind --constraint requirements.txt) \
