@@ -15,8 +15,8 @@ from learner_jax.backbones.layers.platform import tracing_for
 from learner_jax.data.transforms import Fit, SampleFrames, fitted_size, resampling
 from learner_jax.evaluators.intensities import Range
 from learner_jax.evaluators.readouts import Readout
+from learner_jax.evaluators.saliency import score_of
 from learner_jax.predict.run import TrainedRun
-from learner_jax.predict.saliency import score_of
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 

@@ -140,9 +140,9 @@ def _picture(one: Any, opened: Any, names: tuple[str, str]) -> bytes:
     import jax.numpy as jnp
     import numpy as np
 
+    from learner_jax.evaluators.saliency import score_of, smoothed, with_gradient
     from learner_jax.predict.compatible import is_made_up
     from learner_jax.predict.picture import draw
-    from learner_jax.predict.saliency import saliency, score_of
     from learner_jax.predict.wording import words
     from learner_jax.preprocess import intensity
 
@@ -150,7 +150,7 @@ def _picture(one: Any, opened: Any, names: tuple[str, str]) -> bytes:
     batch = opened.reader.read(np.arange(2), np.ones(2, bool))
     seen = np.asarray(intensity(jax.tree.map(jnp.asarray, batch)))
     score = score_of(opened.backbone, run.config, run.readout.model, opened.variables)
-    where = saliency(score, seen)
+    where = smoothed(with_gradient(score)(seen)[1])
     middle = seen.shape[1] // 2
     frame = {"time": "frame", "depth": "slice", "none": "picture"}[opened.cohort.meta.axis0]
     titles = tuple(f"{when}: {frame} {middle + 1} of {seen.shape[1]}" for when in ("earlier", "later"))

@@ -21,7 +21,7 @@ from learner_jax.evaluators import places
 from learner_jax.evaluators.evaluation import PRIMARY
 from learner_jax.evaluators.readouts import Readout
 from learner_jax.evaluators.readouts.linear_score import LinearScore
-from learner_jax.evaluators.saliency import score_gradient, smoothed
+from learner_jax.evaluators.saliency import score_of, smoothed, with_gradient
 from learner_jax.fields import from_dict
 from learner_jax.mesh import make_mesh
 from learner_jax.placement import placed_shapes
@@ -103,7 +103,7 @@ def look(run: Run, pairs: pl.DataFrame) -> list[Pair]:
                 f"{run.name} was scored at step {run.step}, whose checkpoint is gone; score the newest one"
             )
         variables, _ = checkpoints.restore_for_scoring(run.step, placed_shapes(backbone.shapes(reader.spec(1)), mesh))
-    gradient = score_gradient(backbone, config, readout.model)
+    gradient = with_gradient(score_of(backbone, config, readout.model, variables))
     found = []
     for one in pairs.to_dicts():
         patient = cohort.patients.index(one["patient"])
@@ -113,11 +113,12 @@ def look(run: Run, pairs: pl.DataFrame) -> list[Pair]:
             continue
         rows = np.array([[own[cohort.view[own] == view][0] for own in rows] for view in views])
         batch: Batch = reader.read(rows.ravel(), np.ones(rows.size, bool))
-        said, slopes = (np.asarray(x) for x in gradient(variables, batch))
+        pixels = np.asarray(jax.jit(intensity)(batch))
+        said, slopes = (np.asarray(x) for x in gradient(pixels))
         changes = np.diff(said.reshape(-1, 2), axis=1).ravel()
         at = int(np.abs(changes).argmax())
         both = slice(2 * at, 2 * at + 2)
-        scans, sizes = np.asarray(jax.jit(intensity)(batch))[both], smoothed(slopes[both])
+        scans, sizes = pixels[both], smoothed(slopes[both])
         frames = sizes.sum(axis=(2, 3)).argmax(axis=1)
         found.append(
             Pair(
