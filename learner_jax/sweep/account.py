@@ -46,6 +46,14 @@ def note_opened(out: Path, names: Path, runs: Sequence[str]) -> None:
 
 
 def read_opened(out: Path) -> list[dict[str, Any]]:
-    """Each time that test patients were opened, with ``time`` and ``runs``."""
+    """Each time that test patients were opened, with ``time`` and ``runs``.
+
+    Going on with the same file of names, after an opening was cut off, is no other time.
+    """
     path = out / _OPENED
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    found: dict[str, dict[str, Any]] = {}
+    for line in map(json.loads, path.read_text().splitlines() if path.exists() else ()):
+        earlier = found.pop(line["names"], {"runs": []})
+        runs = dict.fromkeys([*earlier["runs"], *line["runs"]])
+        found[line["names"]] = line | {"runs": list(runs)}
+    return list(found.values())

@@ -17,11 +17,13 @@ def test_studies_are_told_of_before_any_run_and_parts_of_a_file_keep_its_order(t
     assert read_studies(out) == [{"name": "b", "seeds": [1]}]
 
 
-def test_each_opening_is_noted(tmp_path):
-    names = tmp_path / "names.txt"
-    names.write_text("a\n")
+def test_each_opening_is_noted_and_one_that_was_cut_off_and_goes_on_is_one(tmp_path):
+    names, others = tmp_path / "names.txt", tmp_path / "others.txt"
+    names.write_text("a\nb\nc\n")
+    others.write_text("c\nd\n")
     assert read_opened(tmp_path) == []
-    note_opened(tmp_path, names, ["a"])
-    note_opened(tmp_path, names, ["a", "b"])
-    assert [line["runs"] for line in read_opened(tmp_path)] == [["a"], ["a", "b"]]
-    assert read_opened(tmp_path)[0]["names"] == read_opened(tmp_path)[1]["names"]
+    note_opened(tmp_path, names, ["a", "b", "c"])
+    note_opened(tmp_path, names, ["b", "c"])  # a had its scores
+    assert [line["runs"] for line in read_opened(tmp_path)] == [["a", "b", "c"]]
+    note_opened(tmp_path, others, ["d"])
+    assert [line["runs"] for line in read_opened(tmp_path)] == [["a", "b", "c"], ["d"]]
