@@ -158,7 +158,7 @@ def warnings(board: Scoreboard) -> list[str]:
     """What must be known before the numbers are read."""
     found = []
     if board.unfinished:
-        found.append(f"Not finished: {listed(board.unfinished)}. The same `run` command goes on with them.")
+        found.append(f"Not finished: {listed(board.unfinished)}. The same command goes on with them.")
     lacking = [one for one in board.standings if one.kind == "arm" and 0 < one.runs < one.seeds]
     if lacking:
         found.append(
