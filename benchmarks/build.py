@@ -22,7 +22,7 @@ import nibabel as nib
 import numpy as np
 
 from tfds_builders.brain_volumes.brain_volumes_dataset_builder import Builder as Volumes
-from tfds_builders.builder import ScanBuilder
+from tfds_builders.builder import FileBuilder
 from tfds_builders.pool import ordered_map
 from tfds_builders.ultrasound_clips.ultrasound_clips_dataset_builder import Builder as Clips
 
@@ -80,7 +80,7 @@ def nibabel(path: str) -> int:
     return np.asanyarray(nib.load(path).dataobj).size
 
 
-def prepare(builder: type[ScanBuilder], path: str) -> int:
+def prepare(builder: type[FileBuilder], path: str) -> int:
     """What a build does with one scan before it is written."""
     return builder.read({"path": path}, builder.OPTIONS()).scan.size
 

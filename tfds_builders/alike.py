@@ -11,14 +11,14 @@ from typing import Any
 
 from tfds_builders import dataset_dir, source, write
 from tfds_builders.build import BUILDERS
-from tfds_builders.builder import ScanBuilder
+from tfds_builders.builder import FileBuilder
 from tfds_builders.errors import InputError
 from tfds_builders.readers.api import ScanError
 
 _OF_MADE_UP = {"ultrasound": "ultrasound_clips", "mri": "brain_volumes"}  # what reads files of the same kind
 
 
-def options_of(stored: dict[str, Any]) -> tuple[type[ScanBuilder], Any]:
+def options_of(stored: dict[str, Any]) -> tuple[type[FileBuilder], Any]:
     """The builder and the options behind a dataset.
 
     Args:
@@ -30,7 +30,7 @@ def options_of(stored: dict[str, Any]) -> tuple[type[ScanBuilder], Any]:
       InputError: this version prepares scans in another way, or no builder of files can give that shape.
     """
     builder, preprocessing = BUILDERS.get(stored["name"]), stored["preprocessing"]
-    made_up = builder is not None and not builder.READS_FILES
+    made_up = builder is not None and not issubclass(builder, FileBuilder)
     if made_up:
         builder = BUILDERS.get(_OF_MADE_UP.get(stored["modality"], ""))
     if builder is None:

@@ -30,7 +30,7 @@ from tfds_builders import (
     write,
 )
 from tfds_builders.brain_volumes import brain_volumes_dataset_builder
-from tfds_builders.builder import ScanBuilder
+from tfds_builders.builder import FileBuilder, ScanBuilder
 from tfds_builders.errors import InputError, exit_code
 from tfds_builders.pool import cores
 from tfds_builders.program import program, worded
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
     if is_built(place, cohort_source.meta, args.overwrite):
         print(f"{place} is already built from these files with these settings; nothing to do")
         return
-    if builder.READS_FILES:
+    if issubclass(builder, FileBuilder):
         probed = (_probe(builder, row, options) for row in cohort_source.rows)
         refuse(cohort_source.rows, probed, int(args.max_bad_fraction * n_rows), "checking")
     with dataset_dir.work_folder(data_dir) as work:
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _source(args: argparse.Namespace, builder: type[ScanBuilder], options, data_dir: Path) -> Source:
-    if not builder.READS_FILES:
+    if not issubclass(builder, FileBuilder):
         return source.of_nothing(builder, options)
     return source.of_files(
         builder,
@@ -117,7 +117,7 @@ def _source(args: argparse.Namespace, builder: type[ScanBuilder], options, data_
     )
 
 
-def _probe(builder: type[ScanBuilder], row: source.Row, options) -> ScanError | None:
+def _probe(builder: type[FileBuilder], row: source.Row, options) -> ScanError | None:
     try:
         builder.probe(row, options)
     except ScanError as error:
@@ -163,7 +163,7 @@ def parser() -> argparse.ArgumentParser:
         example = f"example:\n  {worded(builder.EXAMPLE, module)}"
         command = commands.add_parser(name, help=text, description=text, epilog=example, formatter_class=kind)
         command.add_argument("--data_dir", required=True, help="folder that will hold the dataset, or gs://BUCKET/NAME")
-        if builder.READS_FILES:
+        if issubclass(builder, FileBuilder):
             _add_cohort_flags(command)
         flags.add(command, builder.OPTIONS)
         command.add_argument(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+import polars as pl
 import tensorflow_datasets as tfds
 
 from tfds_builders import progress, record, shards
@@ -39,7 +40,6 @@ class ScanBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     MODALITY: ClassVar[str]
     AXIS0: ClassVar[str]
     OPTIONS: ClassVar[type]  # dataclass whose fields are the flags of this dataset in build.py
-    READS_FILES: ClassVar[bool] = True  # False: the cohort comes from the builder itself
     EXAMPLE: ClassVar[str]  # a command for --help
 
     def __init__(self, *, source: Source, options: Any, work: Path, max_bad: int = 0, **kwargs: Any):
@@ -63,28 +63,12 @@ class ScanBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         """All that is done to the pixels, in words and numbers that JSON can hold."""
 
     @staticmethod
-    def options_of(preprocessing: dict[str, Any], shape: tuple[int, int, int, int], dtype: str) -> Any:
-        """The options that gave this, of a builder that reads files: how more scans come to be prepared alike.
-
-        Whether they do give it is for the caller to check. Of another builder's preprocessing it takes what both know.
-        """
-        raise NotImplementedError
-
-    @staticmethod
     @abc.abstractmethod
     def read(row: Row, options: Any) -> Record:
         """One scan as it is stored; depends on nothing else, so that any process may do it.
 
         Raises:
           ScanError: the file cannot be used, and why.
-        """
-
-    @staticmethod
-    def probe(row: Row, options: Any) -> None:
-        """Say early and cheaply that :meth:`read` would fail; what passes may still turn out to be damaged.
-
-        Raises:
-          ScanError: as :meth:`read`.
         """
 
     @classmethod
@@ -183,6 +167,36 @@ class ScanBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
                     raise too_many([told], self._max_bad)
                 print(f"left out: {told}", file=sys.stderr)
             yield scan
+
+
+class FileBuilder(ScanBuilder, skip_registration=True):
+    """Of scans in files, which a cohort CSV names."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def probe(row: Row, options: Any) -> None:
+        """Say early and cheaply that :meth:`read` would fail; what passes may still turn out to be damaged.
+
+        Raises:
+          ScanError: as :meth:`read`.
+        """
+
+    @staticmethod
+    @abc.abstractmethod
+    def options_of(preprocessing: dict[str, Any], shape: tuple[int, int, int, int], dtype: str) -> Any:
+        """The options that gave this: how more scans come to be prepared alike.
+
+        Whether they do give it is for the caller to check. Of another builder's preprocessing it takes what both know.
+        """
+
+
+class SimulatedBuilder(ScanBuilder, skip_registration=True):
+    """Of scans that it makes up, and their cohort with them."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def cohort(options: Any) -> tuple[pl.DataFrame, list[Row]]:
+        """The cohort as ``cohort_csv.read`` would give it, and what :meth:`read` needs of each scan."""
 
 
 class _Info(tfds.core.DatasetInfo):

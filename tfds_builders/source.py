@@ -14,7 +14,7 @@ from tfds_builders import cohort, cohort_csv, identity
 from tfds_builders.record import DatasetMeta
 
 if TYPE_CHECKING:
-    from tfds_builders.builder import ScanBuilder
+    from tfds_builders.builder import FileBuilder, SimulatedBuilder
 
 Row = dict[str, Any]
 
@@ -34,7 +34,7 @@ class Source:
 
 
 def of_files(
-    builder: type[ScanBuilder],
+    builder: type[FileBuilder],
     options: Any,
     *,
     csv: Path,
@@ -55,7 +55,7 @@ def of_files(
     return _source(builder, options, frame, rows, stamps, key)
 
 
-def of_nothing(builder: type[ScanBuilder], options: Any) -> Source:
+def of_nothing(builder: type[SimulatedBuilder], options: Any) -> Source:
     """The scans that a builder makes up."""
     frame, rows = builder.cohort(options)
     stamps = [str(i) for i in range(len(rows))]

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from tfds_builders import volume
-from tfds_builders.builder import Row, ScanBuilder
+from tfds_builders.builder import FileBuilder, Row
 from tfds_builders.errors import InputError
 from tfds_builders.readers import kinds
 from tfds_builders.readers.api import UnsupportedScan
@@ -39,7 +39,7 @@ class Options:
             )
 
 
-class Builder(ScanBuilder):
+class Builder(FileBuilder):
     """Brain MRI on one grid of equal spacing, with the visits and scores of their patients."""
 
     VERSION = tfds.core.Version("2.0.0")

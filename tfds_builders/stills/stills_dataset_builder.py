@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from tfds_builders.builder import Row, ScanBuilder
+from tfds_builders.builder import FileBuilder, Row
 from tfds_builders.errors import InputError
 from tfds_builders.readers import image
 from tfds_builders.record import Record
@@ -23,7 +23,7 @@ class Options:
             raise InputError(f"--size is {self.size}; it must be at least 8")
 
 
-class Builder(ScanBuilder):
+class Builder(FileBuilder):
     """Grey pictures of equal size, with the visits and scores of what they show."""
 
     VERSION = tfds.core.Version("1.0.0")

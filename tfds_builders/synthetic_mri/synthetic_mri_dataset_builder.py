@@ -8,12 +8,12 @@ import polars as pl
 import tensorflow_datasets as tfds
 
 from tfds_builders import simulated_cohort
-from tfds_builders.builder import Row, ScanBuilder
+from tfds_builders.builder import Row, SimulatedBuilder
 from tfds_builders.record import Record
 from tfds_builders.synthetic_mri import simulate
 
 
-class Builder(ScanBuilder):
+class Builder(SimulatedBuilder):
     """Simulated heads: an identity that changes the picture strongly, a decline that changes it subtly over visits."""
 
     VERSION = tfds.core.Version("1.0.0")
@@ -21,12 +21,10 @@ class Builder(ScanBuilder):
     MODALITY = "mri"
     AXIS0 = "depth"
     OPTIONS = simulate.Knobs
-    READS_FILES = False
     EXAMPLE = "python -m tfds_builders.build synthetic_mri --n_patients 40 --visits 6 --data_dir data/synthetic_mri"
 
     @staticmethod
     def cohort(options: simulate.Knobs) -> tuple[pl.DataFrame, list[Row]]:
-        """The cohort as ``cohort_csv.read`` would give it, and what :meth:`read` needs of each scan."""
         return simulated_cohort.table("synthetic_mri", simulate.cohort_rows(options))
 
     @staticmethod

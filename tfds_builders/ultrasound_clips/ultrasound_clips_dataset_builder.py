@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from tfds_builders.builder import Row, ScanBuilder
+from tfds_builders.builder import FileBuilder, Row
 from tfds_builders.errors import InputError
 from tfds_builders.readers import kinds
 from tfds_builders.record import Record
@@ -26,7 +26,7 @@ class Options:
                 raise InputError(f"--{name} is {getattr(self, name)}; it must be at least {least}")
 
 
-class Builder(ScanBuilder):
+class Builder(FileBuilder):
     """Grey ultrasound clips of equal length and size, with the visits and scores of their patients."""
 
     VERSION = tfds.core.Version("1.0.0")
