@@ -25,7 +25,6 @@ from learner_jax.evaluators.analyses.ceiling import NOT_STATED, noise_ceiling
 from learner_jax.evaluators.embed import Embedder, encoder_of
 from learner_jax.evaluators.evaluation import (
     OF_A_READOUT,
-    PRIMARY,
     Evaluation,
     Sections,
     chosen_readouts,
@@ -33,6 +32,7 @@ from learner_jax.evaluators.evaluation import (
     score,
 )
 from learner_jax.evaluators.intensities import Range, intensities
+from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.pairs import Observations, observe
 from learner_jax.evaluators.parts import find_with_late
 from learner_jax.evaluators.predictions import Predictions, Truth

@@ -22,12 +22,12 @@ import polars as pl
 
 from learner_jax.data.cohort import Cohort
 from learner_jax.evaluators.census import census
-from learner_jax.evaluators.evaluation import PRIMARY, Evaluation
+from learner_jax.evaluators.evaluation import Evaluation
+from learner_jax.evaluators.names import CHANCES, PRIMARY
 from learner_jax.evaluators.pairs import Observations
 from learner_jax.evaluators.places import folder
 from learner_jax.evaluators.plane import Plane
 from learner_jax.evaluators.predictions import Predictions, Truth
-from learner_jax.evaluators.quantities.three_way import WORDS
 from learner_jax.evaluators.rows import Row
 from tfds_builders.errors import InputError
 
@@ -37,7 +37,6 @@ HEADLINE = (
     *("embedding_distance_spearman", "coarse_c_index", "score_mae", "score_spearman"),
 )
 _FLOORS = "floors.json"
-_P = tuple(f"p_{word}" for word in WORDS)
 
 
 def write(evaluation: Evaluation, cohort: Cohort, workdir: Path, step: int) -> None:
@@ -136,7 +135,7 @@ def read_predictions(workdir: Path, step: int) -> Predictions:
             f"{place} cannot be compared ({str(fault).splitlines()[0]}); score the run again: python -m "
             f"learner_jax.evaluate --workdir {workdir} --again"
         ) from fault
-    probability = np.stack([number[name] for name in _P], axis=1)
+    probability = np.stack([number[name] for name in CHANCES], axis=1)
     return Predictions(
         truth,
         number["predicted_delta"],
@@ -149,7 +148,7 @@ def read_predictions(workdir: Path, step: int) -> Predictions:
     )
 
 
-_STORED = ("first", "second", "predicted_delta", "predicted_change", "distance", "swapped_change", *_P)
+_STORED = ("first", "second", "predicted_delta", "predicted_change", "distance", "swapped_change", *CHANCES)
 
 
 def _scores(evaluation: Evaluation, cohort: Cohort, step: int) -> dict[str, Any]:
@@ -193,7 +192,7 @@ def _pairs(said: Predictions, cohort: Cohort) -> Iterable[dict[str, Any]]:
         "scored": truth.scored.astype(int),
     }
     p = said.probability if said.probability is not None else np.full((len(truth), 3), np.nan)
-    columns |= dict(zip(_P, p.T, strict=True))
+    columns |= dict(zip(CHANCES, p.T, strict=True))
     lists = [x if isinstance(x, list) else x.tolist() for x in columns.values()]
     for values in zip(*lists, strict=True):
         yield dict(zip(columns, values, strict=True))

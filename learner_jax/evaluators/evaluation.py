@@ -9,6 +9,7 @@ from learner_jax.config import EvalConfig
 from learner_jax.data.cohort import Cohort
 from learner_jax.evaluators.analyses import Case, analyses
 from learner_jax.evaluators.blockwise import pair_distance
+from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.pairs import Observations, describe_no_pairs
 from learner_jax.evaluators.parts import find_with_late
 from learner_jax.evaluators.predictions import Predictions, Truth, predict
@@ -20,7 +21,6 @@ from learner_jax.evaluators.scoring import draws, find, rows
 from tfds_builders.errors import InputError
 from tfds_builders.wording import suggest
 
-PRIMARY = "ridge"
 Sections = dict[str, list[Row]]
 OF_A_READOUT = tuple(name for name in FAMILIES if name != "embedding")
 

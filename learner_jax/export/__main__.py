@@ -25,7 +25,7 @@ from learner_jax import backbones
 from learner_jax.batch import BatchSpec
 from learner_jax.bucket import local
 from learner_jax.checkpoint import Checkpoints
-from learner_jax.evaluators.quantities.three_way import WORDS
+from learner_jax.evaluators.names import WORDS
 from learner_jax.export.program import exported, pairs
 from learner_jax.mesh import make_mesh
 from learner_jax.placement import on_host, placed_shapes

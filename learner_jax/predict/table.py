@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from learner_jax.evaluators.artifacts import write_csv
-from learner_jax.evaluators.quantities.three_way import WORDS
+from learner_jax.evaluators.names import CHANCES, WORDS
 from learner_jax.predict.api import Prediction
 from learner_jax.predict.compatible import is_made_up
 from learner_jax.predict.run import TrainedRun
@@ -62,7 +62,7 @@ def _line(one: Prediction) -> dict[str, Any]:
         "days": None if math.isnan(one.days) else one.days,
         "said": one.word,
         "predicted_change": one.change,
-        **{f"p_{word}": value for word, value in zip(WORDS, p, strict=True)},
+        **dict(zip(CHANCES, p, strict=True)),
         "predicted_delta": one.delta,
         "delta_low": one.low,
         "delta_high": one.high,

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.arms import Arm
 from learner_jax.report.picture import COLOURS, GREY, INK, MANY, Mark, Picture, head, left_out, legend, panels
 from learner_jax.report.runs import Run
 from learner_jax.report.titles import number
 
-_SECTION = "ridge"  # the primary read-out
 LINES = {"bland_altman_bias": "mean", "bland_altman_low": "limits of agreement", "bland_altman_high": ""}
 
 
@@ -70,7 +70,7 @@ def differences(run: Run) -> pl.DataFrame:
 
 def limits(run: Run) -> dict[str, Row]:
     """Mean and limits of agreement as the evaluator has them; none for a read-out that is not in score units."""
-    rows = run.sections.filter((pl.col("section") == _SECTION) & pl.col("name").is_in(list(LINES)))
+    rows = run.sections.filter((pl.col("section") == PRIMARY) & pl.col("name").is_in(list(LINES)))
     rows = rows.filter(pl.col("value").is_not_null()).drop("section")
     found = {one["name"]: Row(**one | {"note": one["note"] or "", "at": ""}) for one in rows.iter_rows(named=True)}
     return {name: found[name] for name in LINES} if set(found) == set(LINES) else {}

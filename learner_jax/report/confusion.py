@@ -6,11 +6,10 @@ import numpy as np
 import polars as pl
 from matplotlib.patches import Rectangle
 
+from learner_jax.evaluators.names import WORDS
 from learner_jax.report.arms import Arm
 from learner_jax.report.picture import COLOURS, INK, Mark, Picture, head, left_out, panels
 from learner_jax.report.runs import Run
-
-CLASSES = ("decreased", "stable", "increased")
 
 
 def confusion(arms: Sequence[Arm]) -> Picture | None:
@@ -27,12 +26,12 @@ def confusion(arms: Sequence[Arm]) -> Picture | None:
         for (true, said), n in np.ndenumerate(matrix):
             axis.add_patch(_cell(said, true, colour, share[true, said]))
             axis.text(said, true, f"{n}\n{100 * share[true, said]:.0f} %", ha="center", va="center", color=INK)
-            told = f"{CLASSES[true]}, called {CLASSES[said]}: {n} pairs, {100 * share[true, said]:.1f} % of the row"
+            told = f"{WORDS[true]}, called {WORDS[said]}: {n} pairs, {100 * share[true, said]:.1f} % of the row"
             marks.append(Mark(axis, said, true, f"{arm.name}: {told}"))
-            rows.append((arm.name, CLASSES[true], CLASSES[said], int(n), float(share[true, said])))
+            rows.append((arm.name, WORDS[true], WORDS[said], int(n), float(share[true, said])))
         axis.set(xlim=(-0.5, 2.5), ylim=(2.5, -0.5))
-        axis.set_xticks(range(3), CLASSES)
-        axis.set_yticks(range(3), CLASSES, rotation=90, va="center")
+        axis.set_xticks(range(3), WORDS)
+        axis.set_yticks(range(3), WORDS, rotation=90, va="center")
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
         axis.set_title(head(arm.title), loc="left")
@@ -53,7 +52,7 @@ def confusion(arms: Sequence[Arm]) -> Picture | None:
 
 
 def counts(run: Run) -> np.ndarray:
-    """Scored pairs ``[3 3]`` by true (rows) and predicted class, in the order of :data:`CLASSES`."""
+    """Scored pairs ``[3 3]`` by true (rows) and predicted class, in the order of :data:`WORDS`."""
     known = run.pairs.drop_nulls(["change", "predicted_change"])
     cells = (known["change"] * 3 + known["predicted_change"] + 4).cast(pl.Int64).to_numpy()
     return np.bincount(cells, minlength=9).reshape(3, 3)
@@ -65,5 +64,5 @@ def _cell(x: int, y: int, colour: str, share: float) -> Rectangle:
 
 
 def _told(arm: Arm, matrix: np.ndarray) -> str:
-    right = [f"{100 * matrix[at, at] / max(matrix[at].sum(), 1):.0f} % of {name}" for at, name in enumerate(CLASSES)]
+    right = [f"{100 * matrix[at, at] / max(matrix[at].sum(), 1):.0f} % of {name}" for at, name in enumerate(WORDS)]
     return f"{arm.title}: right in {', '.join(right)}."

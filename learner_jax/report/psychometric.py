@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.arms import Arm
 from learner_jax.report.picture import COLOURS, GREY, MARKERS, Mark, Picture, left_out, legend, panels
@@ -14,7 +15,6 @@ from learner_jax.report.runs import Run
 from learner_jax.report.titles import count, interval
 from tfds_builders.errors import InputError
 
-_SECTION = "ridge"  # the primary read-out, whose numbers the tables show
 _DODGE = 0.004  # of the axis, from arm to arm: intervals in one bin would hide one another
 
 
@@ -80,7 +80,7 @@ def psychometric(arms: Sequence[Arm]) -> Picture | None:
 
 def curve(run: Run) -> list[Bin]:
     """The bins of a run, small differences first; those without a value are left out."""
-    rows = run.sections.filter((pl.col("section") == _SECTION) & (pl.col("name") == "accuracy_by_size"))
+    rows = run.sections.filter((pl.col("section") == PRIMARY) & (pl.col("name") == "accuracy_by_size"))
     moved = run.pairs["delta"].drop_nulls().abs()
     found = []
     for values in rows.drop("section").iter_rows(named=True):

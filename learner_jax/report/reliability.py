@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from learner_jax.evaluators.names import CHANCES, PRIMARY
 from learner_jax.report.arms import Arm
 from learner_jax.report.picture import COLOURS, GREY, Mark, Picture, head, left_out, legend, panels
 from learner_jax.report.runs import Run
 from learner_jax.report.titles import number
 
-_SECTION = "ridge"  # the primary read-out
-_P = ("p_decreased", "p_stable", "p_increased")
 _BINS, _LEAST = 10, 20  # bins of equally many pairs, at most so many and of at least so many pairs
 _DRAWS = 1000  # of patients
 _BIN = ["confidence", "right", "low", "high", "pairs"]
@@ -57,10 +56,10 @@ def bins(run: Run) -> pl.DataFrame:
 
     An interval is of the 2.5th to the 97.5th percentile over draws of patients with all their pairs.
     """
-    known = run.pairs.drop_nulls([*_P, "change"])
+    known = run.pairs.drop_nulls([*CHANCES, "change"])
     if known.is_empty():
         return pl.DataFrame(schema=dict.fromkeys(_BIN, pl.Float64))
-    p = known.select(_P).to_numpy()
+    p = known.select(CHANCES).to_numpy()
     confidence = p.max(axis=1)
     right = (p.argmax(axis=1) - 1 == known["change"].to_numpy()).astype(float)
     count = int(np.clip(len(confidence) // _LEAST, 2, _BINS))
@@ -84,7 +83,7 @@ def bins(run: Run) -> pl.DataFrame:
 
 def _error(run: Run) -> str:
     """The calibration error that the evaluator found, which is over ten bins always."""
-    rows = run.sections.filter((pl.col("section") == _SECTION) & (pl.col("name") == "adaptive_ece"))
+    rows = run.sections.filter((pl.col("section") == PRIMARY) & (pl.col("name") == "adaptive_ece"))
     known = rows["value"].drop_nulls()
     return f"calibration error {number(known[0])}" if known.len() else "calibration error unknown"
 

@@ -10,6 +10,7 @@ import typing
 import polars as pl
 
 from learner_jax.evaluators import places
+from learner_jax.evaluators.names import CHANCES
 from learner_jax.evaluators.rows import Row
 from learner_jax.report import environment, goodput
 from learner_jax.report.collapse import diagnose
@@ -31,7 +32,7 @@ _OBSERVATIONS = {
     **dict.fromkeys(("visit", "time_days", "score", "predicted"), pl.Float64),
     "split": pl.String,
 }
-_CHANCES = dict.fromkeys(("p_decreased", "p_stable", "p_increased"), pl.Float64)  # a read-out may have none
+_CHANCES = dict.fromkeys(CHANCES, pl.Float64)  # a read-out may have none
 _PLACES = dict.fromkeys(("axis_1", "axis_2"), pl.Float64)  # evaluations before 2026-11-29 have none
 _SECTIONS = {
     **dict.fromkeys(("section", "name", "at"), pl.String),  # a label may look like a number

@@ -18,7 +18,7 @@ from learner_jax.config import Config
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import open_reader
 from learner_jax.evaluators import places
-from learner_jax.evaluators.evaluation import PRIMARY
+from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.readouts import Readout
 from learner_jax.evaluators.readouts.linear_score import LinearScore
 from learner_jax.evaluators.saliency import score_of, smoothed, with_gradient

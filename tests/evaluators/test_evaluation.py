@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from learner_jax.evaluators.evaluation import PRIMARY, chosen_readouts, fit_readouts, score
+from learner_jax.evaluators.evaluation import chosen_readouts, fit_readouts, score
 from learner_jax.evaluators.floors import first_visit, majority
+from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.readouts import Context
 from learner_jax.evaluators.scoring import draws, find

@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from learner_jax.report.confusion import CLASSES, confusion, counts
+from learner_jax.report.confusion import WORDS, confusion, counts
 from learner_jax.report.runs import load
 from learner_jax.report.study import read_study
 
@@ -19,7 +19,7 @@ def test_each_arm_has_a_matrix_whose_rows_sum_to_one(demo):
     assert len([axis for axis in picture.figure.axes if axis.get_visible()]) == 3
     table = picture.numbers
     for arm in ("combined", "contrastive", "mse"):
-        for name in CLASSES:
+        for name in WORDS:
             row = table.filter((pl.col("arm") == arm) & (pl.col("truly") == name))
             assert row["share_of_truly"].sum() == pytest.approx(1)
     assert "mse: MSE alone: right in" in picture.alt

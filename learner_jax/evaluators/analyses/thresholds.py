@@ -7,8 +7,8 @@ import numpy as np
 
 from learner_jax.evaluators.analyses.api import Case, register
 from learner_jax.evaluators.change import CLASSES, change_class, fit_threshold, true_change
+from learner_jax.evaluators.names import WORDS
 from learner_jax.evaluators.predictions import Predictions, Truth
-from learner_jax.evaluators.quantities import three_way
 from learner_jax.evaluators.quantities.api import by_patient, contributing
 from learner_jax.evaluators.scoring import Found, find, find_means
 
@@ -37,7 +37,7 @@ def thresholds(case: Case) -> list[Found] | str:
         found += [one.under(label) for one in find(said, case.resampling, ["three_way"]) if one.name in _SCORES]
         share = {
             f"prevalence_{word}": by_patient(np.stack([change[at] == c, at >= 0], 1), patient, width)
-            for c, word in zip(CLASSES, three_way.WORDS, strict=True)
+            for c, word in zip(CLASSES, WORDS, strict=True)
         }
         found += find_means(share, dict.fromkeys(share, contributing(patient)), case.resampling, label)
     return found or "no threshold leaves test pairs in all three classes"

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
+from learner_jax.evaluators.names import WORDS
 from learner_jax.evaluators.predictions import Predictions
 from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, contributing, scored_probabilities
-from learner_jax.evaluators.quantities.three_way import WORDS
 from learner_jax.evaluators.ranks import auroc, auroc_data
 from learner_jax.evaluators.statistics.bootstrap import Counts
 

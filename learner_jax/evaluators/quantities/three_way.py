@@ -6,11 +6,11 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from learner_jax.evaluators.change import macro_f1
+from learner_jax.evaluators.names import WORDS
 from learner_jax.evaluators.predictions import Predictions
 from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, by_patient, contributing
 from learner_jax.evaluators.statistics.bootstrap import Counts, ratio, summed
 
-WORDS = ("decreased", "stable", "increased")
 CELLS = tuple(f"{true} called {called}" for true in WORDS for called in WORDS)
 
 QUANTITIES = {

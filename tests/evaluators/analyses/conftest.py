@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from learner_jax.evaluators.analyses import Case, analyses
-from learner_jax.evaluators.evaluation import PRIMARY, fit_readouts
+from learner_jax.evaluators.evaluation import fit_readouts
+from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.predictions import Truth, predict
 from learner_jax.evaluators.readouts import Context
 from learner_jax.evaluators.scoring import draws

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from learner_jax.evaluators.quantities.three_way import WORDS
+from learner_jax.evaluators.names import WORDS
 
 
 def test_auroc_brier_and_log_loss(said, values):
