@@ -16,12 +16,9 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from absl import flags, logging
-
-from learner_jax import backbones
+from learner_jax import backbones, command
 from learner_jax.bucket import local
 from learner_jax.checkpoint import Checkpoints
-from learner_jax.compilation_cache import keep_compiled
 from learner_jax.config import Config, check, refuse_changes
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import open_reader
@@ -30,7 +27,7 @@ from learner_jax.evaluators.api import Evaluator
 from learner_jax.fields import from_dict, override
 from learner_jax.mesh import check_batch_size, make_mesh
 from learner_jax.placement import placed_shapes
-from tfds_builders.errors import InputError, exit_code
+from tfds_builders.errors import InputError
 from tfds_builders.program import program, worded
 
 _HEADLINE = ("pairwise_accuracy", "macro_f1", "kendall_tau_b")
@@ -244,25 +241,20 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    known, rest = parser().parse_known_args(arguments)
-    flags.FLAGS.mark_as_parsed()  # grain reads an absl flag
-    logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
-    keep_compiled()
+    return command.run(
+        parser(), arguments, _do, stopped="what was scored is kept, and the same command goes on with the rest"
+    )
 
-    def run() -> None:
-        workdir = local(known.workdir)
-        for argument in rest:
-            if not argument.startswith("--config."):
-                raise InputError(f"{argument!r} is not a flag of this command; --help lists them")
-        if known.follow:
-            follow(workdir, rest)
-        else:
-            # who is scored is no change: their scores lie elsewhere
-            again = known.again or any(not argument.startswith("--config.eval.patients=") for argument in rest)
-            runs = [name for name in known.runs.split(",") if name]
-            evaluate(workdir, rest, every=known.all, again=again, compare=known.compare, runs=runs)
 
-    return exit_code(run, stopped="what was scored is kept, and the same command goes on with the rest")
+def _do(known: argparse.Namespace, fields: list[str]) -> None:
+    workdir = local(known.workdir)
+    if known.follow:
+        follow(workdir, fields)
+        return
+    # who is scored is no change: their scores lie elsewhere
+    again = known.again or any(not field.startswith("--config.eval.patients=") for field in fields)
+    runs = [name for name in known.runs.split(",") if name]
+    evaluate(workdir, fields, every=known.all, again=again, compare=known.compare, runs=runs)
 
 
 if __name__ == "__main__":

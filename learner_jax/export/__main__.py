@@ -19,9 +19,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from absl import flags, logging
 
-from learner_jax import backbones
+from learner_jax import backbones, command
 from learner_jax.batch import BatchSpec
 from learner_jax.bucket import local
 from learner_jax.checkpoint import Checkpoints
@@ -32,7 +31,7 @@ from learner_jax.placement import on_host, placed_shapes
 from learner_jax.predict.compatible import is_made_up
 from learner_jax.predict.run import TrainedRun, open_run
 from learner_jax.predict.wording import NOT_CLINICAL, words
-from tfds_builders.errors import InputError, exit_code
+from tfds_builders.errors import InputError
 from tfds_builders.program import program, worded
 
 
@@ -106,21 +105,15 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    known, rest = parser().parse_known_args(arguments)
-    flags.FLAGS.mark_as_parsed()
-    logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
+    return command.run(parser(), arguments, _do, stopped="nothing was written")
 
-    def run() -> None:
-        for argument in rest:
-            if not argument.startswith("--config."):
-                raise InputError(f"{argument!r} is not a flag of this command; --help lists them")
-        trained = open_run(local(known.workdir), known.step, rest)
-        write(trained, known.out)
-        size = sum(path.stat().st_size for path in known.out.iterdir())
-        told = f"{known.out}: {trained.readout.spec['backbone']} at step {trained.step}, {size / 2**20:.1f} MiB"
-        print(f"{told}; python {known.out / 'load.py'} pairs.npz runs it. {NOT_CLINICAL.capitalize()}.")
 
-    return exit_code(run, stopped="nothing was written")
+def _do(known: argparse.Namespace, fields: list[str]) -> None:
+    trained = open_run(local(known.workdir), known.step, fields)
+    write(trained, known.out)
+    size = sum(path.stat().st_size for path in known.out.iterdir())
+    told = f"{known.out}: {trained.readout.spec['backbone']} at step {trained.step}, {size / 2**20:.1f} MiB"
+    print(f"{told}; python {known.out / 'load.py'} pairs.npz runs it. {NOT_CLINICAL.capitalize()}.")
 
 
 if __name__ == "__main__":

@@ -15,15 +15,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from absl import flags, logging
-
+from learner_jax import command
 from learner_jax.bucket import local
-from learner_jax.compilation_cache import keep_compiled
 from learner_jax.predict import table
 from learner_jax.predict.api import Opened, predict
 from learner_jax.predict.pairs import all_pairs, read_pairs
 from learner_jax.predict.run import open_run
-from tfds_builders.errors import InputError, exit_code
+from tfds_builders.errors import InputError
 from tfds_builders.program import program, worded
 
 
@@ -41,26 +39,19 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    known, rest = parser().parse_known_args(arguments)
-    flags.FLAGS.mark_as_parsed()  # grain reads an absl flag
-    logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
-    keep_compiled()
+    return command.run(parser(), arguments, _do, stopped="nothing was written")
 
-    def run() -> None:
-        for argument in rest:
-            if not argument.startswith("--config."):
-                raise InputError(f"{argument!r} is not a flag of this command; --help lists them")
-        trained = open_run(local(known.workdir), known.step, rest)
-        opened = Opened(trained, known.data_dir)
-        pairs = read_pairs(known.pairs, opened.cohort) if known.pairs else all_pairs(opened.cohort)
-        if not pairs:
-            raise InputError(f"{known.pairs or known.data_dir} has no two visits of one patient, so nothing to compare")
-        predictions = predict(opened, pairs)
-        beside = table.write(predictions, trained, known.out)
-        print(table.summary(predictions, trained))
-        print(f"{known.out} and {beside.name} tell of each pair")
 
-    return exit_code(run)
+def _do(known: argparse.Namespace, fields: list[str]) -> None:
+    trained = open_run(local(known.workdir), known.step, fields)
+    opened = Opened(trained, known.data_dir)
+    pairs = read_pairs(known.pairs, opened.cohort) if known.pairs else all_pairs(opened.cohort)
+    if not pairs:
+        raise InputError(f"{known.pairs or known.data_dir} has no two visits of one patient, so nothing to compare")
+    predictions = predict(opened, pairs)
+    beside = table.write(predictions, trained, known.out)
+    print(table.summary(predictions, trained))
+    print(f"{known.out} and {beside.name} tell of each pair")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tfds_builders.errors import InputError, exit_code
+from learner_jax import command
+from tfds_builders.errors import InputError
 from tfds_builders.program import program, worded
 from tfds_builders.wording import suggest
 
@@ -36,32 +37,17 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code: 0, 2 the input is at fault, 130 stopped."""
-    known, rest = parser().parse_known_args(arguments)
-
-    def run() -> None:
-        for argument in rest:
-            if not argument.startswith("--config."):
-                raise InputError(f"{argument!r} is not a flag of this command; --help lists them")
-        _quiet()
-        from tfds_builders.build import stoppable
-
-        with stoppable(), tempfile.TemporaryDirectory(prefix="learner-predict.") as folder:
-            _predict(known, rest, Path(folder))
-
-    return exit_code(run, stopped="nothing was written")
+    return command.run(parser(), arguments, _do, stopped="nothing was written")
 
 
-def _quiet() -> None:
-    from absl import flags, logging
+def _do(known: argparse.Namespace, fields: list[str]) -> None:
+    from tfds_builders.build import stoppable
 
-    from learner_jax.compilation_cache import keep_compiled
-
-    flags.FLAGS.mark_as_parsed()  # grain reads an absl flag
-    logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
-    keep_compiled()
+    with stoppable(), tempfile.TemporaryDirectory(prefix="learner-predict.") as folder:
+        _predict(known, fields, Path(folder))
 
 
-def _predict(known: argparse.Namespace, rest: list[str], folder: Path) -> None:
+def _predict(known: argparse.Namespace, fields: list[str], folder: Path) -> None:
     import numpy as np
 
     from learner_jax.bucket import local
@@ -70,7 +56,7 @@ def _predict(known: argparse.Namespace, rest: list[str], folder: Path) -> None:
     from learner_jax.predict.run import open_run
     from tfds_builders import alike
 
-    run = open_run(local(known.run), known.step, rest)
+    run = open_run(local(known.run), known.step, fields)
     view = chosen_view(known.view, run.views)
     opened = Opened(run, alike.build(run.readout.spec["stored"], (known.first, known.second), view, folder))
     for row, why in sorted(opened.refusals(np.arange(2)).items()):

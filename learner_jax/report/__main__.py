@@ -5,6 +5,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
+from learner_jax import command
 from tfds_builders.errors import exit_code
 from tfds_builders.program import program
 
@@ -78,12 +79,9 @@ def report(folder: str, out: str | pathlib.Path, scans: bool = False) -> pathlib
 
 
 def _scans(arms: Sequence) -> list:
-    from absl import flags, logging
-
     from learner_jax.report import scans
 
-    flags.FLAGS.mark_as_parsed()  # grain reads an absl flag
-    logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
+    command.quiet()
     return scans.draw(arms)
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from learner_jax.report import goodput, health
+from learner_jax.report import goodput
+from learner_jax.report.health import Health
 from learner_jax.report.ledger import ACCOUNTS
 from learner_jax.report.runs import Run
 
@@ -21,9 +22,9 @@ HEAD = (
 _NONE = "–"
 
 
-def table(runs: Sequence[Run]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Its head and a row for each run; columns of which nothing is known are left out."""
-    rows = [_row(run) for run in runs]
+def table(runs: Sequence[Run], looks: Sequence[Health]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Its head and a row for each run, into whose folder was looked; columns of which nothing is known are left out."""
+    rows = [_row(run, seen) for run, seen in zip(runs, looks, strict=True)]
     kept = [at for at in range(len(HEAD)) if any(row[at] != _NONE for row in rows)]
     return tuple(HEAD[at] for at in kept), [tuple(row[at] for at in kept) for row in rows]
 
@@ -38,17 +39,14 @@ def shares(runs: Sequence[Run]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]
     return ("run", *ACCOUNTS.values()), rows
 
 
-def warnings(runs: Sequence[Run]) -> list[str]:
+def warnings(runs: Sequence[Run], looks: Sequence[Health]) -> list[str]:
     """What a look at each run's folder finds wrong, but for a collapse, of which the page tells first of all."""
-    found = []
-    for run in runs:
-        told = (one for one in health.look(run.folder).warnings if one != run.collapse)
-        found += [f"{run.name}: {one}." for one in told]
-    return found
+    both = zip(runs, looks, strict=True)
+    return [f"{run.name}: {one}." for run, seen in both for one in seen.warnings if one != run.collapse]
 
 
-def _row(run: Run) -> tuple[str, ...]:
-    seen, last = health.look(run.folder), run.lives[-1] if run.lives else None
+def _row(run: Run, seen: Health) -> tuple[str, ...]:
+    last = run.lives[-1] if run.lives else None
     spent = goodput.total(run.lives) if run.lives else None
     return (
         run.name,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from markupsafe import Markup
 
-from learner_jax.report import cohort, comparison, effort, environment
+from learner_jax.report import cohort, comparison, effort, environment, health
 from learner_jax.report.arms import Arm
 from learner_jax.report.exports import write_json, write_sections, write_table
 from learner_jax.report.figures import draw
@@ -61,7 +61,7 @@ def render(study: Study, pictures: Mapping[str, Sequence[Picture]]) -> str:
     """The HTML; everything that came from a file is escaped. ``pictures`` are by section of the page, see
     :func:`figures.draw`."""
     arms, runs, fields, around = study.arms, study.runs, configs(study.arms), environments(study.arms)
-    script = _SCRIPT.read_text(encoding="utf-8")
+    script, looks = _SCRIPT.read_text(encoding="utf-8"), [health.look(run.folder) for run in runs]
     tables = [(title, make_table(study, columns)) for title, columns in TABLES.items() if has_values(study, columns)]
     return template("page.html.j2", "learner_jax.report", probability=comparison.probability).render(
         facts=facts(arms),
@@ -81,9 +81,9 @@ def render(study: Study, pictures: Mapping[str, Sequence[Picture]]) -> str:
         },
         card=cohort.card(arms[0].first),
         card_facts=cohort.facts(arms[0].first),
-        effort=effort.table(runs),
+        effort=effort.table(runs, looks),
         effort_shares=effort.shares(runs),
-        effort_warnings=effort.warnings(runs),
+        effort_warnings=effort.warnings(runs, looks),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         arms=[arm.name for arm in arms],

@@ -2,6 +2,7 @@ import time
 
 from learner_jax.report import effort, goodput
 from learner_jax.report.goodput import Life
+from learner_jax.report.health import look
 from learner_jax.report.ledger import ACCOUNTS
 from learner_jax.report.study import read_study
 
@@ -13,7 +14,8 @@ def lived(run, **fields):
 
 def test_a_run_has_its_speed_and_columns_that_nobody_knows_are_left_out(demo):
     lived(demo / "mse", examples_per_second=123.4, input_wait=0.05, host_peak_bytes=3 * 2**29)
-    head, rows = effort.table(read_study(demo).runs)
+    runs = read_study(demo).runs
+    head, rows = effort.table(runs, [look(run.folder) for run in runs])
     named = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
     assert named["mse"] == {
         "run": "mse", "state": "finished", "steps": "300 of 300", "examples/s": "123", "input wait": "5.0 %",
@@ -27,6 +29,7 @@ def test_a_run_has_its_speed_and_columns_that_nobody_knows_are_left_out(demo):
 
 def test_what_is_wrong_is_said_once(demo):
     (demo / "mse" / "damaged" / "200-1").mkdir(parents=True)
-    assert effort.warnings(read_study(demo).runs) == [
+    runs = read_study(demo).runs
+    assert effort.warnings(runs, [look(run.folder) for run in runs]) == [
         "mse: 1 checkpoint set aside in its folder damaged/: look at the disk."
     ]
