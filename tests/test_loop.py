@@ -26,6 +26,8 @@ def compiling():
             events.append(name)
 
     jax.monitoring.register_event_duration_secs_listener(heard)
+    jax.jit(lambda x: 2 * x)(1.0)  # the step itself may be one that an earlier test of this process compiled
+    assert events, "the listener hears"
     yield events
     jax.monitoring.unregister_event_duration_listener(heard)
 
@@ -47,7 +49,6 @@ def test_nothing_is_compiled_and_nothing_moved_unasked_after_the_first_step(conf
         train(config, tmp_path, preempted=after_update)
     finally:
         jax.config.update("jax_transfer_guard", "allow")
-    assert seen[1] > 0, "the listener hears"
     assert set(seen) == set(range(1, STEPS + 1))
     assert seen[STEPS] == seen[1], compiling[seen[1] :]
 
