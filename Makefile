@@ -61,11 +61,11 @@ claim: .venv/installed ## does contrast between patients order change within one
 real_data: .venv/installed ## the real scans that LEARNER_REAL_DATA names; skipped where there are none
 	JAX_NUM_CPU_DEVICES=1 $(PY) -m pytest -n 2 -m real_data tests/real_data
 
-extras: .venv/installed ## Apache Beam, a bucket's emulator, SLURM, completion, checks of Croissant, launch files, Dockerfile; by hand
+extras: .venv/installed ## Apache Beam, a bucket's emulator, SLURM, checks of Croissant and of launch files; by hand
 	$(PY) -m venv .venv-extras
 	.venv-extras/bin/pip install --quiet --disable-pip-version-check -e '.[beam,gcs,slurm,test,test-extras]'
 	.venv-extras/bin/python -m pytest -W ignore tests/tfds_builders/test_shards.py tests/tfds_builders/test_card.py \
-	  tests/tfds_builders/test_remote.py tests/test_bucket.py tests/launch tests/sweep/test_slurm.py tests/test_packaging.py
+	  tests/tfds_builders/test_remote.py tests/test_bucket.py tests/launch tests/sweep/test_slurm.py
 
 trackers: .venv/installed ## Weights & Biases, MLflow and TensorBoard, offline; by hand, into .venv-trackers
 	$(PY) -m venv .venv-trackers
