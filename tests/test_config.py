@@ -24,10 +24,10 @@ def test_a_complete_config_passes():
     [
         ("--config.eval.pairs=visit", r"config.eval.pairs is 'visit'; did you mean 'visits'\? possible: scans, visits"),
         ("--config.steps=0", r"config.steps is 0; it must be above 0. Set --config.steps"),
-        ("--config.augment.zoom=-1", r"config.augment.zoom is -1.0; it must not be negative"),
+        ("--config.augment.zoom=-1", r"config.augment.zoom is -1.0; it must not be below 0"),
         ("--config.data.max_bad_fraction=1.5", r"config.data.max_bad_fraction is 1.5; it is at most 1"),
         ("--config.data.score=", r"config.data.score is empty; it names the score to learn"),
-        ("--config.eval.confidence=95", r"config.eval.confidence is 95.0; it lies between 0 and 1"),
+        ("--config.eval.confidence=95", r"config.eval.confidence is 95.0; it must be below 1"),
         ("--config.eval.change_threshold=nan", r"eval.change_threshold is nan; it is the largest change of 'severity'"),
     ],
 )

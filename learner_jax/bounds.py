@@ -1,0 +1,50 @@
+"""Numbers with bounds, as types of the config's fields: ``steps: Count = 1000``."""
+
+import dataclasses
+import operator
+from collections.abc import Callable
+from typing import Annotated, Any, get_args
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+    """``holds(value, limit)``, and in ``words`` what does not hold otherwise."""
+
+    holds: Callable[[float | int, float | int], bool]
+    limit: float | int
+    words: str
+
+
+def above(limit: float | int) -> Bound:
+    """More than the limit."""
+    return Bound(operator.gt, limit, f"it must be above {limit}")
+
+
+def below(limit: float | int) -> Bound:
+    """Less than the limit."""
+    return Bound(operator.lt, limit, f"it must be below {limit}")
+
+
+def least(limit: float | int) -> Bound:
+    """The limit or more."""
+    return Bound(operator.ge, limit, f"it must not be below {limit}")
+
+
+def most(limit: float | int) -> Bound:
+    """The limit or less."""
+    return Bound(operator.le, limit, f"it is at most {limit}")
+
+
+Count = Annotated[int, above(0)]
+Whole = Annotated[int, least(0)]
+Positive = Annotated[float, above(0)]
+Amount = Annotated[float, least(0)]
+Share = Annotated[Amount, most(1)]
+Decay = Annotated[Amount, below(1)]
+PositiveShare = Annotated[Positive, most(1)]
+
+
+def broken(kind: Any, value: Any) -> str:
+    """Which bound of an annotated type the value breaks, in words; empty: none. NaN breaks all."""
+    bounds = (about for about in get_args(kind) if isinstance(about, Bound))
+    return next((bound.words for bound in bounds if not bound.holds(value, bound.limit)), "")
