@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from learner_jax.backbones import convert
+from learner_jax.backbones import convert, weight_file
 from tfds_builders.errors import InputError
 
 pytestmark = pytest.mark.parity
@@ -34,7 +34,7 @@ def state(torch):
 
 def assert_same(path, torch, weights_only=True):
     theirs = torch.load(path, weights_only=weights_only)
-    ours = convert.read(path)
+    ours = weight_file.read(path)
     assert set(ours) == set(theirs)
     for name, tensor in theirs.items():
         expected = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().numpy()
@@ -68,7 +68,7 @@ def test_the_state_of_a_net(as_zip, tmp_path):
         tmp_path / "all.pth",
         _use_new_zipfile_serialization=as_zip,
     )
-    found = convert.read(tmp_path / "all.pth")
+    found = weight_file.read(tmp_path / "all.pth")
     assert {name: tensor.tolist() for name, tensor in found.items()} == {
         name: tensor.tolist() for name, tensor in net.state_dict().items()
     }
@@ -80,7 +80,7 @@ def test_a_net_itself_is_refused(as_zip, tmp_path):
 
     torch.save(torch.nn.Linear(2, 2), tmp_path / "w.pth", _use_new_zipfile_serialization=as_zip)
     with pytest.raises(InputError, match=r"it asks for 'torch\.nn\.modules\.linear\.Linear'|refers to a value"):
-        convert.read(tmp_path / "w.pth")
+        weight_file.read(tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize("size", [0, 1, 2])
