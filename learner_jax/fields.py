@@ -76,5 +76,5 @@ def override(config: Any, argument: str) -> None:
     try:
         value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError, TypeError) as fault:
-        raise InputError(f"{argument!r} does not set a {kind.__name__}; write --{left}=VALUE") from fault
+        raise InputError(f"{argument!r} sets no {kind.__name__}; write --{left}=VALUE") from fault
     setattr(section, name, value)

@@ -17,18 +17,23 @@ import logging as stdlib_logging
 import re
 import sys
 import time
+from typing import Annotated, get_args, get_origin
 
 from absl import app, flags, logging
 from ml_collections import config_flags
 
 from learner_jax.config import Config
-from learner_jax.fields import check_override, override
+from learner_jax.fields import check_override, override, walk
 from learner_jax.host_memory import keep_pages
 from tfds_builders.errors import InputError, exit_code
 from tfds_builders.program import import_from_here, worded
 
 BEGAN = time.perf_counter()  # importing JAX and finding the other processes are part of the start-up
 CONFIG = config_flags.DEFINE_config_file("config", None, "File whose get_config() returns a Config.")
+PARSERS = {int: flags.IntegerParser(), float: flags.FloatParser()}
+for kind in (field.type for _, field, _ in walk(Config())):
+    if get_origin(kind) is Annotated:  # a number with bounds: ml_collections knows plain ones alone
+        config_flags.register_flag_parser_for_type(kind, PARSERS[get_args(kind)[0]])
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of this run alone, or gs://BUCKET/FOLDER: checkpoints, metrics, scores."
 )

@@ -23,7 +23,7 @@ def floor_entries(arms: Sequence[Arm], every: bool = False) -> Iterator[Entry]:
     known = dict.fromkeys(FLOORS | CEILING)
     names = sorted(dict.fromkeys(name for run in runs for name in run.floors), key=_place)
     for name in names:
-        groups = _linked([arm for arm in arms if any(name in run.floors for run in arm.runs)], name)
+        groups = sharing([arm for arm in arms if any(name in run.floors for run in arm.runs)], name)
         kind = "ceiling" if name in CEILING else "floor"
         title = (FLOORS | CEILING)[name] if name in known else name
         for group in groups:
@@ -37,6 +37,17 @@ def floor_entries(arms: Sequence[Arm], every: bool = False) -> Iterator[Entry]:
                 for rows in versions:
                     label = owners if len(versions) == 1 else f"of {_owners(group, name, rows, every)}"
                     yield Entry(kind, title, label, "", rows)
+
+
+def sharing(arms: Sequence[Arm], name: str) -> list[list[Arm]]:
+    """Arms in groups such that no version of a floor is in two of them."""
+    groups: list[list[Arm]] = []
+    for arm in arms:
+        own = _versions([arm], name)
+        touched = [group for group in groups if any(version in own for version in _versions(group, name))]
+        merged = [*(other for group in touched for other in group), arm]
+        groups = [group for group in groups if group not in touched] + [sorted(merged, key=arms.index)]
+    return sorted(groups, key=lambda group: arms.index(group[0]))
 
 
 def missing_floors(arms: Sequence[Arm]) -> list[str]:
@@ -65,17 +76,6 @@ def _versions(group: Sequence[Arm], name: str) -> list[dict[str, Row]]:
         if run.floors[name] not in found:
             found.append(run.floors[name])
     return found
-
-
-def _linked(arms: Sequence[Arm], name: str) -> list[list[Arm]]:
-    """Arms in groups such that no version of the floor is in two of them."""
-    groups: list[list[Arm]] = []
-    for arm in arms:
-        own = _versions([arm], name)
-        touched = [group for group in groups if any(version in own for version in _versions(group, name))]
-        merged = [*(other for group in touched for other in group), arm]
-        groups = [group for group in groups if group not in touched] + [sorted(merged, key=arms.index)]
-    return sorted(groups, key=lambda group: arms.index(group[0]))
 
 
 def _owners(group: Sequence[Arm], name: str, rows: dict[str, Row], every: bool) -> str:

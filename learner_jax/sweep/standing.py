@@ -15,9 +15,10 @@ from learner_jax.evaluators.statistics.multiple import holm
 from learner_jax.report import goodput
 from learner_jax.report.arms import Arm
 from learner_jax.report.comparison import Comparison, Difference
+from learner_jax.report.floors import sharing
 from learner_jax.report.runs import Run
 from learner_jax.report.study import Study, read_study
-from learner_jax.report.titles import CEILING, CHANCE, FLOORS
+from learner_jax.report.titles import CEILING, CHANCE, FLOORS, listed
 from learner_jax.sweep.account import read_opened, read_studies
 from learner_jax.sweep.plan import folder
 from learner_jax.sweep.progress import validation_score
@@ -132,23 +133,30 @@ def _of_setting(out: Path, study: dict[str, Any], setting: str) -> Iterator[Stan
 
 
 def _floors(study: dict[str, Any], setting: str, tested: Study, ceiling: float | None) -> Iterator[Standing]:
-    """Floors and the ceiling: means over draws of patients where these give other ones, with their SD."""
-    runs = [run for arm in tested.arms for run in arm.runs]
+    """Floors and the ceiling: means over draws of patients where these give other ones, with their SD.
+
+    An untrained backbone is one of each backbone that is compared.
+    """
+    arm_of = {Path(run["id"]).name: run["arm"] for run in study["runs"]}
+    arms = sorted(tested.arms, key=lambda arm: list(arm_of).index(arm.runs[0].name))
     for name, title in (FLOORS | CEILING).items():
-        drawn = {run.draw: run.floors[name].get(study["choose_by"]) for run in runs if name in run.floors}
-        rows = [row for row in drawn.values() if row is not None and row.value is not None]
-        if not rows:
-            continue
-        values, row = [row.value for row in rows], rows[0]
-        if len(set(values)) > 1:
-            row = dataclasses.replace(row, value=statistics.fmean(values), low=None, high=None)
-        yield Standing(
-            *(study["name"], setting, title, "ceiling" if name in CEILING else "floor", "test", 0, 0),
-            row=row,
-            spread=statistics.stdev(values) if len(set(values)) > 1 else None,
-            also=_also_of_floor(study, name, runs),
-            of_ceiling=_share(row, ceiling),
-        )
+        groups = sharing([arm for arm in arms if any(name in run.floors for run in arm.runs)], name)
+        for runs in ([run for arm in group for run in arm.runs] for group in groups):
+            drawn = {run.draw: run.floors[name].get(study["choose_by"]) for run in runs if name in run.floors}
+            rows = [row for row in drawn.values() if row is not None and row.value is not None]
+            if not rows:
+                continue
+            values, row = [row.value for row in rows], rows[0]
+            if len(set(values)) > 1:
+                row = dataclasses.replace(row, value=statistics.fmean(values), low=None, high=None)
+            owners = f" of {listed(arm_of[run.name] for run in runs)}" if len(groups) > 1 else ""
+            yield Standing(
+                *(study["name"], setting, title + owners, "ceiling" if name in CEILING else "floor", "test", 0, 0),
+                row=row,
+                spread=statistics.stdev(values) if len(set(values)) > 1 else None,
+                also=_also_of_floor(study, name, runs),
+                of_ceiling=_share(row, ceiling),
+            )
 
 
 def _also_of_floor(study: dict[str, Any], floor: str, runs: Sequence[Run]) -> list[Row]:

@@ -236,6 +236,19 @@ def test_the_board_shows_what_the_evaluator_wrote(opened):
     assert "| broken | – (0 of 2 seeds) |" in table
 
 
+def test_an_untrained_backbone_is_one_of_each_that_is_compared(opened, tmp_path):
+    out = Path(shutil.copytree(opened.out, tmp_path / "out", ignore=shutil.ignore_patterns("checkpoints")))
+    for path in out.glob("objectives/all/contrastive*/eval/floors.json"):
+        floors = json.loads(path.read_text())
+        (row,) = (row for row in floors["rows"]["random_init"] if row["name"] == "pairwise_accuracy")
+        row["value"] = 0.25
+        path.write_text(json.dumps(floors))
+    found = {one.arm: one.value for one in read(out).standings if one.kind == "floor"}
+    assert found.pop("untrained backbone of contrastive") == 0.25
+    assert found.pop("untrained backbone of mse") != 0.25
+    assert not any(" of " in name for name in found), "the others are of all arms"
+
+
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
 def test_a_browser_sorts_and_filters(opened, tmp_path):
     steps = """
