@@ -34,7 +34,7 @@ for name in build eval predict report status sweep train; do
 done
 expect 0 'MiB in' learner-build synthetic_lus --data_dir data/mine --n_patients 24 --frames 2 --size 32 --processes 2
 expect 2 "no field 'step'" learner-train --config mine.py --workdir runs/one --config.step=2
-expect 2 'the config cannot be loaded' learner-train --config nothing.py --workdir runs/one
+expect 2 'there is no file nothing.py' learner-train --config nothing.py --workdir runs/one
 expect 0 '' learner-train --config mine.py --workdir runs/one
 expect 0 'runs/one step 4: pairwise_accuracy' learner-eval --workdir runs
 expect 0 'runs/report/index.html' learner-report runs
