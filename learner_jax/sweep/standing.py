@@ -137,8 +137,10 @@ def _floors(study: dict[str, Any], setting: str, tested: Study, ceiling: float |
 
     An untrained backbone is one of each backbone that is compared.
     """
-    arm_of = {Path(run["id"]).name: run["arm"] for run in study["runs"]}
-    arms = sorted(tested.arms, key=lambda arm: list(arm_of).index(arm.runs[0].name))
+    arm_of = {Path(run["id"]).name: run["arm"] for run in (*study["runs"], *study["tried"])}
+    place = {name: at for at, name in enumerate(arm_of)}
+    # scored, and of no arm: what an earlier form of the sweep has left
+    arms = sorted(tested.arms, key=lambda arm: place.get(arm.runs[0].name, len(place)))
     for name, title in (FLOORS | CEILING).items():
         groups = sharing([arm for arm in arms if any(name in run.floors for run in arm.runs)], name)
         for runs in ([run for arm in group for run in arm.runs] for group in groups):
@@ -149,7 +151,7 @@ def _floors(study: dict[str, Any], setting: str, tested: Study, ceiling: float |
             values, row = [row.value for row in rows], rows[0]
             if len(set(values)) > 1:
                 row = dataclasses.replace(row, value=statistics.fmean(values), low=None, high=None)
-            owners = f" of {listed(arm_of[run.name] for run in runs)}" if len(groups) > 1 else ""
+            owners = f" of {listed(arm_of.get(run.name, run.name) for run in runs)}" if len(groups) > 1 else ""
             yield Standing(
                 *(study["name"], setting, title + owners, "ceiling" if name in CEILING else "floor", "test", 0, 0),
                 row=row,

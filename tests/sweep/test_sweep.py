@@ -248,6 +248,13 @@ def test_an_untrained_backbone_is_one_of_each_that_is_compared(opened, tmp_path)
     assert found.pop("untrained backbone of mse") != 0.25
     assert not any(" of " in name for name in found), "the others are of all arms"
 
+    told = json.loads((out / "sweep.json").read_text())
+    for kind in ("runs", "tried"):  # the arm has left the sweep's file, and its scores are still there
+        told["studies"][0][kind] = [run for run in told["studies"][0][kind] if run["arm"] != "contrastive"]
+    (out / "sweep.json").write_text(json.dumps(told))
+    (left,) = (one for one in read(out).standings if one.arm.startswith("untrained") and one.value == 0.25)
+    assert "contrastive-lr" in left.arm
+
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
 def test_a_browser_sorts_and_filters(opened, tmp_path):
