@@ -27,7 +27,7 @@ help: ## this list
 DEMO := runs/demo
 TRAIN := $(PY) -m learner_jax.main --config configs/demo.py
 
-demo: .venv/installed ## synthetic cohort -> three arms -> scores -> report, in about 5 minutes on 2 cores
+demo: .venv/installed ## synthetic cohort -> three arms -> scores -> report, in 5 to 8 minutes on 2 cores
 	$(PY) -m tfds_builders.build synthetic_lus --data_dir data/demo --n_patients 300
 	$(TRAIN) --workdir $(DEMO)/combined --config.objective.name learner_combined
 	$(TRAIN) --workdir $(DEMO)/contrastive --config.objective.name learner
@@ -82,7 +82,7 @@ tpu-compile: .venv/installed ## the steps for slices of TPUs, compiled without o
 	.venv-tpu/bin/pip install --quiet --disable-pip-version-check -e '.[tpu]'
 	.venv-tpu/bin/python -m benchmarks.tpu_compile
 
-wheel: .venv/installed ## sdist and wheel into dist/; the wheel installed outside the checkout and its commands tried there; by hand
+wheel: .venv/installed ## sdist and wheel into dist/; the wheel installed outside the checkout and its commands tried there
 	tests/installed/wheel.sh $(PY)
 
 docs: .venv/installed ## the site, into build/docs; any warning fails
@@ -95,7 +95,7 @@ lint: .venv/installed ## ruff: lint and format
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
-ci: test lint docs multiprocess real_data ## what runs on every change
+ci: test lint multiprocess docs wheel real_data ## what runs on every change
 
 COMPILE := uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
   --no-emit-find-links pyproject.toml

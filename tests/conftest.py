@@ -1,5 +1,6 @@
 """What all tests share: 8 virtual devices, a compilation cache, absl flags, Hypothesis, where the real scans are."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -20,10 +21,15 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Compilers take seconds to optimise what then runs for some milliseconds: the step of the tiny TSM-ResNet-18 on 8
 # devices compiles in 21.6 s, without LLVM's optimisation in 6.2, without XLA's newer emitters of fused loops, which jax
 # 0.12 always uses, in 2.9 (2 cores, November 2026). What is fused and which library is called stays as users have it.
+# One LLVM module for a program instead of 32 side by side takes a tenth off the suite's work: two workers keep two cores.
 hasty = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+hasty += " --xla_cpu_parallel_codegen_split_count=1"
 if metadata.version("jaxlib").startswith("0.10."):
     hasty += " --xla_cpu_use_fusion_emitters=false"
 os.environ.setdefault("XLA_FLAGS", hasty)
+# Traces are millions of small objects that stay: looking for cycles among them at each 700 new ones, as Python does, is a
+# sixth of what tests of objectives take once all is compiled (110 to 90 s).
+gc.set_threshold(1_000_000)
 
 # No deadline: a first example compiles, and machines are noisy. Derandomized: a run depends on the code alone.
 settings.register_profile("repeatable", deadline=None, derandomize=True)

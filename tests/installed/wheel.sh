@@ -10,9 +10,11 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1
 
-# A copy of what git knows: what earlier builds have left in the checkout must not end up in the wheel.
+# A copy, without what earlier builds and runs have left in the checkout: it must not end up in the wheel.
 mkdir "$place/source"
-git -C "$root" ls-files -z | tar -C "$root" --null --files-from=- --create | tar -C "$place/source" --extract
+left=(--exclude='./.*' --exclude=./build --exclude=./data --exclude=./dist --exclude=./runs)
+left+=(--exclude='*.egg-info' --exclude=__pycache__)
+tar -C "$root" --create "${left[@]}" . | tar -C "$place/source" --extract
 "${1:-python3}" -m venv "$place/tools"
 "$place/tools/bin/pip" install build
 rm -rf "$root/dist"
