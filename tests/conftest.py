@@ -21,14 +21,14 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Compilers take seconds to optimise what then runs for some milliseconds: the step of the tiny TSM-ResNet-18 on 8
 # devices compiles in 21.6 s, without LLVM's optimisation in 6.2, without XLA's newer emitters of fused loops, which jax
 # 0.12 always uses, in 2.9 (2 cores, November 2026). What is fused and which library is called stays as users have it.
-# One LLVM module for a program instead of 32 side by side takes a tenth off the suite's work: two workers keep two cores.
+# One LLVM module for a program, not 32 side by side, is a tenth less work for the tests of objectives.
 hasty = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 hasty += " --xla_cpu_parallel_codegen_split_count=1"
 if metadata.version("jaxlib").startswith("0.10."):
     hasty += " --xla_cpu_use_fusion_emitters=false"
 os.environ.setdefault("XLA_FLAGS", hasty)
-# Traces are millions of small objects that stay: looking for cycles among them at each 700 new ones, as Python does, is a
-# sixth of what tests of objectives take once all is compiled (110 to 90 s).
+# Traces are millions of small objects that stay. To look for cycles among them at each 700 new ones, as Python does, is
+# a tenth to a sixth of the work of tests that trace (tests/objectives/test_all.py, all compiled: 110 s, now 90).
 gc.set_threshold(1_000_000)
 
 # No deadline: a first example compiles, and machines are noisy. Derandomized: a run depends on the code alone.
