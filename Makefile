@@ -42,8 +42,8 @@ objectives: .venv/installed ## the demo's cohort under every objective, about 40
 test: .venv/installed ## the default suite: about 20 minutes on 2 cores where JAX has compiled nothing yet
 	$(PY) -m pytest -n 2 --dist worksteal -m "not slow and not parity and not multiprocess and not real_data and not gpu"
 
-slow: .venv/installed ## every backbone and objective where the suite takes one of each kind; memory; the sweep of docs/adni.md; by hand
-	$(PY) -m pytest -n 2 --dist loadfile -m slow tests/backbones tests/evaluators tests/objectives tests/sweep tests/test_demo_backbones.py
+slow: .venv/installed ## what takes minutes: every backbone and objective, memory, the sweep of docs/adni.md; by hand (kills: `make torture`)
+	$(PY) -m pytest -n 2 --dist worksteal -m slow tests --ignore tests/test_kills.py --ignore tests/test_train.py
 
 multiprocess: .venv/installed ## several processes on loopback
 	$(PY) -m pytest -n 2 -m multiprocess tests/multiprocess tests/launch
