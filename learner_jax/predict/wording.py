@@ -36,8 +36,8 @@ def abstention(
         return f"the run was {_USED[part]} on this patient, so nothing is known of how sure it is"
     if held is None:
         return (
-            f"no calibration: {calibration.n_patients} validation patients with fine pairs, and "
-            f"{calibration.least_patients} are needed"
+            f"no calibration: it takes {calibration.least_patients} validation patients with fine pairs, "
+            f"and the run had {calibration.n_patients}"
         )
     inside = [word for word, holds in zip(named, held, strict=True) if holds]
     if len(inside) != 1:

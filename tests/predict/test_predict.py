@@ -105,7 +105,7 @@ def test_without_enough_validation_patients_it_abstains(trained, dataset, tmp_pa
     assert command(workdir, dataset, tmp_path / "p.csv", "--pairs", str(trained / "eval/4/pairs.csv")) == 0
     said = rows(tmp_path / "p.csv")
     assert {row["abstain"] for row in said} == {
-        "no calibration: 5 validation patients with fine pairs, and 9 are needed"
+        "no calibration: it takes 9 validation patients with fine pairs, and the run had 5"
     }
     assert {row["delta_low"] + row["delta_high"] for row in said} == {""}
 
@@ -234,7 +234,7 @@ def test_all_pairs_are_those_of_each_patient(trained, dataset):
         ([1, 1, 1], 1, "", "the 90 % set holds declined, stable and improved"),
         ([0, 0, 0], 0, "", "the 90 % set holds no class"),
         ([0, 1, 0], 1, "", "the 90 % set holds stable, the decision is improved"),
-        (None, 0, "", "no calibration: 12 validation patients with fine pairs, and 9 are needed"),
+        (None, 0, "", "no calibration: it takes 9 validation patients with fine pairs, and the run had 12"),
         ([0, 0, 1], 1, "train", "the run was trained on this patient, so nothing is known of how sure it is"),
     ],
 )

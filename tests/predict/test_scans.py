@@ -82,7 +82,9 @@ def test_a_run_that_abstains_says_so_in_words(trained, files, tmp_path, capsys):
     path.write_text(json.dumps(values))
     assert scans.main([str(workdir), *map(str, files), "--config.eval.better="]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].startswith("no answer: no calibration: 5 validation patients with fine pairs, and 9 are needed")
+    assert lines[1].startswith(
+        "no answer: no calibration: it takes 9 validation patients with fine pairs, and the run had 5"
+    )
     assert lines[1].endswith(
         (
             "(the decision alone would be: score rises)",

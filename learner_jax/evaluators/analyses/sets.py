@@ -17,8 +17,8 @@ def conformal(case: Case) -> list[Found] | str:
         return "no fine pairs in test, or none in validation to calibrate on"
     if calibration.level is None:
         return (
-            f"{calibration.n_patients} validation patients with fine pairs: sets of {calibration.coverage:.0%} "
-            f"coverage need at least {calibration.least_patients}"
+            f"sets of {calibration.coverage:.0%} coverage take {calibration.least_patients} validation patients with "
+            f"fine pairs, and the run had {calibration.n_patients}"
         )
     here = np.flatnonzero(case.truth.scored)
     held = conformal_sets(case.predictions.probability[here], calibration.level)
