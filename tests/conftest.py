@@ -27,8 +27,8 @@ hasty += " --xla_cpu_parallel_codegen_split_count=1"
 if metadata.version("jaxlib").startswith("0.10."):
     hasty += " --xla_cpu_use_fusion_emitters=false"
 os.environ.setdefault("XLA_FLAGS", hasty)
-# Traces are millions of small objects that stay, among which Python looks for cycles at each 700 new ones. With all
-# compiled, tests/objectives/test_all.py takes 90 s of CPU time so instead of 110, backbones/test_zoo.py 91 instead of 104.
+# Traces are millions of small objects that stay, among which Python looks for cycles at each 700 new ones. Less often,
+# tests/objectives/test_all.py takes 90 s of CPU time instead of 110, backbones/test_zoo.py 91 instead of 104.
 gc.set_threshold(1_000_000)
 
 # No deadline: a first example compiles, and machines are noisy. Derandomized: a run depends on the code alone.
