@@ -1,9 +1,9 @@
 """Depthwise convolution as XLA's CPU backend does it fast: sums of shifted scans, timed by ``benchmarks.backbones``.
 
 XLA on a CPU has no fast grouped convolution (one of 3x3x3 takes 100 times as long as its multiply-adds), and what it
-derives from the sum is slow too. 32 frames of 14x14 with 240 channels under 5x5 take 2.5 ms forward on one core, but
-10.8 ms for the gradient of the scan, which adds what it first pads, and 72 ms for that of the kernel, which adds along
-the channels and not beside them. In the forms below they take 2.4 and 5.4 ms (November 2026).
+derives from the sum is slow too. 32 frames of 14x14 with 240 channels under 5x5 take 3.9 ms forward on one core, but
+12.2 ms for the gradient of the scan, which adds what it first pads, and 41.4 ms for that of the kernel, which adds along
+the channels and not beside them. In the forms below they take 3.8 and 5.4 ms (November 2026).
 """
 
 import functools
@@ -85,29 +85,33 @@ def scan_gradient(
 def kernel_gradient(
     x: Float[Array, "n *space c"], g: Float[Array, "n *out c"], window: Axes, stride: Axes, pads: Pads
 ) -> Float[Array, "*window 1 c"]:
-    """``sum over n, i of x[n, i s + a, c] g[n, i, c]`` for each place a of the kernel.
+    """``sum over n, i of x[n, i s + a, c] g[n, i, c]`` for each place a of the kernel, of two axes or three.
 
-    One row of the last axis at a time, and the sums of its columns are kept apart until the end: all additions lie side
-    by side.
+    One picture at a time. One sum takes a column of the kernel and all rows of the picture, and keeps the picture's
+    columns apart until the end: all additions lie side by side.
     """
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    (*outer, width), c = g.shape[1:-1], g.shape[-1]
-    places = list(itertools.product(*map(range, window)))
+    *outer, height, width, c = g.shape[1:]
+    *thick, high, wide = window
+    down, right = stride[-2:]
 
-    def add(sums: list[Array], row: Array) -> tuple[list[Array], None]:
-        picture, *at = jnp.unravel_index(row, (len(g), *outer))
-        corner = (picture, *(i * s for i, s in zip(at, stride, strict=False)), 0, 0)
-        near = jax.lax.dynamic_slice(x, corner, (1, *window[:-1], *x.shape[-2:]))[0]
-        slope = jax.lax.dynamic_slice(g, (picture, *at, 0, 0), (1,) * len(outer) + (1, width, c)).reshape(width, c)
-        end = stride[-1] * (width - 1) + 1
+    def add(sums: list[Array], at: Array) -> tuple[list[Array], None]:
+        picture, *frame = jnp.unravel_index(at, (len(g), *outer))
+        first = [i * s for i, s in zip(frame, stride, strict=False)]
+        near = jax.lax.dynamic_slice(x, (picture, *first, 0, 0, 0), (1, *thick, *x.shape[-3:]))[0]
+        slope = jax.lax.dynamic_slice(g, (picture, *frame, 0, 0, 0), (1, *(1 for _ in outer), height, width, c))
+        # else the slices become part of the sums, which are then no longer made of vectors: ten times as slow
+        near, slope = jax.lax.optimization_barrier((near, slope.reshape(height, width, c)))
+        rows = [near[..., r * down : r * down + high, :, :] for r in range(height)]
+        end = right * (width - 1) + 1
         return [
-            total + near[(*place[:-1], slice(place[-1], place[-1] + end, stride[-1]))] * slope
-            for total, place in zip(sums, places, strict=True)
+            functools.reduce(jnp.add, (row[..., b : b + end : right, :] * slope[r] for r, row in enumerate(rows)), sum_)
+            for b, sum_ in enumerate(sums)
         ], None
 
-    rows = jnp.arange(g[..., 0, 0].size)
-    sums, _ = jax.lax.scan(add, [jnp.zeros((width, c), g.dtype)] * len(places), rows)
-    return jnp.stack(sums).sum(1).reshape(*window, 1, c)
+    nothing = [jnp.zeros((*thick, high, width, c), g.dtype)] * wide
+    sums, _ = jax.lax.scan(add, nothing, jnp.arange(g[..., 0, 0, 0].size))
+    return jnp.stack(sums, -3).sum(-2).reshape(*window, 1, c)
 
 
 def _every(start: tuple[int, ...] | list[int], stride: Axes, count: list[int]) -> tuple[slice, ...]:
