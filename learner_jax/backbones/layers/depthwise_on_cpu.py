@@ -2,8 +2,8 @@
 
 XLA on a CPU has no fast grouped convolution (one of 3x3x3 takes 100 times as long as its multiply-adds), and what it
 derives from the sum is slow too. 32 frames of 14x14 with 240 channels under 5x5 take 3.9 ms forward on one core, but
-12.2 ms for the gradient of the scan, which adds what it first pads, and 41.4 ms for that of the kernel, which adds along
-the channels and not beside them. In the forms below they take 3.8 and 5.4 ms (November 2026).
+12.2 for the gradient of the scan, which adds what it first pads, and 41.4 for that of the kernel, which adds along the
+channels and not beside them. In the forms below they take 3.8 and 5.4 ms (November 2026).
 """
 
 import functools
