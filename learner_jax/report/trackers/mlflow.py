@@ -14,21 +14,23 @@ _MOST = 100  # parameters that a server takes at once
 class MLflow:
     """The processes of a run continue one MLflow run. Steps that are repeated are sent again, with the same values.
 
+    A process that stops before the last step leaves the run as KILLED.
+
     MLflow's client is told what to send; its fluent functions would add the user, the script's path and git. Without an
     address it writes ``WORKDIR/mlflow.db``: since 3.17 MLflow refuses to begin a folder of files.
     """
 
     def __init__(self, run: Run):
         from mlflow import MlflowClient
-        from mlflow.entities import Metric, Param, RunStatus
+        from mlflow.entities import Metric, Param
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells the terminal of each table that it makes
-        self._metric = Metric
+        self._metric, self._steps, self._status = Metric, run.about["steps"], "KILLED"
         address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{run.workdir.absolute() / 'mlflow.db'}"
         self._client = MlflowClient(address)
         self._run = run.stored_id("mlflow")
         if self._run is not None:
-            self._client.update_run(self._run, RunStatus.to_string(RunStatus.RUNNING))
+            self._client.update_run(self._run, "RUNNING")
             return
         self._run = self._client.create_run(self._experiment(), run_name=run.name).info.run_id
         run.store_id("mlflow", self._run)
@@ -40,9 +42,11 @@ class MLflow:
         now = int(1000 * time.time())
         metrics = [self._metric(name, value, now, step) for name, value in values.items()]
         self._client.log_batch(self._run, metrics=metrics)
+        if step == self._steps:
+            self._status = "FINISHED"
 
     def close(self) -> None:
-        self._client.set_terminated(self._run)
+        self._client.set_terminated(self._run, self._status)
 
     def _experiment(self) -> str:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "learner_jax")

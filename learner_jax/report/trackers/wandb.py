@@ -9,7 +9,8 @@ from learner_jax.report.trackers.api import Run, register
 
 @register("wandb", module="wandb", install="'.[wandb]'")
 class WeightsAndBiases:
-    """The processes of a run continue one W&B run. Steps that are repeated are sent again, with the same values.
+    """The processes of a run continue one W&B run. Steps that are repeated are sent again, with the same values. A
+    process that stops before the last step leaves the run as failed.
 
     W&B gathers on its own the command line, the host, git, installed packages, terminal output and system figures;
     paths are among them, so all of that is switched off.
@@ -39,6 +40,7 @@ class WeightsAndBiases:
         online = wandb.setup().settings.mode in ("online", "shared")
         if online and not wandb.login(prompt=False, verify=False):
             raise RuntimeError("it knows no key; run `wandb login` before, or set WANDB_MODE=offline")
+        self._steps, self._exit_code = run.about["steps"], 1
         name = run.stored_id("wandb") or uuid.uuid4().hex
         run.store_id("wandb", name)
         self._run = wandb.init(
@@ -55,6 +57,8 @@ class WeightsAndBiases:
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         self._run.log({"step": step, **values})
+        if step == self._steps:
+            self._exit_code = 0
 
     def close(self) -> None:
-        self._run.finish()
+        self._run.finish(self._exit_code)

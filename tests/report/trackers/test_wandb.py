@@ -23,7 +23,7 @@ def files(twice, monkeypatch):
 def test_both_processes_are_one_run_with_all_steps(files):
     from wandb.proto import wandb_internal_pb2
 
-    told = []
+    told, codes = [], []
     for path in files:
         for data in _records(path.read_bytes()):
             record = wandb_internal_pb2.Record.FromString(data)
@@ -32,10 +32,13 @@ def test_both_processes_are_one_run_with_all_steps(files):
             elif record.WhichOneof("record_type") == "history":
                 values = {(item.key or item.nested_key[0]): json.loads(item.value_json) for item in record.history.item}
                 told.append((values["step"], values["loss"]))
+            elif record.WhichOneof("record_type") == "exit":
+                codes.append(record.exit.exit_code)
     (name,) = {item for item in told if isinstance(item, str)}
     assert name in files[0].name
     steps = [item for item in told if not isinstance(item, str)]
     assert steps == [(step, step / 10) for step in (1, 2, 3, 4, 5, 4, 5, 6)]
+    assert codes == [1, 0], "the first was killed"
 
 
 def test_nothing_of_the_machine_is_in_what_would_be_sent(files):
