@@ -45,17 +45,34 @@ class MaskedBatchNorm(nnx.Module):
 class RowGroupNorm(nnx.Module):
     """Group norm of up to 32 groups, which looks at one row only: no mask, no averages for ``momentum`` to move.
 
-    Wu and He, arXiv 1803.08494.
+    ``y = (x - mean) / sqrt(var + epsilon) * scale + bias`` with mean and biased variance of a row's group of channels.
+    Flax's, which sets the groups apart as an axis of the activation, has the same values and costs a chip of TPU twice
+    the memory traffic of batch norm. Wu and He, arXiv 1803.08494.
     """
 
     def __init__(self, features: int, rngs: nnx.Rngs, momentum: float = 0.1, epsilon: float = 1e-5):
-        groups = max(g for g in range(1, min(32, features) + 1) if features % g == 0)
-        self.norm = nnx.GroupNorm(features, num_groups=groups, epsilon=epsilon, rngs=rngs)
+        self.scale = nnx.Param(jnp.ones(features))
+        self.bias = nnx.Param(jnp.zeros(features))
+        self.groups = max(g for g in range(1, min(32, features) + 1) if features % g == 0)
+        self.epsilon = epsilon
 
     def __call__(
         self, x: Float[Array, "b *space c"], mask: Bool[Array, " b"], train: bool
     ) -> Float[Array, "b *space c"]:
-        return self.norm(x)
+        space = tuple(range(1, x.ndim - 1))
+        precise = jnp.promote_types(x.dtype, jnp.float32)
+        # per-channel moments first: groups are then made of [b c] and not of the whole activation
+        mean, square = (self._of_groups(y.mean(space, dtype=precise)) for y in (x, jnp.square(x)))
+        var = jnp.maximum(square - mean**2, 0.0)
+        factor = self.scale[...] / jnp.sqrt(var + self.epsilon)
+        shift = self.bias[...] - mean * factor
+        factor, shift = (jnp.expand_dims(y.astype(x.dtype), space) for y in (factor, shift))
+        return x * factor + shift
+
+    def _of_groups(self, moments: Float[Array, "b c"]) -> Float[Array, "b c"]:
+        """Each channel's moment replaced by the mean over its group."""
+        grouped = moments.reshape(len(moments), self.groups, -1)
+        return jnp.broadcast_to(grouped.mean(-1, keepdims=True), grouped.shape).reshape(moments.shape)
 
 
 NORMS = {"batch": MaskedBatchNorm, "group": RowGroupNorm}

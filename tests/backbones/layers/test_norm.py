@@ -1,7 +1,8 @@
-"""Batch norm that padding cannot touch, against the definition in float64."""
+"""Norms that padding cannot touch, against the definition in float64."""
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from learner_jax.backbones.layers.norm import MaskedBatchNorm, RowGroupNorm
@@ -45,6 +46,19 @@ def test_evaluation_uses_the_averages_and_keeps_them():
     y = norm(jnp.asarray(X), ALL, False)
     np.testing.assert_allclose(y, (X - 2) / np.sqrt(4 + 1e-5), rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(norm.mean[...], 2)
+
+
+@pytest.mark.parametrize(("features", "groups"), [(64, 32), (40, 20), (6, 6), (7, 7)])
+def test_group_norm_equals_the_definition(features, groups):
+    x = RNG.normal(3, 2, (3, 2, 5, 4, features)).astype(np.float32)
+    norm = RowGroupNorm(features, nnx.Rngs(0))
+    norm.scale[...], norm.bias[...] = jnp.arange(1.0, features + 1), jnp.arange(features) / 10
+    parts = x.astype(np.float64).reshape(3, -1, groups, features // groups)
+    mean, var = (f(parts, axis=(1, 3), keepdims=True) for f in (np.mean, np.var))
+    expected = ((parts - mean) / np.sqrt(var + 1e-5)).reshape(x.shape) * np.arange(1, features + 1)
+    y = norm(jnp.asarray(x), ALL[:3], True)
+    np.testing.assert_allclose(y, expected + np.arange(features) / 10, rtol=2e-5, atol=2e-4)
+    assert norm(jnp.asarray(x, jnp.bfloat16), ALL[:3], True).dtype == jnp.bfloat16
 
 
 def test_group_norm_looks_at_one_row_only():
