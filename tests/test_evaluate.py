@@ -66,7 +66,7 @@ def test_scores_depend_on_neither_batch_size_nor_device_count(finished, tmp_path
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
     arguments = ["--workdir", str(workdir), "--again"]
     subprocess.run([sys.executable, "-c", script, *arguments], cwd=ROOT, env=environment, check=True, timeout=240)
-    assert numbers(workdir, 4) == pytest.approx(numbers(finished / "run", 4), abs=1e-5, nan_ok=True)
+    assert numbers(workdir, 4) == pytest.approx(numbers(finished / "run", 4), rel=1e-6, abs=1e-5, nan_ok=True)
 
 
 def test_a_folder_of_runs_is_scored_with_its_floors(finished, tmp_path, capsys):
