@@ -41,12 +41,12 @@ def slots(workers: int = 0) -> list[Slot]:
     gpus, cores = visible_gpus(), _cores()
     if gpus:
         if workers > len(gpus):
-            raise InputError(f"--workers {workers}: there are {len(gpus)} GPUs, and two runs are never on one device")
+            raise InputError(f"--workers {workers}: two runs are never on one device; GPUs here: {len(gpus)}")
         return [Slot({"CUDA_VISIBLE_DEVICES": gpu}) for gpu in gpus[: workers or None]]
     if workers > 1 and tpus():
         raise InputError(f"--workers {workers}: one process takes all TPUs of a host, and no two runs share a device")
     if workers > len(cores):
-        raise InputError(f"--workers {workers}: there are {len(cores)} cores, and two runs are never on one device")
+        raise InputError(f"--workers {workers}: two runs are never on one device; cores here: {len(cores)}")
     if workers < 2:
         return [Slot({})]
     return [Slot({}, cores[at::workers]) for at in range(workers)]

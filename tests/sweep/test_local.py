@@ -69,7 +69,7 @@ def test_cores_are_shared_out_and_gpus_given_one_by_one(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3, 4})
     assert [slot.cores for slot in slots(2)] == [[0, 2, 4], [1, 3]]
     assert slots(0) == [Slot({})]
-    with pytest.raises(InputError, match="there are 5 cores, and two runs are never on one device"):
+    with pytest.raises(InputError, match="two runs are never on one device; cores here: 5"):
         slots(6)
     monkeypatch.setenv("JAX_PLATFORMS", "")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
