@@ -75,7 +75,7 @@ def test_cores_are_shared_out_and_gpus_given_one_by_one(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     assert devices.visible_gpus() == ["3", "5"]
     assert [slot.environment for slot in slots(0)] == [{"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "5"}]
-    with pytest.raises(InputError, match="there are 2 GPUs"):
+    with pytest.raises(InputError, match="GPUs here: 2"):
         slots(3)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert devices.visible_gpus() == []
