@@ -15,7 +15,7 @@ from learner_jax.backbones.layers.depthwise_on_cpu import Pads, depthwise
 from learner_jax.backbones.layers.platform import platform
 
 # up to so many channels a convolution of three axes is faster as one of two. XLA has none of three for a CPU; cuDNN's
-# 7x7x7 stem of one channel takes 24 of the 39 ms of a step of 3-D ResNet-18 (H200, November 2026); for a TPU, XLA counts
+# 7x7x7 stem of one channel takes 24 of the 39 ms of a step of 3-D ResNet-18 (H200, November 2026); for a TPU XLA counts
 # 22 GB of memory traffic of that step instead of 30
 _STACKED = {"cpu": math.inf, "gpu": 4, "tpu": 4}
 kaiming_fan_out = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
