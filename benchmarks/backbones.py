@@ -1,11 +1,12 @@
-"""Backbones beside the PyTorch nets that they are equal to: forward and train step, in one process, interleaved.
+"""Backbones beside the PyTorch nets that they are equal to: forward and train step of both in one process, interleaved.
 
     python -m benchmarks.backbones --quick
     python -m benchmarks.backbones tsm_resnet50 r3d18 videomae_vit_b resnet3d_18b
 
 On a CPU both run in float32, PyTorch eagerly, on small scans; on a GPU both compute in bfloat16 from float32
 parameters, PyTorch under `torch.compile` with channels last, on scans of the size that the nets are made for. A train
-step is forward, backward and AdamW. Needs the extra `parity`; without it, ours alone is timed.
+step is forward, backward and AdamW. Needs the extra `parity`; without it, ours alone is timed. Each backbone has a
+process of its own: what others have left in the memory of one cost ViT-S a tenth on a CPU.
 
 Prints a table and one line of JSON: scans a second of both (medians of rounds), their ratio (median of the ratios of
 rounds), and of ours MFU, part of the roofline bound (where the device is in `learner_jax.report.speed.PEAKS`), seconds
@@ -13,11 +14,14 @@ to compile and peak memory as XLA planned it.
 """
 
 import argparse
+import datetime
 import functools
 import json
+import multiprocessing
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from learner_jax.host_memory import keep_pages
@@ -132,8 +136,15 @@ def seconds(run: Run, repeats: int, gpu: bool) -> float:
     return (time.perf_counter() - start) / repeats
 
 
-def compare(name: str, rounds: int, torch: bool) -> dict[str, Any]:
+def compare(name: str, rounds: int) -> dict[str, Any]:
     """One backbone: every figure of its row."""
+    try:
+        import torch
+
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        libraries = f"jax {jax.__version__}, torch {torch.__version__}"
+    except ImportError:
+        torch, libraries = None, f"jax {jax.__version__}, no torch here: install the extra `parity` to compare"
     device = jax.devices()[0]
     gpu = device.platform == "gpu"
     spec = PEERS[name].full if gpu else PEERS[name].small
@@ -154,6 +165,7 @@ def compare(name: str, rounds: int, torch: bool) -> dict[str, Any]:
             times[key].append(seconds(run, repeats[key], gpu))
 
     found = {"name": name, "scans": "x".join(map(str, spec.shape)), **costs}
+    found |= {"device": device.device_kind, "libraries": libraries}
     for (who, key), taken in times.items():
         found[f"{key}_{who}"] = spec.b / float(np.median(taken))
     for key in mine if torch else ():
@@ -188,21 +200,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK)}, 3 rounds")
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
-    try:
-        import torch
-
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
-        libraries = f"torch {torch.__version__}"
-    except ImportError:
-        torch, libraries = None, "no torch here: install the extra `parity` to compare"
     names = args.names or (QUICK if args.quick else tuple(PEERS))
-    print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}, {libraries}")
-    print(HEAD, flush=True)
-    table = []
-    for name in names:
-        table.append(compare(name, 3 if args.quick else args.rounds, torch is not None))
-        print(row(table[-1]), flush=True)
-    print(json.dumps({"device": jax.devices()[0].device_kind, "backbones": table}))
+    rounds, table = 3 if args.quick else args.rounds, []
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=fresh, max_tasks_per_child=1) as processes:
+        for found in processes.map(functools.partial(compare, rounds=rounds), names):
+            if not table:
+                print(f"{found['device']}, {found['libraries']}\n{HEAD}")
+            table.append(found)
+            print(row(found), flush=True)
+    print(json.dumps({"date": str(datetime.date.today()), "backbones": table}))
 
 
 if __name__ == "__main__":
