@@ -120,14 +120,14 @@ FORMULATIONS = [  # on a CPU, on a GPU, on a TPU
     (GROUPED, {"2 axes"}, {"2 axes"}, {"2 axes"}),
     (DEPTHWISE, set(), {"2 axes"}, {"2 axes"}),
     (DEPTHWISE_VOLUMES, set(), {"3 axes"}, {"3 axes"}),
-    (VOLUMES, {"2 axes"}, {"2 axes"}, {"3 axes"}),
+    (VOLUMES, {"2 axes"}, {"2 axes"}, {"2 axes"}),
     (THICK_VOLUMES, {"2 axes"}, {"3 axes"}, {"3 axes"}),
-    (ALONG_FRAMES, {"product"}, {"product"}, {"3 axes"}),
+    (ALONG_FRAMES, {"product"}, {"product"}, {"product"}),
     (THICK_ALONG_FRAMES, {"product"}, {"3 axes"}, {"3 axes"}),
     (GROUPED_VOLUMES, {"3 axes"}, {"3 axes"}, {"3 axes"}),
     (ONE_FRAME, {"2 axes"}, {"2 axes"}, {"2 axes"}),
     (SMALLER_THAN_THE_KERNEL[:3], {"product"}, {"2 axes"}, {"2 axes"}),
-    (SMALLER_THAN_THE_KERNEL[3:], {"product"}, {"2 axes"}, {"3 axes"}),
+    (SMALLER_THAN_THE_KERNEL[3:], {"product"}, {"2 axes"}, {"2 axes"}),
     (PATCHES, {"product"}, {"product"}, {"product"}),
     (ONE_PIXEL, {"2 axes"}, {"2 axes"}, {"2 axes"}),
 ]
@@ -163,7 +163,7 @@ def same(found, wanted):
 
 @pytest.fixture
 def one_device(monkeypatch):
-    """As where a process has one device: the gradient of a depthwise kernel is then added row by row."""
+    """As where a process has one device: the gradient of a depthwise kernel is then added picture by picture."""
     monkeypatch.setattr(jax, "device_count", lambda: 1)
 
 
