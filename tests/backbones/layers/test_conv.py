@@ -12,6 +12,7 @@ import pytest
 from flax import nnx
 from jax.extend.core import jaxprs_in_params
 
+from learner_jax.backbones.layers import depthwise_on_cpu
 from learner_jax.backbones.layers.conv import Conv, convolve, definition
 from learner_jax.backbones.layers.platform import tracing_for
 
@@ -173,6 +174,14 @@ def test_values_and_gradients_are_those_of_the_definition(case, device, one_devi
     with tracing_for(device):
         found = values_and_gradients(partial(convolve, **case.how), case)
     same(found, expected(case))
+
+
+@pytest.mark.parametrize("numbers", [1, 100])
+@pytest.mark.parametrize("case", [*DEPTHWISE, *DEPTHWISE_VOLUMES], ids=str)
+def test_the_gradient_of_a_depthwise_kernel_does_not_depend_on_strips(case, numbers, one_device, monkeypatch):
+    monkeypatch.setattr(depthwise_on_cpu, "_STRIP", numbers)
+    with tracing_for("cpu"):
+        same(values_and_gradients(partial(convolve, **case.how), case), expected(case))
 
 
 @pytest.mark.parametrize("case", [DEPTHWISE[0], DEPTHWISE_VOLUMES[0]], ids=str)
