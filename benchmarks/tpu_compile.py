@@ -160,8 +160,8 @@ def faults(setting: Setting, training: Program, scoring: Program) -> list[str]:
     statistics = sum(leaf.size for leaf in jax.tree.leaves(setting.state.stats))
     projections = setting.spec.b * setting.recipe.objective.n_augmentations * setting.config.objective.projection
     of_z = [one.kind for one in training.exchanged if not one.slow and one.moves("f32", projections)]
-    # the sum of their gradient over slices ends with a gather within each, which is none of their own
-    sums = sum("reduce" in kind for kind in of_z) if setting.mesh.shape["replica"] > 1 else 0
+    # a sum of their gradient that is scattered, or goes over slices, ends with a gather, which is none of their own
+    sums = of_z.count("reduce-scatter") + (of_z.count("all-reduce") if setting.mesh.shape["replica"] > 1 else 0)
     if of_z.count("all-gather") - sums != 1:
         found.append(f"the projections are not gathered once: {', '.join(of_z)}")
     # beside the gradient: that of the projections, statistics there and back, a row's fields, scalars

@@ -25,13 +25,11 @@ class MaskedBatchNorm(nnx.Module):
     ) -> Float[Array, "b *space c"]:
         mean, var = self.mean[...], self.var[...]
         if train:
-            space = tuple(range(1, x.ndim - 1))
-            precise = jnp.promote_types(x.dtype, jnp.float32)
-            weight = mask.astype(precise)[:, None]
+            first, second = _moments(x)
+            weight = mask.astype(first.dtype)[:, None]
             rows = jnp.maximum(weight.sum(), 1.0)
-            # per-row moments first: the mask then multiplies [b c] and not the whole activation
-            mean = (weight * x.mean(space, dtype=precise)).sum(0) / rows
-            var = jnp.maximum((weight * jnp.square(x).mean(space, dtype=precise)).sum(0) / rows - mean**2, 0.0)
+            mean = (weight * first).sum(0) / rows
+            var = jnp.maximum((weight * second).sum(0) / rows - mean**2, 0.0)
             count = rows * (x.size / (x.shape[0] * x.shape[-1]))
             unbiased = var * count / jnp.maximum(count - 1, 1.0)
             move = self.momentum * mask.any()  # an all-padding batch leaves the averages alone
@@ -59,20 +57,24 @@ class RowGroupNorm(nnx.Module):
     def __call__(
         self, x: Float[Array, "b *space c"], mask: Bool[Array, " b"], train: bool
     ) -> Float[Array, "b *space c"]:
-        space = tuple(range(1, x.ndim - 1))
-        precise = jnp.promote_types(x.dtype, jnp.float32)
-        # per-channel moments first: groups are then made of [b c] and not of the whole activation
-        mean, square = (self._of_groups(y.mean(space, dtype=precise)) for y in (x, jnp.square(x)))
+        mean, square = map(self._of_groups, _moments(x))
         var = jnp.maximum(square - mean**2, 0.0)
         factor = self.scale[...] / jnp.sqrt(var + self.epsilon)
         shift = self.bias[...] - mean * factor
-        factor, shift = (jnp.expand_dims(y.astype(x.dtype), space) for y in (factor, shift))
+        factor, shift = (jnp.expand_dims(y.astype(x.dtype), range(1, x.ndim - 1)) for y in (factor, shift))
         return x * factor + shift
 
     def _of_groups(self, moments: Float[Array, "b c"]) -> Float[Array, "b c"]:
         """Each channel's moment replaced by the mean over its group."""
         grouped = moments.reshape(len(moments), self.groups, -1)
         return jnp.broadcast_to(grouped.mean(-1, keepdims=True), grouped.shape).reshape(moments.shape)
+
+
+def _moments(x: Float[Array, "b *space c"]) -> tuple[Float[Array, "b c"], Float[Array, "b c"]]:
+    """Mean and mean square over space, in float32 at least: what masks and groups weigh is then small."""
+    space = tuple(range(1, x.ndim - 1))
+    precise = jnp.promote_types(x.dtype, jnp.float32)
+    return x.mean(space, dtype=precise), jnp.square(x).mean(space, dtype=precise)
 
 
 NORMS = {"batch": MaskedBatchNorm, "group": RowGroupNorm}
