@@ -25,7 +25,7 @@ class Failing:
         if not self._left:
             raise ConnectionError("the server is gone")
 
-    def close(self):
+    def close(self, finished):
         raise AssertionError("it was dropped")
 
 

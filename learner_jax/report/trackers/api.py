@@ -19,8 +19,8 @@ class Tracker(Protocol):
         """Finite values of a step by their names."""
         ...
 
-    def close(self) -> None:
-        """All is written; have it where it belongs."""
+    def close(self, finished: bool) -> None:
+        """All is written, up to the last step of the run if ``finished``; have it where it belongs."""
         ...
 
 

@@ -25,7 +25,7 @@ class MLflow:
         from mlflow.entities import Metric, Param
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells the terminal of each table that it makes
-        self._metric, self._steps, self._status = Metric, run.about["steps"], "KILLED"
+        self._metric = Metric
         address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{run.workdir.absolute() / 'mlflow.db'}"
         self._client = MlflowClient(address)
         self._run = run.stored_id("mlflow")
@@ -42,11 +42,9 @@ class MLflow:
         now = int(1000 * time.time())
         metrics = [self._metric(name, value, now, step) for name, value in values.items()]
         self._client.log_batch(self._run, metrics=metrics)
-        if step == self._steps:
-            self._status = "FINISHED"
 
-    def close(self) -> None:
-        self._client.set_terminated(self._run, self._status)
+    def close(self, finished: bool) -> None:
+        self._client.set_terminated(self._run, "FINISHED" if finished else "KILLED")
 
     def _experiment(self) -> str:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "learner_jax")

@@ -23,10 +23,11 @@ class Sent:
       name: of the tracker, for the user.
       opens: gives the tracker; called in the thread too, for it may log in somewhere.
       say: takes a sentence for the user.
+      steps: of the whole run.
     """
 
-    def __init__(self, name: str, opens: Callable[[], Tracker], say: Callable[[str], None]):
-        self._name, self._say = name, say
+    def __init__(self, name: str, opens: Callable[[], Tracker], say: Callable[[str], None], steps: int):
+        self._name, self._say, self._steps = name, say, steps
         self._lines: queue.Queue[tuple[int, dict[str, float]] | None] = queue.Queue(_MOST)
         self._dropped = False
         # a daemon: a tracker that hangs does not keep the process
@@ -59,13 +60,14 @@ class Sent:
             self._drop(f"it has not finished {WAIT:.0f} s after the end")
 
     def _work(self, opens: Callable[[], Tracker]) -> None:
-        tracker = None
+        tracker, finished = None, False
         try:
             while (line := self._lines.get()) is not None and not self._dropped:
                 tracker = tracker or opens()  # a run that has nothing to tell opens none
                 tracker.write(*line)
+                finished |= line[0] == self._steps
             if tracker is not None:
-                tracker.close()
+                tracker.close(finished)
         except BaseException as fault:  # a library that calls sys.exit does not end the run either
             self._drop(f"{type(fault).__name__}: {' '.join(str(fault).split())[:300]}")
 
@@ -84,7 +86,7 @@ def opened(config: Config, workdir: Path, start: int, say: Callable[[str], None]
     """
     run = Run(workdir, start, about(config))
     kinds = chosen(config.trackers).items()
-    trackers = [Sent(name, lambda kind=kind: kind.open(run), say) for name, kind in kinds]
+    trackers = [Sent(name, lambda kind=kind: kind.open(run), say, config.steps) for name, kind in kinds]
     try:
         yield trackers
     finally:

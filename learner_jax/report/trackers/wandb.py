@@ -40,7 +40,6 @@ class WeightsAndBiases:
         online = wandb.setup().settings.mode in ("online", "shared")
         if online and not wandb.login(prompt=False, verify=False):
             raise RuntimeError("it knows no key; run `wandb login` before, or set WANDB_MODE=offline")
-        self._steps, self._exit_code = run.about["steps"], 1
         name = run.stored_id("wandb") or uuid.uuid4().hex
         run.store_id("wandb", name)
         self._run = wandb.init(
@@ -57,8 +56,6 @@ class WeightsAndBiases:
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         self._run.log({"step": step, **values})
-        if step == self._steps:
-            self._exit_code = 0
 
-    def close(self) -> None:
-        self._run.finish(self._exit_code)
+    def close(self, finished: bool) -> None:
+        self._run.finish(0 if finished else 1)

@@ -13,24 +13,25 @@ from learner_jax.report.trackers.sent import Sent
 
 class Kept:
     def __init__(self):
-        self.lines, self.closed = [], False
+        self.lines, self.finished = [], None
 
     def write(self, step, values):
         self.lines.append((step, values))
 
-    def close(self):
-        self.closed = True
+    def close(self, finished):
+        self.finished = finished
 
 
-def test_what_is_finite_and_a_quantity_comes_in_order():
+@pytest.mark.parametrize(("steps", "finished"), [(99, True), (100, False)])
+def test_what_is_finite_and_a_quantity_comes_in_order(steps, finished):
     kept, said = Kept(), []
-    tracker = Sent("kept", lambda: kept, said.append)
+    tracker = Sent("kept", lambda: kept, said.append, steps)
     for step in range(100):
         tracker.write(step, {"loss": float(step), "trail": 7.0, "a": None, "b": float("nan"), "c": float("inf")})
     tracker.end()
     tracker.join(10.0)
     assert kept.lines == [(step, {"loss": float(step)}) for step in range(100)]
-    assert kept.closed
+    assert kept.finished is finished
     assert said == []
 
 
@@ -39,7 +40,7 @@ def test_a_run_that_has_nothing_to_tell_opens_no_tracker():
         raise AssertionError
 
     said = []
-    tracker = Sent("never", opens, said.append)
+    tracker = Sent("never", opens, said.append, 3)
     tracker.end()
     tracker.join(10.0)
     assert said == []
@@ -54,7 +55,7 @@ def test_a_fault_is_said_once(where, fault):
             if where == "write":
                 raise fault
 
-        def close(self):
+        def close(self, finished):
             if where == "close":
                 raise fault
 
@@ -64,7 +65,7 @@ def test_a_fault_is_said_once(where, fault):
         return failing
 
     failing, said = Failing(), []
-    tracker = Sent("wandb", opens, said.append)
+    tracker = Sent("wandb", opens, said.append, 3)
     for step in range(3):
         tracker.write(step, {})
     tracker.end()
