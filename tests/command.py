@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 FLAGS = {
@@ -33,9 +34,12 @@ def free_port() -> int:
 
 
 class Run:
-    """The command in ``n`` processes that share ``devices``; :meth:`said` tells what one of them has printed."""
+    """The command in ``n`` processes that share ``devices``; :meth:`said` tells what one of them has printed.
 
-    def __init__(self, n: int, workdir: Path, dataset: Path, logs: Path, devices: int = 4, **flags: object):
+    ``workdir`` may be in a bucket, of which :meth:`steps` knows nothing.
+    """
+
+    def __init__(self, n: int, workdir: Any, dataset: Path, logs: Path, devices: int = 4, **flags: object):
         port = free_port()
         given = FLAGS | {"config.data.dir": dataset} | {name.replace("__", "."): value for name, value in flags.items()}
         command = [sys.executable, "-m", "learner_jax.main", "--config", "configs/demo.py", "--workdir", str(workdir)]

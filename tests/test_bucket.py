@@ -10,10 +10,13 @@ import time
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pytest
+from etils import epath
 
 from learner_jax import bucket
-from tests.command import FLAGS, ROOT, free_port
+from learner_jax.report.writer import read_metrics
+from tests.command import FLAGS, ROOT, Run, free_port
 from tests.contents import digests
 from tfds_builders.errors import InputError
 
@@ -134,6 +137,36 @@ def test_a_run_in_a_bucket_stopped_killed_damaged_and_gone_on_with_is_the_local_
         assert (tmp_path / "copy" / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
     assert digests(tmp_path / "copy", 120) == digests(tmp_path / "run", 120)
     assert not emulator.exists("lab/deep/run/lock")
+
+
+@needs_emulator
+def test_2_processes_stopped_in_a_bucket_and_4_that_go_on_are_one_local_run(emulator, tiny_dataset, tmp_path):
+    def run(n, workdir, fsdp=1):
+        runs.append(Run(n, workdir, tiny_dataset, tmp_path, config__steps=40, config__mesh__fsdp=fsdp))
+        return runs[-1]
+
+    runs = []
+    try:
+        assert run(1, tmp_path / "run").wait() == [0]
+        two = run(2, epath.Path("gs://lab/deep/run"))
+        two.until(lambda: emulator.exists("lab/deep/run/checkpoints/5/commit_success.txt"))
+        two.processes[1].terminate()
+        assert two.wait(60) == [143, 143], two.said(0)[-3000:]
+        assert not emulator.exists("lab/deep/run/lock")
+        four = run(4, epath.Path("gs://lab/deep/run"), fsdp=4)
+        assert four.wait() == [0, 0, 0, 0], four.said(0)[-3000:]
+    finally:
+        for process in (process for run in runs for process in run.processes):
+            process.kill()
+            process.wait()
+
+    emulator.get("lab/deep/run", str(tmp_path / "copy"), recursive=True)
+    here, there = (read_metrics(folder / "metrics.jsonl") for folder in (tmp_path / "run", tmp_path / "copy"))
+    assert [line["trail"] for line in there] == [line["trail"] for line in here]  # the same scans in the same order
+    np.testing.assert_allclose([line["loss"] for line in there], [line["loss"] for line in here], rtol=1e-4)
+    a, b = (digests(folder, 40) for folder in (tmp_path / "run", tmp_path / "copy"))
+    assert a.keys() == b.keys()
+    assert (tmp_path / "copy/eval/40/scores.json").exists()
 
 
 @needs_emulator
