@@ -11,8 +11,8 @@ in rings while chips multiply, which are counted too low: such a program says "a
 gradient is summed at all.
 
 *Expected* is the least time by the layers' operations and memory traffic (`learner_jax/report/speed.py`) over an
-estimate: XLA's count of operations or bytes, whichever takes longer, and after it all that goes over the links, as if
-nothing overlapped. It is an estimate and no measurement: no TPU was there.
+estimate: XLA's count of operations (and those of the kernel that attends) or bytes, whichever takes longer, and after
+it all that goes over the links, as if nothing overlapped. It is an estimate and no measurement: no TPU was there.
 """
 
 import argparse
@@ -32,6 +32,7 @@ import jax.numpy as jnp
 from jax.experimental import topologies
 
 from benchmarks.collectives import Collective, collectives, host_transfers, rings
+from benchmarks.kernels import attention_flops
 from configs.demo import get_config
 from learner_jax.assembly import compose
 from learner_jax.augment import Augmentation
@@ -99,7 +100,7 @@ class Program:
         cost, hlo = program.cost_analysis(), program.as_text()
         memory = program.memory_analysis().peak_memory_in_bytes
         told = collectives(hlo), host_transfers(hlo), rings(hlo)
-        return cls(seconds, memory, cost["flops"], cost["bytes accessed"], *told)
+        return cls(seconds, memory, cost["flops"] + attention_flops(hlo), cost["bytes accessed"], *told)
 
     def sent(self, slow: bool) -> int:
         """Bytes that a chip puts on the links of its slice, or on the network between slices."""

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from learner_jax.augment import Augmentation
 from learner_jax.augment.api import on_each_device
 from learner_jax.backbones import Backbone
+from learner_jax.backbones.layers.rows import rows_over
 from learner_jax.batch import Batch
 from learner_jax.config import Config
 from learner_jax.encoder import copies, encode, encode_in_chunks
@@ -58,9 +59,10 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     def embed(params):
         through = partial(encode, config, recipe.backbone, on_each_device(recipe.augmentation, recipe.mesh))
         one = lambda variables, rows: through(variables, *rows, key)  # noqa: E731
-        if size := config.train.grad_cache_chunk:
-            return encode_in_chunks(one, params, state.stats, (batch, draw), size, recipe.mesh)
-        return one({"params": params, "stats": state.stats}, (batch, draw))
+        with rows_over(recipe.mesh):
+            if size := config.train.grad_cache_chunk:
+                return encode_in_chunks(one, params, state.stats, (batch, draw), size, recipe.mesh)
+            return one({"params": params, "stats": state.stats}, (batch, draw))
 
     def loss_of(params):
         params = hold(params, config.optim.freeze)

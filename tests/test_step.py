@@ -10,6 +10,8 @@ import pytest
 from benchmarks.collectives import collectives, host_transfers
 from learner_jax import augment
 from learner_jax.assembly import compose
+from learner_jax.backbones.layers import attention, attention_on_tpu
+from learner_jax.backbones.layers.platform import tracing_for
 from learner_jax.batch import BatchSpec
 from learner_jax.config import AugmentConfig, Config, MeshConfig
 from learner_jax.fields import override
@@ -74,6 +76,23 @@ def test_between_devices_go_projections_once_the_gradient_once_and_statistics(ma
     # beside the gradient: that of the projections, and batch statistics with counts, forward and backward
     assert size(state.params) <= summed <= size(state.params) + 16 * 8 + 4 * size(state.stats) + 50
     assert not host_transfers(hlo)
+
+
+def test_the_kernel_that_attends_on_tpus_is_told_the_devices_and_changes_no_step(make_batch, monkeypatch):
+    about = ["backbone.name=videomae-test", "train.compute=bfloat16"]
+    losses = []
+    for fewest in (10**6, 1):  # XLA's attention, the kernel
+        monkeypatch.setattr(attention, "_FEW_TOKENS", fewest)
+        monkeypatch.setattr(attention, "flash_attention", partial(attention_on_tpu.flash_attention, interpret=True))
+        state, step, place = set_up(8, fields=about)
+        batch = place(make_batch(16, 0, SHAPE))
+        with tracing_for("tpu"):
+            assert ("splash" in str(step.trace(state, batch).jaxpr)) == (fewest == 1)
+            state, first = step(state, batch)
+            second = step(state, batch)[1]
+        losses.append([float(metrics[name]) for metrics in (first, second) for name in ("loss", "gradient_norm")])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=2e-2)  # in bfloat16
+    assert losses[0] != losses[1], "nothing has changed"
 
 
 def test_parameters_cut_over_devices_learn_the_same(make_batch):

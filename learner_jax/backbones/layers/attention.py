@@ -1,4 +1,4 @@
-"""Attention: flash attention of cuDNN where it can, XLA's elsewhere, with the reason in the log."""
+"""Attention: flash attention where cuDNN or JAX's kernel for TPUs can, XLA's elsewhere, with the reason in the log."""
 
 import functools
 
@@ -8,9 +8,12 @@ from absl import logging
 from flax import nnx
 from jaxtyping import Array, Float
 
+from learner_jax.backbones.layers.attention_on_tpu import flash_attention
 from learner_jax.backbones.layers.linear import Linear
 from learner_jax.backbones.layers.platform import platform
+from learner_jax.backbones.layers.rows import mesh_of_rows
 
+_FEW_TOKENS = 1024  # logits of fewer are small, and of a TPU's kernel much would be filling; reckoned, not measured
 lecun_normal = nnx.initializers.lecun_normal()
 
 
@@ -24,9 +27,17 @@ def attention(
 
     ``jax.nn.dot_product_attention`` by itself never takes cuDNN (jax 0.10.2: "falls back to xla"), hence the choice.
     """
-    reason = _why_not_cudnn(q, bias)
+    device = platform()
+    if device == "gpu":
+        reason = _why_not_cudnn(q, bias)
+    elif device == "tpu":
+        reason = _why_not_splash(q, k, bias)
+    else:
+        reason = f"the device is a {device}"
     if reason is not None:
         _log(reason)
+    elif device == "tpu":
+        return flash_attention(q, k, v, mesh_of_rows())
     return fused_attention(q, k, v, bias, implementation="xla" if reason else "cudnn")
 
 
@@ -37,8 +48,6 @@ def fused_attention(q: Array, k: Array, v: Array, bias: Array | None, implementa
 
 
 def _why_not_cudnn(q: Array, bias: Array | None) -> str | None:
-    if platform() != "gpu":
-        return f"the device is a {platform()}"
     if q.dtype not in (jnp.bfloat16, jnp.float16):
         return f"the dtype is {q.dtype}, and cuDNN takes bfloat16 and float16"
     if q.shape[-1] % 8 or q.shape[-1] > 128:
@@ -48,9 +57,21 @@ def _why_not_cudnn(q: Array, bias: Array | None) -> str | None:
     return None
 
 
+def _why_not_splash(q: Array, k: Array, bias: Array | None) -> str | None:
+    if q.dtype != jnp.bfloat16:
+        return f"the dtype is {q.dtype}, and the kernel for TPUs is there for bfloat16"
+    if bias is not None:
+        return "there is a trained bias, which the kernel for TPUs does not take"
+    if min(q.shape[1], k.shape[1]) < _FEW_TOKENS:
+        return f"there are {k.shape[1]} tokens, and the kernel for TPUs is there for {_FEW_TOKENS} or more"
+    if mesh_of_rows() is None:
+        return "nobody has said over which devices the rows are cut"
+    return None
+
+
 @functools.cache
 def _log(reason: str) -> None:
-    logging.info("attention runs in XLA and not in cuDNN: %s", reason)
+    logging.info("attention runs in XLA and not in a kernel of its own: %s", reason)
 
 
 class SelfAttention(nnx.Module):

@@ -1,5 +1,7 @@
-"""Attention against a softmax in float64 with its derivative written out, and why it is not cuDNN's."""
+"""Attention against a softmax in float64 with its derivative written out, and why it is no kernel's."""
 
+import contextlib
+import functools
 import logging
 
 import jax
@@ -10,7 +12,10 @@ from flax import nnx
 
 from learner_jax.backbones.layers import attention as module
 from learner_jax.backbones.layers.attention import SelfAttention, attention
+from learner_jax.backbones.layers.attention_on_tpu import flash_attention
 from learner_jax.backbones.layers.platform import tracing_for
+from learner_jax.backbones.layers.rows import rows_over
+from learner_jax.mesh import batch_sharding, make_mesh
 
 B, N, M, H = 2, 5, 6, 3
 
@@ -70,7 +75,6 @@ def test_logits_far_from_zero_give_the_largest_one_and_not_nothing():
     ("device", "channels", "dtype", "bias", "reason"),
     [
         ("cpu", 16, "bfloat16", None, "the device is a cpu"),
-        ("tpu", 16, "bfloat16", None, "the device is a tpu"),
         ("gpu", 16, "float32", None, "the dtype is float32, and cuDNN takes bfloat16 and float16"),
         ("gpu", 12, "bfloat16", None, "a head has 12 channels, and cuDNN takes multiples of 8 up to 128"),
         ("gpu", 136, "float16", None, "a head has 136 channels, and cuDNN takes multiples of 8 up to 128"),
@@ -96,8 +100,57 @@ def test_cudnn_is_taken_where_it_can_be_and_else_the_log_says_once_why_not(
         attention(*arguments)
         attention(*arguments)
     assert taken == 2 * ["xla" if reason else "cudnn"]
-    said = [f"attention runs in XLA and not in cuDNN: {reason}"] if reason else []
+    said = [f"attention runs in XLA and not in a kernel of its own: {reason}"] if reason else []
     assert [record.getMessage() for record in caplog.records if record.name == "absl"] == said
+
+
+@pytest.mark.parametrize(
+    ("tokens", "dtype", "bias", "mesh", "reason"),
+    [
+        (1024, "float32", None, True, "the dtype is float32, and the kernel for TPUs is there for bfloat16"),
+        (1024, "bfloat16", (1, 1), True, "there is a trained bias, which the kernel for TPUs does not take"),
+        (1023, "bfloat16", None, True, "there are 1023 tokens, and the kernel for TPUs is there for 1024 or more"),
+        (1024, "bfloat16", None, False, "nobody has said over which devices the rows are cut"),
+        (1024, "bfloat16", None, True, None),
+    ],
+)
+def test_the_kernel_for_tpus_is_taken_where_it_can_be(tokens, dtype, bias, mesh, reason, caplog):
+    module._log.cache_clear()
+    caplog.set_level(logging.INFO, logger="absl")
+    q = jax.ShapeDtypeStruct((8, tokens, 1, 8), dtype)
+    bias = None if bias is None else jax.ShapeDtypeStruct((*bias, tokens, tokens), dtype)
+    with tracing_for("tpu"), rows_over(make_mesh()) if mesh else contextlib.nullcontext():
+        traced = str(jax.make_jaxpr(lambda *given: attention(*given))(q, q, q, bias))  # attention itself was traced
+    assert ("splash" in traced) == (reason is None)
+    said = [f"attention runs in XLA and not in a kernel of its own: {reason}"] if reason else []
+    assert [record.getMessage() for record in caplog.records if record.name == "absl"] == said
+
+
+@pytest.mark.parametrize(("n", "m"), [(256, 256), (300, 260), (5, 600)])
+def test_the_kernel_for_tpus_computes_a_softmax_on_each_of_8_devices(n, m):
+    rng = np.random.default_rng(0)
+    q, k, v, slope = (jnp.asarray(rng.normal(size=(8, tokens, 2, 8)), jnp.float32) for tokens in (n, m, m, n))
+
+    @functools.partial(jax.jit, out_shardings=batch_sharding(make_mesh()))
+    def both(*arguments):
+        u, pull = jax.vjp(lambda *qkv: flash_attention(*qkv, make_mesh(), interpret=True), *arguments)
+        return u, *pull(slope)
+
+    wanted = by_definition(q, k, v, np.zeros((1, 1, n, m)), slope)
+    for a, b in zip(both(q, k, v), wanted, strict=False):
+        np.testing.assert_allclose(np.asarray(a, np.float64), b, rtol=0, atol=1e-5 * np.abs(b).max())
+
+
+def test_the_kernel_for_tpus_and_its_gradient_become_code_for_one():
+    q = jax.ShapeDtypeStruct((8, 1568, 12, 64), "bfloat16")  # of VideoMAE-B
+
+    def both(*qkv):
+        u, pull = jax.vjp(lambda *qkv: flash_attention(*qkv, make_mesh()), *qkv)
+        return pull(u)
+
+    program = jax.jit(both).trace(q, q, q).lower(lowering_platforms=("tpu",)).as_text()
+    assert [name in program for name in ("splash_mha_fwd", "splash_mha_dq", "splash_mha_dkv")] == 3 * [True]
+    assert "1568x1568" not in program, "logits leave the chip"
 
 
 def test_self_attention_takes_all_queries_then_all_keys_then_all_values_head_by_head():
