@@ -15,7 +15,7 @@ from learner_jax.backbones.layers.blocks import Blocks
 from learner_jax.backbones.layers.conv import Conv
 from learner_jax.backbones.layers.norm import NORMS
 from learner_jax.backbones.layers.pool import max_pool
-from learner_jax.backbones.layers.shift import temporal_shift
+from learner_jax.backbones.layers.shift import convolve_shifted
 from learner_jax.backbones.names import Names
 
 TORCHVISION = Names(
@@ -46,7 +46,7 @@ class BasicBlock(nnx.Module):
         self.shift = shift
 
     def __call__(self, x: Float[Array, "b t h w c"], mask: Bool[Array, " b"], train: bool) -> Float[Array, "b t i j k"]:
-        y = nnx.relu(self.norm1(self.conv1(temporal_shift(x, self.shift)), mask, train))
+        y = nnx.relu(self.norm1(convolve_shifted(self.conv1, x, self.shift), mask, train))
         y = self.norm2(self.conv2(y), mask, train)
         return nnx.relu(y + (x if self.downsample is None else self.downsample(x, mask, train)))
 
@@ -65,7 +65,7 @@ class Bottleneck(nnx.Module):
         self.shift = shift
 
     def __call__(self, x: Float[Array, "b t h w c"], mask: Bool[Array, " b"], train: bool) -> Float[Array, "b t i j k"]:
-        y = nnx.relu(self.norm1(self.conv1(temporal_shift(x, self.shift)), mask, train))
+        y = nnx.relu(self.norm1(convolve_shifted(self.conv1, x, self.shift), mask, train))
         y = nnx.relu(self.norm2(self.conv2(y), mask, train))
         y = self.norm3(self.conv3(y), mask, train)
         return nnx.relu(y + (x if self.downsample is None else self.downsample(x, mask, train)))

@@ -1,8 +1,10 @@
-"""Max-pooling, one axis at a time."""
+"""Max-pooling, one axis at a time, or all at once where the device has an operation for it."""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from learner_jax.backbones.layers.platform import platform
 
 
 def max_pool_axis(
@@ -29,8 +31,25 @@ def max_pool(
     stride: tuple[int, int, int],
     padding: tuple[int, int, int],
 ) -> Float[Array, "b i j k c"]:
-    """Largest of a box of neighbours over (t, h, w), padded by minus infinity: separable, one axis after another."""
+    """Largest of a box of neighbours over (t, h, w), padded by minus infinity.
+
+    A TPU has an operation for it and one for its gradient, which goes to the first of equal largest values: by XLA's
+    account a third of the memory traffic of one axis after another (TSM-ResNet-50's on a TPU v5e, November 2026).
+    """
+    if platform() == "tpu":
+        return _at_once(x, window, stride, padding)
     for axis, (k, s, p) in enumerate(zip(window, stride, padding, strict=True), start=1):
         if k > 1 or s > 1:
             x = max_pool_axis(x, axis, k, s, p)
     return x
+
+
+def _at_once(
+    x: Array, window: tuple[int, int, int], stride: tuple[int, int, int], padding: tuple[int, int, int]
+) -> Array:
+    if frame_by_frame := (window[0], stride[0], padding[0]) == (1, 1, 0):
+        frames, x = x.shape[:2], x.reshape(-1, *x.shape[2:])
+        window, stride, padding = window[1:], stride[1:], padding[1:]
+    pads = ((0, 0), *((p, p) for p in padding), (0, 0))
+    x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, *window, 1), (1, *stride, 1), pads)
+    return x.reshape(*frames, *x.shape[1:]) if frame_by_frame else x

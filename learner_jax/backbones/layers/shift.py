@@ -1,7 +1,12 @@
 """Temporal shift: information moves between frames without an operation. Lin et al. (TSM), arXiv 1811.08383."""
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
+
+from learner_jax.backbones.layers.conv import Conv
+from learner_jax.backbones.layers.platform import platform
 
 SHIFTS = ("both", "past", "none")
 
@@ -29,3 +34,27 @@ def temporal_shift(x: Float[Array, "b t h w c"], shift: str = "both", fold: int 
         ],
         axis=-1,
     )
+
+
+def convolve_shifted(conv: Conv, x: Float[Array, "b t h w c"], shift: str, fold: int = 8) -> Float[Array, "b t i j d"]:
+    """``conv(temporal_shift(x, shift, fold))``.
+
+    On a TPU a kernel of one pixel becomes one over three frames, zero but for the frame that a channel shows. That is
+    three times its operations, and no channel has to leave its place in a register: by the compiler's reckoning the
+    shifts of TSM-ResNet-50 take a sixth of a training step otherwise (TPU v5e, November 2026).
+    """
+    if shift == "none" or platform() != "tpu" or conv.kernel.shape[:2] != (1, 1) or set(conv.stride) != {1}:
+        return conv(temporal_shift(x, shift, fold))
+    b, t, h, w, c = x.shape
+    shown = np.zeros(c, int)  # frame that a channel shows, counted from its own
+    part = c // fold
+    shown[:part] = -1 if shift == "past" else 1
+    shown[part : 2 * part] = 0 if shift == "past" else -1
+    pointwise = conv.kernel[...].astype(x.dtype)[0]
+    kernel = jnp.where((np.arange(-1, 2)[:, None] == shown)[:, None, :, None], pointwise, 0)
+    numbers = ("NHWC", "HWIO", "NHWC")
+    y = jax.lax.conv_general_dilated(
+        x.reshape(b, t, h * w, c), kernel, (1, 1), [(1, 1), (0, 0)], dimension_numbers=numbers
+    )
+    y = y.reshape(b, t, h, w, -1)
+    return y if conv.bias is None else y + conv.bias[...].astype(x.dtype)
