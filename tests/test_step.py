@@ -65,9 +65,11 @@ def test_seeds_and_rates_share_one_program_and_seeds_draw_other_numbers(make_bat
     assert losses[0] != losses[1], "they augment alike"
 
 
-def test_between_devices_go_projections_once_the_gradient_once_and_statistics(make_batch):
-    state, step, place = set_up(8)
-    hlo = step.lower(state, place(make_batch(16, 0, SHAPE))).compile().as_text()
+@pytest.mark.parametrize(("backbone", "device"), [("tsm_resnet18-test", "cpu"), ("tsm_resnet50-test", "tpu")])
+def test_between_devices_go_projections_once_the_gradient_once_and_statistics(backbone, device, make_batch):
+    state, step, place = set_up(8, fields=[f"backbone.name={backbone}"])
+    with tracing_for(device):
+        hlo = step.lower(state, place(make_batch(16, 0, SHAPE))).compile().as_text()
     exchanged = collectives(hlo)
     gathered = [array for one in exchanged if one.kind == "all-gather" for array in one.arrays]
     assert [array.shape for array in gathered if array.size > 16] == [(16, 8)]

@@ -1,12 +1,16 @@
 """Temporal shift: information moves between frames without an operation. Lin et al. (TSM), arXiv 1811.08383."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
 from learner_jax.backbones.layers.conv import Conv
 from learner_jax.backbones.layers.platform import platform
+from learner_jax.backbones.layers.rows import mesh_of_rows
 
 SHIFTS = ("both", "past", "none")
 
@@ -45,16 +49,22 @@ def convolve_shifted(conv: Conv, x: Float[Array, "b t h w c"], shift: str, fold:
     """
     if shift == "none" or platform() != "tpu" or conv.kernel.shape[:2] != (1, 1) or set(conv.stride) != {1}:
         return conv(temporal_shift(x, shift, fold))
-    b, t, h, w, c = x.shape
-    shown = np.zeros(c, int)  # frame that a channel shows, counted from its own
-    part = c // fold
+    part = x.shape[-1] // fold
+    shown = np.zeros(x.shape[-1], int)  # the frame that a channel shows, counted from its own
     shown[:part] = -1 if shift == "past" else 1
     shown[part : 2 * part] = 0 if shift == "past" else -1
-    pointwise = conv.kernel[...].astype(x.dtype)[0]
-    kernel = jnp.where((np.arange(-1, 2)[:, None] == shown)[:, None, :, None], pointwise, 0)
-    numbers = ("NHWC", "HWIO", "NHWC")
-    y = jax.lax.conv_general_dilated(
-        x.reshape(b, t, h * w, c), kernel, (1, 1), [(1, 1), (0, 0)], dimension_numbers=numbers
-    )
-    y = y.reshape(b, t, h, w, -1)
+    over_frames = functools.partial(_over_frames, shown=shown)
+    if (
+        mesh := mesh_of_rows()
+    ) is not None:  # else the gradient of all three frames' kernels would be summed over devices
+        rows = P(mesh.axis_names)
+        over_frames = jax.shard_map(over_frames, mesh=mesh, in_specs=(rows, P()), out_specs=rows)
+    y = over_frames(x, conv.kernel[...].astype(x.dtype)[0])
     return y if conv.bias is None else y + conv.bias[...].astype(x.dtype)
+
+
+def _over_frames(x: Array, pointwise: Array, shown: np.ndarray) -> Array:
+    b, t, h, w, c = x.shape
+    kernel = jnp.where((np.arange(-1, 2)[:, None] == shown)[:, None, :, None], pointwise, 0)
+    pixels, pads, numbers = x.reshape(b, t, h * w, c), [(1, 1), (0, 0)], ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(pixels, kernel, (1, 1), pads, dimension_numbers=numbers).reshape(b, t, h, w, -1)
