@@ -1,7 +1,7 @@
 """The real training and scoring steps, compiled for TPU slices that are not here: memory, traffic, and what must hold.
 
     python -m benchmarks.tpu_compile                        # all, on a machine without a TPU; needs the extra `tpu`
-    python -m benchmarks.tpu_compile --only resnet3d_18b
+    python -m benchmarks.tpu_compile --only resnet3d_18b --where    # and what takes longest, as libtpu reckons
 
 Each step is compiled by libtpu for one or two slices of 16 TPU v5e chips, parameters whole on each chip or cut over
 them (`mesh.fsdp`). A row of the table is one program, as one chip runs it. Ends with an error where a program does not
@@ -32,7 +32,7 @@ import jax.numpy as jnp
 from jax.experimental import topologies
 
 from benchmarks.collectives import Collective, collectives, host_transfers, rings
-from benchmarks.kernels import attention_flops
+from benchmarks.reckoning import attention_flops, seconds_by_source
 from configs.demo import get_config
 from learner_jax.assembly import compose
 from learner_jax.augment import Augmentation
@@ -53,6 +53,7 @@ HBM = 16 * 2**30
 # (Austin et al., How to Scale Your Model, table of TPUs).
 LINKS, NETWORK = 9e10, 3.125e9
 _GIB, _MB = 2**30, 1e6
+_LONGEST = 12  # operations that are listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,12 +95,13 @@ class Program:
     exchanged: list[Collective]
     waits: list[str]
     rings: int
+    where: dict[str, float]  # seconds by operation
 
     @classmethod
     def of(cls, program: Any, seconds: float) -> "Program":
         cost, hlo = program.cost_analysis(), program.as_text()
         memory = program.memory_analysis().peak_memory_in_bytes
-        told = collectives(hlo), host_transfers(hlo), rings(hlo)
+        told = collectives(hlo), host_transfers(hlo), rings(hlo), seconds_by_source(hlo)
         return cls(seconds, memory, cost["flops"] + attention_flops(hlo), cost["bytes accessed"], *told)
 
     def sent(self, slow: bool) -> int:
@@ -208,19 +210,24 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.tpu_compile", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--only", help="one backbone", choices=[case.backbone for case in CASES])
-    only = parser.parse_args().only
+    parser.add_argument("--where", action="store_true", help="the operations that take longest, as libtpu reckons")
+    args = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)
     print(f"{SLICE}, jax {jax.__version__}, libtpu {metadata.version('libtpu')}, {datetime.date.today()}")
     print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
     wrong = []
     for case in CASES:
-        for layout in case.layouts if only in (None, case.backbone) else ():
+        for layout in case.layouts if args.only in (None, case.backbone) else ():
             with tracing_for("tpu"):
                 setting = Setting(case, layout)
                 training = setting.training()
                 print(row("training", setting, training, TRAINING))
                 scoring = setting.scoring()
                 print(row("scoring", setting, scoring, 1))
+            for program in (training, scoring) if args.where else ():
+                longest = sorted(program.where.items(), key=lambda one: -one[1])[:_LONGEST]
+                print(f"{1e3 * sum(program.where.values()):8.1f} ms in all, of which")
+                print(*(f"{1e3 * seconds:8.1f} ms {source}" for source, seconds in longest), sep="\n")
             found = faults(setting, training, scoring)
             print(*(f"wrong: {one}" for one in found), sep="\n", end="\n" if found else "")
             wrong += found
