@@ -58,7 +58,7 @@ def convolve_shifted(conv: Conv, x: Float[Array, "b t h w c"], shift: str, fold:
         mesh := mesh_of_rows()
     ) is not None:  # else the gradient of all three frames' kernels would be summed over devices
         rows = P(mesh.axis_names)
-        over_frames = jax.shard_map(over_frames, mesh=mesh, in_specs=(rows, P()), out_specs=rows)
+        over_frames = jax.shard_map(over_frames, mesh=mesh, in_specs=(rows, P()), out_specs=rows, check_vma=False)
     y = over_frames(x, conv.kernel[...].astype(x.dtype)[0])
     return y if conv.bias is None else y + conv.bias[...].astype(x.dtype)
 
