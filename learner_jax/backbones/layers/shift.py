@@ -54,9 +54,9 @@ def convolve_shifted(conv: Conv, x: Float[Array, "b t h w c"], shift: str, fold:
     shown[:part] = -1 if shift == "past" else 1
     shown[part : 2 * part] = 0 if shift == "past" else -1
     over_frames = functools.partial(_over_frames, shown=shown)
-    if (
-        mesh := mesh_of_rows()
-    ) is not None:  # else the gradient of all three frames' kernels would be summed over devices
+    mesh = mesh_of_rows()
+    if mesh is not None:
+        # else the gradient of all three frames is summed over devices, as it is where JAX checks what varies over them
         rows = P(mesh.axis_names)
         over_frames = jax.shard_map(over_frames, mesh=mesh, in_specs=(rows, P()), out_specs=rows, check_vma=False)
     y = over_frames(x, conv.kernel[...].astype(x.dtype)[0])
