@@ -146,8 +146,7 @@ class Backbone:
         def forward(params: Any, scan: Array, stats: Any, mask: Array) -> tuple[Array, dict]:
             return self.apply({"params": params, "stats": stats}, scan, mask, train=True)
 
-        # a CPU's and a TPU's formulations spend other operations on the same result
-        with tracing_for("gpu"):
+        with tracing_for("any"):  # a CPU's and a TPU's formulations spend other operations on the same result
             return jax.make_jaxpr(forward)(variables["params"], scan, variables["stats"], mask).jaxpr
 
     def _graph(self, shape: Shape) -> nnx.GraphDef:

@@ -50,7 +50,7 @@ def test_a_step_gives_what_it_gives_on_a_cpu(name, gpu):
             np.testing.assert_allclose(a, b, rtol=0, atol=bound * largest)
 
 
-def test_cudnn_attends_as_xla_does(gpu, caplog):
+def test_cudnn_attends_as_xla_does(gpu):
     rng = np.random.default_rng(0)
     q, k, v = (jax.device_put(jnp.asarray(rng.normal(size=(2, 64, 4, 64)), jnp.bfloat16), gpu) for _ in range(3))
     assert module._why_not_cudnn(q, None) is None

@@ -39,7 +39,7 @@ def as_published(name):
 def trained(name):
     """The jaxpr of its training on that scan: seconds, hence once."""
     backbone, spec, variables = backbones.create(name), ROWS[name].spec, as_published(name)
-    with tracing_for("gpu"):
+    with tracing_for("any"):
         forward = jax.make_jaxpr(functools.partial(backbone.apply, train=True), return_shape=True)
         jaxpr, (u, stats) = forward(variables, *arguments(spec))
     assert u.shape == (spec.b, backbone.dim)

@@ -1,10 +1,10 @@
-"""Attention: flash attention where cuDNN or JAX's kernel for TPUs can, XLA's elsewhere, with the reason in the log."""
+"""Attention: flash attention where cuDNN or JAX's kernel for TPUs can, XLA's elsewhere, and why is said on stderr."""
 
 import functools
+import sys
 
 import jax
 import jax.numpy as jnp
-from absl import logging
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -28,17 +28,15 @@ def attention(
     ``jax.nn.dot_product_attention`` by itself never takes cuDNN (jax 0.10.2: "falls back to xla"), hence the choice.
     """
     device = platform()
-    if device == "gpu":
-        reason = _why_not_cudnn(q, bias)
-    elif device == "tpu":
-        reason = _why_not_splash(q, k, bias)
-    else:
-        reason = f"the device is a {device}"
+    if device not in ("gpu", "tpu"):
+        return fused_attention(q, k, v, bias, implementation="xla")
+    reason = _why_not_cudnn(q, bias) if device == "gpu" else _why_not_splash(q, k, bias)
     if reason is not None:
-        _log(reason)
-    elif device == "tpu":
-        return flash_attention(q, k, v, mesh_of_rows())
-    return fused_attention(q, k, v, bias, implementation="xla" if reason else "cudnn")
+        _say(reason)
+        return fused_attention(q, k, v, bias, implementation="xla")
+    if device == "gpu":
+        return fused_attention(q, k, v, bias, implementation="cudnn")
+    return flash_attention(q, k, v, mesh_of_rows())
 
 
 @functools.partial(jax.jit, static_argnames="implementation")
@@ -70,8 +68,8 @@ def _why_not_splash(q: Array, k: Array, bias: Array | None) -> str | None:
 
 
 @functools.cache
-def _log(reason: str) -> None:
-    logging.info("attention runs in XLA and not in a kernel of its own: %s", reason)
+def _say(reason: str) -> None:  # once, and not by a logger: the trainer silences Orbax, which shares them
+    print(f"attention runs in XLA and not in a kernel of its own: {reason}", file=sys.stderr, flush=True)
 
 
 class SelfAttention(nnx.Module):

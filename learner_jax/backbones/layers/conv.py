@@ -14,10 +14,10 @@ from jaxtyping import Array, Float
 from learner_jax.backbones.layers.depthwise_on_cpu import Pads, depthwise
 from learner_jax.backbones.layers.platform import platform
 
-# up to so many channels a convolution of three axes is faster as one of two. XLA has none of three for a CPU; cuDNN's
-# 7x7x7 stem of one channel takes 24 of the 39 ms of a step of 3-D ResNet-18 (H200, November 2026); for a TPU XLA counts
-# 22 GB of memory traffic of that step instead of 30
-_STACKED = {"cpu": math.inf, "gpu": 4, "tpu": 4}
+# up to so many channels a convolution of three axes is faster as one of two; for a CPU XLA has none of three at all.
+# cuDNN's 7x7x7 stem of one channel takes 24 of the 39 ms of a step of 3-D ResNet-18 (H200, November 2026); for a TPU
+# XLA counts 22 GB of memory traffic of that step instead of 30
+_FEW_CHANNELS = 4
 kaiming_fan_out = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
@@ -88,7 +88,7 @@ def _fastest(x: Array, kernel: Array, stride: tuple[int, ...], pads: Pads, group
         return _product(x, kernel, stride)
     if device == "cpu" and groups == x.shape[-1] == kernel.shape[-1]:
         return depthwise(x, kernel, stride, pads)
-    if len(window) == 3 and (window[0] == 1 or (full and x.shape[-1] <= _STACKED[device])):
+    if len(window) == 3 and (window[0] == 1 or (full and (device == "cpu" or x.shape[-1] <= _FEW_CHANNELS))):
         return _first_axis_as_channels(x, kernel, stride, pads, groups)
     if device == "cpu" and full and math.prod(window) > math.prod(x.shape[1:-1]):
         # XLA would let scan and kernel change places: 390 ms for 512 channels of 2x2 under 3x3

@@ -22,7 +22,7 @@ _platform: contextvars.ContextVar[str | None] = contextvars.ContextVar("platform
 
 
 def platform() -> str:
-    """``cpu``, ``gpu`` or ``tpu``: of :func:`tracing_for`, else of the process."""
+    """``cpu``, ``gpu``, ``tpu`` or what is given to :func:`tracing_for`, else of the process."""
     return _platform.get() or jax.default_backend()
 
 
@@ -33,7 +33,8 @@ def compiler_options() -> dict[str, bool | str]:
 
 @contextlib.contextmanager
 def tracing_for(name: str) -> Iterator[None]:
-    """Trace for another kind of device than this process has, as ahead-of-time compilation and tests do."""
+    """Trace for another kind of device than this process has, as ahead-of-time compilation and tests do, or for
+    ``any``: with formulations that are peculiar to none, as operations are counted."""
     token = _platform.set(name)
     try:
         yield
