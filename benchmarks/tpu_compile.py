@@ -225,7 +225,7 @@ def main() -> int:
                 scoring = setting.scoring()
                 print(row("scoring", setting, scoring, 1))
             for program in (training, scoring) if args.where else ():
-                longest = sorted(program.where.items(), key=lambda one: -one[1])[:_LONGEST]
+                longest = list(program.where.items())[:_LONGEST]
                 print(f"{1e3 * sum(program.where.values()):8.1f} ms in all, of which")
                 print(*(f"{1e3 * seconds:8.1f} ms {source}" for source, seconds in longest), sep="\n")
             found = faults(setting, training, scoring)

@@ -33,8 +33,8 @@ def max_pool(
 ) -> Float[Array, "b i j k c"]:
     """Largest of a box of neighbours over (t, h, w), padded by minus infinity.
 
-    A TPU has an operation for it and one for its gradient, which goes to the first of equal largest values: by XLA's
-    account a third of the memory traffic of one axis after another (TSM-ResNet-50's on a TPU v5e, November 2026).
+    A TPU has an operation for it and one for its gradient, which goes to the first of equal largest values. By XLA's
+    account convolution, batch norm and pool of a stem then move 3.4 GB instead of 12.3 (TPU v5e, November 2026).
     """
     if platform() == "tpu":
         return _at_once(x, window, stride, padding)

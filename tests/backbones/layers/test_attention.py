@@ -132,8 +132,8 @@ def test_the_kernel_for_tpus_computes_a_softmax_on_each_of_8_devices(n, m):
         u, pull = jax.vjp(lambda *qkv: flash_attention(*qkv, make_mesh(), interpret=True), *arguments)
         return u, *pull(slope)
 
-    wanted = by_definition(q, k, v, np.zeros((1, 1, n, m)), slope)
-    for a, b in zip(both(q, k, v), wanted, strict=False):
+    wanted = by_definition(q, k, v, np.zeros((1, 1, n, m)), slope)[:4]  # without the gradient of a bias
+    for a, b in zip(both(q, k, v), wanted, strict=True):
         np.testing.assert_allclose(np.asarray(a, np.float64), b, rtol=0, atol=1e-5 * np.abs(b).max())
 
 
