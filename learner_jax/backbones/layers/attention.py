@@ -60,8 +60,8 @@ def _why_not_splash(q: Array, k: Array, bias: Array | None) -> str | None:
         return f"the dtype is {q.dtype}, and the kernel for TPUs is there for bfloat16"
     if bias is not None:
         return "there is a trained bias, which the kernel for TPUs does not take"
-    if min(q.shape[1], k.shape[1]) < _FEW_TOKENS:
-        return f"there are {k.shape[1]} tokens, and the kernel for TPUs is there for {_FEW_TOKENS} or more"
+    if (tokens := min(q.shape[1], k.shape[1])) < _FEW_TOKENS:
+        return f"there are {tokens} tokens, and the kernel for TPUs is there for {_FEW_TOKENS} or more"
     if mesh_of_rows() is None:
         return "nobody has said over which devices the rows are cut"
     return None
