@@ -86,12 +86,6 @@ def collectives(hlo: str) -> list[Collective]:
     return list(found.values())
 
 
-def rings(hlo: str) -> int:
-    """Loops in which a product is taken part by part while the parts go round: gathers and sums that
-    :func:`collectives` counts too low, as it counts the body of a loop once."""
-    return len(re.findall(r"body=%[\w.]*windowed_dot_general", hlo))
-
-
 def host_transfers(hlo: str) -> list[str]:
     """Lines by which a device waits for its host: feeds, callbacks, sends that are none between slices."""
     lines = hlo.splitlines()

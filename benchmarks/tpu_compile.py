@@ -5,10 +5,8 @@
 
 Each step is compiled by libtpu for one or two slices of 16 TPU v5e chips, parameters whole on each chip or cut over
 them (`mesh.fsdp`). A row of the table is one program, as one chip runs it. Ends with an error where a program does not
-fit, gathers the projections more than once, reduces the gradient more than once, waits for its host, or sends more
-between slices than gradient, projections and batch statistics. Parameters that are cut, and their gradient, may be sent
-in rings while chips multiply, which are counted too low: such a program says "and more", and nothing checks that its
-gradient is summed at all.
+fit, gathers the projections more than once, reduces the gradient not once, waits for its host, or sends more between
+slices than gradient, projections and batch statistics.
 
 *Expected* is the least time by the layers' operations and memory traffic (`learner_jax/report/speed.py`) over an
 estimate: XLA's count of operations (and those of the kernel that attends) or bytes, whichever takes longer, and after
@@ -31,7 +29,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import topologies
 
-from benchmarks.collectives import Collective, collectives, host_transfers, rings
+from benchmarks.collectives import Collective, collectives, host_transfers
 from benchmarks.reckoning import attention_flops, seconds_by_source
 from configs.demo import get_config
 from learner_jax.assembly import compose
@@ -94,14 +92,13 @@ class Program:
     nbytes: float
     exchanged: list[Collective]
     waits: list[str]
-    rings: int
     where: dict[str, float]  # seconds by operation
 
     @classmethod
     def of(cls, program: Any, seconds: float) -> "Program":
         cost, hlo = program.cost_analysis(), program.as_text()
         memory = program.memory_analysis().peak_memory_in_bytes
-        told = collectives(hlo), host_transfers(hlo), rings(hlo), seconds_by_source(hlo)
+        told = collectives(hlo), host_transfers(hlo), seconds_by_source(hlo)
         return cls(seconds, memory, cost["flops"] + attention_flops(hlo), cost["bytes accessed"], *told)
 
     def sent(self, slow: bool) -> int:
@@ -170,8 +167,7 @@ def faults(setting: Setting, training: Program, scoring: Program) -> list[str]:
     # beside the gradient: that of the projections, statistics there and back, a row's fields, scalars
     beside = 2 * projections + 6 * statistics + 100 * setting.spec.b + 1000
     reduced = sum(one.size for one in training.exchanged if "reduce" in one.kind and not one.slow)
-    least = 0 if training.rings else weights  # rings are counted too low
-    if not least <= reduced <= weights + beside:
+    if not weights <= reduced <= weights + beside:
         found.append(f"{reduced:,} numbers are summed over chips, and there are {weights:,} parameters")
     between = sum(one.size for one in training.exchanged if one.slow) * CHIPS
     if between > 1.05 * weights + CHIPS * beside:  # of fewer than 128 channels, 128 are sent
@@ -191,7 +187,7 @@ def row(name: str, setting: Setting, program: Program, passes: int) -> str:
         f"{program.memory / _GIB:.2f}",
         f"{program.flops / 1e12:.2f}",
         f"{program.nbytes / 1e9:.1f}",
-        f"{program.sent(False) / _MB:.1f}" + (" and more" if program.rings else ""),
+        f"{program.sent(False) / _MB:.1f}",
         f"{program.sent(True) / _MB:.2f}" if "replica" in layout else "",
         f"{1e3 * least:.1f}",
         f"{least / estimate:.0%}",

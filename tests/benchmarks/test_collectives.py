@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.collectives import Array, Collective, collectives, host_transfers, rings
+from benchmarks.collectives import Array, Collective, collectives, host_transfers
 
 SLICE = """
   %a = f32[128,64]{1,0:T(8,128)S(1)} all-gather(%x), channel_id=46, replica_groups=\
@@ -50,8 +50,3 @@ def test_what_waits_for_the_host_is_found():
 def test_groups_that_cannot_be_read_are_no_guess():
     with pytest.raises(ValueError, match="replica groups written in another way"):
         collectives("%a = f32[4] all-reduce(%x), channel_id=1, replica_groups=anew, to_apply=%r")
-
-
-def test_products_in_rings_are_told_of():
-    loop = "%w = (f32[4]) while(%t), condition=%c, body=%wide.windowed_dot_general_body_ag.1"
-    assert (rings(loop), rings(SLICE)) == (1, 0)

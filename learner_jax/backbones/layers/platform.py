@@ -17,6 +17,10 @@ _COMPILER_OPTIONS = {
         # without it a barrier is gone before the fusions are made that it shall keep apart (layers/transformer.py)
         "xla_disable_hlo_passes": "cse_barrier_expander",
     },
+    # parameters that are cut (`mesh.fsdp`) are gathered before their product and their gradient is summed after it, as
+    # in Google's recipes. XLA would send them round in rings, part by part: 1.57 GiB of a chip instead of 0.80 for a
+    # step of 3-D ResNet-18 on sixteen (libtpu 0.0.42.1, by its account, November 2026)
+    "tpu": {"xla_jf_spmd_threshold_for_windowed_einsum_mib": 1_000_000},
 }
 _platform: contextvars.ContextVar[str | None] = contextvars.ContextVar("platform", default=None)
 
@@ -26,7 +30,7 @@ def platform() -> str:
     return _platform.get() or jax.default_backend()
 
 
-def compiler_options() -> dict[str, bool | str]:
+def compiler_options() -> dict[str, bool | int | str]:
     """What ``jax.jit`` tells XLA of a backbone's passes on this kind of device."""
     return _COMPILER_OPTIONS.get(platform(), {})
 
