@@ -5,8 +5,8 @@
 
 Each step is compiled by libtpu for one or two slices of 16 TPU v5e chips, parameters whole on each chip or cut over
 them (`mesh.fsdp`). A row of the table is one program, as one chip runs it. Ends with an error where a program does not
-fit, gathers the projections more than once, reduces the gradient not once, waits for its host, or sends more between
-slices than gradient, projections and batch statistics.
+fit, gathers the projections or parameters that are cut more than once, reduces the gradient not once, moves activations
+between chips, waits for its host, or sends more between slices than gradient, projections and batch statistics.
 
 *Expected* is the least time by the layers' operations and memory traffic (`learner_jax/report/speed.py`) over an
 estimate: XLA's count of operations (and those of the kernel that attends) or bytes, whichever takes longer, and after
@@ -169,6 +169,9 @@ def faults(setting: Setting, training: Program, scoring: Program) -> list[str]:
     reduced = sum(one.size for one in training.exchanged if "reduce" in one.kind and not one.slow)
     if not weights <= reduced <= weights + beside:
         found.append(f"{reduced:,} numbers are summed over chips, and there are {weights:,} parameters")
+    moved = sum(one.size for one in training.exchanged if "reduce" not in one.kind and not one.slow)
+    if moved > (weights if setting.config.mesh.fsdp > 1 else 0) + beside:
+        found.append(f"{moved:,} numbers are gathered or change their chip, and there are {weights:,} parameters")
     between = sum(one.size for one in training.exchanged if one.slow) * CHIPS
     if between > 1.05 * weights + CHIPS * beside:  # of fewer than 128 channels, 128 are sent
         found.append(f"{between:,} numbers go between slices, and there are {weights:,} parameters")

@@ -42,17 +42,16 @@ def encode(
       config: of the run.
       backbone: what embeds.
       augmentation: what the scans go through before, as :class:`learner_jax.augment.Augmentation` is called.
-      variables: parameters and statistics of the backbone.
+      variables: parameters of the backbone, in ``train.compute``, and its statistics.
       batch: global, or a chunk of it.
       draw: i32 ``[b]``; rows that share one are augmented alike.
       key: of this step.
     """
     scan = augmentation(intensity(batch), draw, batch.view, jax.random.fold_in(key, 2))
     scan = normalise(scan, *normalisation(config, scan.shape[-1]))
-    compute = lambda x: x.astype(config.train.compute)  # noqa: E731
-    variables = {"params": jax.tree.map(compute, variables["params"]), "stats": variables["stats"]}
+    own = jax.random.fold_in(key, 0)
     with remat(config.train.remat):
-        u, stats = backbone.apply(variables, compute(scan), batch.mask, train=True, rng=jax.random.fold_in(key, 0))
+        u, stats = backbone.apply(variables, scan.astype(config.train.compute), batch.mask, train=True, rng=own)
     return u.astype(scan.dtype), stats
 
 

@@ -19,7 +19,7 @@ from learner_jax.objectives import Objective
 from learner_jax.objectives.api import Metrics
 from learner_jax.objectives.heads import project
 from learner_jax.optim import hold, moving_average
-from learner_jax.placement import places
+from learner_jax.placement import places, whole
 from learner_jax.state import TrainState
 from learner_jax.trail import follow
 
@@ -66,10 +66,12 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
 
     def loss_of(params):
         params = hold(params, config.optim.freeze)
-        u, stats = embed(params["backbone"])
-        z = project(params["objective"], u)
+        backbone = jax.tree.map(lambda leaf: leaf.astype(config.train.compute), params["backbone"])
+        backbone, heads = whole((backbone, params["objective"]), recipe.mesh)
+        u, stats = embed(backbone)
+        z = project(heads, u)
         loss, metrics, memory = recipe.objective.loss(
-            params["objective"], state.objective, z, u, batch, jax.random.fold_in(key, 1), progress
+            heads, state.objective, z, u, batch, jax.random.fold_in(key, 1), progress
         )
         return loss, (metrics, stats, memory)
 

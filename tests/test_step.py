@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.collectives import collectives, host_transfers
-from learner_jax import augment
+from learner_jax import augment, placement
 from learner_jax.assembly import compose
 from learner_jax.backbones.layers import attention, attention_on_tpu
 from learner_jax.backbones.layers.platform import tracing_for
@@ -113,6 +113,20 @@ def test_parameters_cut_over_devices_learn_the_same(make_batch):
     for loss, kernel in zip(losses[1:], kernels[1:], strict=True):
         np.testing.assert_allclose(loss, losses[0], rtol=1e-5)
         np.testing.assert_allclose(kernel, kernels[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", ["tsm_resnet18-test", "videomae-test"])
+def test_what_is_cut_is_gathered_once_and_no_activation_moves(backbone, make_batch, monkeypatch):
+    monkeypatch.setattr(placement, "SMALLEST", 64)
+    state, step, place = set_up(8, fields=[f"backbone.name={backbone}"], fsdp=8)
+    exchanged = collectives(step.lower(state, place(make_batch(16, 0, SHAPE))).compile().as_text())
+    cut = [leaf for leaf in jax.tree.leaves(state.params) if not leaf.is_fully_replicated]
+    assert len(cut) > 7
+    gathered = [array.size for one in exchanged if one.kind == "all-gather" for array in one.arrays]
+    assert sorted(size for size in gathered if size > 16) == sorted([leaf.size for leaf in cut] + [16 * 8])  # and z
+    weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    beside = 16 * 8 + 4 * sum(leaf.size for leaf in jax.tree.leaves(state.stats)) + 50
+    assert weights <= sum(one.size for one in exchanged if one.kind != "all-gather") <= weights + beside
 
 
 def test_it_runs_without_jit_and_gives_the_same(make_batch):
