@@ -63,7 +63,8 @@ class Layout:
     norm: str = "batch"
 
 
-WHOLE, CUT, TWO, TWO_BY_GROUP = Layout(), Layout(fsdp=CHIPS), Layout(slices=2), Layout(slices=2, norm="group")
+WHOLE, CUT = Layout(), Layout(fsdp=CHIPS)
+TWO, TWO_CUT, TWO_BY_GROUP = Layout(slices=2), Layout(slices=2, fsdp=CHIPS), Layout(slices=2, norm="group")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Case:
 
 CASES = (
     Case("tsm_resnet50", (8, 224, 224, 1), 16, "ultrasound", (WHOLE, CUT, TWO, TWO_BY_GROUP)),
-    Case("videomae_vit_b", (16, 224, 224, 1), 8, "ultrasound", (WHOLE, CUT, TWO)),  # has no batch norm
+    Case("videomae_vit_b", (16, 224, 224, 1), 8, "ultrasound", (WHOLE, CUT, TWO, TWO_CUT)),  # has no batch norm
     Case("resnet3d_18b", (96, 112, 96, 1), 4, "mri", (WHOLE, CUT, TWO_BY_GROUP)),
 )
 
