@@ -1,18 +1,22 @@
 """Embeddings of rows: those of a plain loop, whatever the batches, their order and how many are under way."""
 
 import weakref
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from learner_jax import backbones
+from benchmarks.collectives import collectives
+from learner_jax import backbones, placement
+from learner_jax.batch import BatchSpec
+from learner_jax.config import MeshConfig
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import open_reader
 from learner_jax.evaluators import embed
 from learner_jax.evaluators.embed import Embedder, encoder_of, late
-from learner_jax.mesh import make_mesh
+from learner_jax.mesh import make_mesh, to_global
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +112,18 @@ def test_each_is_given_once_so_many_more_have_begun(n, by):
 
     ahead = [(i, len(begun)) for i in late(start(), by)]
     assert ahead == [(i, min(i + 1 + by, n)) for i in range(n)]
+
+
+def test_parameters_that_are_cut_are_gathered_once_and_no_activation_moves(make_batch, make_config, monkeypatch):
+    monkeypatch.setattr(placement, "SMALLEST", 64)
+    backbone, mesh = backbones.create("videomae-test"), make_mesh(config=MeshConfig(fsdp=8))
+    variables = jax.jit(backbone.init, static_argnums=1)(jax.random.key(0), BatchSpec(16, 2, 32, 32, 1))
+    variables = jax.device_put(variables, placement.places(variables, mesh))
+    batch = jax.tree.map(partial(to_global, mesh), make_batch(16, 0, (2, 32, 32, 1)))
+    encode = encoder_of(backbone, make_config())
+    exchanged = collectives(embed.jitted(encode, mesh).lower(variables, batch).compile().as_text())
+    assert {one.kind for one in exchanged} == {"all-gather"}
+    cut = [leaf.size for leaf in jax.tree.leaves(variables) if not leaf.is_fully_replicated]
+    results = [16 * 32, 16]  # embeddings and mask, whole everywhere
+    assert len(cut) > 7
+    assert sorted(array.size for one in exchanged for array in one.arrays) == sorted(cut + results)
