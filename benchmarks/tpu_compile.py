@@ -171,7 +171,9 @@ def faults(setting: Setting, training: Program, scoring: Program) -> list[str]:
     if not weights <= reduced <= weights + beside:
         found.append(f"{reduced:,} numbers are summed over chips, and there are {weights:,} parameters")
     moved = sum(one.size for one in training.exchanged if "reduce" not in one.kind and not one.slow)
-    if moved > (weights if setting.config.mesh.fsdp > 1 else 0) + beside:
+    # parameters that are cut; or the gradient, of which each chip of a slice takes a part to the others
+    once = weights if setting.config.mesh.fsdp > 1 or setting.mesh.shape["replica"] > 1 else 0
+    if moved > once + beside:
         found.append(f"{moved:,} numbers are gathered or change their chip, and there are {weights:,} parameters")
     between = sum(one.size for one in training.exchanged if one.slow) * CHIPS
     if between > 1.05 * weights + CHIPS * beside:  # of fewer than 128 channels, 128 are sent
