@@ -91,6 +91,12 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, P())
 
 
+def everywhere(tree: Any, mesh: Mesh) -> Any:
+    """The arrays whole on each device: rows or parameters that are cut are gathered, once, and all that computes with
+    them shares what came; their gradient is summed once."""
+    return jax.lax.with_sharding_constraint(tree, replicated(mesh))
+
+
 def check_batch_size(batch_size: int, mesh: Mesh, field: str) -> None:
     """Refuse a global batch that does not divide over the devices.
 

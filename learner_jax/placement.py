@@ -33,16 +33,6 @@ def places(tree: Any, mesh: Mesh) -> Any:
     return jax.tree.map(lambda leaf: place(leaf, mesh), tree)
 
 
-def whole(tree: Any, mesh: Mesh) -> Any:
-    """The arrays whole on each device, to compute with: what is cut is gathered once, and its gradient summed once.
-
-    XLA by itself gathers anew for the backward pass, and cuts some products as their parameters are, for which it sends
-    activations round: 1,150 MB on the links of a chip of 16 in a step of VideoMAE-B instead of 519 (TPU v5e, libtpu
-    0.0.42.1, by its account, November 2026).
-    """
-    return jax.lax.with_sharding_constraint(tree, replicated(mesh))
-
-
 def placed_shapes(tree: Any, mesh: Mesh) -> Any:
     """Shapes and dtypes of a tree with the place of each: where restored arrays are born."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place(leaf, mesh)), tree)

@@ -17,8 +17,7 @@ from learner_jax.batch import Batch
 from learner_jax.config import Config
 from learner_jax.data.device import on_device
 from learner_jax.data.pipeline import Reader, evaluation_batches
-from learner_jax.mesh import replicated
-from learner_jax.placement import whole
+from learner_jax.mesh import everywhere, replicated
 from learner_jax.preprocess import intensity, normalisation, normalise
 
 T = TypeVar("T")
@@ -50,7 +49,7 @@ def jitted(encoder: Encoder, mesh: Mesh) -> Callable[[Any, Batch], tuple[Array, 
 
     The mask comes back as well: what one process could not read all of them must leave out.
     """
-    both = lambda variables, batch: (encoder(whole(variables, mesh), batch), batch.mask)  # noqa: E731
+    both = lambda variables, batch: (encoder(everywhere(variables, mesh), batch), batch.mask)  # noqa: E731
     return jax.jit(both, out_shardings=replicated(mesh), compiler_options=compiler_options())
 
 

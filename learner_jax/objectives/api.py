@@ -1,6 +1,6 @@
 """What every objective gives, and the parts that are written once: gather over devices and blocks of anchors.
 
-A pairwise objective only says what one block of anchors sees of all rows of the *global* batch; :func:`everywhere`
+A pairwise objective only says what one block of anchors sees of all rows of the *global* batch; ``mesh.everywhere``
 brings the rows together, and :func:`over_anchors` bounds the memory to block x batch.
 """
 
@@ -15,7 +15,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, Int32
 
 from learner_jax.batch import Batch
-from learner_jax.mesh import BATCH, replicated
+from learner_jax.mesh import BATCH
 from learner_jax.objectives.heads import Params
 from learner_jax.pytree import array_tree
 
@@ -143,12 +143,6 @@ def log_sum_exp(logits: Float[Array, "k n"], real: Bool[Array, "k n"]) -> Float[
 Block = Callable[[Any, Any, Any], Any]
 
 
-def everywhere(rows: Any, mesh: Mesh) -> Any:
-    """The rows of all devices, whole on each of them; a step gathers its projections once, and all that compares them
-    shares what came."""
-    return jax.lax.with_sharding_constraint(rows, replicated(mesh))
-
-
 def over_anchors(
     block: Block,
     anchors: Any,
@@ -165,7 +159,7 @@ def over_anchors(
         ``shared``; returns a tree of sums over its anchors. Blocks are padded with zeros, so a row that is all zeros
         must contribute nothing.
       anchors: tree of arrays ``[b …]``, cut over the devices of the mesh and padded to share them out.
-      everyone: tree like ``anchors`` of the rows ``[n …]`` that they are compared with, of :func:`everywhere`.
+      everyone: tree like ``anchors`` of the rows ``[n …]`` that they are compared with, of ``mesh.everywhere``.
       shared: tree of arrays that every device holds whole, such as heads and temperatures; gradients reach them.
       mesh: of :func:`learner_jax.mesh.make_mesh`.
       size: most anchors in a block; fewer where block x batch would exceed 4 million elements. Activations of a block

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from learner_jax.config import ObjectiveConfig
+from learner_jax.mesh import everywhere
 from learner_jax.objectives import queue as queues
-from learner_jax.objectives.api import Objective, Projected, everywhere, over_anchors, projected
+from learner_jax.objectives.api import Objective, Projected, over_anchors, projected
 from learner_jax.objectives.heads import Params, init_projection
 from learner_jax.objectives.health import health
 from learner_jax.objectives.identity import centre_patients
