@@ -14,8 +14,10 @@ _COMPILER_OPTIONS = {
     # step of TSM-ResNet-18 takes 773 ms on two cores with them and 661 ms without (November 2026)
     "cpu": {
         "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE",
-        # without it a barrier is gone before the fusions are made that it shall keep apart (layers/transformer.py)
-        "xla_disable_hlo_passes": "cse_barrier_expander",
+        # without the first a barrier is gone before the fusions are made that it shall keep apart
+        # (layers/transformer.py). The second makes one function of a small loop and knows no barrier of two arrays:
+        # XLA then ends the process (loops of up to 1 KiB by jaxlib 0.10.2, of any size by 0.12.0.1)
+        "xla_disable_hlo_passes": "cse_barrier_expander,small-while-loop-hoisting",
     },
     # parameters that are cut (`mesh.fsdp`) are gathered before their product and their gradient is summed after it, as
     # in Google's recipes. XLA would send them round in rings, part by part: 1.57 GiB of a chip instead of 0.80 for a
