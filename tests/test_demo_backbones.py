@@ -1,15 +1,13 @@
-"""The demo trains with every kind of backbone by its name alone."""
+"""The demo trains with every kind of backbone by its name alone, on one device, as on the machine of a first user."""
 
 import json
 import math
 
 import pytest
 
-from configs.demo import get_config
-from learner_jax.fields import override
 from learner_jax.report.writer import read_metrics
-from learner_jax.train import train
 from tests.backbones.zoo import TINY
+from tests.command import Run
 from tfds_builders import build
 
 pytestmark = pytest.mark.slow
@@ -26,12 +24,16 @@ def demo_dataset(tmp_path_factory):
 
 @pytest.mark.parametrize("name", TINY)
 def test_the_demo_trains_with_a_backbone_by_its_name_alone(name, demo_dataset, tmp_path):
-    config = get_config()
-    override(config, f"--config.backbone.name={name}")
-    config.data.dir, config.steps, config.eval.bootstrap = str(demo_dataset), 2, 20
-    train(config, tmp_path)
-    lines = read_metrics(tmp_path / "metrics.jsonl")
+    flags = {
+        "config__backbone__name": name,
+        "config__data__size": 64,
+        "config__steps": 2,
+        "config__eval__bootstrap": 20,
+    }
+    run = Run(1, tmp_path / "run", demo_dataset, tmp_path, devices=1, **flags)
+    assert run.wait() == [0], run.said(0)[-3000:]
+    lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
     assert lines[-1]["step"] == 2
     assert all(line["skipped"] == 0 and math.isfinite(line["loss"]) for line in lines)
-    rows = json.loads((tmp_path / "eval" / "2" / "scores.json").read_text())["rows"]
+    rows = json.loads((tmp_path / "run" / "eval" / "2" / "scores.json").read_text())["rows"]
     assert 0 <= {row["name"]: row["value"] for row in rows}["pairwise_accuracy"] <= 1

@@ -14,7 +14,9 @@ from jax.extend.core import jaxprs_in_params
 
 from learner_jax.backbones.layers import depthwise_on_cpu
 from learner_jax.backbones.layers.conv import Conv, convolve, definition
-from learner_jax.backbones.layers.platform import tracing_for
+from learner_jax.backbones.layers.platform import compiler_options, tracing_for
+
+AS_IN_A_RUN = compiler_options()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,12 +145,11 @@ def slope(y):
 def values_and_gradients(convolution, case):
     """The result, and the gradients of pixels and kernel."""
 
-    @jax.jit
     def both(x, kernel):
         y, pull = jax.vjp(convolution, x, kernel)
         return y, *pull(slope(y))
 
-    return both(*case.operands())
+    return jax.jit(both, compiler_options=AS_IN_A_RUN)(*case.operands())
 
 
 @cache
