@@ -24,15 +24,15 @@ from learner_jax.predict.run import open_run
 from tests.backbones.zoo import ROWS
 
 ALONE = """
-import importlib.util, runpy, sys
+import runpy, sys
 import numpy as np
-assert importlib.util.find_spec("learner_jax") is None and importlib.util.find_spec("tfds_builders") is None
+for name in ("learner_jax", "tfds_builders", "flax"):
+    sys.modules[name] = None  # an import of it fails, be it installed or not
 loaded = runpy.run_path(sys.argv[1])
 given = np.load(sys.argv[2])
 for size in (1, 3, 8):
     part = {name: values[:size] for name, values in given.items()}
     np.savez(f"{sys.argv[3]}/{size}.npz", **loaded["predict"](**part))
-assert not [name for name in sys.modules if name.startswith(("learner_jax", "tfds_builders", "flax"))]
 """
 
 
