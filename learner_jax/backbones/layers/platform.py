@@ -16,7 +16,7 @@ _COMPILER_OPTIONS = {
         "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE",
         # without the first a barrier is gone before the fusions are made that it shall keep apart
         # (layers/transformer.py). The second makes one function of a small loop and knows no barrier of two arrays:
-        # XLA then ends the process (loops of up to 1 KiB by jaxlib 0.10.2, of any size by 0.12.0.1)
+        # XLA then ends the process (jaxlib 0.10.2 over loops of some KiB, 0.12.0.1 of 6 MB too)
         "xla_disable_hlo_passes": "cse_barrier_expander,small-while-loop-hoisting",
     },
     # parameters that are cut (`mesh.fsdp`) are gathered before their product and their gradient is summed after it, as
