@@ -109,18 +109,18 @@ def meet(where: str) -> None:
 
 
 def alone() -> bool:
-    """Whether this process is the whole run."""
-    return jax.process_count() == 1
+    """Whether this process is the whole run; asked of the service, since JAX's own answer wants devices first."""
+    return service.global_state.num_processes == 1
 
 
 def leave(code: int) -> NoReturn:
     """End at once, on all processes: the first one, without whose service JAX aborts the others, goes last."""
     if not alone():
-        client = service.global_state.client
-        client.key_value_set(f"learner_jax/left/{jax.process_index()}", "")
+        client, me = service.global_state.client, service.global_state.process_id
+        client.key_value_set(f"learner_jax/left/{me}", "")
         deadline = time.monotonic() + _LEAVING
-        while first() and time.monotonic() < deadline:
-            if len(client.key_value_dir_get("learner_jax/left/")) == jax.process_count():
+        while me == 0 and time.monotonic() < deadline:
+            if len(client.key_value_dir_get("learner_jax/left/")) == service.global_state.num_processes:
                 time.sleep(0.5)  # a process is gone a moment after it says so
                 break
             time.sleep(0.05)
@@ -130,7 +130,8 @@ def leave(code: int) -> NoReturn:
 def fail(fault: Exception) -> NoReturn:
     """Say what is wrong and end, without waiting for processes that may hang: 2 for the user's input, else 1."""
     if told := sentence(fault):  # most often of all processes, which read the same input
-        print(f"error: {told}" if first() else f"process {jax.process_index()}: {told}", file=sys.stderr, flush=True)
+        me = service.global_state.process_id
+        print(f"process {me}: {told}" if me else f"error: {told}", file=sys.stderr, flush=True)
         leave(2)
     if isinstance(fault, Unreachable):
         _end(str(fault))
@@ -190,6 +191,6 @@ class Pulse:
 
 
 def _end(why: str) -> NoReturn:
-    told = f"process {jax.process_index()} ends: {why}. The same command goes on from the newest checkpoint"
+    told = f"process {service.global_state.process_id} ends: {why}. The same command goes on from the newest checkpoint"
     print(told, file=sys.stderr, flush=True)
     os._exit(1)  # a collective that hangs cannot be interrupted, and jax.distributed.shutdown waits for the dead

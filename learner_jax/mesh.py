@@ -69,7 +69,10 @@ def _found() -> list:
     """
     asked = os.environ.get("JAX_PLATFORMS", "")
     try:
-        return jax.devices()
+        devices = jax.devices()
+        if devices[0].platform == "cpu" and asked.split(",")[0] not in ("", "cpu"):
+            raise RuntimeError("only CPUs")  # JAX passes over "cuda" in "cuda,cpu" where no driver is
+        return devices
     except (AssertionError, RuntimeError) as fault:  # the former where a plug-in is not installed (jax 0.10.2)
         if not asked:
             raise

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
+import jax
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.command import FLAGS, ROOT
+
 COMMANDS = (
     "learner_jax.main",
     "learner_jax.evaluate",
@@ -83,13 +84,20 @@ def test_names_and_shapes_are_checked_against_the_dataset(make_config, tmp_path,
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_without_the_device_that_was_asked_for_it_says_so():
-    done = subprocess.run(
-        [sys.executable, "-c", "from learner_jax.mesh import make_mesh; make_mesh()"],
-        cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "rocm"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "InputError: JAX_PLATFORMS is 'rocm', and JAX finds no such device" in done.stderr
+def test_without_the_device_that_was_asked_for_it_says_so(tiny_dataset, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "rocm")
+    given = {"config": "configs/demo.py", "workdir": tmp_path / "run", "config.data.dir": tiny_dataset} | FLAGS
+    done = run("learner_jax.main", *(f"--{name}={value}" for name, value in given.items()))
+    assert "error: JAX_PLATFORMS is 'rocm', and JAX finds no such device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
+
+
+def test_jax_does_not_fall_back_on_the_cpu_unasked(monkeypatch):
+    from learner_jax.mesh import make_mesh
+    from tfds_builders.errors import InputError
+
+    jax.devices()  # those of a CPU, as JAX has them for "cuda,cpu" too where there is no driver
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda,cpu")
+    with pytest.raises(InputError, match="JAX_PLATFORMS is 'cuda,cpu', and JAX finds no such device"):
+        make_mesh()

@@ -80,6 +80,15 @@ def test_a_dead_process_ends_the_other_with_a_sentence(start):
     assert "The same command goes on from the newest checkpoint" in run.said(0)
 
 
+def test_without_the_device_that_was_asked_for_all_end(start, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "rocm")
+    run = start(2, "nowhere")
+    assert run.wait() == [2, 2], run.said(0)[-3000:]
+    assert "error: JAX_PLATFORMS is 'rocm', and JAX finds no such device" in run.said(0)
+    assert "process 1: JAX_PLATFORMS is 'rocm', and JAX finds no such device" in run.said(1)
+    assert "Traceback" not in run.said(0) + run.said(1)
+
+
 def test_too_many_unreadable_records_end_all(start, tiny_dataset, tmp_path):
     damaged = damaged_copy(tiny_dataset, tmp_path / "damaged", 5)
     about = {"config__data__dir": damaged, "config__steps": 100_000}
