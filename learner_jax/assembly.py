@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 from jax.sharding import Mesh
@@ -17,8 +18,9 @@ from learner_jax.data import samplers
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.pipeline import Reader, open_reader
 from learner_jax.data.samplers import Sampler
-from learner_jax.distributed import first
+from learner_jax.distributed import check_same, first
 from learner_jax.encoder import check_chunk
+from learner_jax.fields import walk
 from learner_jax.mesh import check_batch_size, make_mesh
 from learner_jax.optim import check_freeze, make_optimizer
 from learner_jax.placement import placed_shapes
@@ -75,7 +77,14 @@ def assemble(config: Config) -> Parts:
     recipe = compose(config, mesh, spec, len(cohort.patients), augmentation)
     check_chunk(config.train.grad_cache_chunk, config.batch_size * recipe.objective.n_augmentations, mesh)
     weights.check_licence(config.backbone)
+    check_same(_told(config, cohort))
     return Parts(config, cohort, sampler, reader, spec, recipe)
+
+
+def _told(config: Config, cohort: Cohort) -> dict[str, Any]:
+    """All that the processes of a run must have been told alike; a host may have its own copy of the data."""
+    fields = {f"config.{path}": value for path, _, value in walk(config) if path != "data.dir"}
+    return fields | cohort.fingerprints | {"the version of JAX": jax.__version__}
 
 
 def compose(config: Config, mesh: Mesh, spec: BatchSpec, n_patients: int, augmentation: Augmentation) -> Recipe:

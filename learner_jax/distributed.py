@@ -21,7 +21,9 @@ from tfds_builders.errors import InputError, sentence
 WAIT = 300  # seconds that processes wait for each other at most: one may still read tables that another has
 _HEARTBEAT = 100  # seconds of silence after which JAX aborts; Pulse comes first
 _LEAVING = 10  # seconds that the first process waits for the others to leave
-_ENDED = "ended"
+_CLOSING = 3600  # seconds that the others wait for it at the end of a run: it may still send what it has written
+_YIELDING = 5  # seconds that a process has to find by itself what made another one end
+_ENDED, _REFUSED = "ended", "refused"
 _NO_CLUSTER = "coordinator_address should be defined"
 _asked = 0  # how often the processes have agreed on something, the same on all of them
 
@@ -51,7 +53,7 @@ def start(coordinator_address: str | None, num_processes: int | None, process_id
         )
     try:
         jax.distributed.initialize(
-            *given, initialization_timeout=WAIT, heartbeat_timeout_seconds=_HEARTBEAT, shutdown_timeout_seconds=60
+            *given, initialization_timeout=WAIT, heartbeat_timeout_seconds=_HEARTBEAT, shutdown_timeout_seconds=_CLOSING
         )
     except ValueError as fault:
         if given != (None, None, None):
@@ -87,25 +89,48 @@ def agreed(value: Any) -> Any:
         raise Unreachable(f"process {jax.process_index()} waited {WAIT} s for process 0: {fault}") from fault
 
 
-def meet(where: str) -> None:
-    """Wait until every process is here.
+def meet(where: str, seconds: int | None = None) -> None:
+    """Wait until every process is here, for ``WAIT`` seconds or as long as told.
 
     Raises:
       Unreachable: some did not come in time; they are named.
     """
     if alone():
         return
+    seconds = WAIT if seconds is None else seconds
     client, me = service.global_state.client, jax.process_index()
     arrived = f"learner_jax/at/{where}/"
     client.key_value_set(f"{arrived}{me}", "")
     try:
-        client.wait_at_barrier(f"learner_jax/{where}", WAIT * 1000)
+        client.wait_at_barrier(f"learner_jax/{where}", seconds * 1000)
     except jax.errors.JaxRuntimeError as fault:
         came = {key.removeprefix(arrived) for key, _ in client.key_value_dir_get(arrived)}
         late = [str(process) for process in range(jax.process_count()) if str(process) not in came]
-        raise Unreachable(
-            f"process {me} waited {WAIT} s at {where!r} for {'process ' + ', '.join(late) if late else 'all'}: {fault}"
-        ) from fault
+        missing = f"process {', '.join(late)}" if late else "all"
+        raise Unreachable(f"process {me} waited {seconds} s at {where!r} for {missing}: {fault}") from fault
+
+
+def check_same(about: dict[str, Any]) -> None:
+    """Refuse a run whose processes were not told the same, on all of them: what counts as one array would not be one.
+
+    Raises:
+      InputError: with each thing in which a process differs from the first.
+      Unreachable: some did not come in time.
+    """
+    if alone():
+        return
+    mine = json.loads(json.dumps(about))
+    firsts = agreed(mine)
+    differs = [f"{name} is {mine[name]!r} and not {firsts[name]!r}" for name in mine if mine[name] != firsts[name]]
+    client, me = service.global_state.client, jax.process_index()
+    client.key_value_set(f"learner_jax/differs/{me}", "; ".join(differs))
+    meet("start")
+    told = sorted((int(key.rpartition("/")[2]), what) for key, what in client.key_value_dir_get("learner_jax/differs/"))
+    if wrong := [f"on process {process} {what}" for process, what in told if what]:
+        raise InputError(
+            f"the processes of a run must have the same config and data, but {'; '.join(wrong)}, as on process 0. "
+            "Start all with the same flags and the same dataset"
+        )
 
 
 def alone() -> bool:
@@ -117,6 +142,8 @@ def leave(code: int) -> NoReturn:
     """End at once, on all processes: the first one, without whose service JAX aborts the others, goes last."""
     if not alone():
         client, me = service.global_state.client, service.global_state.process_id
+        if code == 2:
+            client.key_value_set(_pulse_of(me), _REFUSED, allow_overwrite=True)
         client.key_value_set(f"learner_jax/left/{me}", "")
         deadline = time.monotonic() + _LEAVING
         while me == 0 and time.monotonic() < deadline:
@@ -163,31 +190,35 @@ class Pulse:
             self._over.set()
             self._thread.join()
             if kind is None or issubclass(kind, Preempted):  # else the others must learn that this one is no more
-                service.global_state.client.key_value_set(self._key(jax.process_index()), _ENDED, allow_overwrite=True)
+                mine = _pulse_of(service.global_state.process_id)
+                service.global_state.client.key_value_set(mine, _ENDED, allow_overwrite=True)
 
     def _watch(self) -> None:
-        client, me, beats = service.global_state.client, jax.process_index(), 0
-        others = [process for process in range(jax.process_count()) if process != me]
+        client, me, beats = service.global_state.client, service.global_state.process_id, 0
+        others = [process for process in range(service.global_state.num_processes) if process != me]
         heard = {process: ("", time.monotonic()) for process in others}
         while not self._over.wait(1.0):
             beats += 1
             try:
-                client.key_value_set(self._key(me), str(beats), allow_overwrite=True)
+                client.key_value_set(_pulse_of(me), str(beats), allow_overwrite=True)
                 signs = dict(client.key_value_dir_get("learner_jax/pulse/"))
             except jax.errors.JaxRuntimeError as fault:
                 _end(f"process 0, which coordinates the run, cannot be reached any more ({str(fault).splitlines()[0]})")
             now = time.monotonic()
             for process in others:
-                sign = signs.get(self._key(process), "")
+                sign = signs.get(_pulse_of(process), "")
                 before, since = heard[process]
                 if sign != before or sign == _ENDED:
                     heard[process] = (sign, now)
+                elif sign == _REFUSED and now - since > _YIELDING:
+                    print(f"process {me} ends, since process {process} does", file=sys.stderr, flush=True)
+                    leave(2)
                 elif now - since > self._silence:
                     _end(f"process {process} has given no sign for {self._silence:.0f} s and counts as dead")
 
-    @staticmethod
-    def _key(process: int) -> str:
-        return f"learner_jax/pulse/{process}"
+
+def _pulse_of(process: int) -> str:
+    return f"learner_jax/pulse/{process}"
 
 
 def _end(why: str) -> NoReturn:

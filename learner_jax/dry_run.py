@@ -30,12 +30,13 @@ def told(parts: Parts) -> list[str]:
     memory = compiled(parts.recipe, shapes, parts.reader.shapes(config.batch_size, mesh)).memory_analysis()
     held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     needed = held + memory.temp_size_in_bytes + memory.generated_code_size_in_bytes
-    limit = (device.memory_stats() or {}).get("bytes_limit")
+    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
     weights = sum(leaf.size for leaf in jax.tree.leaves(shapes.params))
     stored = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+    processes = "1 process" if jax.process_count() == 1 else f"{jax.process_count()} processes"
     axes = ", ".join(f"{axis} {n}" for axis, n in mesh.shape.items())
     return [
-        f"mesh         {axes}; {mesh.size} x {device.device_kind}, {jax.process_count()} processes",
+        f"mesh         {axes}; {mesh.size} x {device.device_kind}, {processes}",
         *(f"cut          {line}" for line in describe(shapes.params, mesh)),
         f"parameters   {weights:,}",
         f"checkpoint   {stored / _MIB:,.1f} MiB",

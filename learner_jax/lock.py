@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from learner_jax import bucket
-from learner_jax.distributed import first
+from learner_jax.distributed import agreed, first
 from learner_jax.lease import lease
 from tfds_builders.errors import InputError
 
@@ -17,14 +17,22 @@ from tfds_builders.errors import InputError
 @contextlib.contextmanager
 def only_trainer(workdir: Path) -> Iterator[None]:
     """Hold ``workdir/lock`` while the block lasts; the system frees it when the process dies, however it dies. In a
-    bucket it is a :func:`lease`.
+    bucket it is a :func:`lease`. Of several processes one stands for all, and they wait for it.
 
     Raises:
       InputError: another process holds it, and which.
     """
-    if not first():  # of several processes one stands for all
+    if not first():
+        agreed(None)
         yield
         return
+    with _held(workdir):
+        agreed("held")
+        yield
+
+
+@contextlib.contextmanager
+def _held(workdir: Path) -> Iterator[None]:
     if bucket.is_remote(workdir):
         with lease(bucket.files_of(workdir), f"{workdir}/lock"):
             yield

@@ -61,10 +61,11 @@ def main(argv: list[str]) -> None:
     keep_compiled()
     distributed.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     try:
-        if DRY_RUN.value:
-            dry_run(CONFIG.value)
-            return
-        train(CONFIG.value, bucket.place(WORKDIR.value), allow_changed=ALLOW_CHANGED.value, began=BEGAN)
+        with distributed.Pulse():
+            if DRY_RUN.value:
+                dry_run(CONFIG.value)
+            else:
+                train(CONFIG.value, bucket.place(WORKDIR.value), allow_changed=ALLOW_CHANGED.value, began=BEGAN)
     except Preempted as stop:
         print(f"{stop}; the checkpoint is committed, the same command goes on from there", file=sys.stderr)
         sys.stderr.flush()

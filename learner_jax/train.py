@@ -17,7 +17,7 @@ from learner_jax.checkpoint import Checkpoints
 from learner_jax.config import Config
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.device import training_stream
-from learner_jax.distributed import Pulse, agreed, first, meet
+from learner_jax.distributed import agreed, first, meet
 from learner_jax.evaluators import seen
 from learner_jax.evaluators.api import Evaluator
 from learner_jax.lock import only_trainer
@@ -105,7 +105,6 @@ def train(
     reached = efficiency(recipe.backbone.layers, parts.spec, recipe.objective.n_augmentations, mesh.devices.flat)
 
     with (
-        Pulse(),
         Preemption() as preemption,
         only_trainer(workdir),
         working_in(workdir) as work,
@@ -164,11 +163,12 @@ def train(
 def compiled(recipe: Recipe, state: TrainState, batch: Batch) -> Callable[[TrainState, Batch], tuple]:
     """The update as a program for arrays like these, ready on all processes before one of them runs it.
 
-    A collective on a CPU waits 30 s for the others at its first use, and compiling may take one process longer.
+    A collective on a CPU waits 30 s for the others at its first use, and compiling may take one process far longer: JAX
+    keeps what is compiled where the first process is, and for the others only if that folder is theirs too.
     """
     leaves, tree = jax.tree.flatten((state, batch))
     program = _program(recipe, tree, tuple((leaf.shape, leaf.dtype, leaf.sharding) for leaf in leaves))
-    meet("compiled")
+    meet("compiled", seconds=3600)
     return program
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from learner_jax.bucket import files_of, is_remote, names
-from learner_jax.distributed import first
+from learner_jax.distributed import first, meet
 
 _NOT_COPIED = ("checkpoints/", "damaged/", "lock")
 _LAST = "scores.json"  # what makes an evaluation complete
@@ -61,6 +61,7 @@ def working_in(workdir: Any) -> Iterator[Work]:
     with tempfile.TemporaryDirectory(prefix="learner_jax.", ignore_cleanup_errors=True) as folder:
         work = Work(workdir, Path(folder) / os.path.basename(str(workdir)))
         work.local.mkdir(exist_ok=True)
+        meet("work folder")  # the first process may have much to copy, and a collective on a CPU waits 30 s
         try:
             yield work
         finally:

@@ -6,8 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -39,11 +40,21 @@ class Run:
     ``workdir`` may be in a bucket, of which :meth:`steps` knows nothing.
     """
 
-    def __init__(self, n: int, workdir: Any, dataset: Path, logs: Path, devices: int = 4, **flags: object):
+    def __init__(
+        self,
+        n: int,
+        workdir: Any,
+        dataset: Path,
+        logs: Path,
+        devices: int = 4,
+        more: Iterable[str] = (),  # flags without a value
+        only: Mapping[int, list[str]] = MappingProxyType({}),  # what one process alone is told
+        **flags: object,
+    ):
         port = free_port()
         given = FLAGS | {"config.data.dir": dataset} | {name.replace("__", "."): value for name, value in flags.items()}
         command = [sys.executable, "-m", "learner_jax.main", "--config", "configs/demo.py", "--workdir", str(workdir)]
-        command += [f"--{name}={value}" for name, value in given.items()]
+        command += [f"--{name}={value}" for name, value in given.items()] + list(more)
         self.workdir, self._logs = workdir, []
         self.processes = []
         for process in range(n):
@@ -52,7 +63,7 @@ class Run:
             with self._logs[-1].open("wb") as log:
                 self.processes.append(
                     subprocess.Popen(
-                        command + (several if n > 1 else []),
+                        command + (several if n > 1 else []) + only.get(process, []),
                         cwd=ROOT,
                         env=os.environ | {"JAX_NUM_CPU_DEVICES": str(devices // n)},
                         stdout=log,

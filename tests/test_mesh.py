@@ -42,21 +42,29 @@ def test_what_does_not_divide_is_refused_with_what_does(config, told):
 
 @dataclasses.dataclass(frozen=True)
 class Device:
-    """As much of a TPU of a multislice run as the mesh looks at."""
+    """As much of a device of a run of several hosts as the mesh looks at."""
 
     id: int
     slice_index: int
+    platform: str
+    coords: tuple[int, int, int] = (0, 0, 0)
+    core_on_chip: int = 0
     process_index: int = 0
-    platform: str = "cpu"
-    device_kind: str = "cpu"
+    device_kind: str = "any"
 
 
 def test_each_slice_is_a_replica():
-    devices = [Device(i, slice_index=i % 2) for i in range(8)]  # as they come, slices mixed
+    devices = [Device(i, i % 2, "tpu", (i // 2 % 2, i // 4, 0)) for i in range(8)]  # as they come, slices mixed
     mesh = make_mesh(devices, MeshConfig(fsdp=2))
     assert mesh.devices.shape == (2, 2, 2)
     for replica in range(2):
         assert {device.slice_index for device in mesh.devices[replica].flat} == {replica}
+
+
+@pytest.mark.parametrize("fsdp", [2, 8])
+def test_hosts_of_gpus_are_no_slices(fsdp):
+    devices = [Device(i, i // 2, "gpu") for i in range(8)]  # JAX numbers hosts so
+    assert make_mesh(devices, MeshConfig(fsdp=fsdp)).devices.shape == (1, fsdp, 8 // fsdp)
 
 
 @pytest.mark.parametrize("config", [MeshConfig(), MeshConfig(fsdp=4), MeshConfig(replica=2, fsdp=2)])

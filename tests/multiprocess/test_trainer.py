@@ -89,10 +89,33 @@ def test_without_the_device_that_was_asked_for_all_end(start, monkeypatch):
     assert "Traceback" not in run.said(0) + run.said(1)
 
 
+@pytest.mark.parametrize("how", [(), ("--dry_run",)])
+def test_processes_that_were_told_different_things_are_refused(start, how):
+    run = start(2, "different", config__steps=4, only={1: ["--config.seed=7", "--config.batch_size=32"]}, more=how)
+    assert run.wait() == [2, 2], run.said(0)[-3000:]
+    told = "on process 1 config.seed is 7 and not 0; config.batch_size is 32 and not 16, as on process 0"
+    assert told in run.said(0)
+
+
+def test_a_dry_run_of_two_processes(start):
+    run = start(2, "dry", more=["--dry_run"])
+    assert run.wait() == [0, 0], run.said(0)[-3000:]
+    assert "2 processes" in run.said(0)
+    assert not run.said(1)
+
+
+def test_a_second_trainer_is_refused_on_all_its_processes(start):
+    holder = start(1, "held", config__steps=100_000)
+    holder.until(lambda: holder.steps() > 3)
+    second = start(2, "held", config__steps=100_000)
+    assert second.wait() == [2, 2], second.said(0)[-3000:]
+    assert "error: another trainer works in" in second.said(0)
+
+
 def test_too_many_unreadable_records_end_all(start, tiny_dataset, tmp_path):
     damaged = damaged_copy(tiny_dataset, tmp_path / "damaged", 5)
     about = {"config__data__dir": damaged, "config__steps": 100_000}
     run = start(2, "refused", **about, config__data__max_bad_fraction=0.0)
     codes, said = run.wait(), [run.said(process) for process in (0, 1)]
-    assert set(codes) in ({2}, {1, 2}), said  # who has not read it yet may end because the other one does
+    assert codes == [2, 2], said  # also of who has not read it yet, and ends because the other one does
     assert any("1 of 42 training scans cannot be read" in one for one in said)
