@@ -20,6 +20,7 @@ from learner_jax.data.pipeline import Reader, open_reader
 from learner_jax.data.samplers import Sampler
 from learner_jax.distributed import check_same, first
 from learner_jax.encoder import check_chunk
+from learner_jax.evaluators.evaluation import chosen_readouts
 from learner_jax.fields import walk
 from learner_jax.mesh import check_batch_size, make_mesh
 from learner_jax.optim import check_freeze, make_optimizer
@@ -77,6 +78,7 @@ def assemble(config: Config) -> Parts:
     recipe = compose(config, mesh, spec, len(cohort.patients), augmentation)
     check_chunk(config.train.grad_cache_chunk, config.batch_size * recipe.objective.n_augmentations, mesh)
     weights.check_licence(config.backbone)
+    chosen_readouts(config.eval.readouts)
     check_same(_told(config, cohort))
     return Parts(config, cohort, sampler, reader, spec, recipe)
 

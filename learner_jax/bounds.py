@@ -1,9 +1,12 @@
 """Numbers with bounds, as types of the config's fields: ``steps: Count = 1000``."""
 
 import dataclasses
+import math
 import operator
 from collections.abc import Callable
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
+
+_WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +39,7 @@ def most(limit: float | int) -> Bound:
 
 
 Count = Annotated[int, above(0)]
+Several = Annotated[int, least(2)]
 Whole = Annotated[int, least(0)]
 Positive = Annotated[float, above(0)]
 Amount = Annotated[float, least(0)]
@@ -45,6 +49,12 @@ PositiveShare = Annotated[Positive, most(1)]
 
 
 def broken(kind: Any, value: Any) -> str:
-    """Which bound of an annotated type the value breaks, in words; empty: none. NaN breaks all."""
-    bounds = (about for about in get_args(kind) if isinstance(about, Bound))
+    """What is wrong with a value for a type, in words: of another kind, not finite, beyond a bound; empty: nothing."""
+    plain, *bounds = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+    taken = plain | int if isinstance(0.0, plain) else plain  # 1 for 1.0, but not True
+    if not isinstance(value, taken) or (isinstance(value, bool) and plain is not bool):
+        return f"it takes {_WORDS.get(plain, 'a number or None')}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "it must be finite"
+    bounds = (about for about in bounds if isinstance(about, Bound))
     return next((bound.words for bound in bounds if not bound.holds(value, bound.limit)), "")

@@ -58,11 +58,12 @@ class Checkpoints:
     def __init__(self, workdir: Path | epath.Path | str, keep: int | None = None):
         self._remote = bucket.is_remote(workdir)
         self._folder = (epath.Path(workdir) if self._remote else Path(workdir).absolute()) / "checkpoints"
-        self._saving = 0
+        self._saving, self._owned = 0, keep is not None
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
             create=keep is not None,
             read_only=keep is None,
+            cleanup_tmp_directories=keep is not None,  # what a save that was cut off has left
             async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
         )
         self._manager = ocp.CheckpointManager(self._folder, item_names=(*_ITEMS, "meta"), options=options)
@@ -114,7 +115,7 @@ class Checkpoints:
     def newest(self) -> int | None:
         """Step of the newest checkpoint that matches its manifest, the same on every process; None: there is none.
 
-        What is newer than that and damaged, or has no manifest, is moved to ``WORKDIR/damaged``.
+        What is newer than that and damaged, or has no manifest, is moved to ``WORKDIR/damaged``, but by who only reads.
 
         Raises:
           InputError: when there are committed checkpoints and all are damaged.
@@ -135,7 +136,7 @@ class Checkpoints:
             _say(f"checkpoint {self._folder}/{step} is damaged and passed over: {fault}")
         if steps and whole is None:
             return None, f"all {len(steps)} checkpoints in {self._folder} are damaged; remove the folder to start anew"
-        for folder in self._named():
+        for folder in self._named() if self._owned else ():
             if whole is None or int(folder.name) > whole:
                 _set_aside(folder)
         return whole, ""

@@ -8,7 +8,7 @@ where to change it; afterwards nobody writes to the config.
 import dataclasses
 from typing import Annotated, Any
 
-from learner_jax.bounds import Amount, Count, Decay, Positive, PositiveShare, Share, Whole, below, broken, most
+from learner_jax.bounds import Amount, Count, Decay, Positive, PositiveShare, Several, Share, Whole, below, broken, most
 from learner_jax.fields import from_dict, get, walk
 from tfds_builders.errors import InputError
 from tfds_builders.wording import suggest
@@ -19,7 +19,7 @@ def choice(default: str, *others: str) -> Any:
     return dataclasses.field(default=default, metadata={"choices": (default, *others)})
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class DataConfig:
     dir: str = ""  # folder of a built dataset (python -m tfds_builders.build)
     split: str = "default"  # name of a file in DIR/splits
@@ -38,7 +38,7 @@ class DataConfig:
     max_bad_fraction: Share = 0.001  # of the training scans, or of a part in evaluation, that may be unreadable
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class SamplerConfig:
     name: str = "shuffled"  # one of learner_jax.data.samplers.list_samplers()
     visits: Count = 2  # patients_by_visits, mixed: visits of a patient that come together
@@ -54,7 +54,7 @@ Most = Annotated[Amount, most(0.9)]
 Logarithm = Annotated[Amount, most(2)]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class AugmentConfig:
     """Each draws its own numbers up to these strengths; 0, False or nothing leaves an operation out."""
 
@@ -75,7 +75,7 @@ class AugmentConfig:
     ghost: Share = 0.0  # mri: most that every 2nd, 3rd or 4th line of k-space is weakened by, as a fraction
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class BackboneConfig:
     name: str = "tsm_resnet18"  # one of learner_jax.backbones.list_backbones()
     norm: str = choice("batch", "group")  # mask-aware batch norm, or group norm
@@ -83,7 +83,7 @@ class BackboneConfig:
     accept_license: bool = False  # the weights may not be used commercially, and this use is none
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class WeightConfig:
     """Weight of each objective where it is a part of ``config.objective.name``."""
 
@@ -109,7 +109,7 @@ class WeightConfig:
     y_aware: Amount = 1.0
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class ObjectiveConfig:
     name: str = "learner_combined"  # of python -m learner_jax.objectives; several with + between them are a sum
     weights: WeightConfig = dataclasses.field(default_factory=WeightConfig)
@@ -124,7 +124,7 @@ class ObjectiveConfig:
     temperature_end: Amount = 0.0  # reached at the end of the run, geometrically; 0: the temperature stays
     similar: Amount = 0.5  # score difference, in SD, up to which two scans are alike: siamese_margin, conr, davidson
     score_range: Positive = 4.0  # score difference, in SD: learner lays it on opposite ends, bins cut it, kernels scale
-    bins: int = 10  # cross_entropy, coral, supcon: number of equal bins of the score over score_range
+    bins: Several = 10  # cross_entropy, coral, supcon: number of equal bins of the score over score_range
     form: str = choice("distance_match", "margin", "soft_infonce")  # learner: how pairs are compared
     pair_weight: str = choice("distance", "uniform", "inverse_density")  # learner: what a coarse pair counts
     weight_power: Amount = 1.0  # learner: distance weights are the score difference to this power
@@ -137,7 +137,7 @@ class ObjectiveConfig:
     lilac_pairs: str = choice("fine", "coarse", "all")  # lilac, lilac_order: within patients (its paper), between, both
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class TrainConfig:
     compute: str = choice("float32", "bfloat16")  # of the backbone; parameters, statistics, objective are float32
     # computed again in the backward pass: nothing, the inside of each block, the same but its matrix products
@@ -145,18 +145,18 @@ class TrainConfig:
     grad_cache_chunk: Whole = 0  # scans encoded at once; 0: the whole batch. The gradient stays (not with batch norm)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class MeshConfig:
     fsdp: Count = 1  # devices that share one copy of the parameters and of the optimizer's state; 1: each has its own
     replica: Whole = 0  # groups of devices with a slow network between them; 0: as many as there are TPU slices
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class OptimConfig:
     name: str = choice("adamw", "sgd", "lamb")
     learning_rate: Positive = 1e-3  # at the peak of the schedule
     schedule: str = choice("cosine", "constant")  # after warm-up
-    warmup: Amount = 0.05  # fraction of all steps with a linearly rising learning rate
+    warmup: Share = 0.05  # fraction of all steps with a linearly rising learning rate
     weight_decay: Amount = 1e-4  # on kernels only; biases and norm scales are never decayed
     momentum: float = 0.9  # sgd only
     clip_norm: Amount = 1.0  # largest global gradient norm; 0 switches clipping off
@@ -166,13 +166,13 @@ class OptimConfig:
     layer_decay: PositiveShare = 1.0  # learning rate of a block of the backbone over that of the next one; 0.65 to 1
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class CheckpointConfig:
     every: Count = 100  # steps between checkpoints; the last step is always kept
     keep: Count = 3  # newest checkpoints that stay on disk
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class EvalConfig:
     every: Whole = 0  # steps between evaluations inside training; 0: only after the last step
     # whom scores are of; "val": to choose a recipe by, into WORKDIR/validation, and no test scan is opened
@@ -191,7 +191,7 @@ class EvalConfig:
     late_from_days: Amount = 0.0  # pairs of visits from this day on are also scored by themselves; 0: they are not
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class Config:
     init_from: str = ""  # workdir of an earlier run, whose newest encoder this one starts from; empty: no such run
     seed: Annotated[Whole, most(2**32 - 1)] = 0  # initial weights, order of scans and augmentation
@@ -223,7 +223,7 @@ def check(config: Config) -> None:
         if choices and value not in choices:
             raise InputError(f"config.{path} is {value!r}; {suggest(value, choices)}. Set --config.{path}=…")
         if words := broken(field.type, value):
-            raise InputError(f"config.{path} is {value}; {words}. Set --config.{path}=…")
+            raise InputError(f"config.{path} is {value!r}; {words}. Set --config.{path}=…")
     for path, what in (("data.dir", "the folder of a built dataset"), ("data.score", "the score to learn")):
         if not get(config, path):
             raise InputError(f"config.{path} is empty; it names {what}. Set --config.{path}=…")

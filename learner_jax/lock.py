@@ -1,6 +1,7 @@
 """One trainer in a workdir at a time."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -37,8 +38,14 @@ def _held(workdir: Path) -> Iterator[None]:
         with lease(bucket.files_of(workdir), f"{workdir}/lock"):
             yield
         return
-    workdir.mkdir(parents=True, exist_ok=True)
-    with (workdir / "lock").open("a+") as file:
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        file = (workdir / "lock").open("a+")
+    except OSError as fault:
+        if fault.errno == errno.ENOSPC:  # told of with what to do about it
+            raise
+        raise InputError(f"{workdir} cannot be written ({fault.strerror}); see --workdir") from fault
+    with file:
         try:
             _take(file.fileno())
         except BlockingIOError as fault:

@@ -19,7 +19,8 @@ def resume(checkpoints: Checkpoints, parts: Parts, allow_changed: bool) -> tuple
     """The newest whole state, and a sentence for each change of its recipe so far; None: there is no checkpoint.
 
     Raises:
-      InputError: it was trained with another recipe, which is not allowed, or on another dataset or split.
+      InputError: it was trained with another recipe, which is not allowed, or on another dataset or split; or nothing
+        is left to train with the other recipe.
     """
     config, cohort, step = parts.config, parts.cohort, checkpoints.newest()
     if step is None:
@@ -36,6 +37,11 @@ def resume(checkpoints: Checkpoints, parts: Parts, allow_changed: bool) -> tuple
             "new --workdir"
         )
     changed = [f"from step {step} on: {change}" for change in changes(meta["config"], config)]
+    if changed and step >= config.steps:
+        raise InputError(
+            f"the newest checkpoint is of step {step} and config.steps is {config.steps}, so nothing would be trained "
+            f"{'; '.join(changed)}. Set --config.steps above {step}, or the fields back"
+        )
     for change in changed if first() else ():
         print(change)
     state = checkpoints.restore(step, parts.state_shapes())

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from learner_jax.report.folders import runs_below
 from learner_jax.report.health import Health, look
-from tfds_builders.errors import exit_code
+from tfds_builders.errors import InputError, exit_code
 from tfds_builders.program import program
 
 
@@ -41,12 +41,23 @@ def status(folders: Sequence[str], as_json: bool = False) -> None:
     """Print the health of the runs in ``folders``.
 
     Raises:
-      InputError: there is no run, or a file of one is damaged.
+      InputError: there is no run, or a file of one is damaged; the others are told of before.
     """
-    found = [look(run) for run in runs_below(folders)]
+    found, faults = [], []
+    for run in runs_below(folders):
+        try:
+            found.append(look(run))
+        except InputError as fault:
+            faults.append(str(fault))
     if as_json:
         print(json.dumps({"runs": [dataclasses.asdict(health) for health in found]}, indent=1))
-        return
+    elif found:
+        _print(found)
+    if faults:
+        raise InputError("; ".join(faults))
+
+
+def _print(found: Sequence[Health]) -> None:
     console = Console(highlight=False, markup=False)
     base = _common(found)
     console.print(_table(found, base))

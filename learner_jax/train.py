@@ -43,14 +43,19 @@ from tfds_builders.whole import write_whole
 
 @dataclasses.dataclass(frozen=True)
 class Action:
-    """Something done after a step: every so many steps (0: never in between) and always after the last one."""
+    """Something done after a step: every so many steps (0: never in between) and always after the last one.
+
+    ``at_preemption`` True: also before the run stops earlier; False: not then, even if it is due.
+    """
 
     run: Callable[[int, TrainState, Metrics], None]
     every: int
-    at_preemption: bool = False
+    at_preemption: bool | None = None
 
     def due(self, step: int, last: int, stopping: bool) -> bool:
-        return step == last or (self.every > 0 and step % self.every == 0) or (stopping and self.at_preemption)
+        if stopping and step < last and self.at_preemption is not None:
+            return self.at_preemption
+        return step == last or (self.every > 0 and step % self.every == 0)
 
 
 def loop(
@@ -113,16 +118,16 @@ def train(
         ledger.leaving("checkpoint", Checkpoints(workdir, config.checkpoint.keep)) as checkpoints,
         Watchdog() as watchdog,
     ):
-        state, changed = resume(checkpoints, parts, allow_changed) or (parts.state(initial(parts, work.local)), [])
+        resumed = resume(checkpoints, parts, allow_changed)
+        state, changed = resumed or (parts.state(initial(parts, work.local)), [])
         start = int(state.step)
         for line in describe(state.params, mesh) if first() else ():
             print(line)
         if start == config.steps and first():
             print(f"{workdir} is finished: step {start} of {config.steps}")
-        _write_config(work.local, config, cohort)
+        _write_config(work.local, config, cohort, goes_on=resumed is not None)
         if first():
             environment.note(work.local, mesh.devices.ravel().tolist(), jax.process_count())
-        batches = training_stream(reader, sampler, config.seed, start, config.steps, mesh)
         with reporting(config, work.local, start, books, afterwards) as reporter:
 
             def save(step: int, state: TrainState, metrics: Metrics) -> None:
@@ -132,10 +137,12 @@ def train(
                     checkpoints.save(state, about(parts, changed))
                 reporter.saved()
 
-            def evaluate(step: int, state: TrainState, metrics: Metrics | None = None) -> None:
-                reporter.flush()  # the step must have been computed before the time goes to the evaluation
+            def evaluate(step: int, state: TrainState, metrics: Metrics) -> None:
+                save(step, state, metrics)  # it may take longer than who stops the run waits
                 with ledger.on("evaluation"):
-                    evaluator.score_state(state, work.local)
+                    with preemption.at_once():
+                        found = evaluator.evaluate_state(state)
+                    evaluator.write(found, work.local, step)
                     work.push()
                 reporter.evaluated(step)
 
@@ -145,19 +152,21 @@ def train(
                 Action(NonFinite(config, rows, int(state.skipped), reporter.say), every=1),
                 Action(reporter, every=1),
                 Action(save, config.checkpoint.every, at_preemption=True),
-                Action(evaluate, config.eval.every),
+                scoring := Action(evaluate, config.eval.every, at_preemption=False),
             ]
+            owed = start > 0 and scoring.due(start, config.steps, stopping=False)
+            if owed and not agreed(evaluator.has_scored(work.local, start)):  # it was stopped before it had written
+                evaluate(start, state, {})
             if start < config.steps:
                 if first():
                     print(f"{told(mesh)}; compiling the step of {config.backbone.name}", flush=True)
                 with ledger.on("compile", then="start"):
                     update = compiled(recipe, state, reader.shapes(config.batch_size, mesh))
+                batches = training_stream(reader, sampler, config.seed, start, config.steps, mesh)
                 with traced(update, config, work.local, start, ledger) as update, ledger.on("steps", then="other"):
                     stop = preempted or preemption.requested
                     state = loop(state, ledger.waited(batches), update, actions, config.steps, stop)
             reader.damage.tell()
-            if not agreed(evaluator.has_scored(work.local, config.steps)):  # killed between last checkpoint and scores
-                evaluate(config.steps, state)
 
 
 def compiled(recipe: Recipe, state: TrainState, batch: Batch) -> Callable[[TrainState, Batch], tuple]:
@@ -179,7 +188,7 @@ def _program(recipe: Recipe, tree: jax.tree_util.PyTreeDef, leaves: tuple) -> ja
     return update.lower(*shapes).compile(compiler_options())
 
 
-def _write_config(workdir: Path, config: Config, cohort: Cohort) -> None:
+def _write_config(workdir: Path, config: Config, cohort: Cohort, goes_on: bool) -> None:
     if first():
-        seen.write(workdir, cohort, config.init_from)  # first: who finds a config finds a split
+        seen.write(workdir, cohort, config.init_from, goes_on)  # first: who finds a config finds a split
         write_whole(workdir / "config.json", json.dumps(dataclasses.asdict(config), indent=1) + "\n")

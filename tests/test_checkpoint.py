@@ -156,7 +156,10 @@ def empty(folder):
 def test_what_was_cut_off_before_its_manifest_does_not_count(tmp_path, cut_off, capsys):
     saved(tmp_path, (1, 2))
     cut_off(tmp_path / "checkpoints" / "2")
-    with Checkpoints(tmp_path) as checkpoints:
+    with Checkpoints(tmp_path) as reader:  # as one does whom another run starts from, and may not touch anything
+        assert reader.newest() == 1
+    assert not (tmp_path / "damaged").exists()
+    with Checkpoints(tmp_path, 5) as checkpoints:
         assert checkpoints.steps() == [1]
         assert checkpoints.newest() == 1
         cut_off(tmp_path / "checkpoints" / "1")
@@ -169,10 +172,12 @@ def test_one_killed_between_manifest_and_commit_does_not_count_and_is_written_ag
     saved(tmp_path, (1, 2))
     folder = tmp_path / "checkpoints"
     (folder / "2").rename(folder / "2.orbax-checkpoint-tmp")
+    (folder / "7.orbax-checkpoint-tmp").mkdir()  # of a stop at a step that is not saved again
     with Checkpoints(tmp_path, 5) as checkpoints:
         assert checkpoints.steps() == [1]
         assert checkpoints.newest() == 1
         checkpoints.save(state(2), {"note": "again"})
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "2"]
     with Checkpoints(tmp_path) as checkpoints:
         assert (checkpoints.newest(), checkpoints.meta(2)["note"]) == (2, "again")
     assert not (tmp_path / "damaged").exists()

@@ -1,6 +1,7 @@
 """Config: what is wrong is said once, with the place to change it."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,11 @@ def test_a_complete_config_passes():
         ("--config.data.max_bad_fraction=1.5", r"config.data.max_bad_fraction is 1.5; it is at most 1"),
         ("--config.data.score=", r"config.data.score is empty; it names the score to learn"),
         ("--config.eval.confidence=95", r"config.eval.confidence is 95.0; it must be below 1"),
-        ("--config.eval.change_threshold=nan", r"eval.change_threshold is nan; it is the largest change of 'severity'"),
+        ("--config.eval.change_threshold=nan", r"config.eval.change_threshold is nan; it must be finite"),
+        ("--config.eval.change_threshold=-1", r"change_threshold is -1.0; it is the largest change of 'severity'"),
+        ("--config.data.std=inf", r"config.data.std is inf; it must be finite"),
+        ("--config.optim.warmup=500", r"config.optim.warmup is 500.0; it is at most 1"),
+        ("--config.objective.bins=1", r"config.objective.bins is 1; it must not be below 2"),
     ],
 )
 def test_each_fault_is_a_sentence(argument, sentence):
@@ -36,6 +41,34 @@ def test_each_fault_is_a_sentence(argument, sentence):
     override(config, argument)
     with pytest.raises(InputError, match=sentence):
         check(config)
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [(1e1, "a whole number"), ("10", "a whole number"), (True, "a whole number"), (None, "a whole number")],
+)
+def test_a_file_that_gives_another_kind_of_value_is_told(value, taken):
+    config = fine()
+    config.steps = value
+    with pytest.raises(InputError, match=rf"config.steps is {value!r}; it takes {taken}. Set --config.steps"):
+        check(config)
+
+
+def test_a_file_may_give_1_for_a_fraction_but_not_a_path_for_a_text_or_1_for_true():
+    config = fine()
+    config.optim.warmup = config.eval.change_threshold = 1
+    check(config)
+    config.augment.flip = 1
+    with pytest.raises(InputError, match=r"config.augment.flip is 1; it takes True or False"):
+        check(config)
+    config.augment.flip, config.optim.freeze = False, Path("a")
+    with pytest.raises(InputError, match=r"config.optim.freeze is .*; it takes a text"):
+        check(config)
+
+
+def test_a_file_cannot_set_a_field_that_is_not_there():
+    with pytest.raises(AttributeError, match="'OptimConfig' object has no attribute 'lr'"):
+        fine().optim.lr = 3
 
 
 def test_a_threshold_that_nobody_stated_is_asked_for():

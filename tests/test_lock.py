@@ -27,6 +27,15 @@ def test_a_second_trainer_is_refused_until_the_first_is_dead(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("place", ["file", "file/run", "link"])
+def test_a_folder_that_cannot_be_made_is_told(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "nothing" / "there")
+    refused = pytest.raises(InputError, match=rf"{tmp_path / place} cannot be written .*; see --workdir")
+    with refused, only_trainer(tmp_path / place):
+        pass
+
+
 def test_another_workdir_is_free(tmp_path):
     with only_trainer(tmp_path / "a"), only_trainer(tmp_path / "b"):
         pass

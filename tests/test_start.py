@@ -89,8 +89,19 @@ def test_patients_whom_an_earlier_run_has_seen_are_refused_in_test_then_and_late
     with pytest.raises(InputError, match="test patients were seen in training"):
         starting(config, tmp_path)
 
-    seen.write(workdir := tmp_path, own := cohorts.load(make_config().data), str(earlier))
+    seen.write(workdir := tmp_path, own := cohorts.load(make_config().data), str(earlier), goes_on=False)
     assert seen.refuse_seen(workdir, own).fingerprint == own.split.fingerprint
     shutil.copyfile(other / "splits/other.json", workdir / "split.json")  # a run on the other split, from the earlier
     with pytest.raises(InputError, match="test patients were seen in training"):
         seen.refuse_seen(workdir, dataclasses.replace(cohorts.load(config.data)))
+
+
+def test_a_start_that_came_to_no_checkpoint_leaves_no_word_of_whom_the_run_has_seen(earlier, make_config, tmp_path):
+    cohort = cohorts.load(make_config().data)
+    seen.write(tmp_path, cohort, "", goes_on=False)  # killed; then the same workdir, now from an earlier run
+    seen.write(tmp_path, cohort, str(earlier), goes_on=False)
+    assert (tmp_path / "split.earlier1.json").read_text() == (earlier / "split.json").read_text()
+    seen.write(tmp_path, cohort, "/gone", goes_on=True)
+    assert (tmp_path / "split.earlier1.json").exists()
+    seen.write(tmp_path, cohort, "", goes_on=False)
+    assert not list(tmp_path.glob("split.earlier*"))

@@ -189,6 +189,19 @@ def test_damage_is_a_sentence(make_run, capsys, file, text, sentence):
     assert file in said
 
 
+def test_one_that_cannot_be_read_does_not_hide_the_others(make_run, capsys):
+    whole = make_run("sweep/whole")
+    (make_run("sweep/half") / "config.json").write_text("{")
+    (folder := whole.parent / "linked").mkdir()
+    (folder / "there").symlink_to(make_run("elsewhere"))
+    (folder / "round").symlink_to(folder)
+    assert status.main([str(folder.parent)]) == 2
+    said = capsys.readouterr()
+    assert "whole" in said.out
+    assert "linked/there" in said.out
+    assert "half/config.json" in said.err
+
+
 def test_no_run_is_a_sentence(tmp_path, capsys):
     assert status.main([str(tmp_path)]) == 2
     assert "holds no run" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 import signal
+import time
 from functools import partial
 from pathlib import Path
 
@@ -181,6 +182,12 @@ def test_a_change_that_is_allowed_is_told_of_in_every_checkpoint_from_then_on(
 def test_arrays_that_no_longer_fit_are_refused_with_a_sentence(undisturbed, make_config, tmp_path):
     workdir, config = shutil.copytree(undisturbed, tmp_path / "run"), make_config()
     config.objective.projection = 16
+    with pytest.raises(
+        InputError, match=r"of step 4 and config.steps is 4, so nothing would be trained from step 4 on"
+    ):
+        train(config, workdir, allow_changed=True)
+    assert json.loads((workdir / "config.json").read_text())["objective"]["projection"] == 8
+    config.steps = 6
     with pytest.raises(InputError, match=r"step 4 in .* holds other arrays than this config's backbone, objective and"):
         train(config, workdir, allow_changed=True)
 
@@ -259,20 +266,40 @@ def test_what_is_due_when():
         Action(lambda step, state, metrics: log.append(("every", step)), every=2),
         Action(lambda step, state, metrics: log.append(("end", step)), every=0),
         Action(lambda step, state, metrics: log.append(("save", step)), every=4, at_preemption=True),
+        Action(lambda step, state, metrics: log.append(("score", step)), every=3, at_preemption=False),
     ]
 
     at = lambda step: TrainState(step, {}, {}, {}, (), {}, 0, 0, 0, 0)  # noqa: E731
     advance = lambda state, batch: (at(state.step + 1), {})  # noqa: E731
     run = lambda start, preempted: loop(at(start), iter(range(5 - start)), advance, actions, 5, preempted)  # noqa: E731
     run(0, lambda step: False)
-    assert log == [("every", 2), ("every", 4), ("save", 4), ("every", 5), ("end", 5), ("save", 5)]
+    last = [("every", 5), ("end", 5), ("save", 5), ("score", 5)]
+    assert log == [("every", 2), ("score", 3), ("every", 4), ("save", 4), *last]
     log.clear()
     with pytest.raises(Preempted):
         run(0, lambda step: step == 3)
-    assert log == [("every", 2), ("save", 3)]
+    assert log == [("every", 2), ("save", 3)], "what takes long waits for the next life"
     log.clear()
     run(4, lambda step: True)
-    assert log == [("every", 5), ("end", 5), ("save", 5)], "a run that is told to stop after its last step is finished"
+    assert log == last, "a run that is told to stop after its last step is finished"
+
+
+def test_sigterm_in_an_evaluation_ends_it_and_the_same_command_begins_it_again(tiny_dataset, tmp_path):
+    start = partial(Run, 1, tmp_path / "run", tiny_dataset, tmp_path, devices=1, config__steps=8, config__eval__every=3)
+    run = start(config__eval__bootstrap=500_000)  # half a minute or more
+    try:
+        run.until(lambda: committed(run.workdir) == [3])  # what comes before an evaluation
+        time.sleep(3)
+        run.processes[0].send_signal(signal.SIGTERM)
+        told = time.monotonic()
+        assert run.wait(60) == [143], run.said(0)
+        assert time.monotonic() - told < 25
+        assert not (run.workdir / "eval").exists()
+        run = start(config__eval__bootstrap=100)
+        assert run.wait() == [0], run.said(0)
+    finally:
+        run.kill()
+    assert {file.parent.name for file in (run.workdir / "eval").glob("*/scores.json")} == {"3", "6", "8"}
 
 
 def test_after_sigterm_sigkill_and_a_flipped_bit_the_same_command_ends_where_an_undisturbed_run_does(

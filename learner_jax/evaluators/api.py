@@ -66,10 +66,10 @@ class Evaluator:
         """Score ``{"params", "stats"}`` of the backbone, and the objective's trained ``heads``, as of ``step``."""
         return self._evaluate(partial(self._embed, variables), on_host(heads), step, everything=True)
 
-    def score_state(self, state: TrainState, workdir: Path) -> None:
-        """Evaluate a state in training and write the result as :meth:`write` does."""
+    def evaluate_state(self, state: TrainState) -> Evaluation:
+        """Score a state in training."""
         variables = {"params": state.scored["backbone"], "stats": state.stats}
-        self.write(self.evaluate(variables, state.scored["objective"], int(state.step)), workdir, int(state.step))
+        return self.evaluate(variables, state.scored["objective"], int(state.step))
 
     def write(self, evaluation: Evaluation, workdir: Path, step: int) -> None:
         """Write read-outs, scores, pairs and observations where :mod:`artifacts` says, all of them or nothing."""

@@ -13,13 +13,16 @@ FILE = "split.json"  # in the run's folder: the split file that it was trained w
 _EARLIER = "split.earlier{}.json"  # those of the runs that its encoder was trained in before
 
 
-def write(workdir: Path, cohort: Cohort, init_from: str = "") -> None:
+def write(workdir: Path, cohort: Cohort, init_from: str, goes_on: bool) -> None:
     """Keep the split of a run beside its config: its dataset may be elsewhere, or gone, when the run is scored.
 
-    Also those of the run that it starts from, and of those before.
+    Also those of the run that it starts from, and of those before, unless it goes on from a checkpoint: then they are
+    there, and the earlier run may be gone.
     """
-    if init_from and not (workdir / FILE).exists():  # else it goes on, and the earlier run may be gone
-        for number, file in enumerate(_files(Path(init_from)), start=1):
+    if not goes_on:
+        for file in workdir.glob(_EARLIER.format("*")):  # of a start that came to no checkpoint
+            file.unlink()
+        for number, file in enumerate(_files(Path(init_from)) if init_from else (), start=1):
             shutil.copyfile(file, workdir / _EARLIER.format(number))
     splits.write_file(workdir / FILE, cohort.split, cohort.meta.key_fingerprint)
 

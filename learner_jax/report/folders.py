@@ -31,10 +31,13 @@ def runs_below(folders: Sequence[str | os.PathLike]) -> list[pathlib.Path]:
     for folder in folders:
         if not pathlib.Path(folder).is_dir():
             raise InputError(f"there is no folder {folder}; give runs, or folders of runs.")
-        for place, below, files in os.walk(folder):
+        walked = set()
+        for place, below, files in os.walk(folder, followlinks=True):
             if "config.json" in files:
                 found.add(pathlib.Path(place))
+            if "config.json" in files or os.path.realpath(place) in walked:  # links may go round in a circle
                 below.clear()
+            walked.add(os.path.realpath(place))
     if not found:
         raise InputError(
             f"{', '.join(map(str, folders))} holds no run: no folder there or below has a config.json. "
