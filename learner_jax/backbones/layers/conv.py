@@ -61,7 +61,10 @@ class Conv(nnx.Module):
             y = y.reshape(*x.shape[:2], *y.shape[1:])
         else:
             y = convolve(x, kernel, self.stride, self.padding, self.groups)
-        return y if self.bias is None else y + self.bias[...].astype(x.dtype)
+        if self.bias is None:
+            return y
+        precise = jnp.promote_types(x.dtype, jnp.float32)  # the gradient is a sum over all places
+        return (y + self.bias[...].astype(precise)).astype(x.dtype)
 
 
 def convolve(

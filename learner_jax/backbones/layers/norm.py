@@ -37,7 +37,7 @@ class MaskedBatchNorm(nnx.Module):
             self.mean.set_value(self.mean[...] + move * (mean - self.mean[...]))
             self.var.set_value(self.var[...] + move * (unbiased - self.var[...]))
         factor = self.scale[...] / jnp.sqrt(var + self.epsilon)
-        return x * factor.astype(x.dtype) + (self.bias[...] - mean * factor).astype(x.dtype)
+        return _scaled(x, factor, self.bias[...] - mean * factor)
 
 
 class RowGroupNorm(nnx.Module):
@@ -61,8 +61,7 @@ class RowGroupNorm(nnx.Module):
         var = jnp.maximum(square - mean**2, 0.0)
         factor = self.scale[...] / jnp.sqrt(var + self.epsilon)
         shift = self.bias[...] - mean * factor
-        factor, shift = (jnp.expand_dims(y.astype(x.dtype), range(1, x.ndim - 1)) for y in (factor, shift))
-        return x * factor + shift
+        return _scaled(x, *(jnp.expand_dims(y, range(1, x.ndim - 1)) for y in (factor, shift)))
 
     def _of_groups(self, moments: Float[Array, "b c"]) -> Float[Array, "b c"]:
         """Each channel's moment replaced by the mean over its group."""
@@ -73,8 +72,14 @@ class RowGroupNorm(nnx.Module):
 def _moments(x: Float[Array, "b *space c"]) -> tuple[Float[Array, "b c"], Float[Array, "b c"]]:
     """Mean and mean square over space, in float32 at least: what masks and groups weigh is then small."""
     space = tuple(range(1, x.ndim - 1))
-    precise = jnp.promote_types(x.dtype, jnp.float32)
-    return x.mean(space, dtype=precise), jnp.square(x).mean(space, dtype=precise)
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x.mean(space), jnp.square(x).mean(space)
+
+
+def _scaled(x: Float[Array, "..."], factor: Float[Array, "..."], shift: Float[Array, "..."]) -> Float[Array, "..."]:
+    """``x * factor + shift`` in the precision of the latter: the gradients of these are sums over all that ``x`` holds,
+    and a sum of bfloat16 stands still at 256 on a CPU."""
+    return (x * factor + shift).astype(x.dtype)
 
 
 NORMS = {"batch": MaskedBatchNorm, "group": RowGroupNorm}

@@ -248,3 +248,12 @@ def test_a_layer_adds_its_bias_and_takes_frames_one_by_one():
     for i, j in itertools.product(range(2), range(3)):
         alone = definition(jnp.asarray(x[i : i + 1, j]), conv.kernel[...], (2, 2), ((1, 1), (1, 1))) + jnp.arange(5.0)
         np.testing.assert_allclose(y[i, j], alone[0], rtol=0, atol=1e-5)
+
+
+def test_in_bfloat16_the_gradient_of_a_bias_counts_all_places():
+    conv = Conv(1, 4, (1, 1), rngs=nnx.Rngs(0), use_bias=True)
+    graph, params = nnx.split(conv)
+    scan = jnp.ones((8, 4, 32, 32, 1), jnp.bfloat16)
+    loss = lambda params: nnx.merge(graph, params)(scan).astype(jnp.float32).sum()  # noqa: E731
+    got = jax.jit(jax.grad(loss), compiler_options=compiler_options())(params)
+    np.testing.assert_allclose(got["bias"][...], 8 * 4 * 32 * 32, rtol=1e-2)
