@@ -157,7 +157,7 @@ class OptimConfig:
     learning_rate: Positive = 1e-3  # at the peak of the schedule
     schedule: str = choice("cosine", "constant")  # after warm-up
     warmup: Share = 0.05  # fraction of all steps with a linearly rising learning rate
-    weight_decay: Amount = 1e-4  # on kernels only; biases and norm scales are never decayed
+    weight_decay: Amount = 1e-4  # on kernels only: no biases, scales of norms, tokens or tables of positions
     momentum: float = 0.9  # sgd only
     clip_norm: Amount = 1.0  # largest global gradient norm; 0 switches clipping off
     accumulate: Count = 1  # batches whose mean gradient makes one update; pairs are compared within each of them

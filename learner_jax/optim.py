@@ -28,8 +28,8 @@ def schedule(config: OptimConfig, steps: int) -> optax.Schedule:
 
 
 def decayed(params: Any) -> Any:
-    """True for what weight decay may shrink: kernels, that is, leaves of two or more axes."""
-    return jax.tree.map(lambda leaf: leaf.ndim >= 2, params)
+    """True for what weight decay may shrink: kernels, and no biases, scales, tokens or tables of positions."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1] == jax.tree_util.DictKey("kernel"), params)
 
 
 def make_optimizer(

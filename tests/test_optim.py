@@ -5,7 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax.traverse_util import flatten_dict
 
+from learner_jax import backbones
+from learner_jax.batch import BatchSpec
 from learner_jax.config import OptimConfig
 from learner_jax.optim import check_freeze, decayed, make_optimizer, moving_average, schedule
 from tfds_builders.errors import InputError
@@ -25,8 +28,17 @@ def test_constant_without_warm_up():
 
 
 def test_only_kernels_decay():
-    params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2), "norm": {"scale": jnp.ones(2)}}
-    assert decayed(params) == {"kernel": True, "bias": False, "norm": {"scale": False}}
+    params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2), "norm": {"scale": jnp.ones(2)}, "cls": jnp.ones((1, 2))}
+    assert decayed(params) == {"kernel": True, "bias": False, "norm": {"scale": False}, "cls": False}
+
+
+@pytest.mark.parametrize("name", ["swin3d_t", "mvitv2_s", "vit_s16", "vit3d_b16", "x3d_s", "tsm_resnet18"])
+def test_in_a_backbone_what_multiplies_the_scan_decays_and_no_table(name):
+    shapes = backbones.create(name).shapes(BatchSpec(2, 16, 224, 224, 1))["params"]
+    decay = flatten_dict(decayed(shapes), sep="/")
+    size = {path: leaf.size for path, leaf in flatten_dict(shapes, sep="/").items()}
+    assert {path for path in decay if decay[path]} == {path for path in decay if path.rpartition("/")[2] == "kernel"}
+    assert sum(size[path] for path in decay if decay[path]) > 0.9 * sum(size.values())
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd", "lamb"])
@@ -90,12 +102,13 @@ def test_clipping_bounds_the_step_of_sgd():
 def test_layers_further_from_the_embedding_learn_slower():
     config = OptimConfig(name="sgd", schedule="constant", warmup=0.0, momentum=0.0, clip_norm=0.0)
     config.weight_decay, config.layer_decay = 0.1, 0.5
-    params = {"backbone": {"stem": jnp.ones((2, 2)), "norm": jnp.ones(2)}, "objective": {"stem": jnp.ones((2, 2))}}
-    optimizer = make_optimizer(config, 10, {"stem": 3, "norm": 0})
+    kernel = {"kernel": jnp.ones((2, 2))}
+    params = {"backbone": {"stem": kernel, "norm": jnp.ones(2)}, "objective": {"stem": kernel}}
+    optimizer = make_optimizer(config, 10, {"stem/kernel": 3, "norm": 0})
     updates, _ = optimizer.update(jax.tree.map(jnp.ones_like, params), optimizer.init(params), params)
-    np.testing.assert_allclose(updates["backbone"]["stem"], -(0.5**3) * 1.1, rtol=1e-6)  # decay included
+    np.testing.assert_allclose(updates["backbone"]["stem"]["kernel"], -(0.5**3) * 1.1, rtol=1e-6)  # decay included
     np.testing.assert_allclose(updates["backbone"]["norm"], -1.0)
-    np.testing.assert_allclose(updates["objective"]["stem"], -1.1, rtol=1e-6)  # a head, whatever its name
+    np.testing.assert_allclose(updates["objective"]["stem"]["kernel"], -1.1, rtol=1e-6)  # a head, whatever its name
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd", "lamb"])

@@ -84,7 +84,7 @@ def for_cohort(config: Config, meta: DatasetMeta, views: tuple[str, ...]) -> Aug
       InputError: ``config.augment.flip_views`` names a view that the dataset does not have.
     """
     t, h, w, _ = meta.scan_shape
-    gap = (t // config.data.frames) * config.data.size / max(h, w)
+    gap = t / config.data.frames * config.data.size / max(h, w)
     flipped = tuple(range(len(views))) if config.augment.flip else ()
     if meta.modality == "ultrasound":
         names = [name.strip() for name in config.augment.flip_views.split(",") if name.strip()]

@@ -92,7 +92,8 @@ def noisy(scan: Scan, key: jax.Array, strength: float) -> Scan:
     radius, angle = polar_noise(points, scan.shape)
     radius *= sd
     # |scan + radius e^(i angle)|, of which the imaginary part need not be made
-    return jnp.where(scan <= _BLACK, scan, jnp.sqrt(scan**2 + radius * (2 * scan * jnp.cos(angle) + radius)).clip(0, 1))
+    power = scan**2 + radius * (2 * scan * jnp.cos(angle) + radius)  # below 0 by rounding, where the two cancel
+    return jnp.where(scan <= _BLACK, scan, jnp.sqrt(power.clip(0, 1)))
 
 
 def draw_ghost(key: jax.Array, strength: float) -> tuple[Float[Array, ""], Float[Array, ""]]:

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 
 import numpy as np
+from jaxtyping import Int
 
 from learner_jax.config import DataConfig
 from tfds_builders.errors import InputError
@@ -17,9 +18,10 @@ from tfds_builders.record import DatasetMeta
 
 @dataclasses.dataclass(frozen=True)
 class SampleFrames:
-    """``[t h w c] -> [frames h w c]``: evenly spaced; in training from a random start, evenly spaced all the same.
+    """``[t h w c] -> [frames h w c]``.
 
-    A volume's slices are a place and not a moment, so ``jitter`` is off for them.
+    Of moments (``jitter``) evenly spaced ones, in training from a random start: what lies between two is one time. A
+    volume's slices are places: those nearest to an even division of the whole depth, always the same.
     """
 
     frames: int
@@ -28,12 +30,14 @@ class SampleFrames:
     def __call__(self, scan: np.ndarray, rng: np.random.BitGenerator | None) -> np.ndarray:
         return scan[self.pick(len(scan), rng)]
 
-    def pick(self, stored: int, rng: np.random.BitGenerator | None) -> slice:
+    def pick(self, stored: int, rng: np.random.BitGenerator | None) -> Int[np.ndarray, " frames"]:
         """Which of the stored frames are seen."""
+        places = np.arange(self.frames)
+        if not self.jitter:
+            return -(-((2 * places + 1) * stored - 2 * self.frames) // (2 * self.frames))  # ceil((i + 1/2) t / n - 1)
         stride = stored // self.frames
         slack = stored - stride * (self.frames - 1)
-        start = int(rng.random_raw() % slack) if rng is not None and self.jitter else (slack - 1) // 2
-        return slice(start, start + stride * self.frames, stride)
+        return stride * places + (int(rng.random_raw() % slack) if rng is not None else (slack - 1) // 2)
 
 
 @dataclasses.dataclass(frozen=True)

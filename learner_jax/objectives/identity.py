@@ -74,5 +74,7 @@ def centre_patients(rows: Projected) -> Projected:
         total = jax.ops.segment_sum(wide * x, place, n)
         return wide * (x - total[place] / jnp.maximum(count[place], 1).reshape(wide.shape))
 
-    several = rows.labeled & (count[place] > 1)
+    first = jax.ops.segment_min(jnp.where(rows.labeled, rows.row, jnp.iinfo(rows.row.dtype).max), place, n)
+    last = jax.ops.segment_max(jnp.where(rows.labeled, rows.row, -1), place, n)
+    several = rows.labeled & (first < last)[place]  # scans, and not augmented copies of one
     return dataclasses.replace(rows, z=centred(rows.z), score=centred(rows.score), labeled=several)

@@ -72,7 +72,7 @@ def _soft_infonce(config, temperature, cosine, d, pairs, w) -> Block:
     log_softmax = jnp.where(pairs, jax.nn.log_softmax(logits, axis=1), 0)
     # the smallest d of an anchor cancels, and without it far pairs would underflow together
     nearest = jnp.where(w > 0, d, jnp.inf).min(1, keepdims=True, initial=jnp.inf)
-    q = w * jnp.exp(-jnp.where(some[:, None], d - nearest, 0) / config.sigma)
+    q = w * jnp.exp(-jnp.where(w > 0, d - nearest, 0) / config.sigma)
     q = q / jnp.where(some, q.sum(1), 1)[:, None]
     weight = some.astype(cosine.dtype)
     return -(q * log_softmax).sum(1) * weight, weight

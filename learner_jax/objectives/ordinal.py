@@ -41,8 +41,7 @@ def cross_entropy(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"
 
 def _threshold_head(rng: jax.Array, dim: int, n_patients: int, config: ObjectiveConfig) -> Params:
     # evenly spread at the start, and in order
-    bias = jnp.linspace(1.0, -1.0, config.bins - 1) if config.bins > 1 else jnp.zeros(0)
-    return {"thresholds": {"kernel": dense(rng, dim, 1)["kernel"], "bias": bias}}
+    return {"thresholds": {"kernel": dense(rng, dim, 1)["kernel"], "bias": jnp.linspace(1.0, -1.0, config.bins - 1)}}
 
 
 @pointwise("coral", init=_threshold_head)

@@ -31,6 +31,21 @@ def test_training_draws_different_starts_and_slices_of_a_volume_stay():
     assert len(still) == 1
 
 
+@pytest.mark.parametrize(("t", "frames"), [(96, 49), (96, 64), (160, 81), (96, 96), (96, 1), (7, 3)])
+def test_slices_of_a_volume_are_those_nearest_to_an_even_division_of_its_whole_depth(t, frames):
+    middle = (np.arange(frames) + 0.5) * t / frames - 0.5
+    picked = SampleFrames(frames, jitter=False).pick(t, None)
+    assert np.abs(picked - middle).max() <= 0.5
+    assert len(set(picked.tolist())) == frames
+    assert 0 <= picked[0] <= picked[-1] < t
+
+
+@pytest.mark.parametrize(("t", "frames"), [(96, 48), (96, 32), (96, 24), (90, 18)])
+def test_slices_that_divide_a_volume_are_the_same_distance_apart_as_moments_are(t, frames):
+    still = SampleFrames(frames, jitter=False).pick(t, None)
+    np.testing.assert_array_equal(still, SampleFrames(frames, jitter=True).pick(t, None))
+
+
 @pytest.mark.parametrize(
     ("stored", "size", "shown"),
     [((48, 60), 30, (24, 30)), ((60, 48), 33, (33, 26)), ((48, 48), 16, (16, 16)), ((9, 60), 5, (1, 5))],

@@ -49,6 +49,14 @@ def test_centred_rows_are_differences_from_the_patients_mean(make_batch):
             np.testing.assert_allclose(rows.score[i], b.score[i] - b.score[mine].mean(), atol=1e-6)
 
 
+def test_two_augmented_copies_of_one_scan_are_no_change(make_batch):
+    b = make_batch(patient=np.arange(16, dtype=np.int32) // 2, row=np.arange(16, dtype=np.int32) // 2)
+    z = jnp.asarray(np.random.default_rng(2).normal(size=(16, 3)), jnp.float32)
+    assert not centre_patients(projected(z, b)).labeled.any()
+    b = make_batch(patient=np.arange(16, dtype=np.int32) // 4, row=np.arange(16, dtype=np.int32) // 2)
+    assert centre_patients(projected(z, b)).labeled.all()
+
+
 def test_what_is_constant_in_a_patient_changes_nothing_once_centred(make_batch):
     b = make_batch()
     config = ObjectiveConfig(name="rank_n_contrast", centre_patients=True)

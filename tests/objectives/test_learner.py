@@ -23,7 +23,8 @@ def by_the_formula(z, b, rows, form, weight, *, score_range=4.0, power=1.0, sigm
         for i in rows:
             mine = [j for j in rows if (i, j) in d]
             if sum(w[i, j] for j in mine) > 0:
-                q = np.array([w[i, j] * np.exp(-d[i, j] / sigma) for j in mine])
+                nearest = min(d[i, j] for j in mine if w[i, j] > 0)
+                q = np.array([w[i, j] and w[i, j] * np.exp((nearest - d[i, j]) / sigma) for j in mine])
                 logits = np.array([cosine[i, j] / tau for j in mine])
                 losses.append(-(q / q.sum()) @ (logits - np.logaddexp.reduce(logits)))
         return np.mean(losses)
@@ -46,6 +47,16 @@ def test_equals_the_formula_with_ties_masks_and_unlabeled_rows(form, weight, mak
         z = np.random.default_rng(seed).normal(size=(16, 6)).astype(np.float32)
         got = value_of("learner", z, b, n_devices=2, form=form, pair_weight=weight, score_range=3.0, block=3)
         np.testing.assert_allclose(got, by_the_formula(z, b, usable(b), form, weight, score_range=3.0), rtol=5e-6)
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.01, 0.001])
+def test_a_narrow_kernel_finds_the_nearest_of_an_anchor_that_is_far_from_all(sigma, make_batch, value_of, usable):
+    b = make_batch(score=np.where(np.arange(16) == 5, 40.0, make_batch().score).astype(np.float32))
+    z = np.random.default_rng(1).normal(size=(16, 6)).astype(np.float32)
+    got = value_of("learner", z, b, form="soft_infonce", sigma=sigma)
+    np.testing.assert_allclose(got, by_the_formula(z, b, usable(b), "soft_infonce", "distance", sigma=sigma), rtol=1e-4)
+    slope = jax.grad(lambda z: value_of("learner", z, b, form="soft_infonce", sigma=sigma))(jnp.asarray(z))
+    assert np.isfinite(slope).all()
 
 
 @pytest.mark.parametrize("form", FORMS)
