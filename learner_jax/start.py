@@ -1,11 +1,13 @@
 """What a new run starts from: fresh weights, published ones, or the encoder of an earlier run."""
 
+import dataclasses
 from pathlib import Path
 
 from learner_jax.assembly import Parts
 from learner_jax.backbones import weights
 from learner_jax.backbones.api import Variables
 from learner_jax.checkpoint import Checkpoints
+from learner_jax.config import BackboneConfig
 from learner_jax.evaluators import seen
 from learner_jax.placement import placed_shapes
 from tfds_builders.errors import InputError
@@ -21,11 +23,6 @@ def initial(parts: Parts, workdir: Path) -> Variables | None:
     if not config.init_from:
         return weights.load(config, backbone, spec)
     earlier = Path(config.init_from)
-    if config.backbone.weights:
-        raise InputError(
-            f"both config.init_from={config.init_from} and config.backbone.weights={config.backbone.weights} name "
-            "weights to start from; leave one of them empty"
-        )
     if earlier.absolute() == workdir.absolute():
         raise InputError(f"config.init_from names the workdir itself, {workdir}. Use a new --workdir")
     if not (earlier / "checkpoints").is_dir():
@@ -41,5 +38,22 @@ def initial(parts: Parts, workdir: Path) -> Variables | None:
                 f"with {ours.norm} norm. Set --config.backbone.name={theirs['name']} "
                 f"--config.backbone.norm={theirs['norm']}, or another --config.init_from"
             )
+        _check_weights(earlier, dataclasses.replace(ours, weights=theirs["weights"]), ours)
         seen.refuse_seen(earlier, parts.cohort)
         return checkpoints.restore_for_scoring(step, placed_shapes(backbone.shapes(spec), parts.mesh))[0]
+
+
+def _check_weights(earlier: Path, theirs: BackboneConfig, ours: BackboneConfig) -> None:
+    """Refuse other published weights than the earlier run's: they bring what intensities are normalised by."""
+    published = weights.of(theirs)
+    if published is not None and published.mean and not ours.weights:
+        raise InputError(
+            f"{earlier} started from {theirs.weights} weights and sees scans as those did. Set "
+            f"--config.backbone.weights={theirs.weights} too: parameters come from config.init_from, and only the mean "
+            "and standard deviation that scans are normalised by from the weights"
+        )
+    if ours.weights and (published is None or ours.weights != theirs.weights):
+        raise InputError(
+            f"both config.init_from={earlier} and config.backbone.weights={ours.weights} name weights to start from; "
+            f"leave one of them empty{f', or name {theirs.weights}' if published else ''}"
+        )

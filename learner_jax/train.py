@@ -107,7 +107,8 @@ def train(
     parts = assemble(config)
     cohort, sampler, reader, recipe, mesh = parts.cohort, parts.sampler, parts.reader, parts.recipe, parts.mesh
     evaluator = Evaluator(config, cohort, reader, recipe.backbone, mesh)
-    reached = efficiency(recipe.backbone.layers, parts.spec, recipe.objective.n_augmentations, mesh.devices.flat)
+    layers = recipe.backbone.layers
+    reached = efficiency(layers, parts.spec, recipe.objective.n_augmentations, mesh.devices.flat, config.optim.freeze)
 
     with (
         Preemption() as preemption,

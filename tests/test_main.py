@@ -14,6 +14,8 @@ COMMANDS = (
     "learner_jax.evaluate",
     "learner_jax.report",
     "learner_jax.status",
+    "learner_jax.backbones",
+    "learner_jax.objectives",
     "learner_jax.sweep",
     "learner_jax.sweep run",
     "tfds_builders.build",

@@ -92,7 +92,8 @@ def resize_bias(table: Float[np.ndarray, "n heads"], shape: tuple[int, ...]) -> 
 
     The window has the height and width that ``shape`` asks for; one of a picture (``n = (2 h - 1) (2 w - 1)``) gives
     every distance in time the same bias, as Video Swin starts from Swin (arXiv 2106.13230). A table of another window
-    comes back as it is, and its shape tells.
+    or other heads comes back as it is, and its shape tells.
     """
     frame = math.prod(shape[1:-1])
-    return table if len(table) % frame else resize(table.reshape(-1, *shape[1:]), shape[:-1])
+    fits = len(table) % frame == 0 and table.shape[-1] == shape[-1]
+    return resize(table.reshape(-1, *shape[1:]), shape[:-1]) if fits else table

@@ -55,6 +55,15 @@ def convert(source: Path, target: Path, expected: str = "") -> int:
     return len(tensors)
 
 
+def _made_of(target: Path) -> str:
+    """The sha256 of the file that it was converted from; empty: it was not converted."""
+    try:
+        with safetensors.safe_open(target, "numpy") as file:
+            return (file.metadata() or {}).get(SOURCE_SHA256, "")
+    except (OSError, safetensors.SafetensorError):
+        return ""
+
+
 def sha256(path: Path) -> str:
     """Of a file, in hex.
 
@@ -94,7 +103,7 @@ def _sought(source: str, name: str | None, backbone: str | None) -> tuple[Path, 
     if published is None and source in weights.names():
         published = weights.find(source, backbone)
         package = published.package
-    published = published or next((known for known in weights.PUBLISHED if known.package == package), None)
+    published = published or next((known for known in weights.PUBLISHED if package and known.package == package), None)
     if path := in_package(package):
         return path, published
     raise InputError(
@@ -118,10 +127,16 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
 
     def run() -> None:
+        if given.backbone and not (given.name or given.source in weights.names()):
+            raise InputError(f"--for {given.backbone} tells which weights of a name are meant; name them by --as")
         source, published = _sought(given.source, given.name, given.backbone)
         target = given.target or (weights.cached(published) if published else source.with_suffix(weights.SUFFIX))
+        if target.suffix != weights.SUFFIX:
+            raise InputError(f"-o {target}: what is written is a {weights.SUFFIX} file, and read by that name alone")
         if target.exists() and target.samefile(source):
             raise InputError(f"{source} is a {weights.SUFFIX} file already; name another by -o")
+        if target.exists() and not (given.target or published) and _made_of(target) != sha256(source):
+            raise InputError(f"{target} is there and was not made of {source}; name another place by -o")
         convert(source, target, published.sha256 if published else "")
 
     return exit_code(run)

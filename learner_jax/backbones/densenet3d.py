@@ -20,10 +20,13 @@ from learner_jax.backbones.layers.pool import max_pool
 from learner_jax.backbones.names import From, Names
 
 _INFLATED = From((r"\1",), lambda kernel, shape: inflate(kernel, shape[0]))
+_INFLATE = (r"(.*\.conv\.?\d?\.weight)", _INFLATED)
 _FEATURES = (r"^", "features.")
+_NUMBERED = (r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2")  # which torchvision renames as it reads them
 NAMES = {
     "monai": Names((_FEATURES, (r"(denselayer\d+)", r"\1.layers")), unused=(r"class_layers\..*",)),
-    "torchvision": Names((_FEATURES, (r"(.*\.conv\d?\.weight)", _INFLATED)), unused=(r"classifier\..*",)),
+    "torchvision": Names((_FEATURES, _INFLATE), unused=(r"classifier\..*",)),
+    "torchvision, its file": Names((_FEATURES, _NUMBERED, _INFLATE), unused=(r"classifier\..*",)),
 }
 _WIDENING = 4  # of the convolution of one voxel before that of 3x3x3, over the growth
 he_fan_in = nnx.initializers.variance_scaling(2.0, "fan_in", "normal")

@@ -35,14 +35,9 @@ def load(path: Path, backbone: Backbone, spec: BatchSpec, mean: Channels, std: C
     Raises:
       InputError: when the file cannot be read, or is not of this backbone; with each path that differs.
     """
-    if path.suffix != ".safetensors":
-        raise InputError(
-            f"{path} is no .safetensors file, and nothing else is read here; "
-            f"`python -m learner_jax.backbones.convert {path}` makes one of it"
-        )
     try:
         tensors = load_file(path)
-    except (OSError, SafetensorError) as fault:
+    except (OSError, SafetensorError, AttributeError) as fault:  # the last of a type of numbers that numpy lacks
         raise InputError(f"cannot read the weights {path}: {fault}") from fault
     if not backbone.names:
         raise InputError(f"there is no map of names from published weights to {backbone.name}")

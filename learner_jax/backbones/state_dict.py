@@ -9,7 +9,7 @@ much else: 10 bytes make Python 3.11 take 4 GiB and more for its memo, November 
 import dataclasses
 import math
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pickletools import genops  # this alone: a disassembler, and the module would bring pickle itself within reach
 from typing import Any, NoReturn
 
@@ -155,7 +155,7 @@ class _Reader:
                     self._top(list).extend(values)
                 case "SETITEM" | "SETITEMS":
                     values = self._since_mark() if operation.name == "SETITEMS" else [pop(), pop()][::-1]
-                    self._top(dict).update(zip(values[::2], values[1::2], strict=True))
+                    self._top(dict).update(_entries(zip(values[::2], values[1::2], strict=True)))
                 case "BINPUT" | "LONG_BINPUT":
                     self._memo[argument] = self._stack[-1]
                 case "MEMOIZE":
@@ -166,6 +166,8 @@ class _Reader:
                     push(_known(argument.replace(" ", ".")))
                 case "STACK_GLOBAL":
                     name, module = pop(), pop()
+                    if not type(name) is type(module) is str:
+                        refuse(f"its pickle asks for what {told(module)} and {told(name)} name")
                     push(_known(f"{module}.{name}"))
                 case "BINPERSID":
                     push(self._persistent(pop()) if self._persistent else refuse("it refers to what is not there"))
@@ -191,6 +193,14 @@ class _Reader:
         return self._stack[-1]
 
 
+def _entries(pairs: Iterable) -> Iterator[tuple[Any, Any]]:
+    """The same, whose keys are of types that cannot hold others: a tuple of tuples may take for ever to hash."""
+    for key, value in pairs:
+        if type(key) not in (str, int, float, bool, type(None)):
+            refuse(f"a dict of it has {told(key)} for a key")
+        yield key, value
+
+
 def _known(name: str) -> Name:
     if name not in _NAMES:
         refuse(
@@ -209,7 +219,7 @@ def _make(function: Any, arguments: Any) -> Any:
         case "collections.OrderedDict", ():
             return {}
         case "collections.OrderedDict", (list(pairs),):  # as Python 2 wrote them
-            return dict(pairs)
+            return dict(_entries(pairs))
         case "torch.Size", (tuple(sizes) | list(sizes),):
             return tuple(sizes)
         case "torch._utils._rebuild_parameter", (Tensor() as tensor, *_):

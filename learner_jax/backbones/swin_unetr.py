@@ -49,7 +49,7 @@ def _monai(prefix: str, mlp: str, others: str) -> Names:
 NAMES = {
     "MONAI, SwinUNETR": _monai("swinViT.", "linear", r"((encoder|decoder)\d+|out)\..*"),
     "MONAI, SwinTransformer": _monai("", "linear", ""),
-    "MONAI, self-supervised": _monai("module.", "fc", r"module\.(?!patch_embed|layers).*"),
+    "MONAI, self-supervised": _monai("", "fc", r"(?!patch_embed|layers).*"),  # a file has "module." before each
 }
 
 

@@ -126,7 +126,7 @@ def _from_legacy(stream: Stream, size: int) -> dict[str, np.ndarray]:
 
     tensors = _state_dict(read_pickle(stream, persistent))
     keys = read_pickle(stream)
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(roots):
+    if not isinstance(keys, list) or any(type(key) is not str for key in keys) or sorted(keys) != sorted(roots):
         refuse("the storages that it has are not those that its tensors lie in")
     raw = {}
     for key in keys:

@@ -154,9 +154,11 @@ def find(name: str, backbone: str | None = None) -> Weights:
     """
     named = [weights for weights in PUBLISHED if weights.name == name]
     if not named:
+        remedy = f"{suggest(name, names())}. Set --config.backbone.weights=…"
+        if Path(name).suffix:
+            remedy = f"`python -m learner_jax.backbones.convert {name}` makes one of a file of PyTorch or NumPy"
         raise InputError(
-            f"config.backbone.weights is {name!r}, which is no {SUFFIX} file and no published name; "
-            f"{suggest(name, names())}. Set --config.backbone.weights=…"
+            f"config.backbone.weights is {name!r}, which is no {SUFFIX} file and no published name; {remedy}"
         )
     fitting = [weights for weights in named if backbone in (None, *weights.backbones)]
     possible = ", ".join(name for weights in named for name in weights.backbones)

@@ -1,9 +1,10 @@
 """All objectives with formula and source: python -m learner_jax.objectives [NAME …]"""
 
+import argparse
 import sys
 
 from learner_jax.objectives.parts import parts
-from tfds_builders.errors import InputError
+from tfds_builders.errors import exit_code
 
 
 def describe(name: str) -> str:
@@ -16,15 +17,16 @@ def describe(name: str) -> str:
     return "\n".join(lines)
 
 
-def main(names: list[str]) -> int:
-    """Print the named objectives, or all of them."""
-    try:
-        print("\n\n".join(describe(name) for name in names or parts.list()))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+def main(arguments: list[str] | None = None) -> int:
+    """Print the named objectives, or all of them; returns the exit code."""
+    command = "python -m learner_jax.objectives"
+    parser = argparse.ArgumentParser(
+        command, description="All objectives with formula and source.", epilog=f"example: {command} rank_n_contrast"
+    )
+    parser.add_argument("name", nargs="*", help="a objective; none: all")
+    names = parser.parse_args(arguments).name
+    return exit_code(lambda: print("\n\n".join(describe(name) for name in names or parts.list())))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

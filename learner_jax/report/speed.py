@@ -86,20 +86,22 @@ def of_one_device(
 
 
 def efficiency(
-    layers: Callable[[BatchSpec], list[Layer]], spec: BatchSpec, copies: int, devices: Iterable[Any]
+    layers: Callable[[BatchSpec], list[Layer]], spec: BatchSpec, copies: int, devices: Iterable[Any], freeze: str = ""
 ) -> Callable[[float], dict[str, float]]:
     """What a training step that takes so many seconds reaches: ``mfu`` and ``of_bound``, or nothing where the peak of
-    its devices is not known. The backbone's passes alone are counted, neither the objective nor the augmentation.
+    its devices is not known, or layers are frozen, of whose backward pass only a part is left. The
+    backbone's passes alone are counted, neither the objective nor the augmentation.
 
     Args:
       layers: of the backbone.
       spec: of the global batch.
       copies: augmented copies of each scan that the backbone sees.
       devices: all that share the batch, of one kind.
+      freeze: ``config.optim.freeze``.
     """
     devices = list(devices)
     one = PEAKS.get(devices[0].device_kind)
-    if one is None:
+    if one is None or freeze:
         return lambda seconds: {}
     own = of_one_device(layers, spec, copies, len(devices))
     flops, least = float(TRAINING * sum(layer.flops for layer in own)), bound(own, one)

@@ -45,6 +45,18 @@ def test_a_safetensors_file_is_not_written_over_itself(tmp_path, capsys):
     assert "is a .safetensors file already" in capsys.readouterr().err
 
 
+def test_what_was_not_made_of_it_is_not_written_over_unless_it_is_named(published, tmp_path, capsys):
+    source, other = published(), tmp_path / "w.safetensors"
+    save_file({"b": saved.FOUR}, other)
+    assert convert.main([str(source)]) == 2
+    assert "was not made of" in capsys.readouterr().err
+    assert list(load_file(other)) == ["b"]
+    assert convert.main([str(source), "-o", str(tmp_path / "w.pt")]) == 2
+    assert convert.main([str(source), "-o", str(other)]) == 0
+    assert convert.main([str(source)]) == 0
+    assert list(load_file(other)) == ["a"]
+
+
 def test_a_package_is_looked_into_and_not_imported(published, tmp_path, monkeypatch, capsys):
     package = tmp_path / "some_weights"
     package.mkdir()
@@ -79,6 +91,8 @@ def test_published_weights_are_checked_and_put_in_their_place(published, tmp_pat
             "kinetics400 is not here. Download https://download.pytorch.org/models/r3d",
         ),
         (["nowhere.pth", "--as", "imagnet"], "did you mean 'imagenet'?"),
+        (["nowhere.pth", "--for", "r3d18"], "--for r3d18 tells which weights of a name are meant; name them by --as"),
+        ([""], "is no file, no installed package and no name of published weights"),
     ],
 )
 def test_what_cannot_be_found_is_said(arguments, sentence, capsys):

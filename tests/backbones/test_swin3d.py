@@ -47,6 +47,9 @@ def test_windows_are_put_back_where_they_were_cut():
 def test_a_table_of_the_same_window_stays_and_one_of_a_picture_is_repeated():
     table = np.random.default_rng(0).normal(size=(15 * 13 * 13, 3)).astype(np.float32)
     np.testing.assert_array_equal(resize_bias(table, (15, 13, 13, 3)), table.reshape(15, 13, 13, 3))
+    np.testing.assert_array_equal(
+        resize_bias(table, (15, 13, 13, 4)), table
+    )  # of a net with other heads: told by its shape
     picture = table[: 13 * 13]
     found = resize_bias(picture, (15, 13, 13, 3))
     np.testing.assert_array_equal(found, np.broadcast_to(picture.reshape(1, 13, 13, 3), found.shape))

@@ -141,6 +141,10 @@ def test_only_what_a_state_dict_needs_has_a_name(module_and_name, by_stack, tmp_
             weight_file.read(tmp_path / "w.pth")
 
 
+# a pair of one thing twice, of which there is a pair, and so on: 2^60 things to hash or to write down
+TWICE_AND_TWICE = b")" + b"".join(b"q%ch%c\x86" % (i, i) for i in range(60))
+
+
 @pytest.mark.parametrize(
     ("operations", "sentence"),
     [
@@ -158,7 +162,10 @@ def test_only_what_a_state_dict_needs_has_a_name(module_and_name, by_stack, tmp_
         (b"]q\x00h\x00a.", "holds a value of type list"),  # a list in itself
         (b"}q\x00X\x05\x00\x00\x00modelh\x00s.", "holds no tensors by name: 'model'"),  # a dict in itself
         (b"]" * 2_000 + b"a" * 1_999 + b".", "holds a value of type list"),  # twice as deep as Python goes
-        (b"}]Ns.", "is damaged"),  # a list as a key
+        (b"}]Ns.", "a dict of it has a value of type list for a key"),
+        (b"}" + TWICE_AND_TWICE + b"Ns.", "a dict of it has a value of type tuple for a key"),
+        (NAME("collections", "OrderedDict") + b"](" + TWICE_AND_TWICE + b"Nta\x85R.", "of type tuple for a key"),
+        (TWICE_AND_TWICE + b"X\x01\x00\x00\x00a\x93.", "asks for what a value of type tuple and"),
         (b"0.", "uses the operation POP"),
         (b"a.", "is damaged"),
         (b"t.", "is damaged"),

@@ -237,3 +237,18 @@ def test_a_run_starts_from_the_weights_goes_on_without_them_and_stores_what_it_s
     assert readout["spec"]["input"] == {"frames": 4, "size": 32, "mean": pytest.approx(0.5), "std": pytest.approx(0.3)}
     weights.cached(KNOWN).unlink()
     train(config, tmp_path / "run")  # finished: the checkpoint has all of it
+
+
+def test_a_run_that_starts_from_one_with_published_weights_sees_scans_as_that_one_did(make_config, tmp_path):
+    published_file(weights.cached(KNOWN))
+    config = make_config()
+    config.backbone.weights, config.steps, config.checkpoint.every = "known", 1, 1
+    train(config, tmp_path / "first")
+    config.init_from = str(tmp_path / "first")
+    train(config, tmp_path / "second")
+    seen = [json.loads((tmp_path / run / "eval/1/readout.json").read_text())["spec"] for run in ("first", "second")]
+    assert seen[0]["input"] == seen[1]["input"]
+    assert seen[0]["input"]["mean"] == pytest.approx(np.mean(KNOWN.mean))
+    config.backbone.weights = ""
+    with pytest.raises(InputError, match=r"started from known weights .* Set --config.backbone.weights=known too"):
+        train(config, tmp_path / "third")

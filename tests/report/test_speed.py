@@ -26,8 +26,9 @@ def test_devices_share_the_batch_and_copies_are_scans_too():
     assert one(0.2) == two(0.2)
 
 
-def test_nothing_is_said_of_a_device_whose_peak_is_not_known():
+def test_nothing_is_said_of_a_device_whose_peak_is_not_known_or_where_layers_are_frozen():
     def never(spec):
         raise AssertionError("tracing takes seconds")
 
     assert efficiency(never, BatchSpec(16, 1, 32, 32, 1), 1, [SimpleNamespace(device_kind="cpu")])(0.2) == {}
+    assert efficiency(never, BatchSpec(16, 1, 32, 32, 1), 1, [H100], freeze="conv1/*")(0.2) == {}
