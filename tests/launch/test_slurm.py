@@ -50,6 +50,17 @@ def test_before_its_time_is_up_the_tasks_get_sigterm_and_the_job_is_requeued(sta
     assert script.end()[:2] == (143, [LIFE, "scancel --signal=TERM 42", "srun got SIGTERM", REQUEUED])
 
 
+def test_tasks_that_do_not_stop_in_time_do_not_cost_the_job(start):
+    script = start(0, SECONDS_OF_LIFE=30, LAST=0.1)
+    task = script.until_it_lives()
+    script.tell(signal.SIGUSR1)
+    while REQUEUED not in script.notes.read_text():
+        assert script.process.poll() is None
+    script.process.kill()  # as SLURM ends what it requeues
+    os.kill(task, signal.SIGTERM)
+    assert script.end()[1] == [LIFE, "scancel --signal=TERM 42", REQUEUED, "srun got SIGTERM"]
+
+
 def test_a_job_that_its_user_cancels_does_not_come_back(start):
     script = start(0, SECONDS_OF_LIFE=30)
     task = script.until_it_lives()
