@@ -6,6 +6,7 @@ for whom.
 
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -25,6 +26,8 @@ _CLOSING = 3600  # seconds that the others wait for it at the end of a run: it m
 _YIELDING = 5  # seconds that a process has to find by itself what made another one end
 _ENDED, _REFUSED = "ended", "refused"
 _NO_CLUSTER = "coordinator_address should be defined"
+_ONE_OF_SEVERAL = {"OMPI_COMM_WORLD_SIZE": "1", "PMI_SIZE": "1", "JOB_COMPLETION_INDEX": "0"}  # and what one alone has
+_REMEDY = "Give --coordinator_address, --num_processes and --process_id"
 _asked = 0  # how often the processes have agreed on something, the same on all of them
 
 
@@ -34,7 +37,8 @@ class Unreachable(Exception):
 
 def start(coordinator_address: str | None, num_processes: int | None, process_id: int | None) -> None:
     """Join the other processes of the run: those that the flags name, or a cluster does whose signs JAX knows (Cloud
-    TPU, SLURM, Kubernetes, Open MPI). Without either this process is alone. To be called before JAX has devices.
+    TPU, SLURM, Open MPI 4, Kubernetes by its package). Without either this process is alone. To be called
+    before JAX has devices.
 
     Args:
       coordinator_address: ``host:port`` of process 0, the same on all.
@@ -42,15 +46,21 @@ def start(coordinator_address: str | None, num_processes: int | None, process_id
       process_id: of this one, from 0.
 
     Raises:
-      InputError: flags that do not go together.
+      InputError: flags that do not go together, or one of several processes that JAX cannot bring together.
       Unreachable: the others did not come.
     """
     given = (coordinator_address, num_processes, process_id)
     if None in given and given != (None, None, None):
         raise InputError(
             "--coordinator_address, --num_processes and --process_id go together: give all three, or none where a "
-            "cluster tells them (Cloud TPU, SLURM, Kubernetes, Open MPI)"
+            "cluster tells them (Cloud TPU, SLURM)"
         )
+    if coordinator_address is not None and not re.fullmatch(r".+:\d+", coordinator_address):
+        raise InputError(f"--coordinator_address is {coordinator_address!r}; it is HOST:PORT of process 0")
+    if given == (None, None, None) and os.environ.get("SLURM_NTASKS") == "1":
+        return  # JAX would give it the first GPU of all that it has
+    if None not in given:
+        print(f"process {process_id} of {num_processes} meets the others at {coordinator_address}", file=sys.stderr)
     try:
         jax.distributed.initialize(
             *given, initialization_timeout=WAIT, heartbeat_timeout_seconds=_HEARTBEAT, shutdown_timeout_seconds=_CLOSING
@@ -60,8 +70,16 @@ def start(coordinator_address: str | None, num_processes: int | None, process_id
             raise InputError(f"{fault}; got {', '.join(map(str, given))}") from fault
         if _NO_CLUSTER not in str(fault):  # one that is there and not understood: alone, each process would be a run
             raise
+        for name, alone_is in _ONE_OF_SEVERAL.items():
+            if os.environ.get(name, alone_is) != alone_is:
+                raise InputError(
+                    f"{name} is {os.environ[name]}, so this is one of several processes, of whom JAX is told nothing "
+                    f"here. {_REMEDY}"
+                ) from fault
     except jax.errors.JaxRuntimeError as fault:
         raise Unreachable(f"the processes of the run did not find each other in {WAIT} s: {fault}") from fault
+    except RuntimeError as fault:  # of a cluster whose package is missing (Open MPI 5, jax 0.12)
+        raise InputError(f"{fault}. {_REMEDY}") from fault
 
 
 def first() -> bool:

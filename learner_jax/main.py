@@ -5,8 +5,10 @@ learner_jax/config.py lists them all. The same command goes on where an interrup
 
 --dry_run compiles the step without reading scans, and says what it needs of memory and of time.
 
-On several hosts every host runs the same command. Cloud TPU, SLURM, Kubernetes and Open MPI tell the processes of each
-other; elsewhere --coordinator_address, --num_processes and --process_id do.
+--allow_changed trains on with another config than the checkpoint's; --helpfull lists all flags.
+
+On several hosts every host runs the same command. Cloud TPU and SLURM tell the processes of each other; elsewhere
+--coordinator_address, --num_processes and --process_id do.
 
 Exit codes: 0 the run is finished; 2 the input is at fault, as the message says; 143 preempted after a committed
 checkpoint, start the same command again; 1 anything else.

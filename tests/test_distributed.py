@@ -44,6 +44,30 @@ def test_a_number_that_no_process_has_is_refused_with_what_came(tmp_path):
     assert "; got 127.0.0.1:1, 2, 2" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("OMPI_COMM_WORLD_SIZE", "2"), ("PMI_SIZE", "4"), ("JOB_COMPLETION_INDEX", "3")]
+)
+def test_one_of_several_that_jax_knows_nothing_of_is_not_taken_for_one_alone(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(
+        InputError, match=rf"{name} is {value}, so this is one of several .* Give --coordinator_address"
+    ):
+        distributed.start(None, None, None)
+
+
+def test_a_task_alone_in_slurm_keeps_all_its_devices(monkeypatch):
+    alone = {"JOB_ID": "7", "STEP_NODELIST": "here", "NTASKS": "1", "PROCID": "0", "LOCALID": "0"}
+    for name, value in alone.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *_, **__: pytest.fail("it hides all GPUs but the first"))
+    distributed.start(None, None, None)
+
+
+def test_an_address_without_a_port_is_refused():
+    with pytest.raises(InputError, match="--coordinator_address is 'host0'; it is HOST:PORT of process 0"):
+        distributed.start("host0", 2, 0)
+
+
 def test_a_cluster_that_is_not_understood_is_not_taken_for_none(monkeypatch):
     def initialize(*_, **__):
         raise ValueError("SLURM_STEP_NODELIST cannot be read")

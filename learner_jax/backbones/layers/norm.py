@@ -77,9 +77,11 @@ def _moments(x: Float[Array, "b *space c"]) -> tuple[Float[Array, "b c"], Float[
 
 
 def _scaled(x: Float[Array, "..."], factor: Float[Array, "..."], shift: Float[Array, "..."]) -> Float[Array, "..."]:
-    """``x * factor + shift`` in the precision of the latter: the gradients of these are sums over all that ``x`` holds,
-    and a sum of bfloat16 stands still at 256 on a CPU."""
-    return (x * factor + shift).astype(x.dtype)
+    """``x * factor + shift`` in the type of ``x``. The factors are spread over it before they are rounded, so that their
+    gradients are summed in float32: of bfloat16 a CPU's sum of ones stands still at 256. To multiply in float32 too took
+    a chip of TPU 6.99 instead of 5.92 GiB for a step of TSM-ResNet-50 (libtpu's account, 2026-11-30)."""
+    factor, shift = (jnp.broadcast_to(y, x.shape).astype(x.dtype) for y in (factor, shift))
+    return x * factor + shift
 
 
 NORMS = {"batch": MaskedBatchNorm, "group": RowGroupNorm}
