@@ -1,7 +1,7 @@
 """Brain MRI volumes from your own cohort: slices as frames into TSM-ResNet-18 ("2.5-D"), one GPU or TPU host.
 
     python -m tfds_builders.build brain_volumes --cohort cohort.csv --data_dir data/brain --scores mmse
-    python -m learner_jax.main --config configs/brain.py --workdir runs/brain \
+    python -m learner_jax.main --config configs/brain.py --workdir runs/brain/first \
         --config.data.score=mmse --config.eval.change_threshold=3 --config.eval.better=higher
 
 The score, the threshold of change and which scores are better are yours to state. No expected score is given: it

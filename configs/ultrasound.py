@@ -1,7 +1,7 @@
 """Lung-ultrasound clips from your own cohort, TSM-ResNet-18, one GPU or TPU host (hours on a CPU).
 
     python -m tfds_builders.build ultrasound_clips --cohort cohort.csv --data_dir data/lus --scores severity
-    python -m learner_jax.main --config configs/ultrasound.py --workdir runs/lus \
+    python -m learner_jax.main --config configs/ultrasound.py --workdir runs/lus/first \
         --config.data.score=severity --config.eval.change_threshold=0.5 --config.eval.better=lower
 
 The score, the threshold of change and which scores are better are yours to state. No expected score is given: it

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # One machine with one or several GPUs: the trainer, started again until the run is finished.
 #
-#   launch/gpu_host.sh --config configs/ultrasound.py --workdir runs/lus/one --config.data.score=severity
+#   launch/gpu_host.sh --config configs/ultrasound.py --workdir runs/lus/one --config.data.score=severity \
+#     --config.eval.change_threshold=0.5
 #
 # Takes the flags of `python -m learner_jax.main` and answers its exit codes: 0 and 2 (something for you to mend) end,
 # 143 (preempted after a committed checkpoint) starts the same command again at once, anything else after a pause and a

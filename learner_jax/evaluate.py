@@ -30,7 +30,6 @@ from learner_jax.placement import placed_shapes
 from tfds_builders.errors import InputError
 from tfds_builders.program import program, worded
 
-_HEADLINE = ("pairwise_accuracy", "macro_f1", "kendall_tau_b")
 _POLL_SECONDS = 2.0
 
 
@@ -100,10 +99,7 @@ class Run:
     def line(self, step: int) -> str:
         """The headline of a step's scores."""
         scores = artifacts.read_scores(self.workdir, step, self.config.eval.patients)
-        rows = {row["name"]: row for row in scores["rows"]}
-        told = [_told(rows[name]) for name in _HEADLINE if name in rows]
-        told = told or [scores["note"], *(_told(row) for row in rows.values())]
-        return f"{self.workdir} step {step}: {', '.join(filter(None, told))}"
+        return f"{self.workdir} step {step}: {artifacts.in_words(scores)}"
 
 
 def find(folder: Path) -> list[Path]:
@@ -208,13 +204,6 @@ def score_if_kept(run: Run, step: int) -> bool:
             raise
         return False
     return True
-
-
-def _told(row: dict) -> str:
-    value, low, high = (row[name] for name in ("value", "low", "high"))
-    if value is None:
-        return f"{row['name']} – ({row['note']})"
-    return f"{row['name']} {value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low is not None else "")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -122,8 +122,6 @@ def test_a_command_is_one_that_the_program_takes(page, words, parsed):
         assert words[1] in " ".join(targets).split()
     elif words[:3] == ["python", "-m", "learner_jax.main"]:
         check_trainer(words[3:])
-    elif words[:2] == ["python", "-m"] and words[2] in ("learner_jax.backbones", "learner_jax.objectives"):
-        assert program(words[2]).main(words[3:]) == 0  # they have no flags, and answer at once
     elif words[:2] == ["python", "-m"]:
         for argument in parsed(words[2], words[3:]):
             assert argument.startswith("--config."), f"{page}: {argument} is no flag of {words[2]}"

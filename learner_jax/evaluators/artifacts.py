@@ -31,6 +31,7 @@ from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.rows import Row
 from tfds_builders.errors import InputError
 
+_FIRST = ("pairwise_accuracy", "macro_f1", "kendall_tau_b")  # what a line for the terminal has room for
 HEADLINE = (
     *("pairwise_accuracy", "direction_auroc", "kendall_tau_b", "rm_correlation", "noticed_change"),
     *("macro_f1", "balanced_accuracy", "quadratic_kappa", "brier", "delta_mae", "delta_ccc"),
@@ -83,6 +84,22 @@ def floors_key(workdir: Path) -> str | None:
 def read_scores(workdir: Path, step: int, patients: str = "test") -> dict[str, Any]:
     """``scores.json`` of a step."""
     return json.loads((folder(workdir, step, patients) / "scores.json").read_text())
+
+
+def in_words(scores: dict[str, Any]) -> str:
+    """A line for the terminal: the figures of ``scores.json`` that are read first, or all that there are."""
+    rows = {row["name"]: row for row in scores["rows"]}
+    told = [_of_row(rows[name]) for name in _FIRST if name in rows]
+    told = told or [scores["note"], *map(_of_row, rows.values())]
+    between = "of scans within one visit, not over time: " if scores["pairs"] == "scans" else ""
+    return between + ", ".join(filter(None, told))
+
+
+def _of_row(row: dict[str, Any]) -> str:
+    value, low, high = (row[name] for name in ("value", "low", "high"))
+    if value is None:
+        return f"{row['name']} – ({row['note']})"
+    return f"{row['name']} {value:.3f}" + (f" [{low:z.3f}, {high:z.3f}]" if low is not None else "")
 
 
 def headline(rows: Iterable[Row]) -> list[Row]:

@@ -88,7 +88,7 @@ def told(one: Any, run: Any, names: tuple[str, str]) -> list[str]:
     from learner_jax.predict.wording import NOT_CLINICAL
 
     lines = [f"{names[0]} → {names[1]}", headline(one, run)]
-    if one.probability is not None:
+    if one.probability is not None and run.readout.calibration is not None:
         lines.append(f"  {likelihood(one, run)}")
     lines.append(f"  {amount(one, run)}")
     if len(run.views) > 1:

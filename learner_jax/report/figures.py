@@ -141,10 +141,10 @@ def trajectories(arms: Sequence[Arm]) -> Picture | None:
                 rows.append((arm.name, patient[:8], *(one[name] for name in _VISIT)))
         axis.plot(
             _column(true, "time_days"), _column(true, "score"), color=INK, marker="o", markersize=4.5, linewidth=1.8,
-            label=f"true {first.score_name}",
+            label=f"measured {first.score_name}",
         )  # fmt: skip
         for one in true.drop_nulls("score").to_dicts():
-            marks.append(Mark(axis, one["time_days"], one["score"], f"true: {_visit(one)}"))
+            marks.append(Mark(axis, one["time_days"], one["score"], f"measured: {_visit(one)}"))
         axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         axis.set_title(f"{patient[:8]} · moved {number(movement, 1)}", loc="left", fontsize=8.5)
     figure.supxlabel("days since the patient's first visit", fontsize=9)
@@ -153,12 +153,12 @@ def trajectories(arms: Sequence[Arm]) -> Picture | None:
     return Picture(
         name="trajectories",
         title="Patients over time",
-        alt=f"Small panels, one for each of {len(patients)} held-out patients: true {first.score_name} per visit as a "
-        f"black line and the prediction of {', '.join(arm.title for arm in drawn)} as coloured lines.",
+        alt=f"Small panels, one for each of {len(patients)} held-out patients: measured {first.score_name} by visit "
+        f"as a black line and the prediction of {', '.join(arm.title for arm in drawn)} as coloured lines.",
         caption="Patients are chosen by a rule, not by hand: held-out patients with at least two visits are ordered by "
-        f"how far their true score moved (largest minus smallest) and {len(patients)} are taken at equal steps, from "
-        "the one that moved least to the one that moved most. The grey band is the first visit's score ± the change "
-        f"threshold. Patients are named by the first 8 characters of a keyed hash.{left_out(arms)}",
+        f"how far their measured score moved (largest minus smallest) and {len(patients)} are taken at equal steps, "
+        "from the one that moved least to the one that moved most. The grey band is the first visit's score ± the "
+        f"change threshold. Patients are named by the first 8 characters of a keyed hash.{left_out(arms)}",
         figure=figure,
         numbers=pl.DataFrame(rows, ["arm", "patient", *_VISIT], orient="row", infer_schema_length=None),
         marks=marks,

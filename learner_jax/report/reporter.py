@@ -1,7 +1,6 @@
 """Metrics of the steps, from the device to the terminal, to metrics.jsonl, to trackers and to the books."""
 
 import contextlib
-import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import jax
 
 from learner_jax.config import Config
-from learner_jax.evaluators import places
+from learner_jax.evaluators import artifacts, places
 from learner_jax.report import collapse, profiler, trackers
 from learner_jax.report.bookkeeper import Bookkeeper
 from learner_jax.report.progress import Progress
@@ -63,9 +62,10 @@ class Reporter:
         self._books.write()
 
     def evaluated(self, step: int) -> None:
-        """Send the scores of a step that lie in the workdir."""
+        """Tell and send the scores of a step that lie in the workdir."""
         patients = self._config.eval.patients
-        scores = json.loads((places.folder(self._workdir, step, patients) / "scores.json").read_text())
+        scores = artifacts.read_scores(self._workdir, step, patients)
+        self.say(f"step {step}: {artifacts.in_words(scores)}")
         self._send(step, {f"{places.PLACES[patients]}/{row['name']}": row["value"] for row in scores["rows"]})
 
     def _report(self, item: tuple[int, Metrics] | None) -> None:

@@ -77,9 +77,12 @@ def _moments(x: Float[Array, "b *space c"]) -> tuple[Float[Array, "b c"], Float[
 
 
 def _scaled(x: Float[Array, "..."], factor: Float[Array, "..."], shift: Float[Array, "..."]) -> Float[Array, "..."]:
-    """``x * factor + shift`` in the type of ``x``. The factors are spread over it before they are rounded, so that their
-    gradients are summed in float32: of bfloat16 a CPU's sum of ones stands still at 256. To multiply in float32 too took
-    a chip of TPU 6.99 instead of 5.92 GiB for a step of TSM-ResNet-50 (libtpu's account, 2026-11-30)."""
+    """``x * factor + shift`` in the type of ``x``.
+
+    The factors are spread over it before they are rounded, so that their gradients are summed in float32: in bfloat16 a
+    CPU's sum of ones stands still at 256. To multiply in float32 too took a chip of TPU 6.99 instead of 5.92 GiB for a
+    step of TSM-ResNet-50 (libtpu's account, 2026-11-30).
+    """
     factor, shift = (jnp.broadcast_to(y, x.shape).astype(x.dtype) for y in (factor, shift))
     return x * factor + shift
 
