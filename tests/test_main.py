@@ -103,3 +103,10 @@ def test_jax_does_not_fall_back_on_the_cpu_unasked(monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cuda,cpu")
     with pytest.raises(InputError, match="JAX_PLATFORMS is 'cuda,cpu', and JAX finds no such device"):
         make_mesh()
+
+
+def test_whoever_reads_the_beginning_alone_sees_no_traceback():
+    command = f"{sys.executable} -m learner_jax.objectives | head -1"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("adacon: ")
+    assert not done.stderr

@@ -1,6 +1,7 @@
 """The one exception for faults that the user can mend, and what a command does with it."""
 
 import errno
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -29,10 +30,15 @@ def sentence(fault: Exception) -> str:
 def exit_code(run: Callable[[], object], stopped: str = "") -> int:
     """Run a command: 0, or 2 after printing the :func:`sentence` of a fault that has one, without a traceback.
 
-    With ``stopped``, a sentence for whoever presses Ctrl-C, also 130 after printing that.
+    With ``stopped``, a sentence for whoever presses Ctrl-C, also 130 after printing that. 141 where nobody reads on, as
+    in ``… | head``.
     """
     try:
         run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again at the end
+        return 141
     except KeyboardInterrupt:
         if not stopped:
             raise

@@ -27,7 +27,7 @@ class Planned:
 
 
 def deal(owner: np.ndarray, batches: int, size: int, seed: int, epoch: int) -> np.ndarray:
-    """Units in batches, every unit at least once and no owner twice in a batch.
+    """Units in batches, no owner twice in one, and every unit at least once but for owners with too many.
 
     Units lie owner by owner in random order and are dealt to one batch after the other, so that two units of an owner
     meet only where he has more units than there are batches; of those he gives as many as there are batches, and other

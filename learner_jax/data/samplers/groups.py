@@ -14,7 +14,7 @@ def patients_by_visits(config: Config, pool: Pool) -> Planned:
     """P patients with K = ``sampler.visits`` visits each, P = batch_size / K; one scan of each visit.
 
     Within a group the scans are of one view where the patient has it in K visits. Patients with fewer visits are not
-    drawn; an epoch holds every scan of the others at least once.
+    drawn; an epoch holds every scan of the others at least once, but of those with more visits than there are batches.
 
     Raises:
       InputError: K does not divide the batch, or there are too few patients with K visits.

@@ -8,7 +8,8 @@ from tfds_builders.errors import InputError
 
 @samplers.register("inter_patient")
 def inter_patient(config: Config, pool: Pool) -> Planned:
-    """Batches of different patients; an epoch holds every scan at least once.
+    """Batches of different patients; an epoch holds every scan at least once, as far as
+    :func:`~learner_jax.data.samplers.deal.deal` can.
 
     Raises:
       InputError: fewer patients than a batch has scans.
