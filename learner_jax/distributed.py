@@ -78,7 +78,9 @@ def start(coordinator_address: str | None, num_processes: int | None, process_id
                 ) from fault
     except jax.errors.JaxRuntimeError as fault:
         raise Unreachable(f"the processes of the run did not find each other in {WAIT} s: {fault}") from fault
-    except RuntimeError as fault:  # of a cluster whose package is missing (Open MPI 5, jax 0.12)
+    except RuntimeError as fault:
+        if "mpi4py" not in str(fault):  # which Open MPI 5 needs (jax 0.12)
+            raise
         raise InputError(f"{fault}. {_REMEDY}") from fault
 
 

@@ -48,6 +48,10 @@ def test_a_number_that_no_process_has_is_refused_with_what_came(tmp_path):
     ("name", "value"), [("OMPI_COMM_WORLD_SIZE", "2"), ("PMI_SIZE", "4"), ("JOB_COMPLETION_INDEX", "3")]
 )
 def test_one_of_several_that_jax_knows_nothing_of_is_not_taken_for_one_alone(monkeypatch, name, value):
+    def initialize(*_, **__):
+        raise ValueError("coordinator_address should be defined.")
+
+    monkeypatch.setattr(jax.distributed, "initialize", initialize)  # this process has devices already
     monkeypatch.setenv(name, value)
     with pytest.raises(
         InputError, match=rf"{name} is {value}, so this is one of several .* Give --coordinator_address"

@@ -40,7 +40,8 @@ def test_what_a_dead_trainer_left_is_taken_after_a_time(files, capsys):
     assert not files.exists(PATH)
 
 
-def test_of_several_that_find_a_dead_one_one_has_it(files):
+def test_of_several_that_find_a_dead_one_one_has_it(files, monkeypatch):
+    monkeypatch.setattr(module, "BEAT", 1.0)  # threads that wait for a core write up to a beat apart
     files.pipe_file(PATH, json.dumps({"owner": "gone", "id": "x", "beat": 7}).encode())
     inside, refused, release = [], [], threading.Event()
 
