@@ -122,6 +122,9 @@ def test_a_command_is_one_that_the_program_takes(page, words, parsed):
         assert words[1] in " ".join(targets).split()
     elif words[:3] == ["python", "-m", "learner_jax.main"]:
         check_trainer(words[3:])
+    elif words[:2] == ["python", "-m"] and words[2] in ("learner_jax.backbones", "learner_jax.objectives"):
+        assert not parsed(words[2], words[3:])
+        assert all(program(words[2]).describe(name) for name in words[3:])
     elif words[:2] == ["python", "-m"]:
         for argument in parsed(words[2], words[3:]):
             assert argument.startswith("--config."), f"{page}: {argument} is no flag of {words[2]}"

@@ -289,7 +289,7 @@ def test_sigterm_in_an_evaluation_ends_it_and_the_same_command_begins_it_again(t
     run = start(config__eval__bootstrap=500_000)  # half a minute or more
     try:
         run.until(lambda: committed(run.workdir) == [3])  # what comes before an evaluation
-        time.sleep(3)
+        time.sleep(1)
         run.processes[0].send_signal(signal.SIGTERM)
         told = time.monotonic()
         assert run.wait(60) == [143], run.said(0)
@@ -299,6 +299,7 @@ def test_sigterm_in_an_evaluation_ends_it_and_the_same_command_begins_it_again(t
         assert run.wait() == [0], run.said(0)
     finally:
         run.kill()
+    assert "step 8: pairwise_accuracy " in run.said(0)
     assert {file.parent.name for file in (run.workdir / "eval").glob("*/scores.json")} == {"3", "6", "8"}
 
 

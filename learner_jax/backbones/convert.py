@@ -56,10 +56,8 @@ def convert(source: Path, target: Path, expected: str = "") -> int:
 
 
 def _made_of(target: Path) -> str:
-    """The sha256 of the file that it was converted from; empty: it was not converted."""
     try:
-        with safetensors.safe_open(target, "numpy") as file:
-            return (file.metadata() or {}).get(SOURCE_SHA256, "")
+        return weights.made_of(target)
     except (OSError, safetensors.SafetensorError):
         return ""
 

@@ -235,15 +235,24 @@ def _convert(weights: Weights) -> None:
         raise InputError(f"{missing} Converting them failed: {done.stderr.strip().removeprefix('error: ')}")
 
 
+def made_of(path: Path) -> str:
+    """The sha256 of the file that this one was converted from; empty: it was not converted.
+
+    Raises:
+      OSError, SafetensorError: it cannot be read.
+    """
+    with safe_open(path, "numpy") as file:
+        return (file.metadata() or {}).get(SOURCE_SHA256, "")
+
+
 def _check_source(path: Path, weights: Weights) -> None:
     try:
-        with safe_open(path, "numpy") as file:
-            made_of = (file.metadata() or {}).get(SOURCE_SHA256, "")
+        source = made_of(path)
     except (OSError, SafetensorError) as fault:
         raise InputError(f"cannot read the weights {path}: {fault}. Delete it; {weights.how_to_get()}") from fault
-    if not made_of.startswith(weights.sha256):
+    if not source.startswith(weights.sha256):
         raise InputError(
-            f"{path} was made of a file with the sha256 {made_of or '(unknown)'}; that of the published one begins "
+            f"{path} was made of a file with the sha256 {source or '(unknown)'}; that of the published one begins "
             f"with {weights.sha256}. Delete it; {weights.how_to_get()}"
         )
 

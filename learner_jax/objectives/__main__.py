@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         command, description="All objectives with formula and source.", epilog=f"example: {command} rank_n_contrast"
     )
-    parser.add_argument("name", nargs="*", help="a objective; none: all")
+    parser.add_argument("name", nargs="*", help="an objective; none: all")
     names = parser.parse_args(arguments).name
     return exit_code(lambda: print("\n\n".join(describe(name) for name in names or parts.list())))
 

@@ -92,6 +92,7 @@ def test_a_run_that_abstains_says_so_in_words(trained, files, tmp_path, capsys):
             "(the decision alone would be: score falls)",
         )
     )
+    assert lines[2] == "  no probability: too few validation patients"
     assert "no interval: too few validation patients" in lines[3]
 
 
