@@ -115,8 +115,8 @@ class Checkpoints:
     def newest(self) -> int | None:
         """Step of the newest checkpoint that matches its manifest, the same on every process; None: there is none.
 
-        What is newer than that and damaged, or has no manifest, is moved to ``WORKDIR/damaged``, unless this process only
-        reads.
+        What is newer than that and damaged, or has no manifest, is moved to ``WORKDIR/damaged``, unless this process
+        only reads.
 
         Raises:
           InputError: when there are committed checkpoints and all are damaged.
