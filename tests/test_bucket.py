@@ -140,7 +140,7 @@ def test_a_run_in_a_bucket_stopped_killed_damaged_and_gone_on_with_is_the_local_
 
 
 @needs_emulator
-def test_2_processes_stopped_in_a_bucket_and_4_that_go_on_are_one_local_run(emulator, tiny_dataset, tmp_path):
+def test_processes_stopped_then_killed_in_a_bucket_go_on_as_one_local_run(emulator, tiny_dataset, tmp_path):
     def run(n, workdir, fsdp=1):
         runs.append(Run(n, workdir, tiny_dataset, tmp_path, config__steps=40, config__mesh__fsdp=fsdp))
         return runs[-1]
@@ -153,6 +153,10 @@ def test_2_processes_stopped_in_a_bucket_and_4_that_go_on_are_one_local_run(emul
         two.processes[1].terminate()
         assert two.wait(60) == [143, 143], two.said(0)[-3000:]
         assert not emulator.exists("lab/deep/run/lock")
+        killed = run(2, epath.Path("gs://lab/deep/run"))
+        killed.until(lambda: emulator.exists("lab/deep/run/checkpoints/20/commit_success.txt"))
+        killed.kill()
+        assert emulator.exists("lab/deep/run/lock")  # so the four wait for 60 s
         four = run(4, epath.Path("gs://lab/deep/run"), fsdp=4)
         assert four.wait() == [0, 0, 0, 0], four.said(0)[-3000:]
     finally:
