@@ -27,7 +27,8 @@ napoleon_custom_sections = [("Formula", "notes"), ("Source", "notes")]
 
 def contents(app, name: str, text: list[str]) -> None:
     """Give the first page a hidden table of contents: the links that it shows, section by section."""
-    if not text[0].startswith("# ") and app.env.doc2path(name).endswith(".md"):  # the board of a sweep is a table alone
+    page = Path(app.env.doc2path(name))
+    if page.suffix == ".md" and not text[0].startswith("# "):  # the board of a sweep is a table alone
         text[0] = f"# {name.rsplit('/', 1)[-1].capitalize()}\n\n{text[0]}"
     if name != root_doc:
         return
