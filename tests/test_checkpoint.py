@@ -20,8 +20,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 @pytest.fixture(autouse=True)
 def _collect():
+    gc.freeze()  # what other tests have traced is not looked at, which takes seconds
     yield
     gc.collect()
+    gc.unfreeze()
 
 
 def state(step: int) -> TrainState:

@@ -73,9 +73,9 @@ def test_how_many_replicates_are_in_memory_at_once_changes_no_bit(patients, monk
     counts = resample(0, 40, replicates=300, width=64)
     whole = np.asarray(replicate(accuracy, patients, counts)["accuracy"])
     monkeypatch.setattr(bootstrap, "_CHUNK", 17)
-    jax.clear_caches()
+    replicate.clear_cache()
     np.testing.assert_array_equal(replicate(accuracy, patients, counts)["accuracy"], whole)
-    jax.clear_caches()
+    replicate.clear_cache()
 
 
 def test_one_patient_is_left_out_at_a_time_and_of_many_a_group():
