@@ -40,6 +40,13 @@ set_hypothesis_home_dir(Path(tempfile.gettempdir()) / f"hypothesis-{os.getuid()}
 flags.FLAGS.mark_as_parsed()  # grain reads an absl flag, and pytest parses none
 
 
+def pytest_sessionstart() -> None:
+    """Two workers share the cache: what one has written in part, the other would read."""
+    from learner_jax.compilation_cache import keep_compiled
+
+    keep_compiled()
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of the real scans; the test is skipped where there is none."""
