@@ -7,6 +7,7 @@ for whom.
 import json
 import os
 import re
+import socket
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from learner_jax.preemption import Preempted
 from tfds_builders.errors import InputError, sentence
 
 WAIT = 300  # seconds that processes wait for each other at most: one may still read tables that another has
+_LAST = 10  # seconds that the first process waits longer than others, which JAX aborts when it ends
 _HEARTBEAT = 100  # seconds of silence after which JAX aborts; Pulse comes first
 _LEAVING = 10  # seconds that the first process waits for the others to leave
 _CLOSING = 3600  # seconds that the others wait for it at the end of a run: it may still send what it has written
@@ -61,9 +63,14 @@ def start(coordinator_address: str | None, num_processes: int | None, process_id
         return  # JAX would give it the first GPU of all that it has
     if None not in given:
         print(f"process {process_id} of {num_processes} meets the others at {coordinator_address}", file=sys.stderr)
+    met = threading.Event()
+    threading.Thread(target=_give_up_unless, args=(met,), name="first meeting", daemon=True).start()
     try:
         jax.distributed.initialize(
-            *given, initialization_timeout=WAIT, heartbeat_timeout_seconds=_HEARTBEAT, shutdown_timeout_seconds=_CLOSING
+            *given,
+            initialization_timeout=WAIT + 6 * _LAST,  # after which JAX aborts, with stacks and without a sentence
+            heartbeat_timeout_seconds=_HEARTBEAT,
+            shutdown_timeout_seconds=_CLOSING,
         )
     except ValueError as fault:
         if given != (None, None, None):
@@ -77,11 +84,47 @@ def start(coordinator_address: str | None, num_processes: int | None, process_id
                     f"here. {_REMEDY}"
                 ) from fault
     except jax.errors.JaxRuntimeError as fault:
-        raise Unreachable(f"the processes of the run did not find each other in {WAIT} s: {fault}") from fault
+        raise Unreachable(f"the processes of the run did not find each other: {fault}") from fault
     except RuntimeError as fault:
         if "mpi4py" not in str(fault):  # which Open MPI 5 needs (jax 0.12)
             raise
         raise InputError(f"{fault}. {_REMEDY}") from fault
+    finally:
+        met.set()
+
+
+def _give_up_unless(met: threading.Event) -> None:
+    """End with a sentence where JAX would wait on for the others; who has come it does not tell."""
+    if met.wait(WAIT):
+        return
+    me, n, address = (
+        getattr(service.global_state, name) for name in ("process_id", "num_processes", "coordinator_address")
+    )
+    if me == 0 and met.wait(_LAST):
+        return
+    late = [process for process in range(1, n) if process != me]
+    if address is None:
+        missing = "the cluster to say who the processes of the run are"
+    elif me > 0 and not _answers(address):
+        missing = f"process 0, which does not answer at {address}"
+    else:
+        missing = f"process {late[0]}" if len(late) == 1 else f"one or more of the {len(late)} other processes"
+    print(
+        f"process {me} waited {WAIT} s for {missing}. Start all processes of the run with the same address, numbered "
+        "from 0",
+        file=sys.stderr,
+        flush=True,
+    )
+    os._exit(1)
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def first() -> bool:

@@ -35,3 +35,36 @@ def test_a_process_that_is_waited_for_is_named(what, told):
     assert first.returncode == 1
     assert told in said
     assert time.monotonic() - started < 45
+
+
+COMES = """
+import sys
+from learner_jax import distributed
+
+distributed.WAIT = 2
+distributed.start(sys.argv[1], int(sys.argv[3]), int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("n", "come", "told"),
+    [
+        (2, [0], ["process 0 waited 2 s for process 1."]),
+        (2, [1], ["process 1 waited 2 s for process 0, which does not answer at 127.0.0.1:"]),
+        (3, [1, 0], ["process 1 waited 2 s for process 2.", "process 0 waited 2 s for one or more of the 2 other"]),
+    ],
+)
+def test_who_meets_nobody_says_whom_it_waited_for(n, come, told):
+    """JAX would abort."""
+    address = f"127.0.0.1:{free_port()}"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", COMES, address, str(process), str(n)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        )
+        for process in come
+    ]
+    for process, sentence in zip(started, told, strict=True):
+        said = process.communicate(timeout=50)[1]
+        assert process.returncode == 1, said
+        assert sentence in said
+        assert "Start all processes of the run with the same address" in said
