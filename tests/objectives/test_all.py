@@ -111,7 +111,8 @@ def test_what_compares_embeddings_has_no_projection(name, make_batch):
     assert "projection" not in params
     assert state == {}
     z, u = jnp.asarray(np.random.default_rng(8).normal(size=(2, 16, 6)), jnp.float32)
-    values = [objective.loss(params, state, z, u, make_batch(), None, 0.0)[0] for z in (z, u)]
+    value = jax.jit(lambda z: objective.loss(params, state, z, u, make_batch(), None, 0.0)[0])
+    values = [value(z) for z in (z, u)]
     assert float(values[0]) == float(values[1])
 
 
@@ -120,7 +121,8 @@ def test_without_a_projection_embeddings_are_compared_and_queued(make_batch):
     params, state = objective.init(jax.random.key(1), 6)
     assert params == {}
     u = jnp.asarray(np.random.default_rng(8).normal(size=(16, 6)), jnp.float32)
-    loss, _, state = objective.loss(params, state, project(params, u), u, make_batch(), None, 0.0)
+    step = jax.jit(lambda u: objective.loss(params, state, project(params, u), u, make_batch(), None, 0.0))
+    loss, _, state = step(u)
     d = np.abs(np.subtract.outer(*2 * [np.asarray(make_batch().score, np.float64)]))
     unit = np.asarray(u, np.float64) / np.linalg.norm(u, axis=1, keepdims=True)
     patient = np.asarray(make_batch().patient)

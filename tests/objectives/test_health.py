@@ -1,5 +1,7 @@
 """Figures of the embedding against loops over pairs in float64, and their limits."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,11 @@ import pytest
 
 from learner_jax.objectives.api import projected
 from learner_jax.objectives.health import health
+
+
+@functools.partial(jax.jit, static_argnames="similar")
+def figures(z, batch, similar):
+    return health(projected(z, batch), similar)
 
 
 def by_the_formula(z, b, similar):
@@ -37,7 +44,7 @@ def by_the_formula(z, b, similar):
 def test_equals_the_formulas(width, make_batch):
     b = make_batch(mask=np.arange(16) % 6 != 4, score=np.where(np.arange(16) == 3, np.nan, make_batch().score))
     z = np.random.default_rng(0).normal(size=(16, width)).astype(np.float32)
-    got, expected = health(projected(jnp.asarray(z), b), 0.5), by_the_formula(z, b, 0.5)
+    got, expected = figures(jnp.asarray(z), b, 0.5), by_the_formula(z, b, 0.5)
     assert set(got) == set(expected)
     for name, value in expected.items():
         np.testing.assert_allclose(got[name], value, rtol=2e-5, err_msg=name)
@@ -45,22 +52,22 @@ def test_equals_the_formulas(width, make_batch):
 
 def test_limits(make_batch):
     b = make_batch()
-    point = health(projected(jnp.ones((16, 4)), b), 0.5)
+    point = figures(jnp.ones((16, 4)), b, 0.5)
     assert float(point["mean_cosine"]) == pytest.approx(1)
     assert float(point["effective_rank"]) == 0
     assert float(point["uniformity"]) == pytest.approx(0, abs=1e-5)
     angle = np.pi * (b.score - b.score.min()) / 5  # along a half circle in the order of the scores
-    arc = health(projected(jnp.asarray(np.stack([np.cos(angle), np.sin(angle)], 1), jnp.float32), b), 0.0)
+    arc = figures(jnp.asarray(np.stack([np.cos(angle), np.sin(angle)], 1), jnp.float32), b, 0.0)
     assert float(arc["contrastive_accuracy"]) == 1
     assert float(arc["alignment"]) == pytest.approx(0, abs=1e-6)
     noise = jnp.asarray(np.random.default_rng(0).normal(size=(2000, 64)), jnp.float32)
-    sphere = health(projected(noise, make_batch(2000)), 0.5)
+    sphere = figures(noise, make_batch(2000), 0.5)
     assert 50 < float(sphere["effective_rank"]) <= 64
     assert float(sphere["contrastive_accuracy"]) == pytest.approx(0.5, abs=0.01)
 
 
 def test_nothing_to_measure_is_nan_and_carries_no_gradient(make_batch):
-    empty = health(projected(jnp.ones((16, 4)), make_batch(mask=np.zeros(16, bool))), 0.5)
+    empty = figures(jnp.ones((16, 4)), make_batch(mask=np.zeros(16, bool)), 0.5)
     assert all(np.isnan(value) for value in empty.values())
-    gradient = jax.grad(lambda z: sum(health(projected(z, make_batch()), 0.5).values()))(jnp.ones((16, 4)))
+    gradient = jax.grad(lambda z: sum(figures(z, make_batch(), 0.5).values()))(jnp.ones((16, 4)))
     assert not gradient.any()

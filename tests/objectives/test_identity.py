@@ -25,7 +25,7 @@ def test_the_head_goes_down_and_the_encoder_up_the_same_slope(make_batch):
 
     exact = jax.tree.map(lambda x: np.asarray(x, np.float64), params)
     loss = lambda params, u: objective.loss(params, state, u, u, b, None, 0.0)[0]  # noqa: E731
-    value, (of_head, of_u) = jax.value_and_grad(loss, (0, 1))(params, jnp.asarray(u))
+    value, (of_head, of_u) = jax.jit(jax.value_and_grad(loss, (0, 1)))(params, jnp.asarray(u))
     assert float(value) == pytest.approx(cross_entropy(exact, u.astype(np.float64)), rel=1e-5)
     step = np.zeros((16, 6))
     step[2, 1] = 1e-5
@@ -40,7 +40,7 @@ def test_the_head_goes_down_and_the_encoder_up_the_same_slope(make_batch):
 def test_centred_rows_are_differences_from_the_patients_mean(make_batch):
     b = make_batch(mask=np.arange(16) % 6 != 4, score=np.where(np.arange(16) == 3, np.nan, make_batch().score))
     z = np.random.default_rng(2).normal(size=(16, 3)).astype(np.float32)
-    rows = centre_patients(projected(jnp.asarray(z), b))
+    rows = jax.jit(lambda z: centre_patients(projected(z, b)))(z)
     for i in range(16):
         mine = [j for j in range(16) if b.patient[j] == b.patient[i] and b.mask[j] and np.isfinite(b.score[j])]
         assert bool(rows.labeled[i]) == (i in mine and len(mine) > 1)

@@ -118,5 +118,6 @@ def test_combined_is_the_weighted_sum_of_its_parts(make_batch):
     objective = objectives.create(config, make_mesh(jax.devices()[:1]), 16)
     params, state = objective.init(jax.random.key(0), 8)
     u = jnp.asarray(np.random.default_rng(3).normal(size=(16, 8)), jnp.float32)
-    value, metrics, _ = objective.loss(params, state, u[:, :4], u, make_batch(), None, 0.0)
+    loss = jax.jit(lambda u: objective.loss(params, state, u[:, :4], u, make_batch(), None, 0.0))
+    value, metrics, _ = loss(u)
     assert float(value) == pytest.approx(0.3 * float(metrics["mse"]) + 1.7 * float(metrics["learner"]), rel=1e-6)

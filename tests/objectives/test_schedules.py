@@ -35,7 +35,8 @@ def test_a_ramp_scales_all_but_the_regression(make_batch):
     config = ObjectiveConfig(name="mse+learner", ramp="rise", ramp_share=0.5, projection=4)
     objective = objectives.create(config, make_mesh(jax.devices()[:1]), 16)
     params, state = objective.init(jax.random.key(0), 4)
-    u = jnp.asarray(np.random.default_rng(0).normal(size=(16, 4)), jnp.float32)
+    u, batch = jnp.asarray(np.random.default_rng(0).normal(size=(16, 4)), jnp.float32), make_batch()
+    loss = jax.jit(lambda progress: objective.loss(params, state, u, u, batch, None, progress))
     for progress, factor in ((0.0, 0.0), (0.25, 0.5), (0.8, 1.0)):
-        value, metrics, _ = objective.loss(params, state, u, u, make_batch(), None, progress)
+        value, metrics, _ = loss(progress)
         assert float(value) == pytest.approx(float(metrics["mse"]) + factor * float(metrics["learner"]), rel=1e-5)
