@@ -9,6 +9,7 @@ import jax
 from jax.experimental import multihost_utils
 
 EXIT_CODE = 143  # what a launcher must answer by starting the same command again
+_IN_AN_EVALUATION = "stopped in an evaluation, which comes again"
 
 
 class Preempted(Exception):
@@ -20,6 +21,7 @@ class Preemption:
 
     def __init__(self) -> None:
         self._flag = self._at_once = False
+        self._asked = 0
 
     def __enter__(self) -> "Preemption":
         self._alone = jax.process_count() == 1  # else the handler stays that JAX's service has in place
@@ -33,16 +35,28 @@ class Preemption:
     def _note(self, *_: object) -> None:
         self._flag = True
         if self._at_once:
-            raise Preempted("stopped in an evaluation, which comes again")
+            raise Preempted(_IN_AN_EVALUATION)
 
-    def requested(self, step: int) -> bool:
-        """Whether to stop after ``step``; all processes of a run hear the same answer for the same step."""
-        return self._flag if self._alone else multihost_utils.reached_preemption_sync_point(step)
+    def requested(self, _step: int = 0) -> bool:
+        """Whether to stop here; all processes of a run, which ask equally often, hear the same answer."""
+        if self._alone:
+            return self._flag
+        self._asked += 1  # the place at which JAX lets all stop is the next number after that of who came furthest
+        return multihost_utils.reached_preemption_sync_point(self._asked)
+
+    def between(self) -> None:
+        """Called at the same places by all processes of what is done :meth:`at_once`: several can only end it there.
+
+        Raises:
+          Preempted: SIGTERM has come to one of several.
+        """
+        if self._at_once and not self._alone and self.requested():
+            raise Preempted(_IN_AN_EVALUATION)
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
-        """While entered, SIGTERM ends what is done: for what takes long and changes nothing. Several processes finish
-        it all the same, for they must stop at one place.
+        """While entered, SIGTERM ends what is done: for what takes long and changes nothing. Of several processes it
+        does where they call :meth:`between`.
 
         Raises:
           Preempted: SIGTERM comes, or came before.

@@ -106,12 +106,13 @@ def train(
     ledger = Ledger(began)
     parts = assemble(config)
     cohort, sampler, reader, recipe, mesh = parts.cohort, parts.sampler, parts.reader, parts.recipe, parts.mesh
-    evaluator = Evaluator(config, cohort, reader, recipe.backbone, mesh)
+    preemption = Preemption()
+    evaluator = Evaluator(config, cohort, reader, recipe.backbone, mesh, preemption.between)
     layers = recipe.backbone.layers
     reached = efficiency(layers, parts.spec, recipe.objective.n_augmentations, mesh.devices.flat, config.optim.freeze)
 
     with (
-        Preemption() as preemption,
+        preemption,
         only_trainer(workdir),
         working_in(workdir) as work,
         contextlib.ExitStack() as afterwards,  # no tracker holds up the commit of the last checkpoint

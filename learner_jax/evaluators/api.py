@@ -52,11 +52,22 @@ def _pixels(_: Any, batch: Batch) -> jax.Array:
 
 
 class Evaluator:
-    """Scores encoders of one cohort under one config."""
+    """Scores encoders of one cohort under one config.
 
-    def __init__(self, config: Config, cohort: Cohort, reader: Reader, backbone: Backbone, mesh: Mesh):
+    ``between`` is called at the same places on all processes, at each batch and each part of scoring; it may raise.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        cohort: Cohort,
+        reader: Reader,
+        backbone: Backbone,
+        mesh: Mesh,
+        between: Callable[[], None] = lambda: None,
+    ):
         self._config, self._cohort, self._reader = config, cohort, reader
-        self._backbone, self._mesh = backbone, mesh
+        self._backbone, self._mesh, self._between = backbone, mesh, between
         self._embed = self._embedder(encoder_of(backbone, config))
         # rows of those whom decisions are fitted on, and of those who are scored, which nothing is fitted on
         judges = config.eval.patients == "test"
@@ -146,10 +157,10 @@ class Evaluator:
         about = (self._config.data.score, heads, cohort.score_mean, cohort.score_std, self._config.objective.name)
         names = chosen_readouts(config.readouts) if everything else []
         spec = self._spec(step, weights) if everything else {}  # a floor predicts nothing later
-        fitting = fit_readouts(names, train, val, Context(config, *about), spec)
+        fitting = fit_readouts(names, train, val, Context(config, *about), spec, self._between)
         # nothing above this line has seen a scan of those who are scored
         observed = self._observe(embed(self._scored), self._scored, weights)
-        scored = score(fitting, observed, config, cohort if everything else None)
+        scored = score(fitting, observed, config, cohort if everything else None, self._between)
         if told := self._reader.damage.summary():
             scored.notes["unreadable"] = told
         return scored
@@ -161,7 +172,7 @@ class Evaluator:
         return observe(u, *about, rows, self._config.eval.pairs, weights)
 
     def _embedder(self, encoder: Callable) -> Embedder:
-        return Embedder(encoder, self._reader, self._mesh, self._config.eval.batch_size)
+        return Embedder(encoder, self._reader, self._mesh, self._config.eval.batch_size, self._between)
 
     def _spec(self, step: int, weights: np.ndarray | None) -> dict[str, Any]:
         """All that a prediction must know of what the run was trained and its read-outs fitted on, as JSON."""

@@ -54,10 +54,20 @@ def jitted(encoder: Encoder, mesh: Mesh) -> Callable[[Any, Batch], tuple[Array, 
 
 
 class Embedder:
-    """``rows -> u``: reads the rows, runs an encoder, gives the embeddings in the order asked for."""
+    """``rows -> u``: reads the rows, runs an encoder, gives the embeddings in the order asked for.
 
-    def __init__(self, encoder: Encoder, reader: Reader, mesh: Mesh, batch_size: int):
-        self._encode = jitted(encoder, mesh)
+    ``between`` is called once for each batch.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        reader: Reader,
+        mesh: Mesh,
+        batch_size: int,
+        between: Callable[[], None] = lambda: None,
+    ):
+        self._encode, self._between = jitted(encoder, mesh), between
         self._reader, self._mesh, self._batch_size = reader, mesh, batch_size
 
     def __call__(self, variables: Any, rows: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n d"]:
@@ -79,6 +89,7 @@ class Embedder:
             u[at : at + b] = np.asarray(found)[: n - at]
             these = rows[at : at + b]
             self._reader.damage.count(these[~np.asarray(readable)[: n - at]], rows, "evaluated")
+            self._between()
         return u
 
     def _width(self, variables: Any) -> int:

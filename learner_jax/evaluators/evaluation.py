@@ -4,6 +4,7 @@ With ``config.eval.patients=val`` they are fitted on train alone and scored on v
 """
 
 import dataclasses
+from collections.abc import Callable
 
 from learner_jax.config import EvalConfig
 from learner_jax.data.cohort import Cohort
@@ -75,14 +76,22 @@ def chosen_readouts(names: str) -> list[str]:
     return chosen
 
 
-def fit_readouts(names: list[str], train: Observations, val: Observations, context: Context, spec: dict) -> Fitting:
-    """Fit the primary read-out and those named.
+def fit_readouts(
+    names: list[str],
+    train: Observations,
+    val: Observations,
+    context: Context,
+    spec: dict,
+    between: Callable[[], None] = lambda: None,
+) -> Fitting:
+    """Fit the primary read-out and those named, with a call of ``between`` before each.
 
     Raises:
       InputError: as :func:`readouts.fit` does.
     """
     readouts, notes = {}, {}
     for name in (PRIMARY, *names):
+        between()
         fitted = fit(name, train, val, context)
         if isinstance(fitted, str):
             notes[name] = fitted
@@ -93,7 +102,13 @@ def fit_readouts(names: list[str], train: Observations, val: Observations, conte
     return Fitting(readouts, notes, train, val)
 
 
-def score(fitting: Fitting, scored: Observations, config: EvalConfig, cohort: Cohort | None = None) -> Evaluation:
+def score(
+    fitting: Fitting,
+    scored: Observations,
+    config: EvalConfig,
+    cohort: Cohort | None = None,
+    between: Callable[[], None] = lambda: None,
+) -> Evaluation:
     """Score fitted read-outs on the observations of patients whom they were not fitted on.
 
     Args:
@@ -101,6 +116,7 @@ def score(fitting: Fitting, scored: Observations, config: EvalConfig, cohort: Co
       scored: those of the patients that ``config.patients`` names, in any order.
       config: ``bootstrap``, ``interval``, ``confidence`` and what the analyses need.
       cohort: asks for the analyses too, and for the embedding's own section; None: the read-outs alone (a floor).
+      between: called before each read-out and each analysis.
 
     Raises:
       InputError: embeddings that are not finite or of another width than the read-outs'.
@@ -117,6 +133,7 @@ def score(fitting: Fitting, scored: Observations, config: EvalConfig, cohort: Co
     said = predict(primary, truth, pair_distance(u, truth.first, truth.second))
     resampling = draws(truth.n_patients, config)
     for name, readout in fitting.readouts.items():
+        between()
         of_this = said if name == PRIMARY else predict(readout, truth)
         sections[name] = rows(find_with_late(of_this, resampling, config, OF_A_READOUT), config)
     if cohort is not None:
@@ -124,6 +141,7 @@ def score(fitting: Fitting, scored: Observations, config: EvalConfig, cohort: Co
         places = (cohort.views, cohort.sites, cohort.site)
         case = Case(config, fitting.train, fitting.val, primary, truth, said, resampling, *places)
         for name in analyses.list():
+            between()
             answer = analyses.get(name)(case)
             if isinstance(answer, str):
                 notes[name] = answer
