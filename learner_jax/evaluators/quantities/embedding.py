@@ -4,6 +4,7 @@ The paper's figures (arXiv 2411.01144): distance against |Δscore| of fine pairs
 """
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Float32
 
@@ -15,6 +16,7 @@ from learner_jax.evaluators.ranks import entry_weight, spearman, spearman_data
 from learner_jax.evaluators.statistics.bootstrap import Counts, padded, ratio
 
 _COARSE_PAIRS = 16_384  # of all pairs of patients so many are drawn
+_ROUNDING = 1e-9  # of the mean squared: what is left of sums in float32 where all differences are equal
 _EQUAL = "undefined: all distances, or all score differences, are equal"
 
 QUANTITIES = {
@@ -107,7 +109,9 @@ def _line(x: jax.Array, y: jax.Array, weight: Float[jax.Array, "k r"]) -> tuple[
     n = weight.sum(0)
     mx, my = (ratio((z[:, None] * weight).sum(0), n) for z in (x, y))
     dx = (x[:, None] - mx) * weight
-    return ratio((dx * (y[:, None] - my)).sum(0), (dx * (x[:, None] - mx)).sum(0)), my
+    squares = (dx * (x[:, None] - mx)).sum(0)
+    squares = jnp.where(squares > _ROUNDING * n * mx**2, squares, 0)
+    return ratio((dx * (y[:, None] - my)).sum(0), squares), my
 
 
 def _n(*patients: np.ndarray) -> tuple[int, int]:

@@ -35,6 +35,23 @@ def test_fine_and_coarse_pairs(said, values):
     assert values(one, "embedding", drawn)["spread"] == pytest.approx(apart[copied].mean(), rel=1e-5)
 
 
+def test_differences_that_are_all_equal_have_no_slope(said, values):
+    """Everybody moves by one point: sums of float32 leave a rounding about their mean, which is no spread."""
+    one = said(seed=3, patients=113, visits=2, views=1)
+    score = one.truth.observations.score.copy()
+    one.truth.delta[:] = np.where(one.truth.delta < 0, -1.0, 1.0)
+    for times in np.linspace(0.3, 3, 12):  # each another rounding
+        one.truth.observations.score[:] = times * score
+        found = values(one, "embedding")
+        assert np.isnan(found["embedding_distance_slope"]), times
+        assert np.isnan(found["embedding_distance_spearman"])
+    near = np.random.default_rng(0).normal(1, 1e-3, len(one.truth))
+    one.truth.delta[:] *= near
+    scale = one.truth.observations.score.std(dtype=float)
+    slope = scipy.stats.linregress(near / scale, one.distance).slope
+    assert values(one, "embedding")["embedding_distance_slope"] == pytest.approx(slope, rel=1e-2)
+
+
 def test_few_of_many_coarse_pairs_are_drawn(said, monkeypatch):
     monkeypatch.setattr(embedding, "_COARSE_PAIRS", 50)
     one = said(seed=3, patients=30, visits=3, views=1)
