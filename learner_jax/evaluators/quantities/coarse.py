@@ -55,7 +55,9 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
     if "sums" in data:
         n, x, xx, squares, absolute = summed(data["sums"], counts)
         found["score_mae"] = ratio(absolute, n) * data["scale"]
-        found["score_r2"] = 1 - ratio(squares, xx - x * x / jnp.where(n > 0, n, 1))
+        variance = xx - x * x / jnp.where(n > 0, n, 1)
+        # copies of one score leave a rounding of float32, which is no variance
+        found["score_r2"] = 1 - ratio(squares, jnp.where(variance > 1e-6 * xx, variance, 0))
     return found
 
 

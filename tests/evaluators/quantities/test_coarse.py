@@ -19,6 +19,16 @@ def test_errors_are_scikit_learns(said, values):
     assert found["score_spearman"] == pytest.approx(scipy.stats.spearmanr(true, one.scores).statistic, abs=2e-6)
 
 
+def test_copies_of_one_score_have_no_variance_to_explain(said, values):
+    """Three patients with one visit each: in a ninth of the draws one of them alone is drawn."""
+    one = said(seed=8, patients=3, visits=1, views=1)
+    for drawn in 3 * np.eye(3):
+        assert np.isnan(values(one, "coarse", drawn)["score_r2"]), drawn
+    twice = np.array([2, 1, 0])
+    true, guessed = (np.repeat(x, twice) for x in (one.truth.observations.score, one.scores))
+    assert values(one, "coarse", twice)["score_r2"] == pytest.approx(r2_score(true, guessed), rel=1e-5)
+
+
 def scores(m: int, patients: int, seed: int = 5):
     rng = np.random.default_rng(seed)
     return *(rng.integers(0, 6, m).astype(np.float32) for _ in range(2)), rng.integers(0, patients, m).astype(np.int32)
