@@ -68,14 +68,14 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
 
     * accuracy by size: pairwise accuracy in bins of equally many pairs;
     * noticed change: where ``Φ(|Δ| / σ)`` is 3/4, σ of maximum likelihood (Thurstone's law; Gescheider, Psychophysics,
-      1997): the 75 % point of the psychometric curve.
+      1997): the 75 % point of the psychometric curve; 0 where no pair is ordered wrongly, as σ then is.
     """
-    fit = summed(data["likelihood"], counts)  # [g r]
+    fit, pairs = summed(data["likelihood"], counts), summed(data["pairs"], counts)  # [g r], [bins r]
     sigma = _peak(jnp.log(data["grid"]), fit)
-    noticed = jnp.exp(sigma) * float(ndtri(0.75))
+    noticed = jnp.where(fit.argmax(0) > 0, jnp.exp(sigma) * float(ndtri(0.75)), 0)
     return {
-        "accuracy_by_size": ratio(summed(data["right"], counts), summed(data["pairs"], counts)),
-        "noticed_change": jnp.where(noticed <= data["largest"], noticed, jnp.nan),
+        "accuracy_by_size": ratio(summed(data["right"], counts), pairs),
+        "noticed_change": jnp.where((noticed <= data["largest"]) & (pairs.sum(0) > 0), noticed, jnp.nan),
     }
 
 

@@ -46,3 +46,18 @@ def test_a_coin_notices_nothing(said, values):
     one = said(seed=6, patients=100, visits=4, views=1)
     one.delta[:] = np.random.default_rng(0).normal(size=len(one.delta))
     assert np.isnan(values(one, "psychometric")["noticed_change"])
+
+
+def test_a_draw_of_patients_who_never_move_says_nothing(said, values):
+    one = said(seed=6, patients=6, visits=3, views=1)
+    one.truth.delta[one.truth.patient > 1] = 0
+    moves = np.array([1, 1, 0, 0, 0, 0])
+    assert np.isfinite(values(one, "psychometric", 3 * moves)["noticed_change"])
+    assert np.isnan(values(one, "psychometric", 1 - moves)["noticed_change"])
+
+
+def test_whoever_is_never_wrong_notices_every_change(said, values):
+    """The likelihood rises as σ falls to 0: the end of the grid is no estimate."""
+    one = said(seed=6, patients=30, visits=4, views=1)
+    one.delta[:] = one.truth.delta
+    assert values(one, "psychometric")["noticed_change"] == 0
