@@ -5,6 +5,7 @@ trained models; the SD over seeds says what another training would change.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -33,7 +34,7 @@ class Difference:
     row: Row
     first: float
     second: float
-    sd_over_seeds: float | None  # None with one seed
+    sd_over_seeds: float | None  # None with one seed, or where one arm has more
     p: float
     p_holm: float  # over all differences of one table
 
@@ -85,7 +86,8 @@ def differences(first: Averaged, second: Averaged, names: Sequence[str], config:
     and it is left out.
 
     Args:
-      first, second: the arms; their runs are matched in the order of their seeds, as many as both have.
+      first, second: the arms; their runs are matched in the order of their seeds, and each with each where one arm has
+        more of them, so that p is of the difference of the two means then too.
       names: quantities; those with several values are left out.
       config: ``bootstrap``, ``interval``, ``confidence``.
 
@@ -98,7 +100,8 @@ def differences(first: Averaged, second: Averaged, names: Sequence[str], config:
     if padded(2 * truth.n_patients + 1) > coarse.MOST_PATIENTS:
         names = [name for name in names if name != "coarse_c_index"]
     families = [family for family, of in FAMILIES.items() if set(names) & set(of.quantities)]
-    runs = zip(first.predictions, second.predictions, strict=False)
+    matched = len(first.predictions) == len(second.predictions)
+    runs = (zip if matched else itertools.product)(first.predictions, second.predictions)
     exchanged = [_exchanged(a, b, families, config) for a, b in runs]
     found = []
     for name in names:
@@ -108,7 +111,7 @@ def differences(first: Averaged, second: Averaged, names: Sequence[str], config:
         apart = _apart(a.replicates, b.replicates)
         row = dataclasses.replace(a, replicates=apart).row(config)
         each = np.array([pair[name] for pair in exchanged])  # [seeds, 1 + exchanges]
-        sd, p = float(np.std(each[:, 0], ddof=1)) if len(each) > 1 else None, _p_value(each.mean(0))
+        sd, p = float(np.std(each[:, 0], ddof=1)) if matched and len(each) > 1 else None, _p_value(each.mean(0))
         found.append(Difference(row, a.replicates.value, b.replicates.value, sd, p, p))
     adjusted = holm(np.array([one.p for one in found]))
     return [dataclasses.replace(one, p_holm=float(p)) for one, p in zip(found, adjusted, strict=True)]

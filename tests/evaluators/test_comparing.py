@@ -77,6 +77,21 @@ def test_seeds_of_a_difference_are_matched(base, config):
     assert differences(first[:1], second[:1], ["delta_mae"], config)[0].sd_over_seeds is None
 
 
+def test_p_is_of_the_difference_that_is_shown_also_where_one_arm_has_more_seeds(base, config):
+    """The first seed of three is as bad as the only one of the other arm; the difference lies in the other two."""
+    first, second = [another(base, 0, 4.0), another(base, 1, 0.5), another(base, 2, 0.5)], [another(base, 3, 4.0)]
+    (found,) = differences(first, second, ["delta_mae"], config)
+    error = [[np.bincount(one.truth.patient, np.abs(one.delta - one.truth.delta)) for one in arm]
+             for arm in (first, second)]  # fmt: skip
+    apart = np.mean(error[0], axis=0) - error[1][0]
+    assert found.row.value == pytest.approx(apart.sum() / len(base.truth), rel=1e-4)
+    signs = np.random.default_rng(1).choice([-1, 1], (20_000, len(apart)))
+    assert found.p == pytest.approx(np.mean(np.abs(signs @ apart) >= abs(apart.sum())), abs=0.005)
+    assert found.sd_over_seeds is None
+    (back,) = differences(second, first, ["delta_mae"], config)
+    assert (back.row.value, back.p) == (pytest.approx(-found.row.value), found.p)
+
+
 def test_p_values_are_uniform_where_arms_are_alike(said, config):
     """Two models of one quality: 5 % of tests reject at 5 %."""
     config = dataclasses.replace(config, bootstrap=99)
