@@ -25,18 +25,17 @@ def view_weights(
     """
     order = np.lexsort((view, visit, patient))
     u, score, patient, view = (x[order] for x in (u, score, patient, view))
-    fold = np.unique(patient, return_inverse=True)[1] % _FOLDS
     weight = np.full(n_views, np.nan)
     for v in range(n_views):
         mine = np.flatnonzero((view == v) & ~np.isnan(score))
         if len(mine) < 2 * _FOLDS or len(np.unique(patient[mine])) < _FOLDS:
             continue
+        fold = np.unique(patient[mine], return_inverse=True)[1] % _FOLDS  # of those who have the view: none is empty
         error = np.zeros(len(mine))
         for k in range(_FOLDS):
-            out = fold[mine] == k
-            if out.any() and (~out).any():
-                fitted = Ridges.from_embeddings(u[mine[~out]].astype(np.float32)).fit(score[mine[~out]])
-                error[out] = score[mine[out]] - fitted.scores(u[mine[out]])
+            out = fold == k
+            fitted = Ridges.from_embeddings(u[mine[~out]].astype(np.float32)).fit(score[mine[~out]])
+            error[out] = score[mine[out]] - fitted.scores(u[mine[out]])
         weight[v] = 1 / max(np.mean(error**2), 1e-12)
     known = weight[~np.isnan(weight)]
     if known.size == 0:

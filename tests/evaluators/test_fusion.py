@@ -35,6 +35,13 @@ def test_a_rare_view_weighs_as_the_mean_and_no_scores_as_all(two_views):
     np.testing.assert_array_equal(weights(two_views), [1, 1])
 
 
+def test_a_view_of_few_patients_is_predicted_for_those_it_was_not_fitted_on(two_views):
+    """Each fifth patient alone was scanned in the second view, which is noise."""
+    kept = np.flatnonzero((two_views["view"] == 0) | (two_views["patient"] % 5 == 0))
+    found = weights({k: v[kept] for k, v in two_views.items()})
+    assert found[0] > 4 * found[1]
+
+
 def test_observations_are_weighted_means_of_views(two_views):
     seen = observe(**two_views, mode="visits", view_weight=np.array([3.0, 1.0]))
     mine = (two_views["patient"] == 5) & (two_views["visit"] == 1)
