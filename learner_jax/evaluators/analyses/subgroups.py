@@ -16,8 +16,8 @@ _MOST = 20  # sites or views that are told apart
 def subgroups(case: Case) -> list[Found] | str:
     """Order over the pairs of each part; both observations of a pair belong to it.
 
-    Thirds hold equally many pairs and are of the gap in days and of the score of the pair's first observation. The
-    latter shows regression to the mean: who starts low mostly rises.
+    Thirds hold equally many scored pairs and are of the gap in days and of the score of the pair's first observation.
+    The latter shows regression to the mean: who starts low mostly rises.
     """
     truth = case.truth
     if len(truth) == 0:
@@ -28,8 +28,8 @@ def subgroups(case: Case) -> list[Found] | str:
 def _parts(case: Case) -> Iterator[tuple[str, np.ndarray]]:
     truth, seen = case.truth, case.truth.observations
     if truth.mode == "visits":
-        yield from _thirds("gap", truth.days())
-    yield from _thirds("first score", seen.score[truth.first].astype(np.float64))
+        yield from _thirds("gap", truth.days(), truth.scored)
+    yield from _thirds("first score", seen.score[truth.first].astype(np.float64), truth.scored)
     row = np.array([rows[0] for rows in seen.rows])
     for what, names, code in (("site", case.sites, case.site[row]), ("view", case.views, seen.view)):
         values = np.unique(code[code >= 0])
@@ -39,9 +39,9 @@ def _parts(case: Case) -> Iterator[tuple[str, np.ndarray]]:
                 yield label, (code[truth.first] == value) & (code[truth.second] == value)
 
 
-def _thirds(what: str, value: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    if np.isnan(value).any() or len(np.unique(value)) < 3:
+def _thirds(what: str, value: np.ndarray, scored: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    if np.isnan(value).any() or len(np.unique(value[scored])) < 3:
         return
-    which = np.searchsorted(np.quantile(value, [1 / 3, 2 / 3]), value, "left")
+    which = np.searchsorted(np.quantile(value[scored], [1 / 3, 2 / 3]), value, "left")
     for third, name in enumerate(_THIRDS):
         yield f"{what}: {name}", which == third

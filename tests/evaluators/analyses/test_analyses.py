@@ -63,6 +63,15 @@ def test_subgroups_are_parts_of_the_pairs(case, ask):
     assert {name for name, _ in found} == any_pairs_have
 
 
+def test_thirds_are_of_the_pairs_that_are_scored(case, config):
+    """Of neighbours: their gaps are shorter than those of all pairs."""
+    config.order = "consecutive"
+    found = analyses.get("subgroups")(case(skill=0.6))
+    n = [one.n[1] for one in found if one.name == "pairwise_accuracy" and one.at.startswith("gap: ")]
+    assert len(n) == 3
+    assert max(n) - min(n) <= 5, n  # true ties are no pairs here
+
+
 def test_scans_are_told_apart_by_view(case, ask):
     one = case(mode="scans", views=2, clips=2, visits=2)
     one.truth.observations.score[:] = np.random.default_rng(0).integers(0, 5, len(one.truth.observations))
