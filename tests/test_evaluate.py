@@ -97,6 +97,14 @@ def test_a_folder_of_runs_is_scored_with_its_floors(finished, tmp_path, capsys):
     assert all(text in page for text in ("untrained backbone", "raw pixels", "Patients over time", "sf_ratio"))
 
 
+def test_a_cohort_with_days_that_nobody_knows_has_its_floors(finished, tmp_path, monkeypatch):
+    cohort = cohorts.load(Run(finished / "run").config.data)
+    days = np.where(np.arange(len(cohort.time_days)) % 3, cohort.time_days, np.nan).astype(np.float32)
+    monkeypatch.setattr(cohorts, "load", lambda _: dataclasses.replace(cohort, time_days=days))
+    found, _ = Run(copy(finished, tmp_path)).evaluator.floors()
+    assert next(row.value for row in found["time_only"] if row.name == "pairwise_accuracy") is not None
+
+
 def test_a_report_opens_scans_only_when_it_is_told_to(finished, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("learner_jax.report.page.draw", lambda study: {})  # the other figures take 3 s
     out, moved = tmp_path / "page", tmp_path / "elsewhere"

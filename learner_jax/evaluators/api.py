@@ -105,7 +105,7 @@ class Evaluator:
     def floors(self) -> tuple[Sections, dict[str, str]]:
         """Rows of every floor and of the noise ceiling, scored as an encoder is, and why one of them has none."""
         cohort, config, notes = self._cohort, self._config.eval, {}
-        time = floors.time_features(cohort.time_days, cohort.visit)
+        time = floors.time_features(cohort.time_days, cohort.visit, cohort.train)
         views = floors.view_features(cohort.view, len(cohort.views))
         pixels = partial(self._embedder(_pixels), None)
         # the same weights for all runs, whatever jax_default_prng_impl is: a floor of the backbone and not of a run

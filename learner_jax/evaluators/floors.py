@@ -18,9 +18,14 @@ from learner_jax.evaluators.predictions import Predictions, Truth
 _SIDE = 8
 
 
-def time_features(time_days: Float[np.ndarray, " n"], visit: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n 2"]:
-    """When the scan was taken and nothing of what it shows: days since the first visit, and the visit's ordinal."""
-    return np.stack([time_days, visit], axis=1).astype(np.float32)
+def time_features(
+    time_days: Float[np.ndarray, " n"], visit: Int[np.ndarray, " n"], train: Int[np.ndarray, " r"]
+) -> Float32[np.ndarray, "n f"]:
+    """When the scan was taken and nothing of what it shows: days since the first visit, and the visit's ordinal.
+
+    Days that are not known are as :func:`_filled` has them.
+    """
+    return np.stack([*_filled(time_days, train), visit], axis=1).astype(np.float32)
 
 
 def view_features(view: Int[np.ndarray, " n"], n_views: int) -> Float32[np.ndarray, "n v"]:
@@ -29,17 +34,9 @@ def view_features(view: Int[np.ndarray, " n"], n_views: int) -> Float32[np.ndarr
 
 
 def covariate_features(cohort: Cohort) -> Float32[np.ndarray, "n q"] | None:
-    """Everything that is known of patient and visit but the scans and scores; None where nothing was stored.
-
-    A missing value is the mean over training rows, and a column says where it is missing.
-    """
-    columns = []
-    for values in cohort.covariates.values():
-        missing = np.isnan(values)
-        known = values[cohort.train][~missing[cohort.train]]
-        columns.append(np.where(missing, known.mean(dtype=np.float64) if known.size else 0, values))
-        if missing.any():
-            columns.append(missing)
+    """Everything that is known of patient and visit but the scans and scores, missing values as :func:`_filled` has
+    them; None where nothing was stored."""
+    columns = [column for values in cohort.covariates.values() for column in _filled(values, cohort.train)]
     return np.stack(columns, axis=1).astype(np.float32) if columns else None
 
 
@@ -88,6 +85,14 @@ def first_visit(train: Observations, val: Truth, truth: Truth) -> Predictions:
     )
     delta = b * away(truth)
     return Predictions(truth, delta, change_class(delta, threshold))
+
+
+def _filled(values: Float[np.ndarray, " n"], train: Int[np.ndarray, " r"]) -> list[np.ndarray]:
+    """The values, of which a missing one is the mean over training rows, and where any is a column that says so."""
+    missing = np.isnan(values)
+    known = values[train][~missing[train]]
+    filled = np.where(missing, known.mean(dtype=np.float64) if known.size else 0, values)
+    return [filled, missing] if missing.any() else [filled]
 
 
 def _tiles(size: int) -> Float32[np.ndarray, "8 size"]:

@@ -29,5 +29,14 @@ def test_tiles_of_odd_sizes_keep_the_mean_and_stills_have_no_sd():
 
 
 def test_time_is_all_that_time_knows():
-    found = time_features(np.array([0, 3.5], np.float32), np.array([0, 1]))
+    found = time_features(np.array([0, 3.5], np.float32), np.array([0, 1]), np.array([0, 1]))
     np.testing.assert_array_equal(found, np.array([[0, 0], [3.5, 1]], np.float32))
+
+
+def test_days_that_nobody_knows_are_those_of_training_on_average():
+    days = np.array([0, 4, np.nan, 90, np.nan], np.float32)
+    found = time_features(days, np.arange(5), np.array([0, 1, 2]))
+    np.testing.assert_array_equal(found[:, 0], [0, 4, 2, 90, 2])
+    np.testing.assert_array_equal(found[:, 1], [0, 0, 1, 0, 1])
+    np.testing.assert_array_equal(found[:, 2], np.arange(5))
+    assert (time_features(np.full(2, np.nan, np.float32), np.arange(2), np.arange(2))[:, 0] == 0).all()
