@@ -275,6 +275,22 @@ def test_a_cohort_without_fine_pairs_gets_coarse_scores_and_a_sentence(make_conf
     assert set(numbers(tmp_path / "run", 4)) == {"coarse_c_index", "score_mae", "score_spearman"}
     assert "nan" not in (tmp_path / "run/eval/4/scores.csv").read_text().lower()
 
+    for seed in (0, 1):
+        run = Path(shutil.copytree(tmp_path / "run", tmp_path / f"runs/a-{seed}"))
+        values = json.loads((run / "config.json").read_text())
+        (run / "config.json").write_text(json.dumps(values | {"seed": seed}))
+    assert command.main(["--workdir", str(tmp_path / "runs")]) == 0
+    arm = json.loads((tmp_path / "runs/arms.json").read_text())["a"]
+    values = {row["name"]: row["value"] for row in arm["rows"]}
+    assert values == pytest.approx(numbers(tmp_path / "run", 4))
+    assert set(arm["sd_over_seeds"]) >= set(values)
+    other = Path(shutil.copytree(tmp_path / "run", tmp_path / "runs/b"))
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"objective": config["objective"] | {"name": "mse"}}))
+    capsys.readouterr()
+    assert command.main(["--workdir", str(tmp_path / "runs"), "--compare", str(other)]) == 0
+    assert "a - b: coarse_c_index +0.000 [+0.000, +0.000], p = 1 (1 over 3" in capsys.readouterr().out
+
 
 def test_follow_scores_each_checkpoint_until_the_job_ends(finished, tmp_path):
     """The job is replayed: its checkpoints appear one by one while the evaluator looks."""

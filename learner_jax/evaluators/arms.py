@@ -82,14 +82,15 @@ def write_comparison(folder: Path, arms: Mapping[Arm, Averaged], reference: Arm,
 
 
 def told(comparison: dict[str, Any]) -> list[str]:
-    """A line for each arm that has a pairwise accuracy: how it differs from that of the reference."""
+    """A line for each arm: how its pairwise accuracy, or without one its first score, differs from the reference's."""
     lines = []
     for arm, apart in comparison["differences"].items():
-        row = next((one["row"] | one for one in apart if one["row"]["name"] == "pairwise_accuracy"), None)
+        named = {one["row"]["name"]: one["row"] | one for one in apart}
+        row = named.get("pairwise_accuracy") or next(iter(named.values()), None)
         if row is not None and row["low"] is not None:
             sd = "" if row["sd_over_seeds"] is None else f", SD over seeds {row['sd_over_seeds']:.3f}"
             lines.append(
-                f"{arm} - {comparison['reference']}: pairwise_accuracy {row['value']:+.3f} [{row['low']:+.3f}, "
+                f"{arm} - {comparison['reference']}: {row['name']} {row['value']:+.3f} [{row['low']:+.3f}, "
                 f"{row['high']:+.3f}]{sd}, p = {row['p']:.3g} ({row['p_holm']:.3g} over {len(apart)} quantities)"
             )
     return lines
