@@ -6,8 +6,11 @@ pair of those who were scored), ``observations.csv`` (what was scored and what t
 read-out holds embeddings of training patients.
 """
 
+import contextlib
 import csv
 import dataclasses
+import errno
+import itertools
 import json
 import math
 import os
@@ -21,6 +24,7 @@ import numpy as np
 import polars as pl
 
 from learner_jax.data.cohort import Cohort
+from learner_jax.evaluators.blockwise import blocks
 from learner_jax.evaluators.census import census
 from learner_jax.evaluators.evaluation import Evaluation
 from learner_jax.evaluators.names import CHANCES, PRIMARY
@@ -30,6 +34,7 @@ from learner_jax.evaluators.plane import Plane
 from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.rows import Row
 from tfds_builders.errors import InputError
+from tfds_builders.whole import write_whole
 
 _FIRST = ("pairwise_accuracy", "macro_f1", "kendall_tau_b")  # what a line for the terminal has room for
 HEADLINE = (
@@ -56,13 +61,24 @@ def write(evaluation: Evaluation, cohort: Cohort, workdir: Path, step: int) -> N
         write_csv(building / "pairs.csv", _pairs(evaluation.predictions, cohort))
         write_csv(building / "observations.csv", _observations(evaluation, cohort))
         os.chmod(building, 0o755)
-        try:
-            building.rename(final)
-        except OSError:  # an older evaluation is there
-            shutil.rmtree(final)
-            building.rename(final)
+        put(building, final)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def put(building: Path, final: Path) -> None:
+    """Move an evaluation to its place. An older one is moved away whole and then removed, so that neither a kill nor
+    another evaluation of the same step at the same time leaves a part of one."""
+    with tempfile.TemporaryDirectory(prefix=".older.", dir=final.parent) as away:
+        for at in itertools.count():
+            try:
+                building.rename(final)
+                return
+            except OSError as fault:
+                if fault.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
+            with contextlib.suppress(FileNotFoundError):  # the other has just moved it
+                final.rename(Path(away, str(at)))
 
 
 def write_floors(sections: dict[str, list[Row]], notes: dict[str, str], key: str, workdir: Path) -> None:
@@ -71,7 +87,9 @@ def write_floors(sections: dict[str, list[Row]], notes: dict[str, str], key: str
     target = Path(workdir) / "eval"
     target.mkdir(parents=True, exist_ok=True)
     rows = {name: [dataclasses.asdict(row) for row in headline(floor)] for name, floor in sections.items()}
-    write_csv(target / "floors.csv", sectioned(sections))
+    beside = target / f".floors.csv.{os.getpid()}"
+    write_csv(beside, sectioned(sections))
+    beside.replace(target / "floors.csv")  # whole, as its key alone says whether it must be written again
     _write_json(target / _FLOORS, {"key": key, "rows": rows, "notes": notes})
 
 
@@ -211,9 +229,10 @@ def _pairs(said: Predictions, cohort: Cohort) -> Iterable[dict[str, Any]]:
     }
     p = said.probability if said.probability is not None else np.full((len(truth), 3), np.nan)
     columns |= dict(zip(CHANCES, p.T, strict=True))
-    lists = [x if isinstance(x, list) else x.tolist() for x in columns.values()]
-    for values in zip(*lists, strict=True):
-        yield dict(zip(columns, values, strict=True))
+    for at in blocks(len(truth)):
+        lists = [x[at] if isinstance(x, list) else x[at].tolist() for x in columns.values()]
+        for values in zip(*lists, strict=True):
+            yield dict(zip(columns, values, strict=True))
 
 
 def _observations(evaluation: Evaluation, cohort: Cohort) -> Iterable[dict[str, Any]]:
@@ -240,17 +259,18 @@ def _observations(evaluation: Evaluation, cohort: Cohort) -> Iterable[dict[str, 
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n")
+    write_whole(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
 
 
 def write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Rows as CSV, with the columns of the first; an unknown number is an empty cell."""
-    rows = list(rows)
+    rows = iter(rows)
     with path.open("w", newline="") as file:
-        if rows:
-            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        if first := next(rows, None):
+            writer = csv.DictWriter(file, first, lineterminator="\n")
             writer.writeheader()
-            writer.writerows({name: _blank(value) for name, value in row.items()} for row in rows)
+            every = itertools.chain([first], rows)
+            writer.writerows({name: _blank(value) for name, value in row.items()} for row in every)
 
 
 def _blank(value: Any) -> Any:
