@@ -37,13 +37,15 @@ class Arm:
 
 
 def group(runs: Sequence[Path]) -> list[Arm]:
-    """Arms of the evaluated runs: one for each recipe apart from its seed and draw of patients."""
+    """Arms of the evaluated runs: one for each recipe apart from its seed and draw of patients, on the same records and
+    split, wherever the dataset lies."""
     found: dict[tuple, list[tuple[int, Path]]] = {}
     for run in runs:
-        if places.newest(run) is not None:
+        if (step := places.newest(run)) is not None:
             config = from_dict(Config, json.loads((run / "config.json").read_text()))
             recipe = tuple((path, value) for path, _, value in walk(config) if not path.startswith(_OF_A_SEED))
-            found.setdefault(recipe, []).append((config.seed, run))
+            marks = artifacts.read_scores(run, step)["fingerprints"]
+            found.setdefault((marks["data"], marks["split"], *recipe), []).append((config.seed, run))
     every = [_arm([run for _, run in sorted(members)]) for members in found.values()]
     names = [arm.name for arm in every]
     # a-0 of one recipe and a-1 of another are not both called a

@@ -72,6 +72,32 @@ def test_two_recipes_never_share_a_name(folder, tmp_path):
     assert sorted(arm.name for arm in arms.group(command.find(tmp_path))) == ["a-0", "a-2"]
 
 
+def test_a_recipe_on_two_datasets_is_two_arms_and_a_dataset_that_moved_is_one(folder, tmp_path):
+    for at in (0, 1):
+        shutil.copytree(folder / f"mse-{at}", tmp_path / f"mse-{at}")
+    config, scores = tmp_path / "mse-1/config.json", tmp_path / "mse-1/eval/2/scores.json"
+    values = json.loads(config.read_text())
+    config.write_text(json.dumps(values | {"data": values["data"] | {"dir": "/elsewhere"}}))
+    assert [len(arm.runs) for arm in arms.group(command.find(tmp_path))] == [2]
+    values = json.loads(scores.read_text())
+    for part in ("data", "split"):
+        other = values | {"fingerprints": values["fingerprints"] | {part: "another"}}
+        scores.write_text(json.dumps(other))
+        assert [arm.name for arm in arms.group(command.find(tmp_path))] == ["mse-0", "mse-1"], part
+
+
+def test_an_arm_whose_seeds_are_gone_is_not_left_behind(folder, tmp_path):
+    config = command.Config().eval
+    (two,) = (arm for arm in arms.group(command.find(folder)) if len(arm.runs) == 2)
+    assert arms.write_arms(tmp_path, {two: two.averaged(config)}, config) == ["mse"]
+    assert set(json.loads((tmp_path / "arms.json").read_text())) == {"mse"}
+    assert arms.write_arms(tmp_path, {}, config) == []
+    assert json.loads((tmp_path / "arms.json").read_text()) == {}
+    (tmp_path / "arms.json").unlink()
+    arms.write_arms(tmp_path, {}, config)
+    assert not (tmp_path / "arms.json").exists(), "where there never was an arm of several seeds there is no file"
+
+
 def test_a_comparison_holds_rows_differences_and_p_values(folder, capsys):
     assert command.main(["--workdir", str(folder), "--compare", str(folder / "learner")]) == 0
     assert "mse - learner: pairwise_accuracy" in capsys.readouterr().out
