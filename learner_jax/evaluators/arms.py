@@ -53,9 +53,9 @@ def group(runs: Sequence[Path]) -> list[Arm]:
 
 
 def write_arms(folder: Path, arms: Mapping[Arm, Averaged], config: EvalConfig) -> list[str]:
-    """Write ``arms.json`` for the arms of several seeds, where there are any; returns the names of these."""
+    """Write ``arms.json`` for the arms of several seeds, where there are any, or were; returns the names of these."""
     several = {arm.name: _values(arm, averaged, config) for arm, averaged in arms.items() if len(arm.runs) > 1}
-    if several:
+    if several or (folder / ARMS_FILE).exists():
         _write(folder / ARMS_FILE, several)
     return list(several)
 
