@@ -23,7 +23,9 @@ from learner_jax.evaluators.readouts import Readout
 from learner_jax.report import scans
 from learner_jax.report.__main__ import main as report
 from learner_jax.report.health import look
+from learner_jax.report.page import confidence, configs, facts
 from learner_jax.report.runs import load
+from learner_jax.report.study import read_study
 from learner_jax.train import train
 from tfds_builders import build, splits
 from tfds_builders.errors import InputError
@@ -103,6 +105,20 @@ def test_a_cohort_with_days_that_nobody_knows_has_its_floors(finished, tmp_path,
     monkeypatch.setattr(cohorts, "load", lambda _: dataclasses.replace(cohort, time_days=days))
     found, _ = Run(copy(finished, tmp_path)).evaluator.floors()
     assert next(row.value for row in found["time_only"] if row.name == "pairwise_accuracy") is not None
+
+
+def test_a_report_tells_how_a_run_was_scored_and_not_how_it_would_have_been(finished, tmp_path):
+    workdir = copy(finished, tmp_path)
+    dataset = Path(shutil.copytree(load(workdir).config["data"]["dir"], tmp_path / "elsewhere"))
+    fields = ["eval.confidence=0.5", "eval.readouts=none", f"data.dir={dataset}"]
+    wide = {row["name"]: row["high"] - row["low"] for row in artifacts.read_scores(workdir, 4)["rows"] if row["high"]}
+    assert command.main(["--workdir", str(workdir), *(f"--config.{field}" for field in fields)]) == 0
+    rows = {row["name"]: row["high"] - row["low"] for row in artifacts.read_scores(workdir, 4)["rows"] if row["high"]}
+    assert rows["score_mae"] < wide["score_mae"]
+    study = read_study(workdir)
+    assert confidence(study) == "50 %"
+    assert dict(facts(study.arms))["dataset"] == "elsewhere"
+    assert dict(configs(study.arms))["eval.readouts"] == ("none",)
 
 
 def test_a_report_opens_scans_only_when_it_is_told_to(finished, tmp_path, capsys, monkeypatch):

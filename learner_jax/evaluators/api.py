@@ -85,7 +85,7 @@ class Evaluator:
     def write(self, evaluation: Evaluation, workdir: Path, step: int) -> None:
         """Write read-outs, scores, pairs and observations where :mod:`artifacts` says, all of them or nothing."""
         if jax.process_index() == 0:
-            artifacts.write(evaluation, self._cohort, workdir, step)
+            artifacts.write(evaluation, self._cohort, self._config, workdir, step)
 
     def observations(self, variables: Any, rows: np.ndarray, view_weights: np.ndarray | None = None) -> Observations:
         """What scoring sees of these cohort rows: embedded and averaged over the scans of each visit in the same way,

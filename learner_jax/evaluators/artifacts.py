@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from learner_jax.config import Config
 from learner_jax.data.cohort import Cohort
 from learner_jax.evaluators.blockwise import blocks
 from learner_jax.evaluators.census import census
@@ -45,7 +46,7 @@ HEADLINE = (
 _FLOORS = "floors.json"
 
 
-def write(evaluation: Evaluation, cohort: Cohort, workdir: Path, step: int) -> None:
+def write(evaluation: Evaluation, cohort: Cohort, config: Config, workdir: Path, step: int) -> None:
     """Write an evaluation beside its place and move it there, over an older one."""
     final = folder(workdir, step, evaluation.patients)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +57,7 @@ def write(evaluation: Evaluation, cohort: Cohort, workdir: Path, step: int) -> N
                 readout.write(building, "readout")
             else:
                 readout.write(building / "readouts", name)
-        _write_json(building / "scores.json", _scores(evaluation, cohort, step))
+        _write_json(building / "scores.json", _scores(evaluation, cohort, config, step))
         write_csv(building / "scores.csv", sectioned(evaluation.sections))
         write_csv(building / "pairs.csv", _pairs(evaluation.predictions, cohort))
         write_csv(building / "observations.csv", _observations(evaluation, cohort))
@@ -187,7 +188,7 @@ def read_predictions(workdir: Path, step: int) -> Predictions:
 _STORED = ("first", "second", "predicted_delta", "predicted_change", "distance", "swapped_change", *CHANCES)
 
 
-def _scores(evaluation: Evaluation, cohort: Cohort, step: int) -> dict[str, Any]:
+def _scores(evaluation: Evaluation, cohort: Cohort, config: Config, step: int) -> dict[str, Any]:
     readout = evaluation.fitting.readouts[PRIMARY]
     everything = [row for name in (PRIMARY, "embedding") for row in evaluation.sections.get(name, [])]
     told = ("fine_pairs", "scores", PRIMARY)
@@ -200,6 +201,11 @@ def _scores(evaluation: Evaluation, cohort: Cohort, step: int) -> dict[str, Any]
         "order": readout.order,
         "note": "; ".join(evaluation.notes[name] for name in told if name in evaluation.notes),
         "notes": evaluation.notes,
+        # what it was scored with, which may be another thing than it was trained with
+        "config": {
+            "data": {"dir": config.data.dir, "split": config.data.split},
+            "eval": dataclasses.asdict(config.eval),
+        },
         "readout": {"fitted_on": readout.fitted_on, "threshold": readout.decision.threshold_source},
         "rows": [dataclasses.asdict(row) for row in headline(everything)],
         "fingerprints": cohort.fingerprints,

@@ -142,11 +142,15 @@ def facts(arms: Sequence[Arm]) -> list[tuple[str, str]]:
 def differences(arms: Sequence[Arm]) -> list[str]:
     """A sentence for each thing that must be the same in all arms before their numbers may be compared, and is not."""
     found = []
-    for name in ("score_name", "change_threshold", "pairs", "order"):
-        values = {arm.name: _joined(run.scores.get(name) for run in arm.runs) for arm in arms}
+    asked = (
+        (lambda run: run.scores, ("score_name", "change_threshold", "pairs", "order"), "numbers"),
+        (lambda run: run.config.get("eval", {}), ("confidence", "interval"), "intervals"),
+    )
+    for of, name, what in ((of, name, what) for of, names, what in asked for name in names):
+        values = {arm.name: _joined(of(run).get(name) for run in arm.runs) for arm in arms}
         if len(set(values.values())) > 1:
             told = ", ".join(f"{arm}: {value}" for arm, value in values.items())
-            found.append(f"The arms differ in {name} ({told}): their numbers are not comparable.")
+            found.append(f"The arms differ in {name} ({told}): their {what} are not comparable.")
     for name in ("data", "split"):
         if len({str(run.scores.get("fingerprints", {}).get(name)) for arm in arms for run in arm.runs}) > 1:
             found.append(f"The arms were not scored on the same {name}: their numbers are not comparable.")

@@ -48,7 +48,7 @@ class Run:
 
     name: str
     step: int
-    config: dict[str, typing.Any]
+    config: dict[str, typing.Any]  # that it was trained with, and in what concerns scoring that it was scored with
     scores: dict[str, typing.Any]  # scores.json without its rows
     rows: dict[str, Row]
     floors: dict[str, dict[str, Row]]
@@ -134,7 +134,7 @@ def load(run: str | os.PathLike) -> Run:
     return Run(
         name=folder.resolve().name,
         step=int(scores.get("step", newest.name)),
-        config=_read_json(folder / "config.json"),
+        config=_scored_with(_read_json(folder / "config.json"), scores.get("config") or {}),
         scores={name: value for name, value in scores.items() if name != "rows"},
         rows=parse_rows(scores.get("rows", []), newest / "scores.json"),
         floors={name: parse_rows(rows, floors_path) for name, rows in floors.get("rows", {}).items()},
@@ -167,6 +167,10 @@ def parse_rows(rows: list[dict[str, typing.Any]], path: pathlib.Path) -> dict[st
     except (TypeError, AttributeError) as error:
         raise InputError(f"{path} has a row that is not a score ({error}). Evaluate the run again.") from error
     return {row.name: row for row in parsed}
+
+
+def _scored_with(config: dict[str, typing.Any], scored: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    return config | {part: config.get(part, {}) | fields for part, fields in scored.items()}
 
 
 def _null(value: typing.Any) -> typing.Any:

@@ -207,6 +207,14 @@ def test_arms_that_cannot_be_compared_are_said_to_be(demo):
     assert "same split" not in page.words
 
 
+def test_arms_with_other_intervals_are_said_to_be(demo):
+    path = demo / "mse" / "eval" / "300" / "scores.json"
+    scores = json.loads(path.read_text())
+    path.write_text(json.dumps(scores | {"config": {"eval": {"confidence": 0.8}}}))
+    page, _ = rendered(demo)
+    assert "The arms differ in confidence (combined: 0.95, contrastive: 0.95, mse: 0.8)" in page.words
+
+
 def test_other_files_in_the_folder_stay(run_at, tmp_path):
     run_at(tmp_path / "one", fine=False)
     (tmp_path / "report").mkdir()
