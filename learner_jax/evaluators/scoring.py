@@ -15,7 +15,7 @@ from learner_jax.evaluators.quantities import FAMILIES, QUANTITIES
 from learner_jax.evaluators.quantities.api import N, Prepared
 from learner_jax.evaluators.rows import Row
 from learner_jax.evaluators.statistics.bootstrap import Replicates, Resampling, Statistic, means
-from learner_jax.evaluators.statistics.intervals import make_row
+from learner_jax.evaluators.statistics.intervals import make_row, percentile_interval
 
 SEED = 0  # one for all runs, so that two arms are resampled on the same patients
 
@@ -29,6 +29,7 @@ class Found:
     replicates: Replicates
     n: N
     note: str = ""
+    over_patients: bool = True  # False: the draws are of something else, and their range is told as it is
 
     def under(self, label: str) -> "Found":
         """The same under another label."""
@@ -38,6 +39,9 @@ class Found:
         """Value, interval and counts; ``config`` gives ``interval`` and ``confidence``."""
         if self.note:
             return Row(self.name, self.replicates.value, None, None, *self.n, self.note, self.at)
+        if not self.over_patients:
+            ends = percentile_interval(self.replicates.drawn, config.confidence)
+            return Row(self.name, self.replicates.value, *ends, *self.n, at=self.at)
         undefined = QUANTITIES[self.name].undefined if self.name in QUANTITIES else "undefined"
         about = {"method": config.interval, "confidence": config.confidence, "undefined": undefined, "at": self.at}
         return make_row(self.name, self.replicates, n_patients=self.n[0], n_pairs=self.n[1], **about)

@@ -39,7 +39,10 @@ def shuffled_labels(case: Case) -> list[Found] | str:
     mean = Replicates(float(right[1:].mean()), right[1:], none)
     p = Replicates(float(np.mean(right >= right[0] - 1e-12)), none, none)
     told = f"of {_SHUFFLES} deals of the scores"
-    return [Found("pairwise_accuracy", f"mean {told}", mean, n), Found("p_value", told, p, n, "no interval")]
+    return [
+        Found("pairwise_accuracy", f"mean {told}", mean, n, over_patients=False),
+        Found("p_value", told, p, n, "no interval"),
+    ]
 
 
 def _right(scores: np.ndarray, first: np.ndarray, second: np.ndarray, up: np.ndarray) -> float:

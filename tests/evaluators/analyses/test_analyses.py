@@ -92,6 +92,15 @@ def test_shuffled_labels_are_at_chance_and_true_ones_are_not(case, ask):
     assert next(v for (name, _), v in noise.items() if name == "p_value") > 0.02
 
 
+def test_the_range_of_deals_is_that_of_the_deals_however_few_the_patients(case):
+    asked = case(skill=1.0, patients=12)
+    found = next(one for one in analyses.get("shuffled_labels")(asked) if one.name == "pairwise_accuracy")
+    for config in (asked.config, dataclasses.replace(asked.config, interval="bca")):
+        row = found.row(config)
+        assert (row.low, row.high) == pytest.approx(tuple(np.quantile(found.replicates.drawn, [0.025, 0.975])))
+        assert row.note == "", "an interval over 12 patients would be too narrow; this is none"
+
+
 def test_grades_are_the_ridge_fitted_to_their_means(case, ask):
     one = case(skill=0.6)
     found = ask("grades", one)
