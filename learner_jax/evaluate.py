@@ -143,6 +143,11 @@ def evaluate(
     found = [run for run in found if not runs or run.name in runs]
     for workdir in found:
         run = Run(workdir, overrides)
+        if compare is not None and run.config.eval.patients != "test":
+            raise InputError(
+                f"--compare tests scores of test patients, and {workdir} is scored on those of validation: leave it "
+                "out, or set --config.eval.patients=test"
+            )
         steps = run.steps()
         if not steps:
             print(f"{workdir}: no checkpoint yet")
@@ -181,7 +186,10 @@ def _summarise(folder: Path, found: list[Path], config: Config, compare: Path | 
 
 def follow(workdir: Path, overrides: Iterable[str] = ()) -> None:
     """Score each new checkpoint of a running job until that of its last step is scored."""
-    while not (workdir / "config.json").is_file() or not (workdir / "checkpoints").is_dir():
+    there = lambda: (workdir / "config.json").is_file() and (workdir / "checkpoints").is_dir()  # noqa: E731
+    if not there():
+        print(f"waiting for a run in {workdir}", flush=True)
+    while not there():
         time.sleep(_POLL_SECONDS)
     run = Run(workdir, overrides)
     while True:
@@ -238,6 +246,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _do(known: argparse.Namespace, fields: list[str]) -> None:
     workdir = local(known.workdir)
     if known.follow:
+        for name in ("all", "again", "compare", "runs"):
+            if getattr(known, name):
+                raise InputError(
+                    f"--{name} is not for --follow, which scores each new checkpoint of one run; leave it out"
+                )
         follow(workdir, fields)
         return
     # who is scored is no change: their scores lie elsewhere

@@ -329,6 +329,23 @@ def test_follow_scores_each_checkpoint_until_the_job_ends(finished, tmp_path):
     assert numbers(workdir, 4) == numbers(whole, 4)
 
 
+def test_follow_says_what_it_waits_for_and_refuses_what_it_would_not_do(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        follow(tmp_path / "tpyo")
+    assert f"waiting for a run in {tmp_path / 'tpyo'}" in capsys.readouterr().out
+    for flag in (["--all"], ["--again"], ["--compare", str(tmp_path)], ["--runs", "a"]):
+        assert command.main(["--workdir", str(tmp_path), "--follow", *flag]) == 2
+        assert f"{flag[0]} is not for --follow" in capsys.readouterr().err
+
+
+def test_validation_scores_are_not_compared(finished, tmp_path, capsys):
+    workdir = copy(finished, tmp_path)
+    fields = ["--config.eval.patients=val", "--compare", str(finished / "run")]
+    assert command.main(["--workdir", str(workdir), *fields]) == 2
+    assert "--compare tests scores of test patients" in capsys.readouterr().err
+
+
 def test_a_checkpoint_that_the_job_removes_meanwhile_is_passed_over_and_a_damaged_one_is_not(finished, tmp_path):
     run = Run(copy(finished, tmp_path))
     shutil.rmtree(run.workdir / "checkpoints/2")
