@@ -22,6 +22,7 @@ from learner_jax.evaluators import artifacts
 from learner_jax.evaluators.readouts import Readout
 from learner_jax.report import scans
 from learner_jax.report.__main__ import main as report
+from learner_jax.report.comparison import read_comparison
 from learner_jax.report.health import look
 from learner_jax.report.page import confidence, configs, facts
 from learner_jax.report.runs import load
@@ -306,6 +307,8 @@ def test_a_cohort_without_fine_pairs_gets_coarse_scores_and_a_sentence(make_conf
     capsys.readouterr()
     assert command.main(["--workdir", str(tmp_path / "runs"), "--compare", str(other)]) == 0
     assert "a - b: coarse_c_index +0.000 [+0.000, +0.000], p = 1 (1 over 3" in capsys.readouterr().out
+    shown = read_comparison(tmp_path / "runs", read_study(tmp_path / "runs").arms).shown
+    assert [(arm, [one.row.name for one in lines]) for arm, lines in shown] == [("a", list(values))]
 
 
 def test_follow_scores_each_checkpoint_until_the_job_ends(finished, tmp_path):

@@ -13,7 +13,7 @@ from rich.text import Text
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.arms import Arm, averages, read
 from learner_jax.report.runs import parse_rows
-from learner_jax.report.titles import HEADLINE, IN_SCORE_UNITS, TITLES, digits_of, number
+from learner_jax.report.titles import COARSE, HEADLINE, IN_SCORE_UNITS, TITLES, digits_of, number
 from tfds_builders.errors import InputError
 
 FILE = "comparison.json"  # written by evaluators/arms.py, which cannot be imported without JAX
@@ -90,9 +90,10 @@ class Comparison:
 
     @property
     def shown(self) -> list[tuple[str, list[Difference]]]:
-        """Each arm with the differences that the terminal shows."""
+        """Each arm with the differences that the terminal shows: the headline, or else the coarse ones."""
         named = {arm: {one.row.name: one for one in apart} for arm, apart in self.differences.items()}
-        listed = {arm: [apart[name] for name in HEADLINE if name in apart] for arm, apart in named.items()}
+        columns = HEADLINE if any(name in apart for apart in named.values() for name in HEADLINE) else COARSE
+        listed = {arm: [apart[name] for name in columns if name in apart] for arm, apart in named.items()}
         return [(arm, lines) for arm, lines in listed.items() if lines]
 
 

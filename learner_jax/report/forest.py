@@ -55,7 +55,7 @@ def differences(study: Study) -> Picture | None:
     """The headline scores of every arm less those of the reference, a panel for each score."""
     compared = study.comparison
     shown = compared.shown if compared is not None else []
-    names = [name for name in HEADLINE if any(one.row.name == name for _, lines in shown for one in lines)]
+    names = list(dict.fromkeys(one.row.name for _, lines in shown for one in lines))
     if not names:
         return None
     figure, axes = panels(len(names), columns=len(names), width=3.0, height=0.7 + 0.26 * len(shown), share=False)
