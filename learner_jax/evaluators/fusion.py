@@ -21,14 +21,15 @@ def view_weights(
 
     The weight is the inverse of the squared error of a ridge regression from the view's embeddings to the score,
     predicted for patients that it was not fitted on (5 folds of patients): what weighs independent unbiased estimates
-    best. A view with fewer than 10 labeled scans, or of fewer than 5 patients, weighs as the mean of the others.
+    best. A view with fewer than 10 labeled scans, of fewer than 5 patients, or whose scores are all equal weighs as the
+    mean of the others.
     """
     order = np.lexsort((view, visit, patient))
     u, score, patient, view = (x[order] for x in (u, score, patient, view))
     weight = np.full(n_views, np.nan)
     for v in range(n_views):
         mine = np.flatnonzero((view == v) & ~np.isnan(score))
-        if len(mine) < 2 * _FOLDS or len(np.unique(patient[mine])) < _FOLDS:
+        if len(mine) < 2 * _FOLDS or len(np.unique(patient[mine])) < _FOLDS or np.ptp(score[mine]) == 0:
             continue
         fold = np.unique(patient[mine], return_inverse=True)[1] % _FOLDS  # of those who have the view: none is empty
         error = np.zeros(len(mine))

@@ -42,6 +42,13 @@ def test_a_view_of_few_patients_is_predicted_for_those_it_was_not_fitted_on(two_
     assert found[0] > 4 * found[1]
 
 
+def test_a_view_of_patients_who_all_score_alike_has_shown_nothing(two_views):
+    """Its prediction is without error whatever its embeddings are, which here are noise."""
+    kept = np.flatnonzero((two_views["view"] == 0) | (two_views["score"] == 7))
+    found = weights({k: v[kept] for k, v in two_views.items()})
+    np.testing.assert_allclose(found, [1, 1])
+
+
 def test_observations_are_weighted_means_of_views(two_views):
     seen = observe(**two_views, mode="visits", view_weight=np.array([3.0, 1.0]))
     mine = (two_views["patient"] == 5) & (two_views["visit"] == 1)
