@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from tfds_builders.readers import video
 from tfds_builders.readers.api import TooLarge, UnreadableScan, evenly
@@ -184,6 +185,43 @@ def test_a_sound_track_is_passed_over(tmp_path, make):
             container.mux(picture.encode(av.VideoFrame.from_ndarray(grey, format="gray").reformat(format="yuv420p")))
         container.mux([*picture.encode(), *sound.encode()])
     assert len(video.read(tmp_path / "a.mp4", 6).pixels) == 6
+
+
+def test_a_last_frame_that_stays_is_no_cut(tmp_path, make):
+    first, *more = (Image.fromarray(grey) for grey in make.bar(10))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=more, duration=[100] * 9 + [3000])
+    assert len(video.read(tmp_path / "a.gif", 10).pixels) == 10
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_a_clip_trimmed_without_coding_it_anew_begins_where_it_says(tmp_path, make, codec):
+    """Packets before time 0, which an MP4 keeps for decoding and leaves out of what it shows."""
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        frames = (av.VideoFrame.from_ndarray(grey, format="gray").reformat(format="yuv420p") for grey in make.bar(20))
+        for packet in [*(packet for frame in frames for packet in stream.encode(frame)), *stream.encode()]:
+            packet.pts, packet.dts = packet.pts - 10, packet.dts - 10
+            container.mux(packet)
+    whole = video.read(make.video(tmp_path / "b.mp4", make.bar(20), codec), 20).pixels
+    reading = video.read(tmp_path / "a.mp4", 10)
+    assert np.abs(reading.pixels.astype(int) - whole[10:]).max() < 8
+    np.testing.assert_allclose(reading.spacing[0], 0.1, rtol=1e-5)
+
+
+def test_sound_may_outlast_the_pictures(tmp_path, make):
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        sound, picture = container.add_stream("pcm_s16le", rate=8000), container.add_stream("mpeg4", rate=10)
+        picture.height, picture.width, picture.pix_fmt = 48, 64, "yuv420p"
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 24000), np.int16), format="s16", layout="mono")
+        silence.sample_rate = 8000
+        container.mux(sound.encode(silence))
+        for grey in make.bar(10):
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(grey, format="gray").reformat(format="yuv420p")))
+        container.mux([*picture.encode(), *sound.encode()])
+    with av.open(str(tmp_path / "a.mkv")) as container:
+        assert (container.streams.video[0].frames, container.duration) == (0, 3 * av.time_base)
+    assert len(video.read(tmp_path / "a.mkv", 10).pixels) == 10
 
 
 def test_a_long_decode_is_given_up(tmp_path, make):

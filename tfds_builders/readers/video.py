@@ -2,6 +2,7 @@
 
 import dataclasses
 import multiprocessing
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,12 +46,13 @@ def read(path: Path | str, frames: int, limits: Limits = LIMITS) -> Reading:
         expected = declared or _count_packets(path, limits)
         limits.check_count(path, expected)
         kept = _keep(path, container, evenly(expected, frames) if expected else np.zeros(0, np.int64), limits)
-    if kept.total < _COMPLETE * declared:
+    lasts = kept.seconds * kept.total
+    if kept.total < _COMPLETE * declared and not (
+        lasts >= _COMPLETE * header.seconds > 0 and kept.total >= _COMPLETE * _count_packets(path, limits)
+    ):  # a clip that was trimmed without coding it anew declares what is left out as well, but lasts as long as it says
         raise UnreadableScan(path, f"is cut off or damaged: {kept.total} of its {declared} frames can be decoded")
-    if kept.seconds * kept.total < _COMPLETE * header.seconds:
-        raise UnreadableScan(
-            path, f"is cut off or damaged: {kept.seconds * kept.total:.1f} of its {header.seconds:.1f} s can be decoded"
-        )
+    if not declared and lasts < _COMPLETE * header.seconds:
+        raise UnreadableScan(path, f"is cut off or damaged: {lasts:.1f} of its {header.seconds:.1f} s can be decoded")
     if kept.total != expected:
         with _open(path) as container:
             kept = _keep(path, container, evenly(kept.total, frames), limits)
@@ -85,8 +87,18 @@ def _header(path: Path | str, container: av.container.InputContainer) -> _Header
     stream = container.streams.video[0]
     if container.format.name == "gif":
         _refuse_cut_gif(path)
-    seconds = float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / av.time_base
-    return _Header(stream.frames, seconds, float(stream.sample_aspect_ratio or 1))
+    return _Header(stream.frames, _seconds(container), float(stream.sample_aspect_ratio or 1))
+
+
+def _seconds(container: av.container.InputContainer) -> float:
+    """By the header of the pictures, in Matroska a tag of theirs; else by that of the file, which sound may outlast."""
+    stream = container.streams.video[0]
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    tag = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""), re.ASCII)
+    if tag:
+        return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
+    return (container.duration or 0) / av.time_base
 
 
 def _refuse_cut_gif(path: Path | str) -> None:
@@ -98,14 +110,14 @@ def _refuse_cut_gif(path: Path | str) -> None:
 
 
 def _count_packets(path: Path | str, limits: Limits) -> int:
-    """Of the pictures, without decoding them; 0 where the container cannot be walked through."""
+    """Of the pictures that are shown, without decoding them; 0 where the container cannot be walked through."""
     late = limits.watch(path)
     with _open(path) as container:
         try:
             n = 0
             for packet in container.demux(container.streams.video[0]):
                 late()
-                n += packet.size > 0
+                n += packet.size > 0 and not packet.is_discard
                 limits.check_count(path, n)
             return n
         except av.error.FFmpegError:
