@@ -97,6 +97,22 @@ def test_slices_of_another_size_are_noticed(tmp_path):
         dicom_series.read(folder)
 
 
+@pytest.mark.parametrize(("name", "content"), [("IM9999", b""), ("IM9999.dcm", b"/annex/objects/x"), ("z.DCM", b"")])
+def test_a_slice_that_was_not_copied_is_noticed_also_at_an_end(tmp_path, name, content):
+    folder = write_series(tmp_path / "series", places=range(6))  # the seventh is the one that is lost
+    (folder / name).write_bytes(content)
+    for read in (dicom_series.read, dicom_series.probe):
+        with pytest.raises(UnreadableScan, match="holds a slice that is empty or no DICOM file; copy the series again"):
+            read(folder)
+
+
+def test_a_slice_that_is_a_link_to_nothing_is_noticed(tmp_path):
+    folder = write_series(tmp_path / "series", places=range(6))
+    (folder / "IM9999").symlink_to(tmp_path / "annex" / "x")
+    with pytest.raises(UnreadableScan, match="IM9999 cannot be opened: No such file or directory"):
+        dicom_series.read(folder)
+
+
 def test_one_slice_and_none_are_no_volume(tmp_path):
     with pytest.raises(UnsupportedScan, match="holds one slice"):
         dicom_series.read(write_series(tmp_path / "one", places=[0]))

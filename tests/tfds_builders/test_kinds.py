@@ -7,7 +7,7 @@ import pytest
 
 from tests.tfds_builders.hostile.files import KINDS, VOLUMES, sound
 from tfds_builders.readers import kinds
-from tfds_builders.readers.api import UnsupportedScan
+from tfds_builders.readers.api import UnreadableScan, UnsupportedScan
 
 EXPECTED = {".dcm": "dicom", ".nii": "nifti", ".nii.gz": "nifti", ".mgz": "mgh"}
 PICTURES = (".png", ".jpg", ".tif", ".bmp")
@@ -36,3 +36,10 @@ def test_a_picture_is_a_clip_that_stands_still(tmp_path):
     assert reading.pixels.shape[0] == 5
     assert (reading.pixels == reading.pixels[:1]).all()
     assert np.isnan(reading.spacing).all()
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path):
+    (tmp_path / "a.nii.gz").touch()
+    for look in (kinds.probe_volume, kinds.read_volume, kinds.probe_clip):
+        with pytest.raises(UnreadableScan, match=r"a\.nii\.gz is empty"):
+            look(tmp_path / "a.nii.gz")

@@ -18,7 +18,7 @@ def read(folder: Path | str, limits: Limits = LIMITS) -> Volume:
     """Stack slices by where they lie, whatever their names and numbers say; files that are no DICOM are passed over.
 
     Raises:
-      UnreadableScan: no slice, or a damaged one.
+      UnreadableScan: no slice, a damaged one, or a file that is empty or ends with .dcm and is no DICOM.
       UnsupportedScan: several series, sizes or directions, two slices at one place, a gap.
       TooLarge: beyond ``limits``.
     """
@@ -46,11 +46,14 @@ def probe(folder: Path | str, limits: Limits = LIMITS) -> None:
 def _files(folder: Path | str, limits: Limits) -> list[Path]:
     found = []
     for path in sorted(Path(folder).iterdir()):
-        if path.name.startswith(".") or path.name == "DICOMDIR" or not path.is_file():
+        if path.name.startswith(".") or path.name == "DICOMDIR" or path.is_dir():
             continue
         with open_file(path) as file:
-            if file.read(132)[128:] == b"DICM":
-                found.append(path)
+            head = file.read(132)
+        if head[128:] == b"DICM":
+            found.append(path)
+        elif not head or path.suffix.lower() == ".dcm":  # at an end of the stack no gap would tell of it
+            raise UnreadableScan(folder, "holds a slice that is empty or no DICOM file; copy the series again")
     if not found:
         raise UnreadableScan(folder, "is a folder without DICOM slices")
     limits.check_count(folder, len(found))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tfds_builders.readers import dicom, dicom_series, image, mgh, nifti, video
-from tfds_builders.readers.api import Reading, UnsupportedScan, Volume
+from tfds_builders.readers.api import Reading, UnreadableScan, UnsupportedScan, Volume
 from tfds_builders.readers.limits import is_folder, read_head
 
 _HEAD = 540
@@ -23,12 +23,14 @@ def kind(path: Path | str) -> str:
     """``video``, ``image``, ``dicom``, ``dicom_series`` (a folder), ``nifti`` or ``mgh``; what is unknown is ``video``.
 
     Raises:
-      UnreadableScan: cannot be opened.
+      UnreadableScan: cannot be opened, or is empty.
     """
     path = Path(path)
     if is_folder(path):
         return "dicom_series"
     head = read_head(path, _HEAD)
+    if not head:
+        raise UnreadableScan(path, "is empty")
     if head[128:132] == b"DICM":
         return "dicom"
     if nifti.is_nifti(head) or nifti.is_pair(path):
