@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import inspect
 import math
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -72,7 +73,8 @@ def run(args: argparse.Namespace) -> None:
       InputError: whatever the user can mend.
     """
     builder, in_bucket = BUILDERS[args.dataset], remote.is_remote(args.data_dir)
-    data_dir = remote.staging(args.data_dir) if in_bucket else Path(args.data_dir).absolute()
+    # Not the link itself, where it is one: the dataset is moved into the place of what it leads to.
+    data_dir = remote.staging(args.data_dir) if in_bucket else Path(os.path.realpath(args.data_dir))
     options = flags.values(args, builder.OPTIONS)
     pipeline = None if args.beam is None else beam.pipeline_options(args.beam)
     how = write.How(args.processes, args.max_bad_fraction, pipeline)
@@ -94,12 +96,15 @@ def run(args: argparse.Namespace) -> None:
         built = write.dataset(builder, cohort_source, options, how, work)
         table, split = cohort.read_table(built), splits.read(built, "default")
         size = sum(path.stat().st_size for path in built.rglob("*") if path.is_file())
-        if in_bucket:
-            remote.upload(built, args.data_dir)
-        else:
-            dataset_dir.move(built, data_dir, work)
+        taken: list[str] = []
+        if not is_built(place, cohort_source.meta, args.overwrite):  # asked again: another build may have come first
+            if in_bucket:
+                remote.upload(built, args.data_dir)
+            else:
+                taken = splits.take_over(data_dir, built)
+                dataset_dir.move(built, data_dir, work)
     told = f"{size / 2**20:.1f} MiB in {place}"
-    print("\n".join([*cohort.summary(table), splits.describe(table, split), told]))
+    print("\n".join([*cohort.summary(table), splits.describe(table, split), *taken, told]))
 
 
 def _source(args: argparse.Namespace, builder: type[ScanBuilder], options, data_dir: Path) -> Source:

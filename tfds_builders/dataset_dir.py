@@ -59,6 +59,11 @@ def work_folder(data_dir: Path) -> Iterator[Work]:
     Raises:
       InputError: nothing can be written there, or another build is at work on the same dataset.
     """
+    if data_dir.is_mount():
+        raise InputError(
+            f"{data_dir} is where a disk is mounted, and nothing can be moved into its place; name a folder in it with "
+            f"--data_dir, as in {data_dir / 'dataset'}"
+        )
     work = Work(data_dir.parent / f".{data_dir.name}.building")
     try:
         work.shards.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +64,14 @@ def of_nothing(builder: type[SimulatedBuilder], options: Any) -> Source:
 
 
 def _stamp(path: Path) -> list:
-    """Size and time of change of a file, or of all files of a folder."""
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    """Size and time of change of a file, of both halves of a pair, or of all files of a folder."""
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.is_file())
+    else:
+        halves = {
+            path.with_name(re.sub(r"\.(?:hdr|img)(\.gz)?$", rf"{half}\1", path.name)) for half in (".hdr", ".img")
+        }
+        files = sorted(p for p in halves if p.is_file())
     stats = [(file.name, file.stat()) for file in files]
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 

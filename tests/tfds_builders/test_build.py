@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from tfds_builders import build, builder, cohort, identity, shards, splits
+from tfds_builders import build, builder, cohort, dataset_dir, identity, shards, splits, write
+from tfds_builders.errors import InputError
 from tfds_builders.readers import video
 from tfds_builders.record import DatasetMeta, check_complete
 from tfds_builders.resize import fit
@@ -212,6 +214,89 @@ def test_what_was_there_stays_when_the_move_fails(clips, tmp_path, monkeypatch):
     assert shard_bytes(tmp_path / "lus") == before
     assert build.main(clips_command(clips, tmp_path / "lus", "--overwrite", "--size", "24")) == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["lus", "source"]
+
+
+def test_splits_that_were_added_survive_a_build_with_more_scans(clips, tmp_path, capsys, make):
+    out, lines = tmp_path / "lus", clips.read_text().splitlines()
+    clips.write_text("\n".join(lines[:10]) + "\n")  # without the fourth patient
+    assert build.main(clips_command(clips, out)) == 0
+    assert splits.main([str(out), "--name", "mine", "--seed", "3"]) == 0
+    before = (out / "splits" / "mine.json").read_bytes()
+    clips.write_text("\n".join(lines) + "\n")
+    assert build.main(clips_command(clips, out, "--overwrite")) == 0
+    assert (out / "splits" / "mine.json").read_bytes() == before
+    assert "split mine: train 1 patient, 3 scans; val 1 patient, 3 scans; test 1 patient, 3 scans; in no part 1 " in (
+        capsys.readouterr().out
+    )
+    assert build.main([*clips_command(clips, out, "--overwrite"), "--key_file", str(tmp_path / "other.key")]) == 0
+    assert (out / "splits" / "mine.json").read_bytes() == before
+    assert "split mine, which was here before, does not hold any more: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("more", [(), ("--overwrite",)])
+def test_what_came_while_a_build_was_at_work_stays(clips, tmp_path, monkeypatch, capsys, more):
+    out, dataset = tmp_path / "lus", write.dataset
+
+    def slow(*given):
+        built = dataset(*given)
+        out.mkdir()
+        (out / "thesis.tex").write_text("years of work")
+        return built
+
+    monkeypatch.setattr(write, "dataset", slow)
+    assert build.main(clips_command(clips, out, *more)) == 2
+    assert "exists and is not a dataset" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["thesis.tex"]
+
+
+def test_a_build_that_comes_second_does_not_replace_the_first(clips, tmp_path, monkeypatch, capsys):
+    out, dataset = tmp_path / "lus", write.dataset
+    assert build.main(clips_command(clips, tmp_path / "first")) == 0
+
+    def slow(*given):
+        built = dataset(*given)
+        (tmp_path / "first").rename(out)
+        return built
+
+    monkeypatch.setattr(write, "dataset", slow)
+    assert build.main([*clips_command(clips, out), "--size", "24"]) == 2
+    assert "holds a dataset built from other files or with other settings" in capsys.readouterr().err
+    assert DatasetMeta.read(out).scan_shape == (4, 32, 32, 1)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_followed_to_where_the_dataset_belongs(clips, tmp_path, there):
+    (tmp_path / "disk").mkdir()
+    if there:
+        (tmp_path / "disk" / "lus").mkdir()
+    (tmp_path / "lus").symlink_to(tmp_path / "disk" / "lus")
+    assert build.main(clips_command(clips, tmp_path / "lus")) == 0
+    assert (tmp_path / "lus").is_symlink()
+    check_complete(tmp_path / "disk" / "lus")
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["lus"]
+
+
+def test_the_place_of_a_mounted_disk_is_refused():
+    with (
+        pytest.raises(InputError, match=r"is where a disk is mounted, .* name a folder in it with --data_dir"),
+        dataset_dir.work_folder(Path("/")),
+    ):
+        pass
+
+
+def test_both_halves_of_a_pair_are_looked_at(tmp_path, make, capsys):
+    make.volume(tmp_path / "a.nii")
+    image = nib.load(tmp_path / "a.nii")
+    nib.save(nib.Nifti1Pair(image.dataobj, image.affine), tmp_path / "a.hdr")
+    row = {"scan": "a.hdr", "patient": "p", "visit": 0, "time_days": 0, "view": "T1", "severity": 1}
+    table = make.cohort(tmp_path / "cohort.csv", [row])
+    command = ["brain_volumes", "--cohort", str(table), "--data_dir", str(tmp_path / "brain"), "--scores", "severity"]
+    command += ["--shape", "8", "8", "8"]
+    assert build.main(command) == 0
+    voxels = bytearray((tmp_path / "a.img").read_bytes())
+    (tmp_path / "a.img").write_bytes(bytes(voxels[::-1]))
+    assert build.main(command) == 2
+    assert "built from other files" in capsys.readouterr().err
 
 
 def test_an_interrupt_leaves_nothing(clips, tmp_path, monkeypatch, capsys):

@@ -3,7 +3,7 @@
 from tfds_builders.splits.command import main
 from tfds_builders.splits.deal import FRACTIONS, folds, make
 from tfds_builders.splits.split import Split, check, check_unseen, describe
-from tfds_builders.splits.stored import DUPLICATES_FILE, duplicates, read, read_file, write, write_file
+from tfds_builders.splits.stored import DUPLICATES_FILE, duplicates, read, read_file, take_over, write, write_file
 
 __all__ = [
     "DUPLICATES_FILE",
@@ -18,6 +18,7 @@ __all__ = [
     "make",
     "read",
     "read_file",
+    "take_over",
     "write",
     "write_file",
 ]

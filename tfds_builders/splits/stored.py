@@ -9,10 +9,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tfds_builders.cohort import SPLITS
+from tfds_builders.cohort import SPLITS, read_table
 from tfds_builders.errors import InputError
 from tfds_builders.record import DatasetMeta
-from tfds_builders.splits.split import Split
+from tfds_builders.splits.split import Split, check, describe
 from tfds_builders.whole import write_whole
 from tfds_builders.wording import suggest
 
@@ -40,6 +40,31 @@ def read(dataset_dir: Path | str, name: str) -> Split:
     if name not in known:
         raise InputError(f"{dataset_dir} has no split {name!r}; {suggest(name, known)}. Set --config.data.split=…")
     return read_for(dataset_dir, Path(dataset_dir) / FOLDER / f"{name}.json")
+
+
+def take_over(before: Path, after: Path) -> list[str]:
+    """Copy the splits that were added to a dataset, all but ``default``, into the one that takes its place.
+
+    Returns:
+      A line or more on each: what it holds there, or why it does not hold.
+    """
+    told = []
+    for name in names(before):
+        if name != "default":
+            file = Path(after) / FOLDER / f"{name}.json"
+            file.write_bytes((Path(before) / FOLDER / file.name).read_bytes())
+            told.append(_told(after, name))
+    return told
+
+
+def _told(dataset_dir: Path, name: str) -> str:
+    table = read_table(dataset_dir)
+    try:
+        split = read(dataset_dir, name)
+        check(table["patient"].to_list(), split, duplicates(dataset_dir))
+    except InputError as fault:
+        return f"split {name}, which was here before, does not hold any more: {fault}"
+    return describe(table, split)
 
 
 def names(dataset_dir: Path | str) -> list[str]:
