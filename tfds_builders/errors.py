@@ -6,7 +6,8 @@ import re
 import sys
 from collections.abc import Callable
 
-_FULL = "No space left on device"  # as TensorStore passes it on, in an error of another kind
+_FULL = {errno.ENOSPC: "no space is left on the disk", errno.EDQUOT: "your quota is used up on the disk"}
+_CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class InputError(Exception):
@@ -14,17 +15,19 @@ class InputError(Exception):
 
 
 def sentence(fault: Exception) -> str:
-    """What the user can mend: the message of an :class:`InputError`, or that the disk is full; empty: nothing."""
+    """What the user can mend: an :class:`InputError`, a full disk or quota, a place that is closed; empty: nothing."""
     if isinstance(fault, InputError):
         return str(fault)
-    if not (isinstance(fault, OSError) and fault.errno == errno.ENOSPC) and _FULL not in str(fault):
+    if isinstance(fault, OSError) and fault.filename and fault.errno in _CLOSED:
+        return f"{fault.filename} is closed to you ({fault.strerror}); choose another place, or have it opened"
+    # TensorStore passes the system's words on, in an error of another kind.
+    number = fault.errno if isinstance(fault, OSError) else None
+    full = [told for code, told in _FULL.items() if code == number or os.strerror(code) in str(fault)]
+    if not full:
         return ""
     path = re.search(r"[\"'](/[^\"']+)", str(fault))
     where = f" for {path[1]}" if path else ""
-    return (
-        f"no space is left on the disk{where}. What was complete before is kept; make room and start the same command "
-        "again"
-    )
+    return f"{full[0]}{where}. What was complete before is kept; make room and start the same command again"
 
 
 def exit_code(run: Callable[[], object], stopped: str = "") -> int:

@@ -8,7 +8,10 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
+
+from tfds_builders.errors import InputError
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -19,7 +22,10 @@ Result = TypeVar("Result")
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
     """``map(function, items)`` in ``processes`` processes; the results come in the order of the items.
 
-    One process is this one. ``function`` is then called from a fresh interpreter, so it must be importable.
+    One process is this one. ``function`` is otherwise called from a fresh interpreter, so it must be importable.
+
+    Raises:
+      InputError: one of several processes was killed. What ``function`` raises.
     """
     if processes == 1:
         yield from map(function, items)
@@ -36,6 +42,11 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], proce
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise InputError(
+                "one of the processes that read scans was ended from outside, as where memory runs out; start the same "
+                f"command with fewer than --processes {processes}"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 

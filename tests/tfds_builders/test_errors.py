@@ -14,6 +14,12 @@ from tfds_builders.errors import InputError, exit_code, sentence
         (InputError("set it to 3"), "set it to 3"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/runs/a"), "no space is left on the disk for /runs/a. What"),
         (ValueError('RESOURCE_EXHAUSTED: local file "/runs/b/": No space left on device'), "disk for /runs/b/. What"),
+        (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/runs/a"), "your quota is used up on the disk for /runs/a."),
+        (
+            OSError(errno.EACCES, os.strerror(errno.EACCES), "/lab/a"),
+            "/lab/a is closed to you (Permission denied); choose",
+        ),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS), "/lab/a"), "/lab/a is closed to you (Read-only file system);"),
         (OSError(errno.ENOENT, os.strerror(errno.ENOENT), "/runs/a"), ""),
         (ValueError("no such thing"), ""),
     ],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tfds_builders.errors import InputError
 from tfds_builders.pool import cores, ordered_map
 from tfds_builders.readers import apart
 from tfds_builders.readers.api import TooLarge, UnreadableScan
@@ -33,6 +34,11 @@ def test_a_failure_reaches_the_caller(processes):
     assert next(results) == 1
     with pytest.raises(ValueError, match="'x'"):
         next(results)
+
+
+def test_a_process_that_is_killed_is_a_sentence():
+    with pytest.raises(InputError, match=r"ended from outside, as where memory runs out; .* --processes 2"):
+        list(ordered_map(os._exit, [1, 1], 2))
 
 
 def test_cores_are_counted():
