@@ -82,7 +82,7 @@ class Adni:
                 found.notes[f"images have no {name} within {self.within_days} days"] += value is None
             found.rows.append(_row(image, row, near))
             found.notes[f"images kept are {found.rows[-1].processing}"] += 1
-            days.append(day)
+            days.append(day and day.toordinal())
         found.notes["images have no date of acquisition"] += sum(day is None for day in days)
         number_visits(found.rows, days, self.visit_days)
         return found

@@ -1,7 +1,6 @@
 """What an archive gives: rows of a cohort, and what was left out of them."""
 
 import dataclasses
-import datetime
 import os
 import re
 from collections import Counter
@@ -88,24 +87,24 @@ def word(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_+.-]+", "-", text.strip()).strip("-")[:32]
 
 
-def number_visits(rows: list[Row], days: list[datetime.date | None], within: int = 0) -> None:
-    """Set ``visit`` and ``time_days`` by the dates of the scans.
+def number_visits(rows: list[Row], days: list[float | None], within: int = 0) -> None:
+    """Set ``visit`` and ``time_days`` by the days of the scans, counted from any start.
 
-    Days count from a patient's first dated scan; a scan up to ``within`` days after the first of a visit belongs to it.
-    Scans without a date come after those with one, as one visit.
+    Days then count from a patient's first dated scan; a scan up to ``within`` days after the first of a visit belongs
+    to it. Scans without a day come after those with one, as one visit.
     """
-    by_patient: dict[tuple[str, str], list[tuple[Row, datetime.date | None]]] = {}
+    by_patient: dict[tuple[str, str], list[tuple[Row, float | None]]] = {}
     for row, day in zip(rows, days, strict=True):
         by_patient.setdefault((row.source, row.patient), []).append((row, day))
     for mine in by_patient.values():
-        dated = sorted({day for _, day in mine if day})
-        starts: list[datetime.date] = []
+        dated = sorted({day for _, day in mine if day is not None})
+        starts: list[float] = []
         for day in dated:
-            if not starts or (day - starts[-1]).days > within:
+            if not starts or day - starts[-1] > within:
                 starts.append(day)
         for row, day in mine:
             if day is None:
                 row.visit, row.time_days = len(starts), None
             else:
                 row.visit = sum(start <= day for start in starts) - 1
-                row.time_days = float((day - dated[0]).days)
+                row.time_days = float(day - dated[0])

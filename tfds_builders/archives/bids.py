@@ -92,7 +92,12 @@ _NO_SCORE = "was asked for no score"
 def _by(path: Path, column: str, prefix: str = "") -> dict[str, dict[str, str]]:
     if not path.is_file():
         return {}
-    return {prefix + row[column].removeprefix(prefix): row for row in tables.read(path, (column,))}
+    by: dict[str, dict[str, str]] = {}
+    for row in tables.read(path, (column,)):
+        row[column] = prefix + row[column].removeprefix(prefix)
+        if by.setdefault(row[column], row) != row:
+            raise InputError(f"{path} has two rows of {row[column]} that differ; nobody can tell which is right")
+    return by
 
 
 def _value(name: str, row: dict[str, str], notes: Counter) -> float | None:

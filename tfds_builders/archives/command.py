@@ -12,6 +12,7 @@ import csv
 import inspect
 import math
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,12 +80,12 @@ def run(args: argparse.Namespace) -> None:
         print(line)
     named = frame.with_columns(pl.concat_str("source", "patient", separator="\0").alias("patient"))
     print("\n".join(cohort.summary(named, histograms=True)))
-    more = f" --covariates {' '.join(covariates)}" if covariates else ""
-    more += "".join(f" --{name} {value}" for name, value in _options(archive).items() if value)
-    print(
-        f"{args.out} written. Look it through, then: python -m tfds_builders.build {archive.dataset} "
-        f"--cohort {args.out} --root {root} --scores {' '.join(scores)}{more} --data_dir data/{args.archive}"
-    )
+    given = ["--cohort", args.out, "--root", root, "--scores", *scores]
+    given += ["--covariates", *covariates] if covariates else []
+    given += [word for name, value in _options(archive).items() if value for word in (f"--{name}", value)]
+    given += ["--data_dir", f"data/{args.archive}"]
+    then = shlex.join(["python", "-m", "tfds_builders.build", archive.dataset, *map(str, given)])
+    print(f"{args.out} written. Look it through, then: {then}")
 
 
 def _counted(found: Found) -> list[str]:
@@ -141,8 +142,17 @@ def _read_back(path: Path, rows: list[Row], scores, covariates, root: Path) -> p
     try:
         return cohort_csv.read(path, scores, covariates, root=root)
     except InputError as fault:
-        named = re.sub(r"(?m)^  line (\d+): ", lambda line: f"  {rows[int(line[1]) - 2].scan}: ", str(fault))
+        of = _by_line(path, rows)
+        named = re.sub(r"(?m)^  line (\d+): ", lambda line: f"  {of[int(line[1])].scan}: ", str(fault))
         raise InputError(named.replace(str(path), "the cohort", 1)) from fault
+
+
+def _by_line(path: Path, rows: list[Row]) -> dict[int, Row]:
+    """The rows by the line of the CSV that they begin on; a cell may have several lines."""
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        starts = [reader.line_num + 1 for _ in reader]
+    return dict(zip(starts, rows, strict=False))
 
 
 def _options(archive: Archive) -> dict[str, Any]:

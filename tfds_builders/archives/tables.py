@@ -33,7 +33,7 @@ def read(path: Path, columns: tuple[str, ...] = (), flag: str = "") -> Table:
       One dict a row; the names of ``columns`` are as given, whatever their case in the file.
 
     Raises:
-      InputError: the file cannot be read as a table, or lacks a column.
+      InputError: the file cannot be read as a table, lacks a column or has it twice, or has cells behind its header.
     """
     try:
         if not path.is_file():
@@ -49,8 +49,13 @@ def read(path: Path, columns: tuple[str, ...] = (), flag: str = "") -> Table:
     for name in columns:
         if name not in header:
             raise InputError(f"{path} has no column {name!r}; {suggest(name, header)}{_see(flag)}")
-    filled = [row for row in cells[1:] if any(cell.strip() for cell in row)]
-    return [{name: row[i].strip() if i < len(row) else "" for i, name in enumerate(header)} for row in filled]
+        if header.count(name) > 1:
+            raise InputError(f"{path} has {header.count(name)} columns {name!r}; rename all but one{_see(flag)}")
+    filled = [[cell.strip() for cell in row] for row in cells[1:] if any(cell.strip() for cell in row)]
+    for i, row in enumerate(filled, 1):
+        if any(row[len(header) :]):  # a comma in a text has moved the cells behind it
+            raise InputError(f"{path}: row {i} has {len(row)} cells, but the header names {len(header)} columns")
+    return [{name: row[i] if i < len(row) else "" for i, name in enumerate(header)} for row in filled]
 
 
 def _see(flag: str) -> str:
@@ -65,7 +70,7 @@ def _text(path: Path) -> list[list[str]]:
         text = content.decode("latin-1")
     head = text.split("\n", 1)[0]
     separator = max("\t;,", key=head.count)
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
 
 
 def _sheet(path: Path) -> list[list[str]]:

@@ -126,3 +126,13 @@ def test_a_column_of_words_is_no_score(archive):
     table(archive, "participants.tsv", "participant_id,sex,age", "sub-1,F,50")
     archive.cohort("bids", "--scores", "sex", code=2)
     assert "has no number in column 'sex'; its tables have numbers in: age" in archive.said
+
+
+def test_two_rows_of_one_person_that_differ_are_refused(archive):
+    image(archive, "sub-1")
+    table(archive, "participants.tsv", "participant_id,age", "sub-1,50", "1,50")
+    assert column(archive.cohort("bids", "--scores", "age"), "age") == ["50"]
+    table(archive, "participants.tsv", "participant_id,age", "sub-1,50", "1,60")
+    archive.out.unlink()
+    archive.cohort("bids", "--scores", "age", code=2)
+    assert "participants.tsv has two rows of sub-1 that differ" in archive.said

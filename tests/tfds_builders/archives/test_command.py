@@ -1,10 +1,12 @@
 """What the command does for all archives: links, faults, places to write to."""
 
 import os
+import shlex
 
 import pytest
 
 from tests.tfds_builders.archives.conftest import column
+from tfds_builders import build
 from tfds_builders.archives import command
 
 
@@ -72,6 +74,14 @@ def test_several_tables_are_named(archive):
         archive.csv(archive.root / folder / "IXI.xls", "IXI_ID,AGE")
     archive.cohort("ixi", code=2)
     assert r"holds 2 tables whose name is like IXI\.xlsx? (a/IXI.xls, b/IXI.xls); name it with --table" in archive.said
+
+
+def test_what_to_do_next_can_be_pasted(ixi, tmp_path):
+    ixi.out = tmp_path / "my cohort's table.csv"
+    ixi.cohort("ixi", *ixi.flags)
+    command_line = shlex.split(ixi.said.split("then: ")[1])
+    args = build.parser().parse_args(command_line[3:])
+    assert (args.cohort, args.root, args.scores) == (ixi.out, ixi.root, ["age"])
 
 
 def test_a_name_that_is_not_utf8_is_said(ixi):
