@@ -4,12 +4,16 @@ import collections
 import csv
 import itertools
 import math
+import os
 import re
 import stat
+import unicodedata
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
+from tfds_builders import identity
 from tfds_builders.cohort import SPLITS
 from tfds_builders.errors import InputError
 from tfds_builders.wording import plural, suggest
@@ -17,12 +21,15 @@ from tfds_builders.wording import plural, suggest
 REQUIRED = ("scan", "patient", "visit", "time_days", "view")
 OPTIONAL = ("source", "site", "acquisition", "processing", "split")
 MAX_FAULTS = 20  # that are shown
+_LAST_VISIT = 9999
+_MOST_DAYS = 3e6  # Julian days are fewer, 20060418 is more
 _COUNTED = 1000  # faults after which no more rows are looked at
 
 _FREE = ("scan", "source", "patient", "site")  # free text
 _WORD = re.compile(r"[A-Za-z0-9_+.-]{1,32}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+_LARGEST = float(np.finfo(np.float32).max)  # as which numbers are stored
 _BLANK = {"", ".", "-", "na", "n/a", "nan", "none", "null"}
 
 
@@ -98,9 +105,11 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 def _check_columns(path: Path, header: list[str], scores: tuple[str, ...], covariates: tuple[str, ...]) -> None:
     if not header:
         raise InputError(f"{path} is empty; its first line names the columns {', '.join(REQUIRED)} and the scores")
-    if len(header) == 1 and ";" in header[0]:
-        raise InputError(f"{path} separates its columns by ';'; save it with ',' between columns and '.' in numbers")
-    twice = sorted(name for name, n in collections.Counter(header).items() if n > 1)
+    by = next((by for mark, by in ((";", "';'"), ("\t", "tabs")) if len(header) == 1 and mark in header[0]), None)
+    if by:
+        raise InputError(f"{path} separates its columns by {by}; save it with ',' between columns and '.' in numbers")
+    # Columns without a name are what a spreadsheet leaves where cells were emptied.
+    twice = sorted(name for name, n in collections.Counter(header).items() if n > 1 and name)
     if twice:
         raise InputError(f"{path} names the column {twice[0]!r} twice; columns: {', '.join(header)}")
     for name in REQUIRED:
@@ -122,14 +131,20 @@ def _parse_row(row: dict[str, str], root: Path, scores, covariates, allow_outsid
     faults: list[str] = []
     values: dict = {"scan": row["scan"], "path": _resolve(row["scan"], root, allow_outside, faults)}
     for name in ("source", "patient", "site"):
-        values[name] = row.get(name, "")
-    if not row["patient"]:
-        faults.append("patient is empty")
+        values[name] = identity.composed(row.get(name, ""))
+    if row["patient"].lower() in _BLANK:
+        faults.append(f"patient is {row['patient'] or 'empty'}; a scan without a patient cannot be placed")
     faults += [f"{name} holds a character that cannot be seen" for name in _FREE if not row.get(name, "").isprintable()]
     values["visit"] = int(row["visit"]) if _INTEGER.fullmatch(row["visit"]) else None
     if values["visit"] is None:
         faults.append(f"visit is {row['visit']!r}; it is an integer: the visit's place in time")
+    elif abs(values["visit"]) > _LAST_VISIT:  # it is stored as it is, and a date must not be
+        faults.append(f"visit is {row['visit']!r}, which may be a date; number the visits, up to {_LAST_VISIT}")
+        values["visit"] = None
     values["time_days"] = _number("time_days", row["time_days"], faults)
+    if abs(values["time_days"]) > _MOST_DAYS:
+        faults.append(f"time_days is {row['time_days']!r}, which is no count of days; a date is not one")
+        values["time_days"] = math.nan
     for name in ("view", "acquisition", "processing"):
         values[name] = row.get(name, "")
         if not _WORD.fullmatch(values[name]) and (name == "view" or values[name]):
@@ -147,8 +162,10 @@ def _parse_row(row: dict[str, str], root: Path, scores, covariates, allow_outsid
 def _number(what: str, text: str, faults: list[str]) -> float:
     if text.lower() in _BLANK:
         return math.nan
-    if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
-        hint = ", with a point and not a comma" if _NUMBER.fullmatch(text.replace(",", ".")) else ""
+    known = _NUMBER.fullmatch(text)
+    if not known or not abs(float(text)) <= _LARGEST:
+        comma = not known and _NUMBER.fullmatch(text.replace(",", "."))
+        hint = " up to 3.4e38" if known else ", with a point and not a comma" if comma else ""
         faults.append(f"{what} is {text!r}; it is a number{hint}, or blank when unknown")
         return math.nan
     return float(text)
@@ -158,9 +175,10 @@ def _resolve(scan: str, root: Path, allow_outside: bool, faults: list[str]) -> s
     if not scan:
         faults.append("scan is empty; it is the path of a file or a DICOM series, relative to the CSV or to --root")
         return ""
+    given = root / _as_on_disk(scan, root)
     try:
-        path = (root / scan).resolve()
-        (root / scan).stat()  # tells of a circle of links, which resolve() passes over from Python 3.13 on
+        path = given.resolve()
+        given.stat()  # tells of a circle of links, which resolve() passes over from Python 3.13 on
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, RuntimeError, ValueError) as error:  # too long, a circle of links, a NUL
@@ -177,6 +195,12 @@ def _resolve(scan: str, root: Path, allow_outside: bool, faults: list[str]) -> s
     elif not allow_outside and path.is_dir() and _links_out(path, root.resolve()):
         faults.append(f"scan {scan!r} is a folder with links that lead out of {root}; allow it with --allow_outside")
     return str(path)
+
+
+def _as_on_disk(scan: str, root: Path) -> str:
+    """The same path with its accents as the file's name has them: a copy from a Mac has ü as two characters."""
+    forms = (scan, *(unicodedata.normalize(form, scan) for form in ("NFC", "NFD")))
+    return next((form for form in forms if os.path.lexists(root / form)), scan)
 
 
 def _links_out(folder: Path, root: Path) -> bool:

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import unicodedata
 from pathlib import Path
 
 from tfds_builders.errors import InputError
@@ -17,6 +18,11 @@ DEFAULT_FILE = Path("~/.config/learner_jax/identity.key")
 
 # Synthetic patients have no identity to protect; a public key keeps their dataset byte-identical on every machine.
 PUBLIC_KEY = b"learner_jax: synthetic cohorts protect nobody"
+
+
+def composed(name: str) -> str:
+    """A name as it is hashed (Unicode NFC): a Mac writes ü in a file name as two characters, a spreadsheet as one."""
+    return unicodedata.normalize("NFC", name)
 
 
 def patient_hash(key: bytes, source: str, patient: str) -> str:

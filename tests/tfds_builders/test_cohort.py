@@ -53,5 +53,7 @@ def test_the_summary_counts_pairs_of_labeled_visits(table, make):
         "12 scans of 4 patients, 12 visits, 1 view",
         "score severity: 11 of 12 scans labeled, 0 to 3, 10 fine pairs",
     ]
+    apart = [rows[0], {**rows[1], "visit": 0, "time_days": 400}]
+    assert cohort.summary(table(apart))[1] == "scans of one visit are up to 400 days apart"
     assert cohort.summary(table(make.rows(visits=1)))[1].endswith("no fine pairs: 4 patients, 1 visit each")
     assert cohort.summary(table([{**row, "severity": ""} for row in rows]))[1] == "score severity: no scan is labeled"

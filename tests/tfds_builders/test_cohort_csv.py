@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from tfds_builders import cohort_csv
+from tfds_builders import cohort, cohort_csv
 from tfds_builders.errors import InputError
 
 
@@ -33,12 +33,16 @@ def test_a_blank_score_is_unlabeled(table, make, blank):
         ("severity", "1,5", "line 3: score severity is '1,5'; it is a number, with a point and not a comma, or blank"),
         ("severity", "inf", "line 3: score severity is 'inf'"),
         ("severity", "1e999", "line 3: score severity is '1e999'"),
+        ("severity", "3.5e38", "line 3: score severity is '3.5e38'; it is a number up to 3.4e38"),
         ("severity", "1_0", "line 3: score severity is '1_0'"),
         ("age", "old", "line 3: covariate age is 'old'"),
         ("time_days", "monday", "line 3: time_days is 'monday'"),
+        ("time_days", "20060418", "line 3: time_days is '20060418', which is no count of days; a date is not one"),
         ("visit", "first", "line 3: visit is 'first'; it is an integer"),
         ("visit", "1.5", "line 3: visit is '1.5'"),
+        ("visit", "20060418", "line 3: visit is '20060418', which may be a date; number the visits, up to 9999"),
         ("patient", " ", "line 3: patient is empty"),
+        ("patient", "NA", "line 3: patient is NA; a scan without a patient cannot be placed"),
         ("view", "left upper", "line 3: view is 'left upper'; it is one word of 1 to 32 letters"),
         ("view", "", "line 3: view is ''"),
         ("view", "v" * 33, "line 3: view is 'vvv"),
@@ -99,6 +103,7 @@ def test_identifying_columns_cannot_pass_as_scores(table, make):
         ("", "is empty; its first line names the columns scan, patient"),
         ("scan,patient,visit,time_days,view,severity\n\n", "is empty: it has a header and no scan below it"),
         ("scan;patient;visit\na;b;1\n", "separates its columns by ';'"),
+        ("scan\tpatient\tvisit\na\tb\t1\n", "separates its columns by tabs"),
         ("scan,patient,visit,time_days,view,view,severity\na,b,1,0,L1,L1,0\n", "names the column 'view' twice"),
         ("scan,patient,visit,time_days,view,severity\na,b,1\n", "line 2: 3 cells, but the header names 6 columns"),
         ("scan,patient,visit,time_days,view,severity\n\xff\n", "is not UTF-8"),
@@ -120,6 +125,12 @@ def test_a_byte_order_mark_and_line_breaks_in_quotes_are_no_trouble(tmp_path):
     (tmp_path / "cohort.csv").write_text("\ufeff" + text)
     with pytest.raises(InputError, match="line 4: visit is 'x'"):
         cohort_csv.read(tmp_path / "cohort.csv", ("severity",))
+
+
+def test_empty_columns_of_a_spreadsheet_are_no_trouble(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "cohort.csv").write_text("scan,patient,visit,time_days,view,severity,,\na.mp4,p,0,0,L1,1,,\n")
+    assert cohort_csv.read(tmp_path / "cohort.csv", ("severity",))["score.severity"].to_list() == [1]
 
 
 def test_a_scan_is_a_file_or_a_folder(tmp_path, make):
@@ -160,3 +171,17 @@ def test_a_patient_of_two_splits_is_a_fault(table, make):
         InputError, match="line 4: patient 'patient_a' is in split 'test' here and in 'train' on line 2"
     ):
         table(rows)
+
+
+def test_a_name_is_the_same_however_its_accents_are_typed(table, make, tmp_path):
+    one, two = "Mu\u0308ller", "M\u00fcller"  # as a Mac writes it, and as a spreadsheet does
+    rows = [{**row, "patient": one, "source": one, "site": one} for row in make.rows(patients=1)]
+    rows[1] |= {"patient": two, "source": two, "site": two, "scan": f"clips/{two}.mp4"}
+    (tmp_path / "clips").mkdir()
+    for name in (one, "a_0", "a_2"):
+        (tmp_path / "clips" / f"{name}.mp4").touch()
+    frame = table(rows, files=False)
+    assert frame["path"][1] == str(tmp_path / "clips" / f"{one}.mp4")
+    hidden = cohort.deidentify(frame, bytes(32))
+    assert hidden["patient"].n_unique() == hidden["site"].n_unique() == 1
+    assert hidden["time_days"].to_list() == [0, 3, 6]

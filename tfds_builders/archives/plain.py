@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from tfds_builders import cohort_csv
+from tfds_builders import cohort_csv, identity
 from tfds_builders.archives import tables
 from tfds_builders.archives.api import Found, Row, number_visits, word
 from tfds_builders.errors import InputError
@@ -18,7 +18,8 @@ _OURS = ("scan", "patient", "visit", "time_days", "date", *_TEXT)
 class Plain:
     """A .csv, .tsv, .xls or .xlsx with one row for each scan; --columns tells its names for the cohort's columns.
 
-    Visits and days may be given as numbers; where there is no such column they come from the date. A cell that should
+    Visits and days may be given as numbers; where there is no such column they come from the date, visits also from the
+    days. A cell that should
     be a number or a date and is neither nor blank is a fault; only what --missing names is a code for unknown.
     """
 
@@ -46,19 +47,23 @@ class Plain:
         days, found, faults = [], Found([]), []
         for i, row in enumerate(told, 1):
             cell = {ours: row.get(theirs, "") for ours, theirs in named.items()}
+            cell |= {name: identity.composed(cell[name]) for name in ("source", "patient")}
             if not has_visits:
                 cell["visit"] = "0"
             wrong: list[str] = []
             found.rows.append(self._row(root, cell, row, wrong))
-            days.append(tables.day(cell["date"]))
-            if days[-1] is None and not tables.is_blank(cell["date"]):
+            day = tables.day(cell["date"])
+            days.append(day and day.toordinal())
+            if day is None and not tables.is_blank(cell["date"]):
                 wrong.append(f"date is {cell['date']!r}; it is written 2005-09-08 or 9/8/2005 (month first)")
             faults += [f"row {i}: {fault}" for fault in wrong]
         if faults:
             shown = faults[: cohort_csv.MAX_FAULTS]
             more = [f"and {len(faults) - len(shown)} more"] if len(faults) > len(shown) else []
             raise InputError("\n  ".join([f"{self.table} has {plural(len(faults), 'fault')}:", *shown, *more]))
-        if any(days) and not (has_visits and has_days):
+        if has_days and not any(days):
+            days = [row.time_days for row in found.rows]
+        if any(day is not None for day in days) and not (has_visits and has_days):
             found.notes["scans have no date"] += sum(day is None for day in days)
             given = [(row.visit, row.time_days) for row in found.rows]
             number_visits(found.rows, days)

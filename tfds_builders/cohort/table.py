@@ -84,6 +84,10 @@ def summary(frame: pl.DataFrame, histograms: bool = False) -> list[str]:
     n_visits = frame.select("patient", "visit").n_unique()
     lines = [f"{plural(frame.height, 'scan')} of {plural(n_patients, 'patient')}, {plural(n_visits, 'visit')}"]
     lines[0] += f", {plural(frame['view'].n_unique(), 'view')}"
+    known = frame.filter(pl.col("time_days").is_finite()).group_by("patient", "visit").agg(pl.col("time_days"))
+    longest = known.select((pl.col("time_days").list.max() - pl.col("time_days").list.min()).max()).item()
+    if longest is not None and longest >= 1:  # scans of a visit are averaged, so it should be one point in time
+        lines.append(f"scans of one visit are up to {plural(round(longest), 'day')} apart")
     for column in (c for c in frame.columns if c.startswith("score.")):
         known = frame.filter(pl.col(column).is_finite())
         name = column.removeprefix("score.")

@@ -8,6 +8,7 @@ from tests.tfds_builders.archives.conftest import column
 from tests.tfds_builders.conftest import moving_bar, write_video
 from tfds_builders import build
 from tfds_builders.archives import ARCHIVES, command, tables
+from tfds_builders.errors import InputError
 
 
 def test_ixi_rows_that_disagree_give_no_age(archive):
@@ -135,6 +136,7 @@ def test_visits_and_days_that_are_given_stand_and_dates_fill_in_what_is_not(arch
     assert of("visit,time_days,date", "1,5,2010-01-01", "3,40,2010-02-01") == [("1", "5"), ("3", "40")]
     assert of("time_days,date", "5,2010-01-01", "40,2010-02-01") == [("0", "5"), ("1", "40")]
     assert of("date", "2010-02-01", "2010-01-01") == [("1", "31"), ("0", "0")]
+    assert of("time_days", "370.5", "0") == [("1", "370.5"), ("0", "0")]
     assert of("note", "", "") == [("0", ""), ("0", "")]
     assert "scans have neither visit nor date; those of a patient are taken for one visit: 2" in archive.said
 
@@ -217,3 +219,44 @@ def test_tables_in_any_dialect(tmp_path, encoding, separator):
     rows = (("ID", "Größe"), ("1", "zwölf "), ("", ""), ("2", ""))
     (tmp_path / "t.csv").write_bytes("\r\n".join(separator.join(row) for row in rows).encode(encoding))
     assert tables.read(tmp_path / "t.csv", ("id",)) == [{"id": "1", "Größe": "zwölf"}, {"id": "2", "Größe": ""}]
+
+
+def test_a_cell_of_two_lines_is_said_with_its_scan(archive):
+    for name in ("a", "b", "c"):
+        archive.nifti(archive.root / f"{name}.nii.gz")
+    rows = ('a.nii.gz,"p\n1",T1,1', "b.nii.gz,p,T1,1", 'c.nii.gz,"p\n1",T1,1')
+    table = archive.csv(archive.root / "my.csv", "scan,patient,view,z", *rows)
+    archive.cohort("csv", "--table", str(table), "--scores", "z", code=2)
+    for name in ("a", "c"):
+        assert f"{name}.nii.gz: patient holds a character that cannot be seen" in archive.said
+    assert "b.nii.gz: " not in archive.said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("id,MMSE,mmse\n1,28,3\n", "has 2 columns 'mmse'; rename all but one"),
+        ("id,age,mmse\n1,70,29\n2,70,5,28\n", "row 2 has 4 cells, but the header names 3 columns"),
+        ('id,note,mmse\n1,"5 mg,28\n2,b,27\n', "cannot be read as a table (unexpected end of data)"),
+    ],
+)
+def test_cells_that_are_not_where_the_header_says_are_refused(tmp_path, text, said):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(InputError) as caught:
+        tables.read(tmp_path / "t.csv", ("mmse",))
+    assert said in str(caught.value)
+
+
+def test_empty_cells_behind_a_row_are_no_trouble(tmp_path):
+    (tmp_path / "t.csv").write_text("id,mmse\n1,28,,\n2\n")
+    assert tables.read(tmp_path / "t.csv", ("mmse",)) == [{"id": "1", "mmse": "28"}, {"id": "2", "mmse": ""}]
+
+
+def test_the_visits_of_a_patient_are_counted_together_however_the_name_is_typed(archive):
+    names = "Mu\u0308ller", "M\u00fcller"
+    for name in ("a", "b"):
+        archive.nifti(archive.root / f"{name}.nii.gz")
+    rows = (f"a.nii.gz,{names[0]},2010-01-01,T1,1", f"b.nii.gz,{names[1]},2010-02-01,T1,1")
+    table = archive.csv(archive.root / "my.csv", "scan,patient,date,view,z", *rows)
+    found = archive.cohort("csv", "--table", str(table), "--scores", "z")
+    assert column(found, "patient", "visit", "time_days") == [(names[1], "0", "0"), (names[1], "1", "31")]
