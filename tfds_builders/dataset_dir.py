@@ -80,7 +80,8 @@ def work_folder(data_dir: Path) -> Iterator[Work]:
             yield work
         except BaseException:
             shutil.rmtree(work.dataset, ignore_errors=True)
-            for part in work.shards.glob("*.part"):
+            early = [note for note in work.shards.glob("*.json") if not note.with_suffix("").exists()]
+            for part in [*work.shards.glob("*.part"), *early]:  # a note is written before its shard is whole
                 part.unlink()
             kept = len(list(work.shards.glob("*.json")))
             if kept:

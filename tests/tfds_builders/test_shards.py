@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -98,6 +99,19 @@ def test_only_the_shard_of_a_changed_file_is_made_again(clips, tmp_path, four_sh
     scan = tfds.builder_from_directory(str(tmp_path / "lus")).as_data_source("scans")[4]["scan"]
     want = Clips.read({"path": clips.parent / "clips" / "b_1.mp4"}, Clips.OPTIONS(frames=4, size=32)).scan
     np.testing.assert_array_equal(scan, want)
+
+
+def test_a_shard_that_found_no_room_is_not_called_finished(clips, tmp_path, monkeypatch, capsys):
+    def full(writer, path, examples):
+        assert len(list(examples)) == 12
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(tfds.core.ExampleWriter, "write", full)
+    assert build.main(command(clips, tmp_path / "lus")) == 2
+    said = capsys.readouterr().err
+    assert "no space is left on the disk" in said
+    assert "finished" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
 def test_a_build_that_was_killed_leaves_nothing_that_opens_and_goes_on(tmp_path):
