@@ -57,12 +57,18 @@ def work_folder(data_dir: Path) -> Iterator[Work]:
     It is gone afterwards, except for finished shards when the build fails or is stopped.
 
     Raises:
-      InputError: nothing can be written there, or another build is at work on the same dataset.
+      InputError: nothing can be written there, it lies inside a dataset, or another build is at work on it.
     """
     if data_dir.is_mount():
         raise InputError(
             f"{data_dir} is where a disk is mounted, and nothing can be moved into its place; name a folder in it with "
             f"--data_dir, as in {data_dir / 'dataset'}"
+        )
+    around = next((folder for folder in data_dir.parents if (folder / MARKER).is_file()), None)
+    if around:
+        raise InputError(
+            f"{data_dir} lies inside the dataset {around}, and would go with it when that is built anew; choose another "
+            "--data_dir"
         )
     work = Work(data_dir.parent / f".{data_dir.name}.building")
     try:

@@ -284,6 +284,13 @@ def test_the_place_of_a_mounted_disk_is_refused():
         pass
 
 
+def test_a_dataset_inside_another_is_refused(clips, tmp_path, capsys):
+    assert build.main(clips_command(clips, tmp_path / "data")) == 0
+    assert build.main(clips_command(clips, tmp_path / "data" / "deep" / "lus")) == 2
+    assert f"lies inside the dataset {tmp_path / 'data'}, and would go with it" in capsys.readouterr().err
+    assert not (tmp_path / "data" / "deep").exists()
+
+
 def test_both_halves_of_a_pair_are_looked_at(tmp_path, make, capsys):
     make.volume(tmp_path / "a.nii")
     image = nib.load(tmp_path / "a.nii")

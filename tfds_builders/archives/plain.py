@@ -40,7 +40,7 @@ class Plain:
         named = self._named()
         renamed = [theirs for ours, theirs in named.items() if ours != theirs or ours in ("scan", "patient")]
         needed = (*renamed, *self.scores, *self.covariates)
-        told = tables.read(Path(self.table), needed, "--columns, --scores and --covariates")
+        told = tables.read(Path(self.table), needed, "--table, --columns, --scores and --covariates")
         if not told:
             raise InputError(f"{self.table} has a header and no scan below it")
         has_visits, has_days = named["visit"] in told[0], named["time_days"] in told[0]
