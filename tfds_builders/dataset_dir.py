@@ -67,8 +67,8 @@ def work_folder(data_dir: Path) -> Iterator[Work]:
     around = next((folder for folder in data_dir.parents if (folder / MARKER).is_file()), None)
     if around:
         raise InputError(
-            f"{data_dir} lies inside the dataset {around}, and would go with it when that is built anew; choose another "
-            "--data_dir"
+            f"{data_dir} lies inside the dataset {around}, and would go with it when that is built anew; choose "
+            "another --data_dir"
         )
     work = Work(data_dir.parent / f".{data_dir.name}.building")
     try:

@@ -43,6 +43,13 @@ def shipped() -> list[str]:
     return found
 
 
+@pytest.mark.parametrize(("said", "aspect"), [(None, 1), ([2, 1], 0.5), ([3, 4], 4 / 3), ([0, 1], 1), ([1], 1)])
+def test_pixels_that_are_not_square_are_told(tmp_path, said, aspect):
+    """DICOM PS3.3 C.7.6.3.1.7: vertical size, then horizontal size."""
+    path = save(write_dataset(**{} if said is None else {"PixelAspectRatio": said}), tmp_path / "a.dcm")
+    assert dicom.read(path, 1).aspect == pytest.approx(aspect)
+
+
 @pytest.mark.filterwarnings("ignore")  # pydicom's own, of its odd files
 @pytest.mark.parametrize("name", shipped())
 def test_grey_equals_the_brightness_of_pydicoms_colours(name):

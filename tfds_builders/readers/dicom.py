@@ -22,7 +22,8 @@ def read(path: Path | str, frames: int, allow_burned_in: bool = False, limits: L
     brightness. Grey of more than 8 bits is rescaled, and its percentiles 0.5 and 99.5 become black and white.
 
     Returns:
-      ``pixels`` uint8 ``[frames h w 1]``; ``spacing``: seconds between kept frames, mm between rows and columns.
+      ``pixels`` uint8 ``[frames h w 1]``; ``spacing``: seconds between kept frames, mm between rows and columns;
+      ``aspect`` of its pixels.
 
     Raises:
       UnsupportedScan: no picture, or it may hold a name: ``BurnedInAnnotation`` is not NO, no region is named, and it
@@ -36,7 +37,7 @@ def read(path: Path | str, frames: int, allow_burned_in: bool = False, limits: L
     kept = np.stack([frame[region] for frame in dicom_file.grey_frames(path, dataset, unique.tolist(), limits)])
     pixels = _to_bytes(path, kept, dataset)[places]
     step = _seconds(dataset) * (total - 1) / (frames - 1) if frames > 1 and total > 1 else np.nan
-    return Reading(pixels[..., None], np.array([step, *_millimetres(dataset)], np.float32))
+    return Reading(pixels[..., None], np.array([step, *_millimetres(dataset)], np.float32), _aspect(dataset))
 
 
 def probe(path: Path | str, allow_burned_in: bool = False, limits: Limits = LIMITS) -> None:
@@ -104,6 +105,13 @@ def _seconds(dataset: pydicom.Dataset) -> float:
             if float(dataset.get(rate) or 0) > 0:
                 return 1 / float(dataset[rate].value)
     return np.nan
+
+
+def _aspect(dataset: pydicom.Dataset) -> float:
+    """Width of a pixel over its height; 1 where the header does not say."""
+    with dicom_file.guarded(""):
+        sizes = [float(size) for size in np.atleast_1d(dataset.get("PixelAspectRatio") or [])]
+    return sizes[1] / sizes[0] if len(sizes) == 2 and min(sizes) > 0 else 1.0
 
 
 def _millimetres(dataset: pydicom.Dataset) -> tuple[float, float]:
