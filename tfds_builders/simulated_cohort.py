@@ -23,7 +23,7 @@ class Knobs:
 
     DATASET: ClassVar[str]  # its name in errors
     LEAST: ClassVar[dict[str, int]] = {"n_patients": 1, "visits": 1}  # what is not named here is at least 0
-    MOST: ClassVar[dict[str, int]] = {"null_fraction": 1}
+    MOST: ClassVar[dict[str, int]] = {"null_fraction": 1, "identity": 10}
 
     n_patients: int = 200  # patients
     visits: int = 4  # visits of each patient

@@ -4,9 +4,10 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.tfds_builders.hostile.files import KINDS, VOLUMES, sound
-from tfds_builders.readers import kinds
+from tests.tfds_builders.hostile.files import KINDS, VOLUMES, dicom, save, sound
+from tfds_builders.readers import image, kinds
 from tfds_builders.readers.api import UnreadableScan, UnsupportedScan
 
 EXPECTED = {".dcm": "dicom", ".nii": "nifti", ".nii.gz": "nifti", ".mgz": "mgh"}
@@ -36,6 +37,21 @@ def test_a_picture_is_a_clip_that_stands_still(tmp_path):
     assert reading.pixels.shape[0] == 5
     assert (reading.pixels == reading.pixels[:1]).all()
     assert np.isnan(reading.spacing).all()
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.png", "a.dcm"])
+def test_a_clip_that_shows_nothing_is_refused(tmp_path, make, name):
+    grey = np.full((4, 32, 32), 7, np.uint8)
+    if name == "a.avi":
+        make.video(tmp_path / name, grey, "ffv1", "gray")
+    elif name == "a.png":
+        Image.fromarray(grey[0]).save(tmp_path / name)
+    else:
+        save(dicom(grey.tobytes(), Rows=32, Columns=32, NumberOfFrames=4), tmp_path / name)
+    with pytest.raises(UnsupportedScan, match="is one even grey"):
+        kinds.read_clip(tmp_path / name, 4)
+    with pytest.raises((UnsupportedScan, UnreadableScan), match="is one even grey" if name == "a.png" else "picture"):
+        image.read(tmp_path / name)
 
 
 def test_an_empty_file_is_said_to_be_empty(tmp_path):

@@ -79,6 +79,7 @@ def test_any_number_of_visits_has_a_course(model, visits):
         ("variance_ratio", -0.1, "variance_ratio is -0.1, but it must be a number of at least 0; set --variance_ratio"),
         ("identity", float("nan"), "identity is nan"),
         ("label_noise", float("inf"), "label_noise is inf"),
+        ("identity", 50.0, "identity is 50.0, but it must be a number from 0 to 10"),
         ("null_fraction", 1.5, "null_fraction is 1.5, but it must be a number from 0 to 1"),
         ("seed", -1, "seed is -1"),
     ],

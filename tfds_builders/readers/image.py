@@ -27,7 +27,7 @@ def read(path: Path | str, limits: Limits = LIMITS) -> Reading:
 
     Raises:
       UnreadableScan: not a picture, damaged or cut off.
-      UnsupportedScan: several pages.
+      UnsupportedScan: several pages, or one even grey.
       TooLarge: beyond ``limits``.
     """
     with _open(path, limits) as picture:
@@ -36,7 +36,13 @@ def read(path: Path | str, limits: Limits = LIMITS) -> Reading:
             upright = ImageOps.exif_transpose(picture)
         except Exception as error:
             raise UnreadableScan(path, "is damaged or cut off") from error
-        grey = _stretched(path, np.asarray(upright)) if upright.mode in _DEEP else np.asarray(_opaque(upright))
+        deep = upright.mode in _DEEP
+        grey = np.nan_to_num(np.asarray(upright, np.float32)) if deep else np.asarray(_opaque(upright))
+    low, high = grey.min(), grey.max()
+    if not high > low:
+        raise UnsupportedScan(path, "is one even grey")
+    if deep:
+        grey = np.rint((grey - low) * (255 / (high - low))).astype(np.uint8)
     return Reading(grey[None, :, :, None], np.full(3, np.nan, np.float32))
 
 
@@ -78,11 +84,3 @@ def _opaque(picture: Image.Image) -> Image.Image:
     if picture.mode in ("L", "RGB"):
         return picture.convert("L")
     return picture.convert("RGB").convert("L")  # a palette, transparency, other colour spaces
-
-
-def _stretched(path: Path | str, values: np.ndarray) -> np.ndarray:
-    values = np.nan_to_num(values.astype(np.float32))
-    low, high = values.min(), values.max()
-    if not high > low:
-        raise UnsupportedScan(path, "is one even grey")
-    return np.rint((values - low) * (255 / (high - low))).astype(np.uint8)

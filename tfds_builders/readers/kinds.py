@@ -46,19 +46,23 @@ def read_clip(path: Path | str, frames: int, allow_burned_in: bool = False) -> R
     """``frames`` grey frames of a video, of an ultrasound DICOM file, or of a picture, which is repeated.
 
     Raises:
-      ScanError: as the reader of its kind; a volume is unsupported.
+      ScanError: as the reader of its kind; a volume, and what shows nothing, is unsupported.
     """
     what = kind(path)
     if what == "video":
-        return video.read(path, frames)
-    if what == "image":
-        reading = image.read(path)
-        return Reading(np.repeat(reading.pixels, frames, axis=0), reading.spacing)
-    if what == "dicom":
-        return dicom.read(path, frames, allow_burned_in)
-    raise UnsupportedScan(
-        path, f"is {_WORDS[what]}; a clip is a video, a picture or an ultrasound DICOM file. See brain_volumes"
-    )
+        reading = video.read(path, frames)
+    elif what == "image":
+        still = image.read(path)
+        reading = Reading(np.repeat(still.pixels, frames, axis=0), still.spacing)
+    elif what == "dicom":
+        reading = dicom.read(path, frames, allow_burned_in)
+    else:
+        raise UnsupportedScan(
+            path, f"is {_WORDS[what]}; a clip is a video, a picture or an ultrasound DICOM file. See brain_volumes"
+        )
+    if reading.pixels.min() == reading.pixels.max():  # patients with black clips would count as one: identical pixels
+        raise UnsupportedScan(path, "is one even grey")
+    return reading
 
 
 def probe_clip(path: Path | str, allow_burned_in: bool = False) -> None:
