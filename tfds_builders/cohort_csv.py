@@ -199,6 +199,8 @@ def _resolve(scan: str, root: Path, allow_outside: bool, faults: list[str]) -> s
 
 def _as_on_disk(scan: str, root: Path) -> str:
     """The same path with its accents as the file's name has them: a copy from a Mac has ü as two characters."""
+    if scan.isascii():
+        return scan
     forms = (scan, *(unicodedata.normalize(form, scan) for form in ("NFC", "NFD")))
     return next((form for form in forms if os.path.lexists(root / form)), scan)
 
@@ -215,8 +217,15 @@ def _faults_between_rows(rows: list[dict]) -> list[str]:
     seen: dict[str, int] = {}
     assigned: dict[tuple[str, str], dict] = {}
     visits: dict[tuple[str, str], list[dict]] = {}
+    spelled: dict[tuple[str, str], dict] = {}
     for row in rows:
         who = (row["source"], row["patient"])
+        alike = spelled.setdefault((row["source"], _without_spelling(row["patient"])), row)
+        if alike["patient"] != row["patient"]:
+            faults.append(
+                f"line {row['line']}: patient {row['patient']!r} is {alike['patient']!r} on line {alike['line']}; "
+                "write one person alike, and two apart"
+            )
         if row["path"] and seen.setdefault(row["path"], row["line"]) != row["line"]:
             faults.append(f"line {row['line']}: scan {row['scan']!r} is already on line {seen[row['path']]}")
         first = assigned.setdefault(who, row) if row.get("split") in SPLITS else row
@@ -237,6 +246,13 @@ def _faults_between_rows(rows: list[dict]) -> list[str]:
                     f"{before['line']}"
                 )
     return faults
+
+
+def _without_spelling(patient: str) -> str:
+    """What is left where capitals, blanks and what spreadsheets do to numbers (007, 7, 7.0) do not count."""
+    folded = " ".join(patient.casefold().split())
+    number = re.fullmatch(r"0*([0-9]+)(?:\.0)?", folded)
+    return number[1] if number else folded
 
 
 def _report(path: Path, faults: list[str]) -> str:

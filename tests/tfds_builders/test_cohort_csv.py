@@ -164,6 +164,27 @@ def test_scans_outside_the_folder_need_leave(tmp_path, make):
         assert frame["path"][0] == str(outside / "a.mp4")
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("P01", "p01"), ("Ann Lee", "Ann  lee"), ("7", "007"), ("12", "12.0"), ("Weiß", "WEISS")]
+)
+def test_a_name_spelled_in_two_ways_is_a_fault(table, make, one, other):
+    rows = [{**row, "patient": one} for row in make.rows(patients=1)]
+    rows[1]["patient"] = other
+    with pytest.raises(InputError) as caught:
+        table(rows)
+    assert f"line 3: patient {other!r} is {one!r} on line 2; write one person alike, and two apart" in str(caught.value)
+    for row, source in zip(rows, ("a", "b", "a"), strict=True):
+        row["source"] = source
+    assert table(rows)["patient"].n_unique() == 2  # of two sources: two people
+
+
+@pytest.mark.parametrize(("one", "other"), [("1-11", "11-1"), ("0", "00a"), ("P1", "P01"), ("1.5", "15")])
+def test_names_that_differ_are_two_people(table, make, one, other):
+    rows = [{**row, "patient": one} for row in make.rows(patients=1)]
+    rows[1]["patient"] = other
+    assert table(rows)["patient"].n_unique() == 2
+
+
 def test_a_patient_of_two_splits_is_a_fault(table, make):
     rows = [{**row, "split": "train"} for row in make.rows()]
     rows[2]["split"] = "test"
