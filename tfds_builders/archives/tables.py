@@ -23,7 +23,7 @@ _US_DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})(?: .*)?")
 
 
 def read(path: Path, columns: tuple[str, ...] = (), flag: str = "") -> Table:
-    """Rows as text by column, stripped.
+    """Rows as text by column, stripped; of several sheets those of the one that has the columns, else of the first.
 
     Args:
       columns: that must be there, whatever their case is.
@@ -33,19 +33,23 @@ def read(path: Path, columns: tuple[str, ...] = (), flag: str = "") -> Table:
       One dict a row; the names of ``columns`` are as given, whatever their case in the file.
 
     Raises:
-      InputError: the file cannot be read as a table, lacks a column or has it twice, or has cells behind its header.
+      InputError: the file cannot be read as a table, lacks a column or has it twice, or has cells behind its header;
+        several sheets have the columns.
     """
     try:
         if not path.is_file():
             raise InputError(f"there is no table {path}{_see(flag)}")
         if path.stat().st_size > _LARGEST:
             raise InputError(f"{path} is larger than {_LARGEST >> 20} MiB; it is no table of this archive{_see(flag)}")
-        cells = _sheet(path) if path.suffix.lower() in (".xls", ".xlsx", ".ods") else _text(path)
+        sheets = _sheets(path) if path.suffix.lower() in (".xls", ".xlsx", ".ods") else {"": _text(path)}
     except (OSError, csv.Error, UnicodeDecodeError, python_calamine.CalamineError) as error:
         raise InputError(f"{path} cannot be read as a table ({error}){_see(flag)}") from error
-    header = [name.strip() for name in cells[0]] if cells else []
-    renamed = {name.lower(): name for name in columns}
-    header = [renamed.get(name.lower(), name) for name in header]
+    headers = {sheet: _header(cells, columns) for sheet, cells in sheets.items()}
+    fitting = [sheet for sheet, header in headers.items() if columns and set(columns) <= set(header)]
+    if len(fitting) > 1:
+        raise InputError(f"{path} has the columns in several sheets: {', '.join(fitting)}; put all rows into one")
+    sheet = next(iter(fitting or sheets), "")
+    cells, header = sheets.get(sheet, []), headers.get(sheet, [])
     for name in columns:
         if name not in header:
             raise InputError(f"{path} has no column {name!r}; {suggest(name, header)}{_see(flag)}")
@@ -73,9 +77,18 @@ def _text(path: Path) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
 
 
-def _sheet(path: Path) -> list[list[str]]:
+def _sheets(path: Path) -> dict[str, list[list[str]]]:
     with python_calamine.CalamineWorkbook.from_path(path) as book:
-        return [[_cell(value) for value in row] for row in book.get_sheet_by_index(0).to_python()]
+        names = [s.name for s in book.sheets_metadata if s.typ == python_calamine.SheetTypeEnum.WorkSheet]
+        return {
+            name: [[_cell(value) for value in row] for row in book.get_sheet_by_name(name).to_python()]
+            for name in names
+        }
+
+
+def _header(cells: list[list[str]], columns: tuple[str, ...]) -> list[str]:
+    renamed = {name.lower(): name for name in columns}
+    return [renamed.get(name.strip().lower(), name.strip()) for name in cells[0]] if cells else []
 
 
 def _cell(value: object) -> str:

@@ -1,5 +1,7 @@
 """IXI, the MS data, the colonies, tables of one's own; and what the command does for all of them."""
 
+import zipfile
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -245,6 +247,45 @@ def test_cells_that_are_not_where_the_header_says_are_refused(tmp_path, text, sa
     with pytest.raises(InputError) as caught:
         tables.read(tmp_path / "t.csv", ("mmse",))
     assert said in str(caught.value)
+
+
+def workbook(path, **sheets):
+    """An .xlsx of text cells; a sheet is given as lines with commas between cells."""
+    office, open_xml = "http://schemas.openxmlformats.org", "application/vnd.openxmlformats-officedocument"
+    main, package = f"{office}/spreadsheetml/2006/main", f"{office}/package/2006"
+    to_sheets = "".join(
+        f'<Relationship Id="r{i}" Type="{office}/officeDocument/2006/relationships/worksheet" Target="{i}.xml"/>'
+        for i in range(len(sheets))
+    )
+    named = "".join(f'<sheet name="{name}" sheetId="{i + 1}" r:id="r{i}"/>' for i, name in enumerate(sheets))
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension="rels" ContentType='
+        '"application/vnd.openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml" '
+        f'ContentType="{open_xml}.spreadsheetml.sheet.main+xml"/></Types>',
+        "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r0" Type='
+        f'"{office}/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}/officeDocument/2006/relationships"><sheets>'
+        f"{named}</sheets></workbook>",
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">{to_sheets}</Relationships>',
+    }
+    for i, lines in enumerate(sheets.values()):
+        rows = "".join(
+            "<row>" + "".join(f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in line.split(",")) + "</row>"
+            for line in lines
+        )
+        parts[f"xl/{i}.xml"] = f'<worksheet xmlns="{main}"><sheetData>{rows}</sheetData></worksheet>'
+    with zipfile.ZipFile(path, "w") as file:
+        for name, text in parts.items():
+            file.writestr(name, text)
+    return path
+
+
+def test_of_several_sheets_the_one_with_the_columns_is_read(tmp_path):
+    path = workbook(tmp_path / "t.xlsx", legend=("code,means", "1,one"), scores=("id,mmse", "1,28"))
+    assert tables.read(path, ("mmse",)) == [{"id": "1", "mmse": "28"}]
+    workbook(path, Ulm=("id,mmse", "1,28"), Bonn=("id,MMSE", "2,27"))
+    with pytest.raises(InputError, match="has the columns in several sheets: Ulm, Bonn; put all rows into one"):
+        tables.read(path, ("mmse",))
 
 
 def test_empty_cells_behind_a_row_are_no_trouble(tmp_path):
