@@ -5,17 +5,22 @@ import datetime
 import io
 import math
 import re
+import resource
+import zipfile
 from pathlib import Path
 
 import python_calamine
 
 from tfds_builders.archives.api import files
 from tfds_builders.errors import InputError
+from tfds_builders.readers import apart
+from tfds_builders.readers.limits import LIMITS
 from tfds_builders.wording import suggest
 
 Table = list[dict[str, str]]
 
 _LARGEST = 256 << 20  # bytes
+_ROOM = 16 << 30  # bytes of addresses, most of them never used, for the process that reads a workbook
 _MISSING = {"", ".", "-", "na", "n/a", "nan", "nd", "none", "null", "unknown"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T _].*)?")
@@ -39,10 +44,12 @@ def read(path: Path, columns: tuple[str, ...] = (), flag: str = "") -> Table:
     try:
         if not path.is_file():
             raise InputError(f"there is no table {path}{_see(flag)}")
-        if path.stat().st_size > _LARGEST:
+        if _unpacked(path) > _LARGEST:
             raise InputError(f"{path} is larger than {_LARGEST >> 20} MiB; it is no table of this archive{_see(flag)}")
-        sheets = _sheets(path) if path.suffix.lower() in (".xls", ".xlsx", ".ods") else {"": _text(path)}
-    except (OSError, csv.Error, UnicodeDecodeError, python_calamine.CalamineError) as error:
+        workbook = path.suffix.lower() in (".xls", ".xlsx", ".ods")
+        # Apart: one cell in the last corner of a sheet, and calamine asks for 400 GB and aborts (2026-11).
+        sheets = apart.call(path, LIMITS, _sheets, path) if workbook else {"": _text(path)}
+    except (OSError, csv.Error, UnicodeDecodeError, zipfile.BadZipFile, python_calamine.CalamineError) as error:
         raise InputError(f"{path} cannot be read as a table ({error}){_see(flag)}") from error
     headers = {sheet: _header(cells, columns) for sheet, cells in sheets.items()}
     fitting = [sheet for sheet, header in headers.items() if columns and set(columns) <= set(header)]
@@ -77,7 +84,18 @@ def _text(path: Path) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
 
 
+def _unpacked(path: Path) -> int:
+    """Bytes of a file, and of what it says that it unpacks to."""
+    if not zipfile.is_zipfile(path):
+        return path.stat().st_size
+    with zipfile.ZipFile(path) as packed:
+        return sum(part.file_size for part in packed.infolist())
+
+
 def _sheets(path: Path) -> dict[str, list[list[str]]]:
+    """In another process: the cells of each sheet."""
+    most = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (_ROOM if most == resource.RLIM_INFINITY else min(_ROOM, most), most))
     with python_calamine.CalamineWorkbook.from_path(path) as book:
         names = [s.name for s in book.sheets_metadata if s.typ == python_calamine.SheetTypeEnum.WorkSheet]
         return {

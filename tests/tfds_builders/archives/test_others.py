@@ -249,8 +249,8 @@ def test_cells_that_are_not_where_the_header_says_are_refused(tmp_path, text, sa
     assert said in str(caught.value)
 
 
-def workbook(path, **sheets):
-    """An .xlsx of text cells; a sheet is given as lines with commas between cells."""
+def workbook(path, last="", **sheets):
+    """An .xlsx of text cells; a sheet is given as lines with commas between cells. ``last``: place of one more cell."""
     office, open_xml = "http://schemas.openxmlformats.org", "application/vnd.openxmlformats-officedocument"
     main, package = f"{office}/spreadsheetml/2006/main", f"{office}/package/2006"
     to_sheets = "".join(
@@ -273,8 +273,9 @@ def workbook(path, **sheets):
             "<row>" + "".join(f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in line.split(",")) + "</row>"
             for line in lines
         )
+        rows += f'<row><c r="{last}"><v>1</v></c></row>' if last else ""
         parts[f"xl/{i}.xml"] = f'<worksheet xmlns="{main}"><sheetData>{rows}</sheetData></worksheet>'
-    with zipfile.ZipFile(path, "w") as file:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name, text in parts.items():
             file.writestr(name, text)
     return path
@@ -286,6 +287,22 @@ def test_of_several_sheets_the_one_with_the_columns_is_read(tmp_path):
     workbook(path, Ulm=("id,mmse", "1,28"), Bonn=("id,MMSE", "2,27"))
     with pytest.raises(InputError, match="has the columns in several sheets: Ulm, Bonn; put all rows into one"):
         tables.read(path, ("mmse",))
+
+
+def test_a_workbook_that_unpacks_to_far_more_than_a_table_is_refused(tmp_path, monkeypatch):
+    path = workbook(tmp_path / "t.xlsx", scores=("id,mmse", *["1,28"] * 5000))
+    monkeypatch.setattr(tables, "_LARGEST", 200_000)
+    assert path.stat().st_size < 20_000
+    with pytest.raises(InputError, match="is larger than 0 MiB; it is no table of this archive"):
+        tables.read(path, ("mmse",))
+
+
+def test_a_workbook_that_breaks_its_reader_is_refused(tmp_path):
+    path = workbook(tmp_path / "t.xlsx", last="XFD1048576", scores=("id,mmse", "1,28"))  # a grid of 400 GB
+    with pytest.raises(InputError, match=r"t\.xlsx is damaged: its decoder breaks down on it"):
+        tables.read(path, ("mmse",))
+    workbook(path, last="D300", scores=("id,mmse,note,", "1,28,x,"))
+    assert tables.read(path, ("mmse",))[0] == {"id": "1", "mmse": "28", "note": "x", "": ""}
 
 
 def test_empty_cells_behind_a_row_are_no_trouble(tmp_path):
