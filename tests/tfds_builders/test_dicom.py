@@ -139,10 +139,13 @@ def test_what_may_show_a_name_is_refused_unless_allowed(tmp_path, said):
         with pytest.raises(UnsupportedScan, match=r"may show a name.*--allow_burned_in"):
             read()
     np.testing.assert_array_equal(dicom.read(path, 1, allow_burned_in=True).pixels[..., 0], ramp(1))
-    outside = region(60, 60, 100, 100)
-    path = write(tmp_path, ramp(1), SequenceOfUltrasoundRegions=Sequence([outside]), BurnedInAnnotation="YES")
-    with pytest.raises(UnsupportedScan, match="may show a name"):  # a region that is not of this frame crops nothing
-        dicom.read(path, 1)
+    # What is not of this frame, or is all of it, crops nothing.
+    for idle in (region(60, 60, 100, 100), region(0, 0, 63, 63), region(0, 0, 64, 64)):
+        path = write(tmp_path, ramp(1), SequenceOfUltrasoundRegions=Sequence([idle]), BurnedInAnnotation="YES")
+        with pytest.raises(UnsupportedScan, match="may show a name"):
+            dicom.read(path, 1)
+        path = write(tmp_path, ramp(1), SequenceOfUltrasoundRegions=Sequence([idle]), BurnedInAnnotation="NO")
+        np.testing.assert_array_equal(dicom.read(path, 1).pixels[..., 0], ramp(1))
 
 
 def test_grey_of_more_than_8_bits_is_rescaled_and_stretched(tmp_path):

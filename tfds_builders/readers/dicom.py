@@ -26,8 +26,8 @@ def read(path: Path | str, frames: int, allow_burned_in: bool = False, limits: L
       ``aspect`` of its pixels.
 
     Raises:
-      UnsupportedScan: no picture, or it may hold a name: ``BurnedInAnnotation`` is not NO, no region is named, and it
-        is not allowed.
+      UnsupportedScan: no picture, or it may hold a name: ``BurnedInAnnotation`` is not NO, no region is named but
+        the whole frame, and it is not allowed.
       UnreadableScan: not DICOM, damaged, cut off. TooLarge: beyond ``limits``.
     """
     dataset, total, region = _header(path, allow_burned_in, limits)
@@ -53,14 +53,15 @@ def _header(path: Path | str, allow_burned_in: bool, limits: Limits) -> tuple[py
     dataset = dicom_file.parse(path, limits)
     total = dicom_file.check(path, dataset, limits)
     with dicom_file.guarded(path):
-        found = _region(dataset)
-        if found is None and not allow_burned_in and str(dataset.get("BurnedInAnnotation", "")).strip() != "NO":
+        found, everything = _region(dataset), (slice(0, int(dataset.Rows)), slice(0, int(dataset.Columns)))
+        place = everything if found is None else _place(found, dataset)
+        if place == everything and not allow_burned_in and str(dataset.get("BurnedInAnnotation", "")).strip() != "NO":
             raise UnsupportedScan(
                 path,
                 "may show a name: its header does not say that nothing is burned in, and names no ultrasound region to "
-                "crop to. Look at it, and allow it with --allow_burned_in",
+                "crop to, or one that crops nothing. Look at it, and allow it with --allow_burned_in",
             )
-        return dataset, total, (slice(None), slice(None)) if found is None else _place(found, dataset)
+        return dataset, total, place
 
 
 def _region(dataset: pydicom.Dataset) -> pydicom.Dataset | None:
