@@ -4,6 +4,7 @@ Without the key nobody can recompute a hash from a guessed identifier, which a b
 outside data and work folders; a dataset stores only the key's fingerprint.
 """
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -50,6 +51,12 @@ def keyed_digest(key: bytes, data: bytes) -> str:
     return hmac.new(key, data, hashlib.sha256).hexdigest()
 
 
+def _make(path: Path) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_hex(32) + "\n")
+    print(f"made a new identity key: {path} (keep it private and backed up; hashes can be made only with it)")
+
+
 def _hash(key: bytes, *words: str) -> str:
     # Lengths in front: ("ab", "c") and ("a", "bc") must differ. 64 bits: one collision expected among 5e9 patients.
     text = "".join(f"{len(word)}:{word}" for word in words)
@@ -75,9 +82,8 @@ def load_key(path: Path, data_dir: Path) -> bytes:
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_hex(32) + "\n")
-            print(f"made a new identity key: {path} (keep it private and backed up; hashes can be made only with it)")
+            with contextlib.suppress(FileExistsError):  # another build has made it meanwhile
+                _make(path)
         text = path.read_text(encoding="ascii", errors="replace").strip()
     except OSError as error:
         raise InputError(

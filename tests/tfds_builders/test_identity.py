@@ -1,4 +1,5 @@
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,18 @@ def test_a_key_is_made_once_for_its_owner_alone(tmp_path, capsys):
     assert identity.load_key(path, tmp_path / "data") == key
     assert capsys.readouterr().out == ""
     assert identity.fingerprint(key) not in path.read_text()
+
+
+def test_of_two_builds_that_come_first_one_makes_the_key(tmp_path, monkeypatch, capsys):
+    path, made = tmp_path / "identity.key", []
+
+    def not_yet(_):
+        made.append(made or path.write_text("ab" * 32))  # the other one, right after this one has looked
+        return False
+
+    monkeypatch.setattr(Path, "exists", not_yet)
+    assert identity.load_key(path, tmp_path / "data") == bytes.fromhex("ab" * 32)
+    assert capsys.readouterr().out == ""
 
 
 def test_the_key_stays_out_of_the_data(tmp_path):
