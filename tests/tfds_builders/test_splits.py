@@ -335,9 +335,10 @@ def test_a_file_that_is_no_split_of_this_key_is_refused(tmp_path, change, senten
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(InputError, match=sentence):
         splits.read(folder, "default")
-    path.write_text("{")
-    with pytest.raises(InputError, match=r"default\.json cannot be read"):
-        splits.read(folder, "default")
+    for text in ("{", "[" * 200_000):
+        path.write_text(text)
+        with pytest.raises(InputError, match=r"default\.json cannot be read"):
+            splits.read(folder, "default")
 
 
 def test_the_list_of_duplicates_is_read_and_a_damaged_one_refused(tmp_path):

@@ -139,5 +139,5 @@ def _is_group(group: Any, n: int) -> bool:
 def _load(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last of brackets within brackets
         raise InputError(f"{path} cannot be read ({error})") from error
