@@ -20,7 +20,13 @@ def is_remote(data_dir: str) -> bool:
 
 
 def staging(data_dir: str) -> Path:
-    """The local folder in whose place a remote dataset is built: of the same name, in the current folder."""
+    """The local folder in whose place a remote dataset is built: of the same name, in the current folder.
+
+    Raises:
+      InputError: no bucket is named.
+    """
+    if not data_dir.partition("://")[2].partition("/")[0]:
+        raise InputError(f"--data_dir is {data_dir!r} and names no bucket; write gs://BUCKET/NAME")
     return Path.cwd() / data_dir.rstrip("/").rsplit("/", 1)[1]
 
 

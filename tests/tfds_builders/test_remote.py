@@ -27,6 +27,12 @@ def built(tmp_path) -> Path:
     return tmp_path / "here"
 
 
+@pytest.mark.parametrize("place", ["gs://", "gs:///lus", "gs:////"])
+def test_a_place_without_a_bucket_is_refused(place, capsys):  # as of a variable of the shell that is not set
+    assert build.main([*SYNTHETIC, "--data_dir", place]) == 2
+    assert f"--data_dir is {place!r} and names no bucket; write gs://BUCKET/NAME" in capsys.readouterr().err
+
+
 def test_what_arrives_is_what_was_built_and_nothing_of_before(built, tmp_path):
     there = tmp_path / "there"
     (there / "splits").mkdir(parents=True)
