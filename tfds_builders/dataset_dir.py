@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import fcntl
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -81,6 +82,10 @@ def work_folder(data_dir: Path) -> Iterator[Work]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise InputError(f"{data_dir} is being built by another process; wait for it, or stop it first") from error
+        if not os.fstat(lock.fileno()).st_nlink:
+            raise InputError(
+                f"{data_dir} was being built by another process, which has just ended; start the same command again"
+            )
         shutil.rmtree(work.dataset, ignore_errors=True)  # of a build that was killed
         try:
             yield work

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -188,6 +189,15 @@ def test_two_builds_of_one_dataset_do_not_meet(clips, tmp_path, capsys):
     with dataset_dir.work_folder(tmp_path / "lus"):
         assert build.main(command(clips, tmp_path / "lus")) == 2
     assert "is being built by another process; wait for it" in capsys.readouterr().err
+
+
+def test_a_build_that_comes_as_another_ends_is_told_so(clips, tmp_path, monkeypatch, capsys):
+    def late(lock, _):
+        shutil.rmtree(Path(lock.name).parent)  # the other one ends between our look at the folder and our lock
+
+    monkeypatch.setattr(dataset_dir.fcntl, "flock", late)
+    assert build.main(command(clips, tmp_path / "lus")) == 2
+    assert "was being built by another process, which has just ended; start the same command" in capsys.readouterr().err
 
 
 def test_a_filesystem_without_links_gets_a_copy(tmp_path, monkeypatch):
