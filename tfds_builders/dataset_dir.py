@@ -50,6 +50,11 @@ class Work:
         """The dataset while it is not complete."""
         return self.root / "dataset"
 
+    @property
+    def replaced(self) -> Path:
+        """The dataset in whose place the new one comes, for as long as that takes."""
+        return self.root / "replaced"
+
 
 @contextlib.contextmanager
 def work_folder(data_dir: Path) -> Iterator[Work]:
@@ -87,6 +92,9 @@ def work_folder(data_dir: Path) -> Iterator[Work]:
                 f"{data_dir} was being built by another process, which has just ended; start the same command again"
             )
         shutil.rmtree(work.dataset, ignore_errors=True)  # of a build that was killed
+        if work.replaced.exists() and not data_dir.exists():  # of one that was killed before the new one came
+            work.replaced.rename(data_dir)
+        shutil.rmtree(work.replaced, ignore_errors=True)
         try:
             yield work
         except BaseException:
@@ -106,12 +114,11 @@ def work_folder(data_dir: Path) -> Iterator[Work]:
 
 def move(built: Path, data_dir: Path, work: Work) -> None:
     """Put the folder ``built`` in the place of ``data_dir``; what was there stays if that fails."""
-    replaced = work.root / "replaced"
     if data_dir.exists():
-        data_dir.rename(replaced)
+        data_dir.rename(work.replaced)
     try:
         built.rename(data_dir)
     except BaseException:
-        if replaced.exists():
-            replaced.rename(data_dir)
+        if work.replaced.exists():
+            work.replaced.rename(data_dir)
         raise

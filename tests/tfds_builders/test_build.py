@@ -306,6 +306,20 @@ def test_both_halves_of_a_pair_are_looked_at(tmp_path, make, capsys):
     assert "built from other files" in capsys.readouterr().err
 
 
+def test_a_build_that_was_killed_as_it_moved_is_mended_by_the_next(clips, tmp_path):
+    out, work = tmp_path / "lus", tmp_path / ".lus.building"
+    assert build.main(clips_command(clips, out)) == 0
+    work.mkdir()
+    shutil.copytree(out, work / "replaced")  # killed while it removed the old one
+    assert build.main([*clips_command(clips, out, "--overwrite"), "--size", "24"]) == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["lus", "source"]
+    work.mkdir()
+    out.rename(work / "replaced")  # killed before the new one came
+    with pytest.raises(RuntimeError, match="fails"), dataset_dir.work_folder(out):
+        raise RuntimeError("fails")
+    assert DatasetMeta.read(out).scan_shape == (4, 24, 24, 1)
+
+
 def test_an_interrupt_leaves_nothing(clips, tmp_path, monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
