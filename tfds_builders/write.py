@@ -55,6 +55,7 @@ def dataset(builder: type[ScanBuilder], source: Source, options: Any, how: How, 
     table = source.table[kept]
     meta = _complete(source.meta, notes, len(kept))
     duplicates = _duplicates([pixels for note in notes for pixels in note.pixels])
+    _warn([source.rows[row]["line"] for row in kept], table, duplicates)
     split = splits.make(table, duplicates=duplicates)
     splits.check(table["patient"].to_list(), split, duplicates)
     cohort.write_table(table, folder)
@@ -63,7 +64,6 @@ def dataset(builder: type[ScanBuilder], source: Source, options: Any, how: How, 
     _dump(folder / splits.DUPLICATES_FILE, duplicates)
     _dump(folder / REPORT_FILE, _report(source, notes, duplicates))
     card.write(folder, meta, table, split)
-    _warn(source, [source.rows[row]["line"] for row in kept], table, duplicates)
     (folder / MARKER).write_text(meta.fingerprint + "\n", encoding="ascii")
     return folder
 
@@ -99,7 +99,7 @@ def _report(source: Source, notes: list[Note], duplicates: list[list[int]]) -> d
     }
 
 
-def _warn(source: Source, lines: list[int], table: pl.DataFrame, duplicates: list[list[int]]) -> None:
+def _warn(lines: list[int], table: pl.DataFrame, duplicates: list[list[int]]) -> None:
     patients = np.array(table["patient"].to_list())
     across = [rows for rows in duplicates if len(set(patients[rows])) > 1]
     for rows in across[:5]:

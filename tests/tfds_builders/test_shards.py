@@ -185,6 +185,17 @@ def test_identical_pixels_under_two_patients_are_said_and_kept_together(clips, t
     assert json.loads((tmp_path / "lus" / "build_report.json").read_text())["identical_pixels"] == [[2, 10]]
 
 
+def test_identical_pixels_in_two_parts_of_a_given_split_are_said_with_their_lines(clips, tmp_path, capsys):
+    (clips.parent / "clips" / "d_1.mp4").write_bytes((clips.parent / "clips" / "a_2.mp4").read_bytes())
+    header, *lines = clips.read_text().splitlines()
+    given = ["train"] * 6 + ["val"] * 3 + ["test"] * 3
+    clips.write_text("\n".join([header + ",split", *map(",".join, zip(lines, given, strict=True))]))
+    assert build.main(command(clips, tmp_path / "lus")) == 2
+    said = capsys.readouterr().err
+    assert "leaks: 1 picture with identical pixels in more than one part" in said
+    assert "identical pixels under different patients: lines 4, 12 of the cohort" in said
+
+
 def test_two_builds_of_one_dataset_do_not_meet(clips, tmp_path, capsys):
     with dataset_dir.work_folder(tmp_path / "lus"):
         assert build.main(command(clips, tmp_path / "lus")) == 2
