@@ -107,8 +107,8 @@ def _warn(lines: list[int], table: pl.DataFrame, duplicates: list[list[int]]) ->
         print(f"warning: identical pixels under different patients: lines {where} of the cohort", file=sys.stderr)
     if across:
         print(
-            f"warning: {plural(len(across), 'picture')} under different patients in all; their patients stay in one "
-            f"part of every split, and {splits.DUPLICATES_FILE} lists them",
+            f"warning: {plural(len(across), 'picture')} under different patients in all; no split may part these "
+            f"patients, and {splits.DUPLICATES_FILE} lists the pictures",
             file=sys.stderr,
         )
 
