@@ -60,6 +60,9 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"{args.out} is a folder; name the CSV in it with -o, as in {args.out / 'cohort.csv'}")
     if args.out.exists() and not args.overwrite:
         raise InputError(f"{args.out} exists; choose another place with -o, or replace it with --overwrite")
+    given = [Path(value) for value in vars(args).values() if isinstance(value, str) and value]
+    if args.out.exists() and any(path.exists() and path.samefile(args.out) for path in given):
+        raise InputError(f"{args.out} is a table that the cohort is made from; choose another place with -o")
     if not args.root.is_dir():
         raise InputError(f"there is no folder {args.root}; name the folder of the archive as ROOT")
     archive = flags.values(args, ARCHIVES[args.archive])

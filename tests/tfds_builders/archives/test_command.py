@@ -76,6 +76,16 @@ def test_several_tables_are_named(archive):
     assert r"holds 2 tables whose name is like IXI\.xlsx? (a/IXI.xls, b/IXI.xls); name it with --table" in archive.said
 
 
+def test_the_table_that_it_is_made_from_is_not_replaced(ixi, capsys):
+    table = ixi.root / "IXI.csv"
+    before = table.read_bytes()
+    (ixi.root / "link.csv").symlink_to(table)
+    for out in (table, ixi.root / "link.csv"):
+        assert command.main(["ixi", str(ixi.root), "-o", str(out), *ixi.flags, "--overwrite"]) == 2
+        assert "is a table that the cohort is made from; choose another place with -o" in capsys.readouterr().err
+    assert table.read_bytes() == before
+
+
 def test_what_to_do_next_can_be_pasted(ixi, tmp_path):
     ixi.out = tmp_path / "my cohort's table.csv"
     ixi.cohort("ixi", *ixi.flags)
