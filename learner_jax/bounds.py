@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, get_args, get_origin
 
 _WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
+_SIGNS = {operator.gt: ">", operator.ge: "≥", operator.lt: "<", operator.le: "≤"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +47,13 @@ Amount = Annotated[float, least(0)]
 Share = Annotated[Amount, most(1)]
 Decay = Annotated[Amount, below(1)]
 PositiveShare = Annotated[Positive, most(1)]
+
+
+def signs(kind: Any) -> str:
+    """What a type takes: ``float ≥ 0, ≤ 1``, ``float or None``."""
+    plain, *bounds = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+    name = plain.__name__ if isinstance(plain, type) else str(plain).replace(" | ", " or ")
+    return f"{name} {', '.join(f'{_SIGNS[bound.holds]} {bound.limit}' for bound in bounds)}".rstrip()
 
 
 def broken(kind: Any, value: Any) -> str:

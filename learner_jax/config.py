@@ -40,7 +40,7 @@ class DataConfig:
 
 @dataclasses.dataclass(slots=True)
 class SamplerConfig:
-    name: str = "shuffled"  # one of learner_jax.data.samplers.list_samplers()
+    name: str = "shuffled"  # what a batch is made of; docs/objectives.md has all of them
     visits: Count = 2  # patients_by_visits, mixed: visits of a patient that come together
     mix: Share = 0.5  # mixed: share of the batch that comes as several visits of a patient
     curriculum_start: Share = 0.5  # curriculum: smallest score difference at first, as a share of the largest
@@ -77,7 +77,7 @@ class AugmentConfig:
 
 @dataclasses.dataclass(slots=True)
 class BackboneConfig:
-    name: str = "tsm_resnet18"  # one of learner_jax.backbones.list_backbones()
+    name: str = "tsm_resnet18"  # of python -m learner_jax.backbones
     norm: str = choice("batch", "group")  # mask-aware batch norm, or group norm
     weights: str = ""  # to start from: a name of python -m learner_jax.backbones.weights, or a .safetensors file
     accept_license: bool = False  # the weights may not be used commercially, and this use is none
@@ -85,7 +85,7 @@ class BackboneConfig:
 
 @dataclasses.dataclass(slots=True)
 class WeightConfig:
-    """Weight of each objective where it is a part of ``config.objective.name``."""
+    """Weight of the objective of that name where it is a part of a sum."""
 
     adacon: Amount = 1.0
     conr: Amount = 1.0
@@ -120,7 +120,7 @@ class ObjectiveConfig:
     centre_patients: bool = False  # compare differences from each patient's mean; needs batches with several scans each
     queue: Whole = 0  # rows of earlier steps that anchors are compared with too
     block: Count = 128  # most anchors compared at once; bounds memory to block x batch
-    temperature: Amount = 0.0  # 0: that of the objective's source
+    temperature: Amount = 0.0  # what similarities are divided by; 0: that of the objective's source
     temperature_end: Amount = 0.0  # reached at the end of the run, geometrically; 0: the temperature stays
     similar: Amount = 0.5  # score difference, in SD, up to which two scans are alike: siamese_margin, conr, davidson
     score_range: Positive = 4.0  # score difference, in SD: learner lays it on opposite ends, bins cut it, kernels scale
@@ -153,9 +153,9 @@ class MeshConfig:
 
 @dataclasses.dataclass(slots=True)
 class OptimConfig:
-    name: str = choice("adamw", "sgd", "lamb")
+    name: str = choice("adamw", "sgd", "lamb")  # the optimiser
     learning_rate: Positive = 1e-3  # at the peak of the schedule
-    schedule: str = choice("cosine", "constant")  # after warm-up
+    schedule: str = choice("cosine", "constant")  # of the learning rate, after warm-up
     warmup: Share = 0.05  # fraction of all steps with a linearly rising learning rate
     weight_decay: Amount = 1e-4  # on kernels only: no biases, scales of norms, tokens or tables of positions
     momentum: float = 0.9  # sgd only

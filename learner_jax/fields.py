@@ -52,7 +52,8 @@ def check_override(kind: type, argument: str) -> None:
         if name not in fields:
             here = ".".join(["config", *path[:depth]])
             raise InputError(
-                f"{here} has no field {name!r}; {suggest(name, fields)}. All fields: learner_jax/config.py"
+                f"{here} has no field {name!r}; {suggest(name, fields)}. All fields are listed by python -m "
+                "learner_jax.main --helpfull"
             )
         section = fields[name]
 
@@ -71,7 +72,8 @@ def override(config: Any, argument: str) -> None:
     kind = next((k for k in typing.get_args(kind) if k is not type(None)), kind)
     if dataclasses.is_dataclass(kind):
         raise InputError(
-            f"{argument!r} does not set a field but a whole section; its fields are in learner_jax/config.py"
+            f"{argument!r} does not set a field but a whole section; its fields are listed by python -m "
+            "learner_jax.main --helpfull"
         )
     try:
         value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)

@@ -1,11 +1,11 @@
 """Train one run: ``python -m learner_jax.main --config configs/demo.py --workdir runs/demo/combined``.
 
-Any field of the config is changed on the command line, for example ``--config.objective.name=mse --config.steps=500``;
-learner_jax/config.py lists them all. The same command goes on where an interrupted run stopped.
+Any field of the config is changed on the command line, for example ``--config.objective.name=mse --config.steps=500``.
+The same command goes on where an interrupted run stopped.
 
 --dry_run compiles the step without reading scans, and says what it needs of memory and of time.
 
---allow_changed trains on with another config than the checkpoint's; --helpfull lists all flags.
+--allow_changed trains on with another config than the checkpoint's; --helpfull lists all flags and fields.
 
 On several hosts every host runs the same command. Cloud TPU and SLURM tell the processes of each other; elsewhere
 --coordinator_address, --num_processes and --process_id do.
@@ -24,6 +24,7 @@ from typing import Annotated, get_args, get_origin
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from learner_jax import knobs
 from learner_jax.config import Config
 from learner_jax.fields import check_override, override, walk
 from learner_jax.host_memory import keep_pages
@@ -92,6 +93,10 @@ def run() -> None:
 def _parse(argv: list[str]) -> list[str]:
     if {"--help", "-h", "-help", "--helpshort", "-helpshort"} & set(argv):
         print(worded(__doc__, "learner_jax.main"))
+        sys.exit(0)
+    if {"--helpfull", "-helpfull"} & set(argv):
+        print(worded(__doc__, "learner_jax.main"), flags.FLAGS.get_help(), "\nfields of the config:", sep="\n")
+        print(knobs.text())
         sys.exit(0)
     for argument in argv[1:]:
         if argument.startswith(("--config.", "-config.")):

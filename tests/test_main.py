@@ -1,12 +1,15 @@
 """Commands as a user types them: help for each, one sentence and exit code 2 for what the user can mend."""
 
 import os
+import re
 import subprocess
 import sys
 
 import jax
 import pytest
 
+from learner_jax.config import Config
+from learner_jax.fields import walk
 from tests.command import FLAGS, ROOT
 
 COMMANDS = (
@@ -35,6 +38,14 @@ def test_every_command_has_help_with_an_example(command):
     done = run(*command.split(), "--help")
     assert done.returncode == 0, done.stderr
     assert f"python -m {command} " in done.stdout
+
+
+def test_the_full_help_lists_every_field_of_the_config():
+    done = run("learner_jax.main", "--helpfull")
+    assert done.returncode == 0
+    told = re.findall(r"(?m)^  --config\.([\w.]+): .+\n    \(.+; default: .+\)$", done.stdout)
+    assert told == [path for path, *_ in walk(Config())]
+    assert "\n  --workdir: Folder of this run alone" in done.stdout
 
 
 @pytest.mark.parametrize(

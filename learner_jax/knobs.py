@@ -1,0 +1,76 @@
+"""Every field of the config in words: what it takes, its default, and the comment beside it in config.py.
+
+``python -m learner_jax.main --helpfull`` shows them, and docs/config.md is made by
+
+    python -m learner_jax.knobs > docs/config.md
+"""
+
+import ast
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterator
+
+from learner_jax.bounds import signs
+from learner_jax.config import Config
+from learner_jax.fields import get, walk
+
+_PAGE = """# Fields of the config
+A config is a file with a `get_config()` that returns a `learner_jax.config.Config`; those in `configs/` are to start
+from. The command line changes any field of it, as `--config.data.frames=16` does, also in scoring and predicting where
+nothing that was learnt depends on it. This page is made from the comments of `learner_jax/config.py`, and
+`python -m learner_jax.main --helpfull` shows the same in a terminal."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Knob:
+    """One field: its section and its dotted path, what it takes, its default, and what it is."""
+
+    section: str
+    path: str
+    takes: str
+    default: str
+    what: str
+
+
+def knobs() -> Iterator[Knob]:
+    """All fields, in the order of config.py. One without a comment is what the docstring of its section says."""
+    whole = Config()
+    for path, field, value in walk(whole):
+        section = path.rpartition(".")[0]
+        kind = type(get(whole, section)) if section else Config
+        takes = ", ".join(word or '""' for word in field.metadata.get("choices", ())) or signs(field.type)
+        what = comments(kind)[field.name] or inspect.getdoc(kind).rstrip(".")
+        yield Knob(section, path, takes, str(value) or '""', what)
+
+
+def comments(kind: type) -> dict[str, str]:
+    """Field of a dataclass -> the comment behind it, or the line of comment above it; empty where there is none."""
+    source = inspect.getsource(kind)
+    lines, found = source.splitlines(), {}
+    for node in ast.parse(source).body[0].body:
+        if isinstance(node, ast.AnnAssign):
+            behind = lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode()
+            above = lines[node.lineno - 2].strip()
+            comment = behind.strip() or (above if above.startswith("#") else "")
+            found[node.target.id] = comment.removeprefix("#").strip()
+    return found
+
+
+def text() -> str:
+    """All fields as flags, for a terminal."""
+    return "\n".join(f"  --config.{one.path}: {one.what}\n    ({one.takes}; default: {one.default})" for one in knobs())
+
+
+def page() -> str:
+    """All fields as Markdown, a table for each section."""
+    tables: dict[str, list[str]] = {}
+    for one in knobs():
+        head = [f"\n## {one.section or 'The run'}", "| field | takes | default | what it is |", "|---|---|---|---|"]
+        cells = (f"`{one.path}`", one.takes, one.default, re.sub(r"([|*<])", r"\\\1", one.what))
+        tables.setdefault(one.section, head).append(f"| {' | '.join(cells)} |")
+    return "\n".join([_PAGE, *(line for table in tables.values() for line in table)])
+
+
+if __name__ == "__main__":
+    print(page())
