@@ -29,10 +29,10 @@ def pairs(run: TrainedRun, variables: Any) -> Pairs:
     ``delta``, ``low``, ``high`` (score units), ``change`` (-1, 0, 1), ``probability [b 3]``, ``abstain`` and ``unlike``
     (bool), as :mod:`learner_jax.predict` has them; NaN where the read-out was not calibrated.
     """
-    data, spec = run.config.data, run.readout.spec
+    data, spec, stored = run.config.data, run.readout.spec, run.readout.spec["stored"]
     backbone = backbones.create(run.config.backbone.name, run.config.backbone.norm)
     score = score_of(backbone, run.config, run.readout.model, variables)
-    frames = SampleFrames(data.frames, jitter=False).pick(spec["stored"]["scan_shape"][0], None)
+    frames = SampleFrames(data.frames, jitter=stored["axis0"] == "time").pick(stored["scan_shape"][0], None)
     known = None if spec["intensity"] is None else Range.from_json(spec["intensity"]).widened
 
     def pair(scans: Array, scale: Array, offset: Array) -> dict[str, Array]:

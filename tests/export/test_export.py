@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +15,15 @@ import pytest
 from learner_jax import backbones
 from learner_jax.backbones.layers.platform import tracing_for
 from learner_jax.batch import BatchSpec
+from learner_jax.data.cohort import Cohort
 from learner_jax.data.source import Records
 from learner_jax.data.transforms import Fit
+from learner_jax.export import program
 from learner_jax.export.__main__ import main
 from learner_jax.export.program import PLATFORMS, decide, fit
+from learner_jax.placement import on_host
 from learner_jax.predict.api import Opened, predict
-from learner_jax.predict.pairs import all_pairs
+from learner_jax.predict.pairs import Pair, all_pairs
 from learner_jax.predict.run import open_run
 from tests.backbones.zoo import ROWS
 
@@ -45,16 +49,20 @@ def exported(trained, tmp_path_factory) -> Path:
     return folder
 
 
-def test_alone_it_says_what_predict_says(exported, trained, dataset, tmp_path):
-    opened = Opened(open_run(trained), dataset)
-    pairs = all_pairs(opened.cohort)[:8]
-    cohort = opened.cohort
+def stored(dataset: Path, cohort: Cohort, pairs: list[Pair]) -> dict[str, np.ndarray]:
+    """What the program takes of pairs of visits of one scan each."""
     visits = list(zip(cohort.patient.tolist(), cohort.visit.tolist(), strict=True))
     rows = [visits.index((p.patient, visit)) for p in pairs for visit in (p.visit_1, p.visit_2)]
     records = Records(dataset, cohort.scan_ids).read(np.array(rows))
     arrays = {name: np.stack([record[name] for record in records]) for name in ("scan", "scale", "offset")}
-    arrays = {name: values.reshape(8, 2, *values.shape[1:]) for name, values in arrays.items()}
-    np.savez(tmp_path / "pairs.npz", scans=arrays["scan"], scale=arrays["scale"], offset=arrays["offset"])
+    arrays = {name: values.reshape(len(pairs), 2, *values.shape[1:]) for name, values in arrays.items()}
+    return {"scans": arrays["scan"], "scale": arrays["scale"], "offset": arrays["offset"]}
+
+
+def test_alone_it_says_what_predict_says(exported, trained, dataset, tmp_path):
+    opened = Opened(open_run(trained), dataset)
+    pairs = all_pairs(opened.cohort)[:8]
+    np.savez(tmp_path / "pairs.npz", **stored(dataset, opened.cohort, pairs))
     command = [sys.executable, "-I", "-c", ALONE, exported / "load.py", tmp_path / "pairs.npz", tmp_path]
     subprocess.run(list(map(str, command)), cwd=tmp_path, check=True, timeout=300)
     said = predict(opened, pairs)
@@ -72,6 +80,23 @@ def test_alone_it_says_what_predict_says(exported, trained, dataset, tmp_path):
         known = ["on this patient" not in one.abstain for one in said[:size]]
         assert (~found["abstain"])[known].tolist() == certain
         assert not found["unlike"].any()
+
+
+@pytest.mark.parametrize(("axis0", "frames"), [("time", [0, 1, 2]), ("depth", [0, 1, 3])])
+def test_it_sees_the_frames_that_predict_sees_of_those_that_are_stored(trained, dataset, tmp_path, axis0, frames):
+    run, data = open_run(trained), Path(shutil.copytree(dataset, tmp_path / "data"))
+    run.config.data.frames = 3  # of 4: moments are evenly spaced, slices are spread over the whole depth
+    run.readout.spec["stored"]["axis0"] = axis0
+    meta = json.loads((data / "dataset.json").read_text())
+    (data / "dataset.json").write_text(json.dumps(meta | {"axis0": axis0}))
+    opened = Opened(run, data)
+    pairs = all_pairs(opened.cohort)[:4]
+    given = stored(data, opened.cohort, pairs)
+    seen = opened.reader.read(np.array([0]), np.ones(1, bool)).scan[0]
+    np.testing.assert_array_equal(seen, Records(data, opened.cohort.scan_ids).read(np.array([0]))[0]["scan"][frames])
+    found = jax.jit(program.pairs(run, jax.tree.map(jnp.asarray, on_host(opened.variables))))(**given)
+    want = [one.delta for one in predict(opened, pairs)]
+    np.testing.assert_allclose(found["delta"], want, rtol=1e-4, atol=2e-3)
 
 
 def test_what_lies_beside_the_program(exported, capsys, trained):
