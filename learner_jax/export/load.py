@@ -16,7 +16,9 @@ PROGRAM = jax.export.deserialize(bytearray((HERE / "program.stablehlo").read_byt
 
 
 def predict(scans, scale, offset):
-    found = PROGRAM.call(np.asarray(scans, ABOUT["dtype"]), np.float32(scale), np.float32(offset))
+    if np.asarray(scans).dtype != ABOUT["dtype"]:  # others would be wrapped or cut off
+        raise TypeError(f"scans are {np.asarray(scans).dtype}, and stored ones {ABOUT['dtype']}: see about.json")
+    found = PROGRAM.call(np.asarray(scans), np.float32(scale), np.float32(offset))
     return {name: np.asarray(values) for name, values in found.items()}
 
 

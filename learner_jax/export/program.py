@@ -45,7 +45,7 @@ def pairs(run: TrainedRun, variables: Any) -> Pairs:
         if known is not None:
             each = jnp.stack([whole.mean(axis=(1, 2, 3, 4)), whole.std(axis=(1, 2, 3, 4))], axis=1)
             low, high = (jnp.asarray(x, jnp.float32) for x in known)
-            found["unlike"] = ((each < low) | (each > high)).any()
+            found["unlike"] = ~((low <= each) & (each <= high)).all()  # so that NaN is unlike
         return found
 
     # each pair is a batch of two, whose size is known: backbones ask for that of theirs, and `b` has none

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,19 @@ def test_it_sees_the_frames_that_predict_sees_of_those_that_are_stored(trained, 
     found = jax.jit(program.pairs(run, jax.tree.map(jnp.asarray, on_host(opened.variables))))(**given)
     want = [one.delta for one in predict(opened, pairs)]
     np.testing.assert_allclose(found["delta"], want, rtol=1e-4, atol=2e-3)
+
+
+def test_what_is_no_stored_scan_is_refused_or_unlike(exported, trained, dataset):
+    cohort = Opened(open_run(trained), dataset).cohort
+    given = stored(dataset, cohort, all_pairs(cohort)[:2])
+    loaded = runpy.run_path(str(exported / "load.py"))["predict"]
+    assert loaded(**given)["unlike"].tolist() == [False, False]
+    lost = given["scale"].copy()
+    lost[1, 0] = np.nan
+    assert loaded(**given | {"scale": lost})["unlike"].tolist() == [False, True]
+    for wrong in (given["scans"] / np.float32(255), given["scans"].astype(np.int16)):
+        with pytest.raises(TypeError, match=f"scans are {wrong.dtype}, and stored ones uint8: see about.json"):
+            loaded(**given | {"scans": wrong})
 
 
 def test_what_lies_beside_the_program(exported, capsys, trained):
