@@ -31,8 +31,10 @@ from learner_jax.placement import on_host, placed_shapes
 from learner_jax.predict.compatible import is_made_up
 from learner_jax.predict.run import TrainedRun, open_run
 from learner_jax.predict.wording import NOT_CLINICAL, words
+from learner_jax.report import environment
 from tfds_builders.errors import InputError
 from tfds_builders.program import program, worded
+from tfds_builders.wording import plural
 
 
 def write(run: TrainedRun, folder: Path) -> None:
@@ -63,6 +65,7 @@ def about(run: TrainedRun) -> dict[str, Any]:
     stored, bound = readout.spec["stored"], readout.calibration
     return {
         "note": f"{NOT_CLINICAL.capitalize()}.",
+        "made_with": environment.current(),
         "run": run.workdir.absolute().name,
         "step": run.step,
         "backbone": readout.spec["backbone"],
@@ -86,6 +89,7 @@ def about(run: TrainedRun) -> dict[str, Any]:
         "score": readout.score_name,
         "change_threshold": readout.change_threshold,
         "calibration": vars(bound),
+        "calibrated_on": f"{readout.order} pairs of visits, each the mean of up to {plural(len(run.views), 'view')}",
         "views": list(run.views),
         "made_up": is_made_up(stored),
         "stored": stored,

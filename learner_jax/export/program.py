@@ -1,6 +1,7 @@
 """Stored scans of two visits -> delta, class and probabilities, as one function of arrays that JAX can export."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -92,10 +93,23 @@ def exported(function: Pairs, shape: tuple[int, ...], dtype: str) -> export.Expo
     """The function as StableHLO for any number of pairs, on a CPU, CUDA or a TPU.
 
     It is traced in the formulations of a CPU, whose numbers it shares; elsewhere they are the same but for rounding.
+    Of the machine that it is made on it says nothing.
     """
     (b,) = export.symbolic_shape("b")
     number = jax.ShapeDtypeStruct((b, 2), jnp.float32)
-    with tracing_for("cpu"):
+    with tracing_for("cpu"), _without_files():
         return export.export(jax.jit(function), platforms=PLATFORMS)(
             jax.ShapeDtypeStruct((b, 2, *shape), dtype), number, number
         )
+
+
+@contextlib.contextmanager
+def _without_files() -> Iterator[None]:
+    """JAX writes beside each operation from which line of which file it comes, with all folders above that."""
+    name = "jax_hlo_source_file_canonicalization_regex"
+    before = getattr(jax.config, name)
+    jax.config.update(name, ".*")
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)

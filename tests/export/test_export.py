@@ -117,8 +117,13 @@ def test_what_lies_beside_the_program(exported, capsys, trained):
     about = json.loads((exported / "about.json").read_text(), parse_constant=pytest.fail)
     assert about["note"] == "Not for clinical use."
     assert about["inputs"]["scans"].startswith("uint8 [b, 2, 4, 32, 32, 1]: the earlier and the later scan of one")
+    assert about["made_with"]["jax"] == jax.__version__
+    assert about["calibrated_on"] == "all pairs of visits, each the mean of up to 1 view"
     assert about["words"] == {"-1": "declined", "0": "stable", "1": "improved"}
-    made = jax.export.deserialize(bytearray((exported / "program.stablehlo").read_bytes()))
+    program = (exported / "program.stablehlo").read_bytes()
+    assert b".py" not in program  # of which folder of which machine it comes
+    assert b"/learner_jax" not in program
+    made = jax.export.deserialize(bytearray(program))
     assert made.platforms == PLATFORMS
     assert [str(aval) for aval in made.in_avals] == ["uint8[b,2,4,32,32,1]", "float32[b,2]", "float32[b,2]"]
     lines = (exported / "load.py").read_text().splitlines()
