@@ -12,6 +12,8 @@ from learner_jax.evaluators.readouts import Readout
 from learner_jax.fields import from_dict, override
 from tfds_builders.errors import InputError
 
+_HEARD = ("eval.better", "eval.batch_size", "data.read_threads", "data.read_ahead")  # fields that a prediction reads
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainedRun:
@@ -34,24 +36,29 @@ def open_run(workdir: Path, step: int | None = None, overrides: Iterable[str] = 
     Args:
       workdir: of the run.
       step: of a checkpoint with an evaluation.
-      overrides: ``--config.section.field=value`` that do not change what was learnt, such as ``--config.eval.better``.
+      overrides: ``--config.section.field=value`` of the fields that a prediction reads, such as ``eval.better``.
 
     Raises:
-      InputError: no run, no evaluation, its checkpoint is gone, or its read-out is of scans within a visit.
+      InputError: no run, no evaluation, its checkpoint is gone, its read-out is of scans within a visit, or another
+        field is overridden.
     """
     if not (workdir / "config.json").is_file():
         raise InputError(f"{workdir} is no run: it holds no config.json. Name the --workdir of one that was trained")
     stored = json.loads((workdir / "config.json").read_text())
     config: Config = from_dict(Config, stored)
+    overrides = list(overrides)
     for argument in overrides:
         override(config, argument)
     check(config)
     refuse_changes(stored, config)
+    evaluate = f"python -m learner_jax.evaluate --workdir {workdir}"
+    if config.eval.patients != "test":
+        evaluate += " --config.eval.patients=test"
+    _refuse_unheard(overrides, evaluate)
     evaluated = places.steps(workdir)
     if not evaluated:
         raise InputError(
-            f"{workdir} has no evaluation, and a prediction needs its read-out: python -m learner_jax.evaluate "
-            f"--workdir {workdir}"
+            f"{workdir} has no evaluation of test patients, and a prediction needs its read-out: {evaluate}"
         )
     if step is not None and step not in evaluated:
         raise InputError(f"step {step} of {workdir} was not evaluated; evaluated: {', '.join(map(str, evaluated))}")
@@ -59,14 +66,27 @@ def open_run(workdir: Path, step: int | None = None, overrides: Iterable[str] = 
         kept = [at for at in checkpoints.steps() if at in (evaluated if step is None else [step])]
     if not kept:
         which = f"step {step}" if step is not None else f"the evaluated steps {', '.join(map(str, evaluated))}"
-        raise InputError(
-            f"the checkpoint of {which} of {workdir} is no longer there; evaluate one that is: python -m "
-            f"learner_jax.evaluate --workdir {workdir}"
-        )
+        raise InputError(f"the checkpoint of {which} of {workdir} is no longer there; evaluate one that is: {evaluate}")
     readout = Readout.read(places.folder(workdir, kept[-1]), "readout")
     if readout.pairs != "visits":
         raise InputError(
             f"{workdir} was evaluated with eval.pairs={readout.pairs}: differences between scans of one visit, which "
             "are no change over time. Evaluate it with --config.eval.pairs=visits"
         )
+    config.eval.pairs = readout.pairs  # a run on scans may have been scored on visits since
     return TrainedRun(workdir, config, kept[-1], readout)
+
+
+def _refuse_unheard(overrides: Iterable[str], evaluate: str) -> None:
+    """Refuse a field that would be passed over: a prediction takes all others from the run's evaluation.
+
+    Raises:
+      InputError: the field, those that are read, and how the run is scored with it.
+    """
+    for argument in overrides:
+        path = argument.removeprefix("--config.").partition("=")[0]
+        if path not in _HEARD:
+            raise InputError(
+                f"{argument!r} would change nothing: a prediction takes it from the run's evaluation and only reads "
+                f"{', '.join(_HEARD)}. Score the run with it first: {evaluate} {argument}"
+            )

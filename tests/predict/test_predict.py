@@ -87,6 +87,44 @@ def test_patients_of_training_and_validation_are_abstained_from(trained, dataset
             assert "on this patient" not in row["abstain"]
 
 
+@pytest.fixture
+def repeated(trained, files, tmp_path, identity_key) -> Path:
+    """A dataset of three patients: the first has both scans of the others' first visits in one visit."""
+    view = open_run(trained).views[0]
+    lines = ["scan,patient,visit,time_days,view,sf_ratio"]
+    for patient, visit, source in (
+        ("a", 1, 0),
+        ("a", 1, 1),
+        ("a", 2, 0),
+        ("b", 1, 0),
+        ("b", 2, 0),
+        ("c", 1, 1),
+        ("c", 2, 0),
+    ):
+        name = f"{len(lines)}.avi"
+        shutil.copyfile(files[source], tmp_path / name)
+        lines.append(f"{name},{patient},{visit},{visit},{view},")
+    (tmp_path / "cohort.csv").write_text("\n".join(lines))
+    flags = ["--cohort", str(tmp_path / "cohort.csv"), "--scores", "sf_ratio", "--data_dir", str(tmp_path / "data")]
+    assert build.main(["ultrasound_clips", *flags, "--frames", "4", "--size", "32", "--processes", "1"]) == 0
+    return tmp_path / "data"
+
+
+def test_a_visit_is_the_mean_of_its_scans_also_where_the_run_was_trained_to_be_scored_on_scans(
+    trained, repeated, tmp_path
+):
+    workdir = copy(trained, tmp_path)  # its evaluation is of visits, as after --config.eval.pairs=visits
+    config = json.loads((workdir / "config.json").read_text())
+    config["eval"]["pairs"] = "scans"
+    (workdir / "config.json").write_text(json.dumps(config))
+    opened = Opened(open_run(workdir), repeated)
+    said = {one.patient: one.delta for one in predict(opened, all_pairs(opened.cohort))}
+    patients = [opened.cohort.patients[p] for p in opened.cohort.patient[[0, 3, 5]]]
+    both, first, second = (said[patient] for patient in patients)
+    assert first != second
+    np.testing.assert_allclose(both, (first + second) / 2, rtol=1e-5)  # the read-out is linear
+
+
 @pytest.mark.parametrize(
     ("better", "words"),
     [("lower", {"improved", "stable", "declined"}), ("", {"score falls", "stable", "score rises"})],
@@ -213,11 +251,35 @@ def test_what_is_no_evaluated_run_is_refused(trained, dataset, tmp_path, capsys)
     assert "the checkpoint of the evaluated steps 4 of" in capsys.readouterr().err
     shutil.rmtree(workdir / "eval")
     assert command(workdir, dataset, tmp_path / "p.csv") == 2
-    assert "has no evaluation, and a prediction needs its read-out: python -m learner_jax.evaluate" in (
-        capsys.readouterr().err
+    assert (
+        "has no evaluation of test patients, and a prediction needs its read-out: python -m learner_jax.evaluate"
+        in (capsys.readouterr().err)
     )
     assert command(trained, dataset, tmp_path / "p.csv", "--fast") == 2
     assert "'--fast' is not a flag of this command" in capsys.readouterr().err
+
+
+def test_a_field_that_a_prediction_does_not_read_is_refused(trained, dataset, tmp_path, capsys):
+    for field in ("eval.change_threshold=1", "eval.pairs=scans", "data.dir=elsewhere"):
+        assert command(trained, dataset, tmp_path / "p.csv", f"--config.{field}") == 2
+        said = capsys.readouterr().err
+        assert (
+            f"error: '--config.{field}' would change nothing: a prediction takes it from the run's evaluation" in said
+        )
+        assert f"python -m learner_jax.evaluate --workdir {trained} --config.{field}" in said
+    assert not (tmp_path / "p.csv").exists()
+
+
+def test_a_run_that_was_scored_on_validation_patients_alone_is_told_how_to_be_scored(
+    trained, dataset, tmp_path, capsys
+):
+    workdir = copy(trained, tmp_path)
+    config = json.loads((workdir / "config.json").read_text())
+    config["eval"]["patients"] = "val"
+    (workdir / "config.json").write_text(json.dumps(config))
+    (workdir / "eval").rename(workdir / "validation")
+    assert command(workdir, dataset, tmp_path / "p.csv") == 2
+    assert f"learner_jax.evaluate --workdir {workdir} --config.eval.patients=test\n" in capsys.readouterr().err
 
 
 def test_all_pairs_are_those_of_each_patient(trained, dataset):

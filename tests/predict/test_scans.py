@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -23,23 +22,6 @@ from tfds_builders import alike
 from tfds_builders.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def files(trained, dataset, tmp_path_factory) -> tuple[Path, Path]:
-    """Two of the run's own made-up clips as videos, whose pixels the codec keeps."""
-    folder = tmp_path_factory.mktemp("files")
-    opened = Opened(open_run(trained), dataset)
-    records = Records(dataset, opened.cohort.scan_ids).read(np.arange(2))
-    paths = tuple(folder / f"day{day}.avi" for day in (1, 5))
-    for path, record in zip(paths, records, strict=True):
-        with av.open(str(path), "w") as container:
-            stream = container.add_stream("ffv1", rate=10)
-            stream.height, stream.width, stream.pix_fmt = 32, 32, "gray"
-            for frame in record["scan"][..., 0]:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="gray")))
-            container.mux(stream.encode())
-    return paths
 
 
 def test_two_files_give_what_the_same_records_give(trained, dataset, files, tmp_path, capsys, monkeypatch):
