@@ -40,7 +40,7 @@ ocp.type_handlers.register_type_handler(
 logging.set_verbosity(_verbosity)
 
 
-class DamagedCheckpoint(Exception):
+class DamagedCheckpoint(InputError):
     """A file is not the one that was written."""
 
 
@@ -162,7 +162,9 @@ class Checkpoints:
         """
         fault = agreed(_fault(self._folder / str(step)) if first() else None)
         if fault:
-            raise DamagedCheckpoint(f"checkpoint {self._folder}/{step} is damaged: {fault}")
+            raise DamagedCheckpoint(
+                f"checkpoint {self._folder}/{step} is damaged: {fault}. Copy it again, or use another step"
+            )
         # Shapes are stored: those of a head may depend on a cohort that is not the one to score.
         is_shape = lambda x: isinstance(x, dict) and set(x) == {"shape", "dtype"}  # noqa: E731
         shaped = lambda x: np.empty(x["shape"], x["dtype"])  # noqa: E731

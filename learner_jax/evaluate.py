@@ -18,7 +18,7 @@ from pathlib import Path
 
 from learner_jax import backbones, command
 from learner_jax.bucket import local
-from learner_jax.checkpoint import Checkpoints
+from learner_jax.checkpoint import Checkpoints, DamagedCheckpoint
 from learner_jax.config import Config, check, refuse_changes
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import open_reader
@@ -205,10 +205,9 @@ def score_if_kept(run: Run, step: int) -> bool:
     """Score a step of a running job, which may remove old checkpoints at any moment; False when it was removed."""
     try:
         run.score(step)
-    except InputError:
-        raise
-    except Exception:  # orbax has no one name for a file that is gone
-        if step in run.steps():
+    except Exception as fault:  # orbax has no one name for a file that is gone
+        gone = isinstance(fault, DamagedCheckpoint) or not isinstance(fault, InputError)
+        if not gone or step in run.steps():
             raise
         return False
     return True

@@ -44,7 +44,10 @@ def open_run(workdir: Path, step: int | None = None, overrides: Iterable[str] = 
     """
     if not (workdir / "config.json").is_file():
         raise InputError(f"{workdir} is no run: it holds no config.json. Name the --workdir of one that was trained")
-    stored = json.loads((workdir / "config.json").read_text())
+    try:
+        stored = json.loads((workdir / "config.json").read_text())
+    except ValueError as fault:
+        raise InputError(f"{workdir / 'config.json'} is damaged ({fault}); copy the run again") from fault
     config: Config = from_dict(Config, stored)
     overrides = list(overrides)
     for argument in overrides:

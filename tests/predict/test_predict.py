@@ -282,6 +282,17 @@ def test_a_run_that_was_scored_on_validation_patients_alone_is_told_how_to_be_sc
     assert f"learner_jax.evaluate --workdir {workdir} --config.eval.patients=test\n" in capsys.readouterr().err
 
 
+def test_a_damaged_run_is_a_sentence(trained, dataset, tmp_path, capsys):
+    workdir = copy(trained, tmp_path)
+    next((workdir / "checkpoints/4/encoder").rglob("d/*")).write_bytes(b"")
+    assert command(workdir, dataset, tmp_path / "p.csv") == 2
+    assert "4 is damaged: 1 of " in (said := capsys.readouterr().err)
+    assert said.endswith("Copy it again, or use another step\n")
+    (workdir / "config.json").write_text('{"steps": 4')
+    assert command(workdir, dataset, tmp_path / "p.csv") == 2
+    assert "config.json is damaged (" in capsys.readouterr().err
+
+
 def test_all_pairs_are_those_of_each_patient(trained, dataset):
     cohort = Opened(open_run(trained), dataset).cohort
     visits = sorted(set(zip(cohort.patient.tolist(), cohort.visit.tolist(), strict=True)))
