@@ -67,14 +67,21 @@ def build(stored: dict[str, Any], scans: Sequence[Path], view: str, folder: Path
     """
     builder, options = options_of(stored)
     for path in scans:
-        if not path.exists():
-            raise InputError(f"there is no scan {path}")
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as fault:
+            raise InputError(f"the name of the scan {str(path)!a} is not UTF-8; rename it") from fault
+        if not path.is_file() and not path.is_dir():
+            raise InputError(f"there is no scan {path}: no such file, nor folder of slices")
     paths = [path.resolve() for path in scans]
     if len(set(paths)) < len(paths):
         raise InputError(f"{scans[0]} is named twice; a change is one between two scans")
+    links = [folder / f"visit_{visit}" for visit in range(1, len(paths) + 1)]
+    for link, path in zip(links, paths, strict=True):
+        link.symlink_to(path)  # a table strips blanks and refuses names with characters that cannot be seen
     table, place = folder / "cohort.csv", folder / "dataset"
     with table.open("w", newline="", encoding="utf-8") as file:
-        lines = [(path, "patient", visit, "", view) for visit, path in enumerate(paths, start=1)]
+        lines = [(link.name, "patient", visit, "", view) for visit, link in enumerate(links, start=1)]
         csv.writer(file).writerows([("scan", "patient", "visit", "time_days", "view"), *lines])
     prepared = source.of_files(builder, options, csv=table, scores=(), allow_outside=True, key=secrets.token_bytes(32))
     for record in builder.records(prepared.rows, options):

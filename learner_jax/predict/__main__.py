@@ -43,15 +43,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _do(known: argparse.Namespace, fields: list[str]) -> None:
+    table.beside(known.out)  # before what takes long
     trained = open_run(local(known.workdir), known.step, fields)
     opened = Opened(trained, known.data_dir)
     pairs = read_pairs(known.pairs, opened.cohort) if known.pairs else all_pairs(opened.cohort)
     if not pairs:
         raise InputError(f"{known.pairs or known.data_dir} has no two visits of one patient, so nothing to compare")
     predictions = predict(opened, pairs)
-    beside = table.write(predictions, trained, known.out)
+    as_json = table.write(predictions, trained, known.out)
     print(table.summary(predictions, trained))
-    print(f"{known.out} and {beside.name} tell of each pair")
+    print(f"{known.out} and {as_json.name} tell of each pair")
 
 
 if __name__ == "__main__":

@@ -56,6 +56,8 @@ def _predict(known: argparse.Namespace, fields: list[str], folder: Path) -> None
     from learner_jax.predict.run import open_run
     from tfds_builders import alike
 
+    if known.picture and known.picture.is_dir():
+        raise InputError(f"{known.picture} is a folder; name the file of the picture with --picture")
     run = open_run(local(known.run), known.step, fields)
     view = chosen_view(known.view, run.views)
     opened = Opened(run, alike.build(run.readout.spec["stored"], (known.first, known.second), view, folder))
@@ -65,6 +67,7 @@ def _predict(known: argparse.Namespace, fields: list[str], folder: Path) -> None
     lines = told(one, run, (known.first.name, known.second.name))
     print("\n".join(lines))
     if known.picture:
+        known.picture.parent.mkdir(parents=True, exist_ok=True)
         known.picture.write_bytes(_picture(one, opened, (known.first.name, known.second.name)))
         print(f"{known.picture} shows both")
 

@@ -13,7 +13,19 @@ from learner_jax.predict.api import Prediction
 from learner_jax.predict.compatible import is_made_up
 from learner_jax.predict.run import TrainedRun
 from learner_jax.predict.wording import NOT_CLINICAL, words
+from tfds_builders.errors import InputError
 from tfds_builders.wording import plural
+
+
+def beside(path: Path) -> Path:
+    """The JSON beside a CSV.
+
+    Raises:
+      InputError: the CSV would be that, or a folder.
+    """
+    if path.suffix.lower() == ".json" or path.is_dir():
+        raise InputError(f"{path} cannot be the CSV of predictions, beside which a .json is written. Change --out")
+    return path.with_suffix(".json")
 
 
 def write(predictions: Sequence[Prediction], run: TrainedRun, path: Path) -> Path:
@@ -24,7 +36,7 @@ def write(predictions: Sequence[Prediction], run: TrainedRun, path: Path) -> Pat
     lines = [_line(one) for one in predictions]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_csv(path, lines)
-    readout, beside = run.readout, path.with_suffix(".json")
+    readout, as_json = run.readout, beside(path)
     about = {
         "note": f"{NOT_CLINICAL.capitalize()}.",
         "run": run.workdir.absolute().name,
@@ -38,8 +50,8 @@ def write(predictions: Sequence[Prediction], run: TrainedRun, path: Path) -> Pat
         "fitted_on": readout.spec["fingerprints"],
         "pairs": lines,
     }
-    beside.write_text(json.dumps(about, indent=1, allow_nan=False) + "\n")
-    return beside
+    as_json.write_text(json.dumps(about, indent=1, allow_nan=False) + "\n")
+    return as_json
 
 
 def summary(predictions: Sequence[Prediction], run: TrainedRun) -> str:

@@ -293,6 +293,13 @@ def test_a_damaged_run_is_a_sentence(trained, dataset, tmp_path, capsys):
     assert "config.json is damaged (" in capsys.readouterr().err
 
 
+def test_neither_json_nor_a_folder_takes_the_place_of_the_csv(trained, dataset, tmp_path, capsys):
+    for out in (tmp_path / "p.json", tmp_path):
+        assert command(trained, dataset, out) == 2
+        assert f"{out} cannot be the CSV of predictions, beside which a .json is written" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_all_pairs_are_those_of_each_patient(trained, dataset):
     cohort = Opened(open_run(trained), dataset).cohort
     visits = sorted(set(zip(cohort.patient.tolist(), cohort.visit.tolist(), strict=True)))

@@ -48,7 +48,7 @@ def test_two_files_give_what_the_same_records_give(trained, dataset, files, tmp_
 
 
 def test_the_picture(trained, files, tmp_path, capsys):
-    picture = tmp_path / "change.png"
+    picture = tmp_path / "new" / "change.png"
     assert scans.main([str(trained), *map(str, files), "--picture", str(picture)]) == 0
     assert f"{picture} shows both" in capsys.readouterr().out
     with Image.open(picture) as shown:
@@ -88,13 +88,28 @@ def test_what_cannot_be_predicted_from_is_refused(trained, files, tmp_path, caps
             [first, str(white)],
             f"error: {white} is unlike the scans that the run was trained on: its mean intensity is 1",
         ),
-        ([first, str(tmp_path / "none.mp4")], f"error: there is no scan {tmp_path / 'none.mp4'}"),
+        ([first, str(tmp_path / "none.mp4")], f"error: there is no scan {tmp_path / 'none.mp4'}: no such file"),
+        ([first, "/dev/zero"], "error: there is no scan /dev/zero: no such file"),
+        ([first, second, "--picture", str(tmp_path)], f"error: {tmp_path} is a folder; name the file of the picture"),
         ([first, first], "is named twice; a change is one between two scans"),
         ([first, second, "--view", "L9"], f"--view is 'L9', which the run has not seen; possible: {view}"),
         ([first, second, "--fast"], "'--fast' is not a flag of this command"),
     ):
         assert scans.main([str(trained), *arguments]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_a_file_may_have_any_name_that_can_be_written(trained, files, tmp_path, capsys):
+    assert scans.main([str(trained), *map(str, files)]) == 0
+    expected = capsys.readouterr().out.splitlines()[1:]
+    odd = tmp_path / ' at 9.41\u202fAM, "left" .avi '  # as screenshots are called on a Mac, with blanks around it
+    shutil.copyfile(files[1], odd)
+    assert scans.main([str(trained), str(files[0]), str(odd)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == expected
+    lost = Path(os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcller.avi"))  # Latin-1, from an old archive
+    shutil.copyfile(files[1], lost)
+    assert scans.main([str(trained), str(files[0]), str(lost)]) == 2
+    assert "M\\udcfcller.avi' is not UTF-8; rename it" in capsys.readouterr().err
 
 
 def test_a_view_must_be_named_where_the_run_knows_several():
