@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module), formatter_class=kind)
     parser.add_argument("--workdir", required=True, help="of the run that predicts; it was trained and evaluated")
     parser.add_argument("--data_dir", type=Path, required=True, help="folder of a built dataset")
-    parser.add_argument("--pairs", type=Path, metavar="CSV", help="which visits are compared (default: all)")
+    parser.add_argument("--pairs", type=Path, metavar="CSV", help="which visits are compared (default: as evaluated)")
     parser.add_argument("--out", type=Path, metavar="CSV", default=Path("predictions.csv"), help="and .json beside it")
     parser.add_argument("--step", type=int, help="of an evaluated checkpoint (default: the newest)")
     return parser
@@ -46,7 +46,7 @@ def _do(known: argparse.Namespace, fields: list[str]) -> None:
     table.beside(known.out)  # before what takes long
     trained = open_run(local(known.workdir), known.step, fields)
     opened = Opened(trained, known.data_dir)
-    pairs = read_pairs(known.pairs, opened.cohort) if known.pairs else all_pairs(opened.cohort)
+    pairs = read_pairs(known.pairs, opened.cohort) if known.pairs else all_pairs(opened.cohort, trained.readout.order)
     if not pairs:
         raise InputError(f"{known.pairs or known.data_dir} has no two visits of one patient, so nothing to compare")
     predictions = predict(opened, pairs)

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import itertools
 from pathlib import Path
 
@@ -24,15 +25,12 @@ class Pair:
     visit_2: int
 
 
-def all_pairs(cohort: Cohort) -> list[Pair]:
-    """Every pair of visits of one patient, earlier -> later."""
+def all_pairs(cohort: Cohort, order: str = "all") -> list[Pair]:
+    """Every pair of visits of one patient, earlier -> later; ``order`` as ``config.eval.order``."""
+    chosen = itertools.pairwise if order == "consecutive" else functools.partial(itertools.combinations, r=2)
     visits = np.unique(np.stack([cohort.patient, cohort.visit], axis=1), axis=0).tolist()
     groups = itertools.groupby(visits, key=lambda row: row[0])
-    return [
-        Pair(patient, first, second)
-        for patient, own in groups
-        for (_, first), (_, second) in itertools.combinations(own, 2)
-    ]
+    return [Pair(patient, first, second) for patient, own in groups for (_, first), (_, second) in chosen(own)]
 
 
 def read_pairs(path: Path, cohort: Cohort) -> list[Pair]:

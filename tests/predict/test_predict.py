@@ -300,6 +300,16 @@ def test_neither_json_nor_a_folder_takes_the_place_of_the_csv(trained, dataset, 
     assert not list(tmp_path.iterdir())
 
 
+def test_a_run_that_was_calibrated_on_neighbouring_visits_is_asked_of_those(trained, dataset, tmp_path):
+    workdir = copy(trained, tmp_path)
+    path = workdir / "eval/4/readout.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"order": "consecutive"}))
+    assert command(workdir, dataset, tmp_path / "p.csv") == 0
+    visits = [(int(row["visit_1"]), int(row["visit_2"])) for row in rows(tmp_path / "p.csv")]
+    assert len(visits) == 24 * 2
+    assert all(second - first == 1 for first, second in visits)
+
+
 def test_all_pairs_are_those_of_each_patient(trained, dataset):
     cohort = Opened(open_run(trained), dataset).cohort
     visits = sorted(set(zip(cohort.patient.tolist(), cohort.visit.tolist(), strict=True)))
