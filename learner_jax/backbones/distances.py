@@ -12,6 +12,8 @@ from typing import Any
 
 from jax.extend.core import Var
 
+from tfds_builders.errors import InputError
+
 _NUMBER = re.compile(r"\d+|denselayer\d+")
 _Depth = tuple[int, bool]  # and whether a block has it
 
@@ -22,6 +24,9 @@ def distances(jaxpr: Any, paths: Iterable[str]) -> dict[str, int]:
     Args:
       jaxpr: of a forward pass. Its first arguments are the parameters, the next one is the scan.
       paths: of the parameters, in the same order.
+
+    Raises:
+      InputError: there is no block.
     """
     paths = list(paths)
     # what does not depend on the scan, such as a kernel in another layout, waits until it meets what does
@@ -40,7 +45,13 @@ def distances(jaxpr: Any, paths: Iterable[str]) -> dict[str, int]:
             found.setdefault(_block(path) or path, at)
         deepest = max([(depth, in_block), *(found[_block(path) or path] for path in met)])
         come.update((var, deepest) for var in eqn.outvars)
-    last = max(depth for depth, in_block in found.values() if in_block)
+    blocks = [depth for depth, in_block in found.values() if in_block]
+    if not blocks:
+        raise InputError(
+            "the backbone has no blocks, which are numbered parts such as blocks/7, between which learning rates could "
+            "fall. Set --config.optim.layer_decay=1"
+        )
+    last = max(blocks)
     depths = {path: found[_block(path) or path][0] for path in paths if (_block(path) or path) in found}
     return {path: max(last + 1 - depth, 0) for path, depth in depths.items()}
 
