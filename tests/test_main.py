@@ -23,6 +23,7 @@ COMMANDS = (
     "learner_jax.sweep run",
     "tfds_builders.build",
     "tfds_builders.splits",
+    "tfds_builders.resolve",
 )
 
 

@@ -78,6 +78,17 @@ def read(
     return pl.DataFrame(parsed, schema=schema, orient="row")
 
 
+def cells(path: Path) -> list[dict[str, str]]:
+    """What a cohort CSV says, column by column, without a look at its files.
+
+    Raises:
+      InputError: it cannot be read, or lacks a column.
+    """
+    header, rows = _read_rows(path)
+    _check_columns(path, header, (), ())
+    return [dict(zip(header, (cell.strip() for cell in row), strict=False)) for _, row in rows]
+
+
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     # The csv module, because it knows the physical line of a row also after line breaks inside quotes.
     try:

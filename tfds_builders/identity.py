@@ -84,11 +84,21 @@ def load_key(path: Path, data_dir: Path) -> bytes:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with contextlib.suppress(FileExistsError):  # another build has made it meanwhile
                 _make(path)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    return read_key(path)
+
+
+def read_key(path: Path) -> bytes:
+    """The key in a file.
+
+    Raises:
+      InputError: it cannot be read, or is not 64 hex digits.
+    """
+    try:
         text = path.read_text(encoding="ascii", errors="replace").strip()
     except OSError as error:
-        raise InputError(
-            f"the key file {path} cannot be used ({error.strerror}); name another with --key_file or {ENVIRONMENT}"
-        ) from error
+        raise _unusable(path, error) from error
     try:
         key = bytes.fromhex(text)
     except ValueError:
@@ -99,3 +109,9 @@ def load_key(path: Path, data_dir: Path) -> bytes:
             "or move this one away and a new key is made"
         )
     return key
+
+
+def _unusable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"the key file {path} cannot be used ({error.strerror}); name another with --key_file or {ENVIRONMENT}"
+    )

@@ -69,7 +69,9 @@ def read_pairs(path: Path, cohort: Cohort) -> list[Pair]:
 def _parse(row: dict[str, str], number: dict[str, int], known: set[tuple[int, int]]) -> Pair | str:
     name, *visits = (str(row[column]).strip() for column in COLUMNS)
     if name not in number:
-        return f"the dataset has no patient {name!r}; patients are named by the hashes of its cohort table"
+        return (
+            f"the dataset has no patient {name!r}; patients are named by their hashes: python -m tfds_builders.resolve"
+        )
     for text, column in zip(visits, COLUMNS[1:], strict=True):
         if not text.removeprefix("-").isdecimal():
             return f"{column} is {text!r}; it is an integer"

@@ -231,7 +231,7 @@ def test_pairs_that_are_not_there_are_named_by_line(trained, dataset, tmp_path, 
     said = capsys.readouterr().err
     assert "has 4 faults:" in said
     assert f"line 2: patient {patient} has no visit 7" in said
-    assert "line 3: the dataset has no patient 'nobody'; patients are named by the hashes" in said
+    assert "line 3: the dataset has no patient 'nobody'; patients are named by their hashes: python -m" in said
     assert "line 4: visit_1 is 2, not before visit_2, 1" in said
     assert "line 5: visit_1 is 'x'; it is an integer" in said
     pairs.write_text("patient,visit1,visit_2\n")
