@@ -37,6 +37,11 @@ def used_in(workdir: Path, cohort: Cohort) -> dict[str, str]:
     return {patient: part for patient, part in used.items() if patient in cohort.patients}
 
 
+def is_comparable(workdir: Path, cohort: Cohort) -> bool:
+    """Whether all patients whom :func:`used_in` looks for were hashed with the key of ``cohort``."""
+    return all(splits.read_file(file)[0] == cohort.meta.key_fingerprint for file in _files(workdir))
+
+
 def _files(workdir: Path) -> list[Path]:
     """The run's own split, then those of earlier runs."""
     own = workdir / FILE

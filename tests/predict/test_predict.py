@@ -125,6 +125,14 @@ def test_a_visit_is_the_mean_of_its_scans_also_where_the_run_was_trained_to_be_s
     np.testing.assert_allclose(both, (first + second) / 2, rtol=1e-5)  # the read-out is linear
 
 
+def test_patients_of_another_key_are_said_to_be_unknown(trained, dataset, repeated, tmp_path, capsys):
+    words = f"WARNING: it CANNOT be checked whether {trained} was trained on these patients"
+    assert command(trained, dataset, tmp_path / "p.csv") == 0
+    assert words not in capsys.readouterr().err
+    assert command(trained, repeated, tmp_path / "p.csv") == 0  # a key of the user's, and the run's was the public one
+    assert words in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("better", "words"),
     [("lower", {"improved", "stable", "declined"}), ("", {"score falls", "stable", "score rises"})],
