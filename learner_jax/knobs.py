@@ -39,9 +39,9 @@ def knobs() -> Iterator[Knob]:
     for path, field, value in walk(whole):
         section = path.rpartition(".")[0]
         kind = type(get(whole, section)) if section else Config
-        takes = ", ".join(word or '""' for word in field.metadata.get("choices", ())) or signs(field.type)
+        takes = ", ".join(word or "empty" for word in field.metadata.get("choices", ())) or signs(field.type)
         what = comments(kind)[field.name] or inspect.getdoc(kind).rstrip(".")
-        yield Knob(section, path, takes, str(value) or '""', what)
+        yield Knob(section, path, takes, str(value) or "empty", what)
 
 
 def comments(kind: type) -> dict[str, str]:

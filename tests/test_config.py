@@ -145,7 +145,7 @@ def test_every_field_is_on_its_page_with_what_it_takes_its_default_and_a_sentenc
         "| `data.std` | float > 0 | 0.25 | intensity range that the backbone sees as 1; likewise |",
         "| `data.max_bad_fraction` | float ≥ 0, ≤ 1 | 0.001 | of the training scans, ",
         "| `augment.flip` | bool | False | mri, photograph: exchange left and right every other time |",
-        '| `eval.better` | "", higher, lower | "" | which scores mean better health; empty: not stated |',
+        "| `eval.better` | empty, higher, lower | empty | which scores mean better health; empty: not stated |",
         "| `eval.patients` | test, val | test | whom scores are of; ",  # its comment stands above it
         "| `eval.change_threshold` | float or None | None | \\|score difference\\| up to which a patient counts as ",
         "| `objective.weights.simclr` | float ≥ 0 | 1.0 | Weight of the objective of that name where it is ",
