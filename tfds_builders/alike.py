@@ -86,6 +86,8 @@ def build(stored: dict[str, Any], scans: Sequence[Path], view: str, folder: Path
     prepared = source.of_files(builder, options, csv=table, scores=(), allow_outside=True, key=secrets.token_bytes(32))
     for record in builder.records(prepared.rows, options):
         if isinstance(record, ScanError):
+            if "--" in record.reason:  # an option of a build
+                raise InputError(f"{record}. Here the options of the build of the run's dataset hold") from record
             raise record
     # what a build says of its progress and of look-alike scans is of a cohort and not of these
     with contextlib.redirect_stderr(io.StringIO()), dataset_dir.work_folder(place) as work:

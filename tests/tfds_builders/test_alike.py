@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from tests.tfds_builders.hostile.files import dicom, save
 from tfds_builders import alike, build, cohort
 from tfds_builders.build import BUILDERS
 from tfds_builders.builder import FileBuilder
@@ -94,10 +95,12 @@ def test_files_that_cannot_be_used_are_refused(clips, tmp_path):
     meta = stored(BUILDERS["ultrasound_clips"], BUILDERS["ultrasound_clips"].OPTIONS(frames=4, size=32))
     good = next(path for path in sorted(clips.parent.rglob("*")) if path.suffix in (".mp4", ".avi"))
     (tmp_path / "text.mp4").write_text("no video")
+    save(dicom(BurnedInAnnotation="YES"), tmp_path / "named.dcm")
     for second, words in (
         (tmp_path / "gone.mp4", "there is no scan .*gone.mp4"),
         (good, "is named twice"),
         (tmp_path / "text.mp4", "text.mp4 "),
+        (tmp_path / "named.dcm", "--allow_burned_in. Here the options of the build of the run's dataset hold"),
     ):
         folder = tmp_path / f"for {second.name}"
         folder.mkdir()
