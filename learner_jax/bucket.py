@@ -29,15 +29,15 @@ def place(text: str) -> Path | epath.Path:
 
 
 def local(text: str) -> Path:
-    """A folder on this machine, for commands that only read.
+    """A folder or a file on this machine, for commands that work nowhere else.
 
     Raises:
       InputError: it is in a bucket.
     """
     if is_remote(text):
         raise InputError(
-            f"{text} is in a bucket, where only the trainer works. Copy it first (gcloud storage cp -r {text} .), or "
-            "mount the bucket (gcsfuse), and name the folder"
+            f"{text} is in a bucket, where only the trainer works. Copy from it or to it (gcloud storage cp -r), or "
+            "mount the bucket (gcsfuse), and name a folder here"
         )
     return Path(text)
 

@@ -102,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     module, kind = "learner_jax.export", argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module), formatter_class=kind)
     parser.add_argument("--workdir", required=True, help="of a run that was trained and evaluated")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="a new folder")
     parser.add_argument("--step", type=int, help="of an evaluated checkpoint (default: the newest)")
     return parser
 
@@ -114,10 +114,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _do(known: argparse.Namespace, fields: list[str]) -> None:
     trained = open_run(local(known.workdir), known.step, fields)
-    write(trained, known.out)
-    size = sum(path.stat().st_size for path in known.out.iterdir())
-    told = f"{known.out}: {trained.readout.spec['backbone']} at step {trained.step}, {size / 2**20:.1f} MiB"
-    print(f"{told}; python {known.out / 'load.py'} pairs.npz runs it. {NOT_CLINICAL.capitalize()}.")
+    out = local(known.out)
+    write(trained, out)
+    size = sum(path.stat().st_size for path in out.iterdir())
+    told = f"{out}: {trained.readout.spec['backbone']} at step {trained.step}, {size / 2**20:.1f} MiB"
+    print(f"{told}; python {out / 'load.py'} pairs.npz runs it. {NOT_CLINICAL.capitalize()}.")
 
 
 if __name__ == "__main__":

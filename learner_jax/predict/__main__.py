@@ -31,9 +31,9 @@ def parser() -> argparse.ArgumentParser:
     module, kind = "learner_jax.predict", argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module), formatter_class=kind)
     parser.add_argument("--workdir", required=True, help="of the run that predicts; it was trained and evaluated")
-    parser.add_argument("--data_dir", type=Path, required=True, help="folder of a built dataset")
+    parser.add_argument("--data_dir", required=True, help="folder of a built dataset")
     parser.add_argument("--pairs", type=Path, metavar="CSV", help="which visits are compared (default: as evaluated)")
-    parser.add_argument("--out", type=Path, metavar="CSV", default=Path("predictions.csv"), help="and .json beside it")
+    parser.add_argument("--out", metavar="CSV", default="predictions.csv", help="and .json beside it")
     parser.add_argument("--step", type=int, help="of an evaluated checkpoint (default: the newest)")
     return parser
 
@@ -44,9 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _do(known: argparse.Namespace, fields: list[str]) -> None:
-    table.beside(known.out)  # before what takes long
+    out = local(known.out)
+    table.beside(out)  # before what takes long
     trained = open_run(local(known.workdir), known.step, fields)
-    opened = Opened(trained, known.data_dir)
+    opened = Opened(trained, local(known.data_dir))
     if not is_comparable(trained.workdir, opened.cohort):
         print(
             f"WARNING: it CANNOT be checked whether {trained.workdir} was trained on these patients, of whom it would "
@@ -57,9 +58,9 @@ def _do(known: argparse.Namespace, fields: list[str]) -> None:
     if not pairs:
         raise InputError(f"{known.pairs or known.data_dir} has no two visits of one patient, so nothing to compare")
     predictions = predict(opened, pairs)
-    as_json = table.write(predictions, trained, known.out)
+    as_json = table.write(predictions, trained, out)
     print(table.summary(predictions, trained))
-    print(f"{known.out} and {as_json.name} tell of each pair")
+    print(f"{out} and {as_json.name} tell of each pair")
 
 
 if __name__ == "__main__":

@@ -28,9 +28,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("first", metavar="SCAN_A", type=Path, help="of the earlier visit: what the run's builder reads")
     parser.add_argument("second", metavar="SCAN_B", type=Path, help="of the later visit")
     parser.add_argument("--view", help="of both scans, one that the run has seen; needed where it has seen several")
-    parser.add_argument(
-        "--picture", type=Path, metavar="PNG", help="write the scans, where the run looks, and the bars"
-    )
+    parser.add_argument("--picture", metavar="PNG", help="write the scans, where the run looks, and the bars")
     parser.add_argument("--step", type=int, help="of an evaluated checkpoint (default: the newest)")
     return parser
 
@@ -56,8 +54,9 @@ def _predict(known: argparse.Namespace, fields: list[str], folder: Path) -> None
     from learner_jax.predict.run import open_run
     from tfds_builders import alike
 
-    if known.picture and known.picture.is_dir():
-        raise InputError(f"{known.picture} is a folder; name the file of the picture with --picture")
+    picture = local(known.picture) if known.picture else None
+    if picture and picture.is_dir():
+        raise InputError(f"{picture} is a folder; name the file of the picture with --picture")
     run = open_run(local(known.run), known.step, fields)
     view = chosen_view(known.view, run.views)
     opened = Opened(run, alike.build(run.readout.spec["stored"], (known.first, known.second), view, folder))
@@ -66,10 +65,10 @@ def _predict(known: argparse.Namespace, fields: list[str], folder: Path) -> None
     (one,) = predict(opened, all_pairs(opened.cohort))
     lines = told(one, run, (known.first.name, known.second.name))
     print("\n".join(lines))
-    if known.picture:
-        known.picture.parent.mkdir(parents=True, exist_ok=True)
-        known.picture.write_bytes(_picture(one, opened, (known.first.name, known.second.name)))
-        print(f"{known.picture} shows both")
+    if picture:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(_picture(one, opened, (known.first.name, known.second.name)))
+        print(f"{picture} shows both")
 
 
 def chosen_view(given: str | None, views: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ import pytest
 from learner_jax.data.source import Records
 from learner_jax.evaluators.readouts import Readout
 from learner_jax.evaluators.readouts.calibration import Calibration
+from learner_jax.export.__main__ import main as export
 from learner_jax.predict.__main__ import main
 from learner_jax.predict.api import Opened, predict
 from learner_jax.predict.pairs import Pair, all_pairs
@@ -299,6 +300,18 @@ def test_a_damaged_run_is_a_sentence(trained, dataset, tmp_path, capsys):
     (workdir / "config.json").write_text('{"steps": 4')
     assert command(workdir, dataset, tmp_path / "p.csv") == 2
     assert "config.json is damaged (" in capsys.readouterr().err
+
+
+def test_a_bucket_is_refused_and_becomes_no_folder_here(trained, dataset, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    flags = {"--workdir": str(trained), "--data_dir": str(dataset), "--out": "p.csv"}
+    for name in flags:
+        given = flags | {name: "gs://lab/new"}
+        assert main([word for flag in given.items() for word in flag]) == 2
+        assert "error: gs://lab/new is in a bucket, where only the trainer works" in capsys.readouterr().err
+    assert export(["--workdir", str(trained), "--out", "gs://lab/new"]) == 2
+    assert "error: gs://lab/new is in a bucket" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_neither_json_nor_a_folder_takes_the_place_of_the_csv(trained, dataset, tmp_path, capsys):
