@@ -81,7 +81,7 @@ def about(run: TrainedRun) -> dict[str, Any]:
             "low, high": f"float32 [b]: an interval that holds the true change in {bound.coverage:.0%} of pairs; NaN: "
             "not calibrated",
             "change": "int32 [b]: -1, 0, 1",
-            "probability": f"float32 [b, 3]: of -1, 0, 1 ({', '.join(WORDS)})",
+            "probability": f"float32 [b, 3]: of -1, 0, 1 ({', '.join(WORDS)}); NaN: not calibrated",
             "abstain": "bool [b]: the class is not to be relied on",
             "unlike": "bool [b]: a scan's mean or SD of intensity is unlike those of training: do not use the rest",
         },

@@ -73,7 +73,7 @@ def decide(delta: Float[Array, ""], readout: Readout) -> dict[str, Array]:
     decision, bound = readout.decision, readout.calibration
     change = jnp.where(jnp.abs(delta) > decision.threshold, jnp.sign(delta), 0).astype(jnp.int32)
     probability = jnp.full(3, jnp.nan)
-    if decision.temperature is not None:
+    if bound.level is not None:
         up, down = (ndtr((x - decision.cut) / decision.temperature) for x in (delta, -delta))
         probability = jnp.stack([down, jnp.maximum(1 - (up + down), 0), up])
     held = jnp.zeros(3, bool) if bound.level is None else 1 - probability <= bound.level

@@ -33,7 +33,7 @@ class Prediction:
       days: from the first visit to the second; NaN unknown.
       change: -1, 0, 1: the score falls, stays within the threshold, rises; None where the pair was refused.
       word: what that is called, see :func:`wording.words`; empty where refused.
-      probability: of the three; None without validation pairs.
+      probability: of the three; None without a calibration.
       delta: by how much the score rises, score units; ``low`` to ``high`` holds the true rise of ``coverage`` of pairs.
       abstain: why the class is not to be relied on; empty where it is.
       refused: why nothing is said; empty where something is.
@@ -148,7 +148,7 @@ def _said(opened: Opened, pairs: list[Pair], both: list[np.ndarray]) -> list[dic
         {
             "change": int(change[k]),
             "word": named[change[k] + 1],
-            "probability": None if probability is None else tuple(probability[k].tolist()),
+            "probability": None if held is None else tuple(probability[k].tolist()),
             **_interval(float(said.delta[k]), bound.half_width),
             "abstain": abstention(
                 None if held is None else held[k],

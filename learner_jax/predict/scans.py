@@ -89,10 +89,7 @@ def told(one: Any, run: Any, names: tuple[str, str]) -> list[str]:
     from learner_jax.predict.compatible import is_made_up
     from learner_jax.predict.wording import NOT_CLINICAL
 
-    lines = [f"{names[0]} → {names[1]}", headline(one, run)]
-    if one.probability is not None:
-        lines.append(f"  {likelihood(one, run)}")
-    lines.append(f"  {amount(one, run)}")
+    lines = [f"{names[0]} → {names[1]}", headline(one, run), f"  {likelihood(one, run)}", f"  {amount(one, run)}"]
     if len(run.views) > 1:
         lines.append(f"  one scan of each visit; the run was calibrated on visits of up to {len(run.views)} views")
     if is_made_up(run.readout.spec["stored"]):
@@ -110,7 +107,7 @@ def likelihood(one: Any, run: Any) -> str:
     """``probability: improved 0.81, stable 0.15, declined 0.04``, the likeliest first."""
     from learner_jax.predict.wording import words
 
-    if run.readout.calibration.level is None:
+    if one.probability is None:
         return "no probability: too few validation patients"
     ordered = sorted(zip(one.probability, words(run.config.eval.better), strict=True), reverse=True)
     return "probability: " + ", ".join(f"{word} {p:.2f}" for p, word in ordered)

@@ -156,6 +156,7 @@ def test_the_decision_is_that_of_the_read_out(trained, delta):
     found = decide(jnp.float32(delta), dataclasses.replace(readout, calibration=none))
     assert found["abstain"]
     assert np.isnan(found["low"])
+    assert np.isnan(found["probability"]).all()
 
 
 @pytest.mark.slow

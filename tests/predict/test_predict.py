@@ -155,6 +155,7 @@ def test_without_enough_validation_patients_it_abstains(trained, dataset, tmp_pa
         "no calibration: it takes 9 validation patients with fine pairs, and the run had 5"
     }
     assert {row["delta_low"] + row["delta_high"] for row in said} == {""}
+    assert {row["p_decreased"] + row["p_stable"] + row["p_increased"] for row in said} == {""}
 
 
 def test_scans_unlike_the_training_cohort_cost_their_own_pairs(trained, dataset, tmp_path, monkeypatch):
