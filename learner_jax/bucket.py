@@ -36,8 +36,8 @@ def local(text: str) -> Path:
     """
     if is_remote(text):
         raise InputError(
-            f"{text} is in a bucket, where only the trainer works. Copy from it or to it (gcloud storage cp -r), or "
-            "mount the bucket (gcsfuse), and name a folder here"
+            f"{text} is in a bucket, where only the trainer works. Copy from there first (gcloud storage cp -r {text} "
+            ".) or to there afterwards, or mount the bucket (gcsfuse), and name a folder here"
         )
     return Path(text)
 
