@@ -63,7 +63,7 @@ def _take(files: Any, path: str, mine: dict[str, Any]) -> None:
         elif other and time.monotonic() - since > SILENT:
             files.pipe_file(path, json.dumps(mine).encode())
             time.sleep(BEAT / 5)  # of several that take it at once, the one that wrote last has it
-            seen = _owner(files, path)
+            seen, since = _owner(files, path), time.monotonic()
             if seen == mine:
                 return
         time.sleep(BEAT / 10)

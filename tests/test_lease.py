@@ -73,6 +73,24 @@ def test_who_was_silent_ends_when_another_has_taken_its_place(files, monkeypatch
     assert files.exists(PATH)  # what is another's stays
 
 
+def test_who_comes_too_late_to_succeed_a_dead_one_gives_way_to_who_has(files, monkeypatch):
+    files.pipe_file(PATH, json.dumps({"owner": "gone", "id": "x", "beat": 7}).encode())
+    sleep, quick, wrote = module.time.sleep, {"owner": "quick", "id": "y", "beat": 0}, []
+
+    def beaten(seconds):
+        """The other writes right after us; its first sign of life comes a beat later, as any does."""
+        if not wrote and json.loads(files.cat_file(PATH))["id"] != "x":
+            wrote.append(quick)
+            files.pipe_file(PATH, json.dumps(quick).encode())
+            threading.Timer(module.BEAT, files.pipe_file, (PATH, json.dumps(quick | {"beat": 1}).encode())).start()
+        sleep(seconds)
+
+    monkeypatch.setattr(module.time, "sleep", beaten)
+    with pytest.raises(InputError, match="another trainer works in .*quick"), lease(files, PATH):
+        pass
+    assert json.loads(files.cat_file(PATH)) == quick | {"beat": 1}
+
+
 @pytest.mark.parametrize("fault", [FileNotFoundError, PermissionError])
 def test_a_bucket_that_is_not_there_or_not_ones_own_is_the_users_to_mend(files, monkeypatch, fault):
     def refuse(*_, **__):
