@@ -86,9 +86,22 @@ def test_who_comes_too_late_to_succeed_a_dead_one_gives_way_to_who_has(files, mo
         sleep(seconds)
 
     monkeypatch.setattr(module.time, "sleep", beaten)
-    with pytest.raises(InputError, match="another trainer works in .*quick"), lease(files, PATH):
+    with pytest.raises(InputError, match=r"another trainer works in .*quick"), lease(files, PATH):
         pass
     assert json.loads(files.cat_file(PATH)) == quick | {"beat": 1}
+
+
+def test_a_bucket_that_cannot_be_reached_at_the_end_does_not_hide_how_the_run_ended(files, monkeypatch):
+    def unreachable(*_):
+        raise ConnectionError("bucket")
+
+    def run():
+        with lease(files, PATH):
+            monkeypatch.setattr(type(files), "rm_file", unreachable)
+            raise KeyError("how it ended")
+
+    with pytest.raises(KeyError, match="how it ended"):
+        run()
 
 
 @pytest.mark.parametrize("fault", [FileNotFoundError, PermissionError])
