@@ -1,14 +1,19 @@
 """A process that works through commands of this package, one after another: what they share is loaded and traced once.
 
 ``python -m learner_jax.sweep.worker`` reads lines of JSON, ``[command, log]``, and answers each with the exit code that
-the command would have in a process of its own.
+the command would have in a process of its own. Where the lines end while one is worked on, the sweep is dead: a trainer
+commits its checkpoint and stops, for the sweep that goes on needs the folder and the device.
 """
 
 import argparse
+import contextlib
 import json
 import logging as stdlib_logging
 import os
+import queue
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Sequence
@@ -28,13 +33,25 @@ def takes(command: Sequence[str]) -> bool:
 def main() -> None:
     """Work until there are no more lines."""
     keep_pages()
-    answers = os.fdopen(os.dup(1), "w")
-    for line in sys.stdin:
+    answers, lines, working = os.dup(1), queue.SimpleQueue(), threading.Event()
+    threading.Thread(target=_listen, args=(lines, working), daemon=True).start()
+    while line := lines.get():
         command, log = json.loads(line)
         _speak_into(Path(log))
         code = _code(command)
         sys.stdout.flush()
-        print(code, file=answers, flush=True)
+        working.clear()
+        with contextlib.suppress(BrokenPipeError):
+            os.write(answers, f"{code}\n".encode())
+
+
+def _listen(lines: queue.SimpleQueue, working: threading.Event) -> None:
+    for line in sys.stdin:
+        working.set()
+        lines.put(line)
+    if working.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
+    lines.put("")
 
 
 def _code(command: Sequence[str]) -> int:

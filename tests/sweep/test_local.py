@@ -2,7 +2,10 @@
 
 import dataclasses
 import itertools
+import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -116,6 +119,21 @@ def test_a_slot_keeps_its_process_until_a_task_fails_in_it(tmp_path, monkeypatch
     for name in ("first", "second", "third"):
         assert "Score the checkpoints of a run" in (tmp_path / f"{name}.log").read_text(), "each says it in its own log"
     assert (tmp_path / "other.log").read_text() == "hello\n"
+
+
+def test_a_worker_ends_with_the_sweep_that_it_works_for(tmp_path):
+    command = [sys.executable, "-m", "learner_jax.evaluate", "--workdir", str(tmp_path / "none"), "--follow"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-m", "learner_jax.sweep.worker"], cwd=ROOT, **pipes) as worker:
+        print(json.dumps([command, str(tmp_path / "log")]), file=worker.stdin, flush=True)
+        while not (tmp_path / "log").exists():
+            assert worker.poll() is None
+            time.sleep(0.05)
+        worker.stdin.close()  # as the system does for a sweep that was killed
+        try:
+            assert worker.wait(30) == -signal.SIGTERM
+        finally:
+            worker.kill()
 
 
 def test_a_slot_takes_what_it_has_the_program_of_and_then_what_no_other_has():
