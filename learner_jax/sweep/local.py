@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from learner_jax.sweep import worker
 from learner_jax.sweep.devices import Slot
-from learner_jax.sweep.task import PREEMPTED, Outcome, Task, outcome
+from learner_jax.sweep.task import PREEMPTED, Outcome, Task, outcome, said
 
 _RESTARTS = 20  # of a run that was preempted, which then goes on from the checkpoint that it committed
 
@@ -52,13 +52,13 @@ class Local:
             for task in waiting.of(slot):
                 if self._stopped.is_set():
                     return
-                began, code = time.monotonic(), PREEMPTED
+                began, since, code = time.monotonic(), said(task.log), PREEMPTED
                 task.log.parent.mkdir(parents=True, exist_ok=True)
                 for _ in range(_RESTARTS):
                     if self._stopped.is_set() or code != PREEMPTED:
                         break
                     code = place.do(task)
-                found[task.name] = outcome(task, code, time.monotonic() - began)
+                found[task.name] = outcome(task, code, time.monotonic() - began, since)
                 if not self._stopped.is_set():
                     self._say(str(found[task.name]))
 

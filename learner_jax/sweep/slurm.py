@@ -9,7 +9,7 @@ from typing import Any
 
 import submitit
 
-from learner_jax.sweep.task import PREEMPTED, Outcome, Task, outcome
+from learner_jax.sweep.task import PREEMPTED, Outcome, Task, outcome, said
 from tfds_builders.errors import InputError
 
 _TO_SAVE = 60.0  # seconds that a trainer has to commit its checkpoint once it is told to stop
@@ -78,7 +78,7 @@ class Slurm:
             return []
         for task in tasks:
             task.log.parent.mkdir(parents=True, exist_ok=True)
-        began = time.monotonic()
+        began, since = time.monotonic(), {task.name: said(task.log) for task in tasks}
         with self._executor.batch():
             jobs = [self._executor.submit(Element(task)) for task in tasks]
         self._say(f"{len(jobs)} jobs submitted: {jobs[0].job_id} to {jobs[-1].job_id}")
@@ -89,6 +89,6 @@ class Slurm:
             except Exception as fault:  # submitit has several for a job that is lost, cancelled or ran out of time
                 found.append(Outcome(task, 1, time.monotonic() - began, str(fault).strip().splitlines()[-1]))
             else:
-                found.append(outcome(task, code, time.monotonic() - began))
+                found.append(outcome(task, code, time.monotonic() - began, since[task.name]))
             self._say(str(found[-1]))
         return found

@@ -36,18 +36,23 @@ class Outcome:
         return f"{self.task.name}: {how} after {self.seconds:.0f} s"
 
 
-def outcome(task: Task, code: int, seconds: float) -> Outcome:
-    """The outcome of a task whose process has ended."""
-    return Outcome(task, code, seconds, last_error(task.log) if code else "")
+def outcome(task: Task, code: int, seconds: float, since: int = 0) -> Outcome:
+    """The outcome of a task whose process has ended; it began when its log had ``since`` bytes."""
+    return Outcome(task, code, seconds, last_error(task.log, since) if code else "")
 
 
-def last_error(log: Path, most: int = 16384) -> str:
-    """The last line of a log that tells an error, else its last line."""
+def said(log: Path) -> int:
+    """Bytes of a log, which may hold what an earlier attempt has said."""
+    return log.stat().st_size if log.exists() else 0
+
+
+def last_error(log: Path, since: int = 0, most: int = 16384) -> str:
+    """The last line of a log, from byte ``since`` on, that tells an error, else its last line."""
     if not log.exists():
         return "it said nothing"
     with log.open("rb") as file:
         file.seek(0, 2)
-        file.seek(max(0, file.tell() - most))
+        file.seek(max(since, file.tell() - most))
         lines = file.read().decode(errors="replace").replace("\r", "\n").splitlines()
     lines = [line.strip() for line in lines if line.strip()]
     told = [line for line in lines if line.startswith("error: ") or "Error: " in line]

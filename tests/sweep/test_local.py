@@ -58,6 +58,13 @@ def test_what_fails_is_told_and_stops_no_other_and_what_is_preempted_goes_on(tmp
     assert "fails: failed with 2 (error: no such backbone; " in said[0]
 
 
+def test_an_error_of_an_earlier_attempt_is_not_told_of_a_later_one(tmp_path):
+    for code in ("print('error: no such backbone'); raise SystemExit(2)", "import os; os.kill(os.getpid(), 9)"):
+        (found,) = Local([Slot({})], lambda text: None)([task(tmp_path, "one", code)])
+    assert (found.code, found.why) == (-9, "it said nothing")
+    assert "no such backbone" in found.task.log.read_text()
+
+
 def test_an_interrupt_ends_the_processes(tmp_path, monkeypatch):
     began = time.monotonic()
     pool = Local([Slot({})])
