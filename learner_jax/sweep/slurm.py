@@ -12,6 +12,7 @@ import submitit
 from learner_jax.sweep.task import PREEMPTED, Outcome, Task, outcome, said
 from tfds_builders.errors import InputError
 
+_LOOK = 0.5  # seconds between two looks at whether a task has ended
 _TO_SAVE = 60.0  # seconds that a trainer has to commit its checkpoint once it is told to stop
 
 
@@ -27,7 +28,9 @@ class Element:
         while code == PREEMPTED:
             with self._task.log.open("ab") as log:
                 self._process = subprocess.Popen(self._task.command, stdout=log, stderr=subprocess.STDOUT)
-                code = self._process.wait()
+            # no wait(): it holds a lock that the wait of checkpoint(), which comes as a signal, would never get
+            while (code := self._process.poll()) is None:
+                time.sleep(_LOOK)
         return code
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
