@@ -14,6 +14,7 @@ from typing import Any
 
 from learner_jax.config import Config
 from learner_jax.fields import check_override
+from learner_jax.report.titles import IN_SCORE_UNITS, TITLES
 from learner_jax.sweep.source import returned
 from tfds_builders.errors import InputError
 from tfds_builders.wording import suggest
@@ -26,6 +27,7 @@ SHARED = (
     *("data.draw", "seed", "steps", "eval.", "init_from"),
 )
 _NAME = re.compile(r"[\w.+=-]+( [\w.+=-]+)*")  # of a study, setting or arm: a folder, in lists with commas between
+_CHOICES = [name for name in TITLES if name not in (*IN_SCORE_UNITS, "brier")]  # scores that are better when higher
 _BUDGETS = ("steps", "examples", "flops", "seconds")
 
 
@@ -158,8 +160,13 @@ def _check(study: Study) -> None:
         if not names:
             raise InputError(f"{where} has no {what}")
         _unlike(f"{where}: two {what}", [folder(str(name)) for name in names])
-    if sum(bool(getattr(study.budget, kind)) for kind in _BUDGETS) != 1:
-        raise InputError(f"{where}: a budget is of one of {', '.join(_BUDGETS)}")
+    if sum(bool(getattr(study.budget, kind)) for kind in _BUDGETS) != 1 or study.budget.amount < 0:
+        raise InputError(f"{where}: a budget is of one of {', '.join(_BUDGETS)}, and above 0")
+    if study.choose_by not in _CHOICES:
+        raise InputError(
+            f"{where} chooses by {study.choose_by!r}, which is no score that is better when higher; "
+            f"{suggest(study.choose_by, _CHOICES)}"
+        )
     if study.against not in study.arms:
         raise InputError(f"{where}: no arm is called {study.reference!r}; {suggest(study.reference, study.arms)}")
     for fields in (study.fields, *study.settings.values(), *study.arms.values()):
