@@ -26,12 +26,17 @@ def read_studies(out: Path) -> list[dict[str, Any]]:
     """What :func:`write_studies` wrote.
 
     Raises:
-      InputError: no sweep was run in ``out``.
+      InputError: no sweep was run in ``out``, or the file is damaged.
     """
     path = out / _PLAN
     if not path.is_file():
         raise InputError(f"{out} holds no {_PLAN}; python -m learner_jax.sweep run FILE --out {out} writes it")
-    return json.loads(path.read_text())["studies"]
+    try:
+        return json.loads(path.read_text())["studies"]
+    except (ValueError, KeyError, TypeError) as fault:
+        raise InputError(
+            f"{path} cannot be read ({fault}). Remove it; python -m learner_jax.sweep run FILE --out {out} writes it"
+        ) from fault
 
 
 def note_opened(out: Path, names: Path, runs: Sequence[str]) -> None:
@@ -41,18 +46,26 @@ def note_opened(out: Path, names: Path, runs: Sequence[str]) -> None:
         "names": hashlib.sha256(names.read_bytes()).hexdigest(),
         "runs": list(runs),
     }
-    with (out / _OPENED).open("a") as file:
-        file.write(json.dumps(line) + "\n")
+    path = out / _OPENED
+    before = path.read_text() if path.exists() else ""
+    write_whole(path, f"{before}{json.dumps(line)}\n")  # a line that a kill had cut would be no account
 
 
 def read_opened(out: Path) -> list[dict[str, Any]]:
     """Each time that test patients were opened, with ``time`` and ``runs``.
 
     Going on with the same file of names, after an opening was cut off, is no other time.
+
+    Raises:
+      InputError: the file is damaged, which no kill can cause.
     """
     path = out / _OPENED
+    try:
+        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    except ValueError as fault:
+        raise InputError(f"{path} cannot be read ({fault}); it keeps account of test patients: put it back") from fault
     found: dict[str, dict[str, Any]] = {}
-    for line in map(json.loads, path.read_text().splitlines() if path.exists() else ()):
+    for line in lines:
         earlier = found.pop(line["names"], {"runs": []})
         runs = dict.fromkeys([*earlier["runs"], *line["runs"]])
         found[line["names"]] = line | {"runs": list(runs)}

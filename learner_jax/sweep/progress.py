@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from learner_jax.config import Config, changes
 from learner_jax.evaluators import places
@@ -14,12 +15,12 @@ def finished(run: Run, out: Path, config: Config) -> bool:
     """Whether a run has trained its steps under this config and is scored on validation patients.
 
     Raises:
-      InputError: its folder holds a run of another recipe.
+      InputError: its folder holds a run of another recipe, or its config is damaged.
     """
     workdir, config_file = out / run.id, out / run.id / "config.json"
     if not config_file.exists():
         return False
-    stored = json.loads(config_file.read_text())
+    stored = _read(config_file)
     if changed := changes(stored, config):
         raise InputError(
             f"{workdir} holds a run of another recipe than the sweep file gives now: {'; '.join(changed)}. Name the "
@@ -29,8 +30,22 @@ def finished(run: Run, out: Path, config: Config) -> bool:
 
 
 def validation_score(workdir: Path, steps: int, score: str) -> float | None:
-    """A score of a run's last step on validation patients; None: it has none."""
+    """A score of a run's last step on validation patients; None: it has none.
+
+    Raises:
+      InputError: the file is damaged.
+    """
     path = places.folder(workdir, steps, "val") / "scores.json"
     if not path.exists():
         return None
-    return {row["name"]: row["value"] for row in json.loads(path.read_text())["rows"]}.get(score)
+    return {row["name"]: row["value"] for row in _read(path)["rows"]}.get(score)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+        if not isinstance(found, dict):
+            raise ValueError(f"it holds a {type(found).__name__}")
+    except (OSError, ValueError) as fault:
+        raise InputError(f"{path} cannot be read ({fault}). Remove it; the same sweep writes it again") from fault
+    return found

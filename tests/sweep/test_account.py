@@ -27,3 +27,26 @@ def test_each_opening_is_noted_and_one_that_was_cut_off_and_goes_on_is_one(tmp_p
     assert [line["runs"] for line in read_opened(tmp_path)] == [["a", "b", "c"]]
     note_opened(tmp_path, others, ["d"])
     assert [line["runs"] for line in read_opened(tmp_path)] == [["a", "b", "c"], ["d"]]
+
+
+def test_an_account_is_never_half_a_line_and_a_damaged_one_is_a_sentence(tmp_path, monkeypatch):
+    names = tmp_path / "names.txt"
+    names.write_text("a\n")
+    note_opened(tmp_path, names, ["a"])
+    before = (tmp_path / "opened.jsonl").read_text()
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            note_opened(tmp_path, names, ["b"])
+    assert (tmp_path / "opened.jsonl").read_text() == before
+    (tmp_path / "opened.jsonl").write_text(before + before[:9])
+    with pytest.raises(InputError, match=r"opened\.jsonl cannot be read .*keeps account of test patients"):
+        read_opened(tmp_path)
+    for damaged in ('{"studies": [', "[]", "{}"):
+        (tmp_path / "sweep.json").write_text(damaged)
+        with pytest.raises(InputError, match=r"sweep\.json cannot be read .*learner_jax\.sweep run FILE"):
+            read_studies(tmp_path)
