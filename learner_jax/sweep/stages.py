@@ -49,14 +49,15 @@ class Stages:
         """Everything but the test scores; returns what failed."""
         for name in used_datasets(self.sweep, self.studies):
             datasets.build(self.sweep, name, self._data)
-        failed = self._measure() + self._work(self._searched())
+        failed = self._measure() + self._work(self._measured(self._searched()))
         self._tell()  # from here on there is a board, also of a sweep that is cut off
         failed += self._work(self.chosen())
         return failed
 
     def chosen(self) -> list[Run]:
         """All seeds of every arm at the learning rate that did best on validation patients."""
-        return [run for study in self.studies for run in at_rates(self.sweep, study, self._data, self._rates(study))]
+        runs = [run for study in self.studies for run in at_rates(self.sweep, study, self._data, self._rates(study))]
+        return self._measured(runs)
 
     def everything(self) -> list[Run]:
         """Every run that may be trained: rates that are not chosen yet are shown as the first."""
@@ -68,11 +69,14 @@ class Stages:
         return list({run.id: run for run in found}.values())
 
     def steps(self, run: Run) -> int:
-        """Of the run, by the budget of its study."""
+        """Of the run, by the budget of its study.
+
+        Raises:
+          InputError: the config is refused, or the budget is of seconds and the speed of its arm is not measured.
+        """
         key = run.study.name, run.setting, run.arm
         if key not in self._steps:
-            config = settled(run)
-            self._steps[key] = budget.steps(run.study.budget, config, lambda: self._speed(run))
+            self._steps[key] = budget.steps(run.study.budget, settled(run), lambda: self._needed_speed(run))
         return self._steps[key]
 
     def open_test(self, names: Path) -> list[Outcome]:
@@ -99,7 +103,9 @@ class Stages:
         """
         named = {run.id for run in runs}
         every = [
-            run for run in self.everything() if run.id in named or places.exists(self._out / run.id, self.steps(run))
+            run
+            for run in self._measured(self.everything())
+            if run.id in named or places.exists(self._out / run.id, self.steps(run))
         ]
         for study in self.studies:
             for setting in study.settings:
@@ -161,32 +167,39 @@ class Stages:
 
     def _measure(self) -> list[Outcome]:
         """Short runs, whose speed turns a budget of seconds into steps."""
-        runs = [
-            run for run in self.everything() if run.study.budget.kind == "seconds" and not self._measured(run).exists()
-        ]
+        everything = self.everything()
+        measured = {run.id for run in self._measured(everything)}
+        runs = [run for run in everything if run.id not in measured]
         one_each = {(run.study.name, run.setting, run.arm): run for run in runs}.values()
         tasks = []
         for run in one_each:
-            workdir = self._measured(run).parent
+            workdir = self._place_of_speed(run)
             command = [*run.command(self._out, _TO_MEASURE), "--workdir", str(workdir)]
             tasks.append(Task(f"speed of {run.arm}", command, workdir.with_suffix(".log")))
         return [one for one in self._launch(tasks) if one.failed]
 
-    def _measured(self, run: Run) -> Path:
-        return self._out / ".speed" / folder(run.study.name) / folder(run.setting) / folder(run.arm) / goodput.FILE
+    def _measured(self, runs: Iterable[Run]) -> list[Run]:
+        """Those whose steps are known; an arm whose short run failed has none, and stops no other."""
+        return [run for run in runs if run.study.budget.kind != "seconds" or self._speed(run) is not None]
 
-    def _speed(self, run: Run) -> float:
-        """Examples a second, as the short run of its arm had.
+    def _place_of_speed(self, run: Run) -> Path:
+        return self._out / ".speed" / folder(run.study.name) / folder(run.setting) / folder(run.arm)
 
-        Raises:
-          InputError: it has not been measured.
-        """
-        lives = goodput.read(self._measured(run).parent)
-        if not lives or not lives[-1].examples_per_second:
+    def _needed_speed(self, run: Run) -> float:
+        if (speed := self._speed(run)) is None:
             raise InputError(
                 f"the speed of {run.id} is not measured yet, by which its budget becomes steps; run the sweep first"
             )
-        return lives[-1].examples_per_second
+        return speed
+
+    def _speed(self, run: Run) -> float | None:
+        """Examples a second, as the short run of its arm had; None: it is not finished."""
+        workdir = self._place_of_speed(run)
+        if not places.exists(workdir, _TO_MEASURE, "val"):
+            return None
+        return next(
+            (life.examples_per_second for life in goodput.read(workdir)[::-1] if life.examples_per_second), None
+        )
 
     def _tell(self) -> None:
         about = [self._about(study) for study in self.studies]
@@ -205,8 +218,10 @@ class Stages:
             "arms": list(study.arms),
             "seeds": list(study.seeds),
             "learning_rates": list(study.learning_rates),
-            "runs": [self._told(run) for run in at_rates(self.sweep, study, self._data, self._rates(study))],
-            "tried": [self._told(run) for run in search(self.sweep, study, self._data)],
+            "runs": [
+                self._told(run) for run in self._measured(at_rates(self.sweep, study, self._data, self._rates(study)))
+            ],
+            "tried": [self._told(run) for run in self._measured(search(self.sweep, study, self._data))],
         }
 
     def _told(self, run: Run) -> dict:

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,10 +18,13 @@ import pytest
 
 from learner_jax.evaluators import places
 from learner_jax.report import goodput
+from learner_jax.report.goodput import Life
 from learner_jax.sweep.__main__ import main
-from learner_jax.sweep.plan import load
+from learner_jax.sweep.plan import Budget, Study, Sweep, load
 from learner_jax.sweep.runs import search
+from learner_jax.sweep.stages import Stages
 from learner_jax.sweep.standing import read
+from learner_jax.sweep.task import Outcome
 from tests.command import FLAGS, ROOT, committed
 
 FILE = """
@@ -130,15 +134,28 @@ def test_the_same_command_repeats_nothing_that_is_finished_and_another_recipe_is
     )
 
 
+def told_and_commands(lines: list[str]) -> tuple[list[str], list[str]]:
+    """Comments, and commands as a shell reads them."""
+    told = [line for line in lines if line.startswith("#")]
+    return told, "\n".join(line for line in lines if line not in told).replace("\\\n", "").splitlines()
+
+
 def test_a_dry_run_lists_commands_with_what_they_cost(swept, capsys):
     assert main(["run", str(swept.file), "--out", str(swept.out), "--dry_run"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6 + 2  # the search, and the second seed of the two arms that have a rate
-    assert all(line.startswith("python -m learner_jax.main --config configs/demo.py --workdir ") for line in lines)
-    known = next(line for line in lines if "mse-lr0.0001-0" in line)
-    assert f"# {STEPS} steps, {16 * STEPS} examples, " in known
-    assert re.search(r"FLOP, about \d+\.\d+ h$", known)
-    assert "hours unknown until one of its arm has run" in next(line for line in lines if "broken" in line)
+    told, commands = told_and_commands(lines)
+    assert len(told) == len(commands) + 1 == 6 + 2 + 1  # the search, and the second seed of the two arms with a rate
+    for command in commands:
+        words = shlex.split(command)
+        assert words[:6] == ["python", "-m", "learner_jax.main", "--config", "configs/demo.py", "--workdir"]
+        assert all(word.startswith("--config.") for word in words[7:])
+    known = next(line for line in told if "mse-lr0.0001-0" in line)
+    assert f": {STEPS} steps, {16 * STEPS} examples, " in known
+    assert re.search(r"FLOP, about \d+(\.\d+)?(e-\d+)? h$", known)
+    assert "hours unknown until one of its arm has run" in next(line for line in told if "broken" in line)
+    assert told[-1].startswith(f"# 8 runs: {8 * STEPS} steps, {8 * 16 * STEPS:,} examples, ")
+    assert told[-1].endswith(" h (of 6)"), "the broken arm has never run"
+    assert max(map(len, lines)) <= 160
 
 
 def test_a_dry_run_says_which_steps_are_not_known_yet(tmp_path, capsys):
@@ -146,10 +163,11 @@ def test_a_dry_run_says_which_steps_are_not_known_yet(tmp_path, capsys):
         FILE.format(steps=1, fields={"data.dir": "none", "objective.projection": 8}).replace("examples=", "seconds=")
     )
     assert main(["run", str(tmp_path / "file.py"), "--out", str(tmp_path / "out"), "--dry_run"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6 + 3
-    assert all("# steps not known yet: the speed of objectives/all/" in line for line in lines)
-    assert not any("--config.steps=" in line for line in lines)
+    told, commands = told_and_commands(capsys.readouterr().out.splitlines())
+    assert len(commands) == 6 + 3
+    assert all(": steps not known yet: the speed of objectives/all/" in line for line in told[:-1])
+    assert not any("--config.steps=" in line for line in commands)
+    assert told[-1] == "# 9 runs: their steps are not known yet"
 
 
 def test_a_budget_of_seconds_is_turned_into_steps_by_a_short_run(tiny_dataset, tmp_path, monkeypatch):
@@ -168,6 +186,35 @@ def get_sweep():
     speed = goodput.read(out / ".speed/short/all/mse")[-1].examples_per_second
     steps = max(1, round(0.5 * speed / 16))
     assert places.newest(out / "short/all/mse-lr0.001-0", "val") == steps
+
+
+def test_an_arm_whose_speed_cannot_be_measured_stops_no_other(tiny_dataset, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    arms = {name: {"objective.name": "mse"} for name in ("broken", "mse")}
+    study = Study("short", "configs/demo.py", arms, Budget(seconds=0.5), fields=fields_of(tiny_dataset), seeds=(0,))
+    cut_off = tmp_path / "out/.speed/short/all/mse"
+    cut_off.mkdir(parents=True)
+    goodput.write(cut_off, [Life(0, 2, {}, 0.0, 0.0, examples_per_second=1.0)])  # killed after two steps
+    launched = []
+
+    def launch(tasks):
+        for task in tasks:
+            launched.append(task.name)
+            if task.name == "speed of mse":
+                goodput.write(cut_off, [*goodput.read(cut_off), Life(0, 30, {}, 0.0, 0.0, examples_per_second=80.0)])
+                places.folder(cut_off, 30, "val").mkdir(parents=True)
+                (places.folder(cut_off, 30, "val") / "scores.json").write_text('{"rows": []}')
+        return [Outcome(task, int("broken" in task.name), 1.0, "no memory") for task in tasks]
+
+    stages = Stages(Sweep([study]), [study], tmp_path / "out", tmp_path / "data", launch, lambda text: None)
+    failed = stages.train()
+    assert launched == ["speed of broken", "speed of mse", "short/all/mse-0"]
+    assert [str(one) for one in failed] == [
+        f"speed of broken: failed with 1 (no memory; {failed[0].task.log}) after 1 s"
+    ]
+    assert [stages.steps(run) for run in stages.chosen()] == [round(0.5 * 80 / 16)]
+    told = {one.arm: (one.runs, one.seeds, one.flops is None) for one in read(tmp_path / "out").standings}
+    assert told == {"broken": (0, 1, True), "mse": (0, 1, False)}
 
 
 @pytest.fixture(scope="module")
