@@ -13,7 +13,6 @@ end. ``--dry_run`` lists the commands with what they cost. The exit code is 1 wh
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -123,22 +122,26 @@ def _launcher(args: argparse.Namespace):
 
 def _dry_run(args: argparse.Namespace) -> list:
     from learner_jax.sweep import datasets
-    from learner_jax.sweep.cost import Costs
+    from learner_jax.sweep.cost import Costs, total
     from learner_jax.sweep.runs import used_datasets
+    from learner_jax.sweep.wording import shell
 
     stages = _stages(args)
     for name in used_datasets(stages.sweep, stages.studies):
         for command in datasets.commands(stages.sweep, name, args.data):
-            print(shlex.join(["python", *command[1:]]))
-    runs = stages.everything()
+            print(shell(["python", *command[1:]]))
+    runs, found = stages.everything(), []
     costs = Costs(runs, args.out)
     for run in runs:
+        steps = cost = None
         try:
             steps = stages.steps(run)
-            told = costs.told(run, steps)
+            told = cost = costs.of(run, steps)
         except InputError as fault:  # a budget that needs its dataset, or a speed
-            steps, told = None, f"steps not known yet: {fault}"
-        print(f"{shlex.join(['python', *run.command(args.out, steps)[1:]])}  # {told}")
+            told = f"steps not known yet: {fault}"
+        found.append(cost)
+        print(f"# {run.id}: {told}", shell(["python", *run.command(args.out, steps)[1:]]), sep="\n")
+    print(f"# {total(found)}")
     return []
 
 

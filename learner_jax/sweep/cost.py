@@ -1,5 +1,6 @@
 """What a run will cost, before it runs."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,41 @@ from tfds_builders.errors import InputError
 from tfds_builders.wording import plural
 
 
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Of a run; operations and hours are None where they are not known."""
+
+    steps: int
+    examples: int
+    flops: int | None
+    hours: float | None
+
+    def __str__(self) -> str:
+        """``200 steps, 6,400 examples, 3.1 TFLOP, about 0.02 h``."""
+        operations = "operations unknown until its dataset is built" if self.flops is None else magnitude(self.flops)
+        hours = "hours unknown until one of its arm has run" if self.hours is None else f"about {self.hours:.2g} h"
+        return f"{plural(self.steps, 'step')}, {self.examples:,} examples, {operations}, {hours}"
+
+
+def total(costs: Sequence[Cost | None]) -> str:
+    """``9 runs: 1,800 steps, 57,600 examples, 27 TFLOP, about 0.2 h (of 3)``: hours are known of three of them alone.
+
+    Args:
+      costs: of each run; None: of one whose steps are not known.
+    """
+    parts = [
+        ("steps", lambda n: f"{n:,} steps"),
+        ("examples", lambda n: f"{n:,} examples"),
+        ("flops", magnitude),
+        ("hours", lambda n: f"about {n:.2g} h"),
+    ]
+    told = []
+    for name, text in parts:
+        known = [own for cost in costs if cost is not None and (own := getattr(cost, name)) is not None]
+        told += [text(sum(known)) + (f" (of {len(known)})" if len(known) < len(costs) else "")] if known else []
+    return f"{plural(len(costs), 'run')}: {', '.join(told) or 'their steps are not known yet'}"
+
+
 class Costs:
     """Operations of runs; and hours, where one of the same arm and setting has run in this folder."""
 
@@ -22,16 +58,15 @@ class Costs:
                 if life.examples_per_second:
                     self._speeds[_of_arm(run)] = life.examples_per_second
 
-    def told(self, run: Run, steps: int) -> str:
-        """``200 steps, 6,400 examples, 3.1 TFLOP, about 0.02 h``."""
+    def of(self, run: Run, steps: int) -> Cost:
+        """Of a run of so many steps."""
         config, speed = settled(run, steps), self._speeds.get(_of_arm(run))
         examples = steps * config.batch_size
         try:
-            operations = magnitude(Model.of(config).flops * steps)
+            flops = Model.of(config).flops * steps
         except InputError:
-            operations = "operations unknown until its dataset is built"
-        hours = f"about {examples / speed / 3600:.2g} h" if speed else "hours unknown until one of its arm has run"
-        return f"{plural(steps, 'step')}, {examples:,} examples, {operations}, {hours}"
+            flops = None
+        return Cost(steps, examples, flops, examples / speed / 3600 if speed else None)
 
 
 def _of_arm(run: Run) -> tuple[str, str, str]:
