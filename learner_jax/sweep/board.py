@@ -159,6 +159,11 @@ def warnings(board: Scoreboard) -> list[str]:
     found = []
     if board.unfinished:
         found.append(f"Not finished: {listed(board.unfinished)}. The same command goes on with them.")
+    if board.untried:
+        found.append(
+            f"Learning rates that could not be tried, so that their arms may do better: {listed(board.untried)}. The "
+            "same command tries them again."
+        )
     lacking = [one for one in board.standings if one.kind == "arm" and 0 < one.runs < one.seeds]
     if lacking:
         found.append(

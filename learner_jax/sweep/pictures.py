@@ -67,10 +67,10 @@ def cost(study: dict, lines: Sequence[Standing]) -> Picture | None:
     """Score against device-hours of a run, with the front that no arm beats in both; the first setting is drawn."""
     setting = study["settings"][0]
     known = [one for one in lines if one.kind == "arm" and one.setting == setting and one.value is not None]
-    known = [one for one in known if one.device_hours and one.runs]
+    known = [one for one in known if one.hours_of_a_run]
     if len(known) < 2:
         return None
-    points = [(one.device_hours / one.seeds, one.value) for one in known]
+    points = [(one.hours_of_a_run, one.value) for one in known]
     best = front(points)
     figure, (axis,) = panels(1, columns=1, width=7.2, height=3.8)
     axis.set_xscale("log")

@@ -44,6 +44,7 @@ class Standing:
       parameters, flops: of the backbone, and of training one run; None of a floor.
       examples_per_second, mfu: of training; medians over runs.
       device_hours: all that its chosen runs took, on all devices.
+      hours_of_a_run: the same of one run, the mean over those that are finished.
     """
 
     study: str
@@ -65,6 +66,7 @@ class Standing:
     examples_per_second: float | None = None
     mfu: float | None = None
     device_hours: float | None = None
+    hours_of_a_run: float | None = None
 
     @property
     def value(self) -> float | None:
@@ -82,6 +84,7 @@ class Scoreboard:
       opened: lines of ``opened.jsonl``: each time that test patients were scored.
       search_hours: device-hours of the runs whose learning rate was not chosen.
       unfinished: ids of chosen runs that are not scored on validation patients.
+      untried: the same of the other runs, by which learning rates were to be chosen.
     """
 
     studies: Sequence[dict[str, Any]]
@@ -89,6 +92,7 @@ class Scoreboard:
     opened: Sequence[dict[str, Any]]
     search_hours: float
     unfinished: Sequence[str]
+    untried: Sequence[str]
 
     def of(self, study: str, setting: str | None = None) -> list[Standing]:
         """Of one study, or of one of its settings."""
@@ -102,18 +106,16 @@ def read(out: Path) -> Scoreboard:
       InputError: no sweep was run there, or a file is damaged.
     """
     studies = read_studies(out)
-    chosen = {run["id"] for study in studies for run in study["runs"]}
-    tried = {run["id"] for study in studies for run in study["tried"]} - chosen
-    unfinished = [
-        run["id"]
-        for study in studies
-        for run in study["runs"]
-        if not places.exists(out / run["id"], run["steps"], "val")
-    ]
-    standings = [one for study in studies for setting in study["settings"] for one in _of_setting(out, study, setting)]
-    return Scoreboard(
-        studies, standings, read_opened(out), sum(_hours(out / name) for name in sorted(tried)), unfinished
+    chosen = [run for study in studies for run in study["runs"]]
+    known = {run["id"] for run in chosen}
+    tried = [run for study in studies for run in study["tried"] if run["id"] not in known]
+    unfinished, untried = (
+        [run["id"] for run in runs if not places.exists(out / run["id"], run["steps"], "val")]
+        for runs in (chosen, tried)
     )
+    standings = [one for study in studies for setting in study["settings"] for one in _of_setting(out, study, setting)]
+    hours = sum((_hours(out / run["id"]) for run in tried), 0.0)
+    return Scoreboard(studies, standings, read_opened(out), hours, unfinished, untried)
 
 
 def _of_setting(out: Path, study: dict[str, Any], setting: str) -> Iterator[Standing]:
@@ -184,6 +186,7 @@ def _of_arm(
     lives = [goodput.read(out / run["id"]) for run in runs]
     speeds = [own[-1].examples_per_second for own in lives if own and own[-1].examples_per_second]
     used = [own[-1].mfu for own in lives if own and own[-1].mfu]
+    whole = [_hours(out / run["id"]) for run in runs if places.exists(out / run["id"], run["steps"], "val")]
     line = dataclasses.replace(
         line,
         learning_rate=runs[0]["learning_rate"],
@@ -192,6 +195,7 @@ def _of_arm(
         examples_per_second=statistics.median(speeds) if speeds else None,
         mfu=statistics.median(used) if used else None,
         device_hours=sum(_hours(out / run["id"]) for run in runs),
+        hours_of_a_run=statistics.fmean(whole) if whole else None,
     )
     here = [one for one in (tested.arms if tested else ()) if {run.name for run in one.runs} & names]
     if not here:

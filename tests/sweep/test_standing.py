@@ -1,0 +1,59 @@
+"""Where arms stand that are not all finished, as their folders tell."""
+
+import dataclasses
+
+import pytest
+
+from learner_jax.evaluators.rows import Row
+from learner_jax.report import goodput
+from learner_jax.report.goodput import Life
+from learner_jax.sweep.account import write_studies
+from learner_jax.sweep.board import warnings
+from learner_jax.sweep.pictures import cost
+from learner_jax.sweep.standing import read
+
+STUDY = {"name": "s", "settings": ["all"], "arms": ["a"], "seeds": [0, 1, 2, 3, 4], "reference": "a"}
+STUDY |= {"choose_by": "pairwise_accuracy"}
+
+
+def told(name: str, seed: int, rate: float | None = None) -> dict:
+    """What ``sweep.json`` tells of a run of three steps."""
+    about = {"setting": "all", "arm": "a", "seed": seed, "steps": 3, "learning_rate": rate}
+    return {"id": f"s/all/{name}"} | about | {"parameters": 9, "flops": 9}
+
+
+def score(workdir) -> None:
+    """On validation patients."""
+    (workdir / "validation/3").mkdir(parents=True)
+    (workdir / "validation/3/scores.json").write_text('{"rows": [{"name": "pairwise_accuracy", "value": 0.5}]}')
+
+
+def test_the_cost_of_an_arm_is_that_of_a_finished_run(tmp_path):
+    """Of five seeds two are finished, after 2 h and 4 h, one was cut off after 1 h, and two have not begun."""
+    runs = [told(f"a-{seed}", seed) for seed in range(5)]
+    for run, hours in zip(runs, (2, 4, 1), strict=False):
+        (tmp_path / run["id"]).mkdir(parents=True)
+        goodput.write(tmp_path / run["id"], [Life(0, 3, {"steps": 3600.0 * hours}, 0.0, 0.0)])
+        if hours > 1:
+            score(tmp_path / run["id"])
+    write_studies(tmp_path, [STUDY | {"runs": runs, "tried": []}], ["s"])
+    (one,) = read(tmp_path).standings
+    assert (one.runs, one.device_hours, one.hours_of_a_run) == (2, 7, 3)
+    row = Row("pairwise_accuracy", 0.4, None, None, 0, None)
+    other = dataclasses.replace(one, arm="b", runs=5, row=row, device_hours=10.0, hours_of_a_run=2.0)
+    axis = cost(STUDY, [one, other]).figure.axes[0]
+    points = {line.get_label(): (line.get_xdata()[0], line.get_ydata()[0]) for line in axis.lines}
+    assert (points["a"], points["b"]) == ((pytest.approx(3), 0.5), (2.0, 0.4))
+    assert list(axis.lines[0].get_xdata()) == [2.0, 3.0], "neither beats the other in both"
+
+
+def test_a_learning_rate_that_could_not_be_tried_is_said(tmp_path):
+    chosen, failed = told("a-lr0.1-0", 0, 0.1), told("a-lr0.9-0", 0, 0.9)
+    score(tmp_path / chosen["id"])
+    write_studies(tmp_path, [STUDY | {"seeds": [0], "runs": [chosen], "tried": [chosen, failed]}], ["s"])
+    board = read(tmp_path)
+    assert (board.unfinished, board.untried) == ([], ["s/all/a-lr0.9-0"])
+    (warning,) = warnings(board)
+    assert warning.startswith("Learning rates that could not be tried, so that their arms may do better: s/all/a-lr0.9")
+    score(tmp_path / failed["id"])
+    assert warnings(read(tmp_path)) == []
