@@ -30,10 +30,12 @@ class Arm:
 
     name: str
     runs: tuple[Path, ...]
+    seeds: tuple[int, ...]
 
     def averaged(self, config: EvalConfig) -> Averaged:
         """Over the runs, from the test predictions that the newest evaluation of each has stored."""
-        return over_seeds([artifacts.read_predictions(run, places.newest(run)) for run in self.runs], config)
+        said = [artifacts.read_predictions(run, places.newest(run)) for run in self.runs]
+        return over_seeds(said, config, self.seeds)
 
 
 def group(runs: Sequence[Path]) -> list[Arm]:
@@ -46,7 +48,7 @@ def group(runs: Sequence[Path]) -> list[Arm]:
             recipe = tuple((path, value) for path, _, value in walk(config) if not path.startswith(_OF_A_SEED))
             marks = artifacts.read_scores(run, step)["fingerprints"]
             found.setdefault((marks["data"], marks["split"], *recipe), []).append((config.seed, run))
-    every = [_arm([run for _, run in sorted(members)]) for members in found.values()]
+    every = [_arm(sorted(members)) for members in found.values()]
     names = [arm.name for arm in every]
     # a-0 of one recipe and a-1 of another are not both called a
     return [arm if names.count(arm.name) == 1 else dataclasses.replace(arm, name=arm.runs[0].name) for arm in every]
@@ -108,11 +110,12 @@ def _values(arm: Arm, averaged: Averaged, config: EvalConfig) -> dict[str, Any]:
     }
 
 
-def _arm(runs: list[Path]) -> Arm:
+def _arm(members: list[tuple[int, Path]]) -> Arm:
+    seeds, runs = zip(*members, strict=True)
     name = runs[0].name
     if len(runs) > 1:
         name = re.sub(r"[-_.]?(seed)?[-_.]?\d+$", "", name) or name
-    return Arm(name, tuple(runs))
+    return Arm(name, runs, seeds)
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ class Difference:
     row: Row
     first: float
     second: float
-    sd_over_seeds: float | None  # None with one seed, or where one arm has more
+    sd_over_seeds: float | None  # None with one seed in common
     p: float
     p_holm: float  # over all differences of one table
 
@@ -47,17 +47,24 @@ class Averaged:
       predictions: of each run, in the order of their seeds.
       found: the mean of each quantity, in the value and in every draw of patients.
       spread: SD of each quantity over the runs, by name and label, with n - 1; an arm of one run has none.
+      seeds: of each run.
     """
 
     predictions: Sequence[Predictions]
     found: list[Found]
     spread: dict[tuple[str, str], float]
+    seeds: Sequence[int]
 
 
-def over_seeds(arm: Sequence[Predictions], config: EvalConfig) -> Averaged:
+def over_seeds(arm: Sequence[Predictions], config: EvalConfig, seeds: Sequence[int] = ()) -> Averaged:
     """Each quantity (late visits apart too) averaged over the runs of an arm.
 
     A patient is drawn with its predictions of all seeds, so seeds do not count as patients.
+
+    Args:
+      arm: predictions of each run.
+      config: ``bootstrap``.
+      seeds: of each run; none: 0, 1, 2 and so on.
 
     Raises:
       InputError: the runs were not scored on the same pairs of the same patients.
@@ -70,7 +77,8 @@ def over_seeds(arm: Sequence[Predictions], config: EvalConfig) -> Averaged:
     for one in (one for run in runs for one in run):
         values.setdefault((one.name, one.at), []).append(one.replicates.value)
     whole = {key: x for key, x in values.items() if len(x) == len(runs) > 1 and np.isfinite(x).all()}
-    return Averaged(arm, mean_of(runs), {key: float(np.std(x, ddof=1)) for key, x in whole.items()})
+    spread = {key: float(np.std(x, ddof=1)) for key, x in whole.items()}
+    return Averaged(arm, mean_of(runs), spread, seeds or range(len(arm)))
 
 
 def differences(first: Averaged, second: Averaged, names: Sequence[str], config: EvalConfig) -> list[Difference]:
@@ -86,8 +94,8 @@ def differences(first: Averaged, second: Averaged, names: Sequence[str], config:
     and it is left out.
 
     Args:
-      first, second: the arms; their runs are matched in the order of their seeds, and each with each where one arm has
-        more of them, so that p is of the difference of the two means then too.
+      first, second: the arms; their runs are matched by their seeds. Where one has a seed that the other lacks, each
+        run is compared with each for p, which so is of the difference of the two means then too.
       names: quantities; those with several values are left out.
       config: ``bootstrap``, ``interval``, ``confidence``.
 
@@ -100,9 +108,9 @@ def differences(first: Averaged, second: Averaged, names: Sequence[str], config:
     if padded(2 * truth.n_patients + 1) > coarse.MOST_PATIENTS:
         names = [name for name in names if name != "coarse_c_index"]
     families = [family for family, of in FAMILIES.items() if set(names) & set(of.quantities)]
-    matched = len(first.predictions) == len(second.predictions)
-    runs = (zip if matched else itertools.product)(first.predictions, second.predictions)
-    exchanged = [_exchanged(a, b, families, config) for a, b in runs]
+    matched, n = _matched(first.seeds, second.seeds), [len(arm.predictions) for arm in (first, second)]
+    runs = matched if n == [len(matched)] * 2 else itertools.product(*map(range, n))
+    exchanged = {(i, j): _exchanged(first.predictions[i], second.predictions[j], families, config) for i, j in runs}
     found = []
     for name in names:
         if any(name not in mean or not np.isfinite(mean[name].replicates.value) for mean in means):
@@ -110,8 +118,8 @@ def differences(first: Averaged, second: Averaged, names: Sequence[str], config:
         a, b = (mean[name] for mean in means)
         apart = _apart(a.replicates, b.replicates)
         row = dataclasses.replace(a, replicates=apart).row(config)
-        each = np.array([pair[name] for pair in exchanged])  # [seeds, 1 + exchanges]
-        sd, p = float(np.std(each[:, 0], ddof=1)) if matched and len(each) > 1 else None, _p_value(each.mean(0))
+        sd = float(np.std([exchanged[pair][name][0] for pair in matched], ddof=1)) if len(matched) > 1 else None
+        p = _p_value(np.mean([one[name] for one in exchanged.values()], axis=0))
         found.append(Difference(row, a.replicates.value, b.replicates.value, sd, p, p))
     adjusted = holm(np.array([one.p for one in found]))
     return [dataclasses.replace(one, p_holm=float(p)) for one, p in zip(found, adjusted, strict=True)]
@@ -135,6 +143,12 @@ def check_same(first: Truth, second: Truth) -> None:
             f"the runs were scored on different pairs ({len(first)} of {first.n_patients} patients, {len(second)} of "
             f"{second.n_patients}); score both on one dataset, split, score and --config.eval.pairs"
         )
+
+
+def _matched(first: Sequence[int], second: Sequence[int]) -> list[tuple[int, int]]:
+    """Places of equal seeds, each once."""
+    left = {seed: [at for at, other in enumerate(second) if other == seed] for seed in second}
+    return [(at, left[seed].pop(0)) for at, seed in enumerate(first) if left.get(seed)]
 
 
 def _exchanged(a: Predictions, b: Predictions, families: list[str], config: EvalConfig) -> dict[str, np.ndarray]:

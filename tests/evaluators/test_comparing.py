@@ -92,6 +92,18 @@ def test_p_is_of_the_difference_that_is_shown_also_where_one_arm_has_more_seeds(
     assert (back.row.value, back.p) == (pytest.approx(-found.row.value), found.p)
 
 
+def test_a_seed_that_one_arm_lacks_is_matched_with_no_other(base, config):
+    first, second = ([another(base, 10 * arm + seed, 4.0) for seed in range(4)] for arm in (0, 1))
+    averaged = over_seeds(first, config), over_seeds(second[1:], config, (1, 2, 3))
+    (found,) = comparing.differences(*averaged, ["delta_mae"], config)
+    error = [[np.abs(one.delta - one.truth.delta).mean() for one in arm] for arm in (first, second)]
+    apart = np.subtract(error[0][1:], error[1][1:])
+    assert found.sd_over_seeds == pytest.approx(np.std(apart, ddof=1), rel=1e-4)
+    assert found.row.value == pytest.approx(np.mean(error[0]) - np.mean(error[1][1:]), abs=1e-5)
+    alone = over_seeds(first, config, (7, 8, 9, 10)), averaged[1]
+    assert comparing.differences(*alone, ["delta_mae"], config)[0].sd_over_seeds is None
+
+
 def test_p_values_are_uniform_where_arms_are_alike(said, config):
     """Two models of one quality: 5 % of tests reject at 5 %."""
     config = dataclasses.replace(config, bootstrap=99)
