@@ -27,6 +27,7 @@ from learner_jax.evaluators.api import Evaluator
 from learner_jax.fields import from_dict, override
 from learner_jax.mesh import check_batch_size, make_mesh
 from learner_jax.placement import placed_shapes
+from learner_jax.report.folders import each_once
 from tfds_builders.errors import InputError
 from tfds_builders.program import program, worded
 
@@ -108,7 +109,8 @@ def find(folder: Path) -> list[Path]:
     Raises:
       InputError: when there is none.
     """
-    found = [path.parent for path in sorted([folder / "config.json", *folder.glob("*/config.json")]) if path.is_file()]
+    files = [folder / "config.json", *folder.glob("*/config.json")]
+    found = each_once(path.parent for path in files if path.is_file())
     if not found:
         raise InputError(
             f"{folder} is no run and holds none: no config.json there or one level below. "

@@ -60,7 +60,7 @@ def status(folders: Sequence[str], as_json: bool = False) -> None:
 def _print(found: Sequence[Health]) -> None:
     console = Console(highlight=False, markup=False)
     base = _common(found)
-    console.print(_table(found, base))
+    _print_table(console, found, [_name(health, base) for health in found])
     for health in found:
         for warning in health.warnings:
             console.print(f"warning: {_name(health, base)}: {warning}")
@@ -72,16 +72,33 @@ def _print(found: Sequence[Health]) -> None:
     console.print(", ".join(told), soft_wrap=True)
 
 
-def _table(found: Sequence[Health], base: str) -> Table:
+def _print_table(console: Console, found: Sequence[Health], names: Sequence[str]) -> None:
+    """A line for each run; where that is too wide, each name has a line of its own above."""
+    table = _table(found, names)
+    endless = console.options.update(max_width=100_000)
+    if console.measure(table, options=endless).maximum <= console.width:
+        console.print(table)
+        return
+    with console.capture() as drawn:
+        console.print(_table(found))
+    lines = drawn.get().splitlines()
+    console.out(*lines[: -len(found)], sep="\n", highlight=False)
+    for health, name, line in zip(found, names, lines[-len(found) :], strict=True):
+        console.out(f"{name} ({health.ended})" if health.ended else name, line, sep="\n", highlight=False)
+
+
+def _table(found: Sequence[Health], names: Sequence[str] = ()) -> Table:
+    """With the runs' names, and how one has ended below its state; without, each run is one line."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("run", overflow="fold")
+    if names:
+        table.add_column("run", no_wrap=True)
     table.add_column("state", no_wrap=True)
     for title in ("step", "loss", "ex/s", "input\nwait %", "eta", "saved", "good-\nput %", "seen"):
         table.add_column(title, justify="right", no_wrap=True)
-    for health in found:
+    for at, health in enumerate(found):
         table.add_row(
-            _name(health, base),
-            f"{health.state}\n({health.ended})" if health.ended else health.state,
+            *names[at : at + 1],
+            f"{health.state}\n({health.ended})" if names and health.ended else health.state,
             f"{health.step}/{health.steps}",
             _number(health.loss, "{:.3g}"),
             _number(health.examples_per_second, "{:.0f}"),

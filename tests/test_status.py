@@ -163,6 +163,23 @@ def test_the_table_fits_a_pipe_and_says_all(make_run, capsys, monkeypatch):
     ):
         assert word in text, word
     assert "…" not in text
+    lines = text.splitlines()
+    at = lines.index("sweep/stopped (preempted)")
+    assert lines[at + 1].split()[:2] == ["interrupted", "40/100"]
+    assert "sweep/a-name-that-is-much-too-long-for-a-table" in lines, "a name is not cut within a word"
+    assert [line.split()[:2] for line in lines].count(["state", "step"]) == 1
+
+
+def test_where_names_fit_each_run_is_a_line(make_run, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    make_run("one", step=100, scored=True, ended="finished")
+    run = make_run("two")
+    assert status.main([str(run.parent)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines if line.startswith(("one", "two"))] == [
+        ["one", "finished", "100/100"],
+        ["two", "interrupted", "40/100"],
+    ]
 
 
 def test_json_has_everything(make_run, capsys):

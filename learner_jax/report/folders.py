@@ -2,9 +2,12 @@
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tfds_builders.errors import InputError
+
+# Of a run itself: many files, and no run among them.
+_OWN = {"checkpoints", "damaged", "eval", "validation", "tensorboard", "trackers", "profile"}
 
 
 def all_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
@@ -18,11 +21,19 @@ def all_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
         raise InputError(f"there is no folder {folder}; give a run, or a folder of runs.")
     if (folder / "config.json").is_file():
         return [folder]
-    return sorted(path.parent for path in folder.glob("*/config.json"))
+    return each_once(path.parent for path in folder.glob("*/config.json"))
+
+
+def each_once(runs: Iterable[pathlib.Path]) -> list[pathlib.Path]:
+    """Sorted by path, without links such as ``latest`` to a run that is there itself: it would count as a seed more."""
+    found: dict[str, pathlib.Path] = {}
+    for run in sorted(runs, key=lambda run: (os.path.realpath(run) != os.path.abspath(run), run)):
+        found.setdefault(os.path.realpath(run), run)
+    return sorted(found.values())
 
 
 def runs_below(folders: Sequence[str | os.PathLike]) -> list[pathlib.Path]:
-    """The runs in these folders and at any depth below them, each once, sorted by path; a run holds no others.
+    """The runs in these folders and at any depth below them, also below a run, each once, sorted by path.
 
     Raises:
       InputError: one of the folders is not there, or none holds a run.
@@ -35,7 +46,8 @@ def runs_below(folders: Sequence[str | os.PathLike]) -> list[pathlib.Path]:
         for place, below, files in os.walk(folder, followlinks=True):
             if "config.json" in files:
                 found.add(pathlib.Path(place))
-            if "config.json" in files or os.path.realpath(place) in walked:  # links may go round in a circle
+                below[:] = [name for name in below if name not in _OWN]
+            if os.path.realpath(place) in walked:  # links may go round in a circle
                 below.clear()
             walked.add(os.path.realpath(place))
     if not found:
@@ -43,4 +55,4 @@ def runs_below(folders: Sequence[str | os.PathLike]) -> list[pathlib.Path]:
             f"{', '.join(map(str, folders))} holds no run: no folder there or below has a config.json. "
             "Make one with `python -m learner_jax.main --config … --workdir …`."
         )
-    return sorted(found)
+    return each_once(found)
