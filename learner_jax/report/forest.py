@@ -1,13 +1,11 @@
 """Forest plots: arms beside floors and ceiling, and how arms differ from the one they are compared with."""
 
-import textwrap
-
 import polars as pl
 from matplotlib.axes import Axes
 
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.arms import Entry
-from learner_jax.report.picture import GREY, INK, Mark, Picture, panels
+from learner_jax.report.picture import GREY, INK, Mark, Picture, panels, shortened
 from learner_jax.report.study import Study, entries
 from learner_jax.report.titles import CHANCE, HEADLINE, TITLES, interval
 
@@ -90,7 +88,7 @@ def _bar(axis: Axes, row: Row, y: int, colour: str, filled: bool) -> None:
 
 
 def _names(axis: Axes, names: list[str]) -> None:
-    axis.set_yticks(range(len(names)), [textwrap.shorten(name, _WIDEST, placeholder="…") for name in names])
+    axis.set_yticks(range(len(names)), [shortened(name, _WIDEST) for name in names])
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.tick_params(axis="y", length=0)
 

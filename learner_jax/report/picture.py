@@ -23,7 +23,7 @@ from learner_jax.report.arms import Arm
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("s", "^", "D", "v", "P", "X")
 MANY = 700  # points of one panel above which they become pixels and say nothing: a browser is slow on more shapes
-_LONGEST = 36  # characters of a line in a legend
+_LONGEST = 36  # characters of a line in a legend or a title
 INK, GREY, PALE = "#1c2024", "#6b7280", "#e5e7eb"
 # In a page these follow its light or dark colours; in a file of their own they stay.
 _THEME = {INK: "var(--ink)", GREY: "var(--quiet)", PALE: "var(--line)", "#ffffff": "var(--card)"}
@@ -119,7 +119,7 @@ def legend(figure: Figure, axis: Axes, grey: int = 0) -> None:
     Long names are broken, and there are as many columns as surely fit: what does not is cut off without a word.
     """
     handles, labels = axis.get_legend_handles_labels()
-    labels = [textwrap.fill(label, _LONGEST, max_lines=2, placeholder="…") for label in labels]
+    labels = [head(label) for label in labels]
     widest = max(len(line) for label in labels for line in label.split("\n"))
     columns = int(min(len(labels), 5, max(1, figure.get_figwidth() // (0.6 + 0.07 * widest))))  # inches, at 8.5 points
     made = figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=1.6, fontsize=8.5)
@@ -130,8 +130,14 @@ def legend(figure: Figure, axis: Axes, grey: int = 0) -> None:
 
 
 def head(title: str) -> str:
-    """The title of an arm as a panel has room for it."""
-    return textwrap.fill(title, 36, max_lines=2, placeholder="…")
+    """The title of an arm as a panel or a legend has room for it: two lines at most."""
+    short = shortened(title, 2 * _LONGEST - 8)
+    return textwrap.fill(short, _LONGEST, max_lines=2, placeholder="…", break_on_hyphens=False)
+
+
+def shortened(name: str, most: int) -> str:
+    """A name in so many characters: its beginning and its end, since runs of one study begin alike."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[most // 2 + 1 - most :]}"
 
 
 def left_out(arms: Sequence[Arm]) -> str:

@@ -1,6 +1,7 @@
 """Read what training and evaluation left in run folders."""
 
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -13,9 +14,10 @@ from learner_jax.evaluators import places
 from learner_jax.evaluators.names import CHANCES
 from learner_jax.evaluators.rows import Row
 from learner_jax.report import environment, goodput
-from learner_jax.report.collapse import diagnose
+from learner_jax.report.collapse import PATIENCE, diagnose
 from learner_jax.report.folders import all_runs
-from learner_jax.report.writer import read_metrics
+from learner_jax.report.titles import listed
+from learner_jax.report.writer import newest_metrics, read_metrics
 from tfds_builders.errors import InputError
 
 # The page opens without JAX, so the objectives' registry cannot be asked for these words.
@@ -57,7 +59,6 @@ class Run:
     floor_sections: pl.DataFrame  # of floors.csv, a floor being a section
     pairs: pl.DataFrame  # the scored ones
     observations: pl.DataFrame
-    metrics: list[dict[str, typing.Any]]
     lives: tuple[goodput.Life, ...]  # of its processes, where its time went
     environments: tuple[dict[str, typing.Any], ...]  # that it was trained in, as a rule one
     folder: pathlib.Path
@@ -74,6 +75,11 @@ class Run:
         return str(self.scores.get("score_name") or "score")
 
     @property
+    def confidence(self) -> float:
+        """Coverage of the intervals, as the evaluation says or, where it does not, the config."""
+        return float(self.scores.get("confidence") or self.config.get("eval", {}).get("confidence", 0.95))
+
+    @property
     def notes(self) -> dict[str, str]:
         """Why a read-out or an analysis is not there, or what must be known of it, by its name."""
         return self.scores.get("notes") or {}
@@ -83,10 +89,21 @@ class Run:
         """Which training visits the run saw; empty where the evaluation does not say."""
         return str(self.scores.get("fingerprints", {}).get("training_rows", ""))
 
+    @functools.cached_property
+    def metrics(self) -> list[dict[str, typing.Any]]:
+        """All lines of its training: read when asked for, since most runs of a study are not drawn and 100,000 lines
+        take 0.3 GB.
+
+        Raises:
+          InputError: the file is damaged.
+        """
+        return read_metrics(self.folder / "metrics.jsonl")
+
     @property
     def collapse(self) -> str:
         """What the newest metrics say of a collapse; empty where there is none."""
-        return diagnose(self.metrics, self.config.get("objective", {}).get("name", ""))
+        newest = newest_metrics(self.folder / "metrics.jsonl", PATIENCE)
+        return diagnose(newest, self.config.get("objective", {}).get("name", ""))
 
 
 def find_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
@@ -104,7 +121,7 @@ def find_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
     evaluated = [run for run in runs if _newest(run)]
     if not evaluated:
         raise InputError(
-            f"{folder} holds {len(runs)} run{'s' * (len(runs) > 1)} ({', '.join(run.name for run in runs)}) and no "
+            f"{folder} holds {len(runs)} run{'s' * (len(runs) > 1)} ({listed(run.name for run in runs)}) and no "
             f"evaluation. Score first: `python -m learner_jax.evaluate --workdir {folder}`."
         )
     return evaluated
@@ -143,7 +160,6 @@ def load(run: str | os.PathLike) -> Run:
         floor_sections=_read_csv(newest.parent / "floors.csv", _SECTIONS),
         pairs=pairs.filter(pl.col("scored") == 1),
         observations=_read_csv(newest / "observations.csv", _OBSERVATIONS, _PLACES),
-        metrics=read_metrics(folder / "metrics.jsonl"),
         lives=tuple(goodput.read(folder)),
         environments=tuple(environment.read(folder)),
         folder=folder,

@@ -1,3 +1,4 @@
+import time
 import xml.etree.ElementTree as ET
 
 import matplotlib
@@ -6,7 +7,7 @@ import polars as pl
 import pytest
 
 from learner_jax.report.arms import alone
-from learner_jax.report.figures import binned_median, choose_patients, distance, draw, loss, trajectories
+from learner_jax.report.figures import _smooth, binned_median, choose_patients, distance, draw, loss, trajectories
 from learner_jax.report.picture import COLOURS, STYLE, legend, panels
 from learner_jax.report.runs import find_runs, load
 from learner_jax.report.study import read_study
@@ -64,6 +65,28 @@ def test_binned_median_of_ties_and_few_points(x):
     np.testing.assert_array_equal(mid_x, mid_y)
 
 
+def test_the_running_mean_is_that_of_a_tenth_of_the_points():
+    values = np.random.default_rng(0).normal(size=201)
+    expected = [np.mean([values[i] for i in range(201) if abs(i - at) <= 10]) for at in range(201)]
+    np.testing.assert_allclose(_smooth(values), expected, atol=1e-12)
+    np.testing.assert_array_equal(_smooth(np.array([3.0])), [3.0])
+    began = time.monotonic()
+    np.testing.assert_allclose(_smooth(np.ones(1_000_000)), 1)
+    assert time.monotonic() - began < 10, "a window for each point took minutes"
+
+
+@pytest.mark.parametrize("name", ["tsm_resnet18_learner_combined_lr0.001_group_norm", "x" * 300])
+def test_a_long_name_keeps_its_beginning_and_its_end(run_at, tmp_path, name):
+    names = [name[:200] + end for end in ("-one", "-two")]
+    for run in names:
+        run_at(tmp_path / run, patients=9)
+    pictures = draw(read_study(tmp_path))["figures"]
+    texts = {picture.name: "".join(ET.fromstring(picture.svg()).itertext()) for picture in pictures}
+    for text in texts.values():
+        words = "".join(text.split())
+        assert all(name[:10] in words and end in words for end in ("-one", "-two"))
+
+
 def test_pictures_are_svg_with_text_and_their_own_ids(demo):
     arms = arms_of(demo)
     sections = draw(read_study(demo))
@@ -102,6 +125,13 @@ def test_what_there_is_nothing_to_draw_of_is_not_drawn(run_at, tmp_path):
     assert {name: [one.name for one in own] for name, own in draw(read_study(run)).items()} == {
         "figures": ["spread"], "cohort": ["scores"], "training": [],
     }  # fmt: skip
+
+
+def test_training_is_read_of_the_runs_that_are_drawn_alone(seeds):
+    study = read_study(seeds)
+    draw(study)
+    read = {run.name for run in study.runs if "metrics" in vars(run)}
+    assert read == {"contrastive-0", "mse-0", "single"}
 
 
 def test_lost_steps_leave_a_loss_curve(demo):
