@@ -24,6 +24,7 @@ from learner_jax.report.titles import HEADLINE, TABLES, TITLES, listed
 
 _PACKAGES = ("learner-jax", "numpy", "polars", "matplotlib")
 _LONGEST = 40  # rows of a figure's numbers that the page shows; its CSV has them all
+_PATTERNS = ("optim.freeze",)  # fields with slashes that are no paths
 _SECTIONS = ("figures", "cohort", "training", "scans")
 PREFIX = "scans-"  # of files that show scans
 _SCRIPT = pathlib.Path(__file__).with_name("page.js")
@@ -159,7 +160,8 @@ def differences(arms: Sequence[Arm]) -> list[str]:
 
 def configs(arms: Sequence[Arm]) -> list[tuple[str, tuple[str, ...]]]:
     """``(dotted field, its value in each arm)`` for every config field of any arm; seeds of an arm share a value."""
-    return _by_arm(arms, lambda run: dict(_flatten(run.config)))
+    found = _by_arm(arms, lambda run: dict(_flatten(run.config)))
+    return [(name, _shown(values, str if name in _PATTERNS else public)) for name, values in found]
 
 
 def environments(arms: Sequence[Arm]) -> list[tuple[str, tuple[str, ...]]]:
@@ -169,7 +171,7 @@ def environments(arms: Sequence[Arm]) -> list[tuple[str, tuple[str, ...]]]:
         names = dict.fromkeys(name for one in run.environments for name in one)
         return {name.replace("_", " "): _joined(one.get(name, "–") for one in run.environments) for name in names}
 
-    return _by_arm(arms, told)
+    return [(name, _shown(values, str)) for name, values in _by_arm(arms, told)]
 
 
 def fingerprints(arms: Sequence[Arm]) -> list[tuple[str, str, str]]:
@@ -193,13 +195,25 @@ def _flatten(config: dict[str, typing.Any], prefix: str = "") -> Iterator[tuple[
         if isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{name}.")
         else:
-            yield prefix + name, public(value)
+            yield prefix + name, str(value)
 
 
-def _by_arm(arms: Sequence[Arm], of: Callable[[Run], dict[str, str]]) -> list[tuple[str, tuple[str, ...]]]:
+def _by_arm(arms: Sequence[Arm], of: Callable[[Run], dict[str, str]]) -> list[tuple[str, list[tuple[str, ...]]]]:
+    """For each name the values of each arm, which are those of its runs, each once."""
     told = [[of(run) for run in arm.runs] for arm in arms]
     names = dict.fromkeys(name for runs in told for one in runs for name in one)
-    return [(name, tuple(_joined(one.get(name, "–") for one in runs) for runs in told)) for name in names]
+    return [(name, [tuple(dict.fromkeys(one.get(name, "–") for one in runs)) for runs in told]) for name in names]
+
+
+def _shown(values: Sequence[tuple[str, ...]], public: Callable[[str], str]) -> tuple[str, ...]:
+    """The values of each arm as the page shows them: alike where they are the same, and nowhere else.
+
+    Folders of one name, and seeds of which not all are listed, look alike and get a number.
+    """
+    distinct = list(dict.fromkeys(values))
+    shown = {own: _joined(map(public, own)) for own in distinct}
+    alike = {own for own in distinct if list(shown.values()).count(shown[own]) > 1}
+    return tuple(f"{shown[own]} ({distinct.index(own) + 1})" if own in alike else shown[own] for own in values)
 
 
 def _joined(values: Iterable[typing.Any]) -> str:

@@ -9,6 +9,7 @@ from learner_jax.report.arms import Arm, Entry, group
 from learner_jax.report.comparison import Comparison, read_comparison
 from learner_jax.report.floors import floor_entries
 from learner_jax.report.runs import Run, find_runs, load, not_evaluated
+from learner_jax.report.titles import listed
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -18,7 +19,8 @@ class Study:
     Attributes:
       arms: at least one, in the order of the table.
       comparison: of the arms with a reference; None where none was asked for.
-      notes: sentences to show above the table: runs that are left out, collapses, files that are out of date.
+      notes: sentences to show above the table: runs that are left out or not scored at their last step, collapses,
+        files that are out of date.
     """
 
     arms: tuple[Arm, ...]
@@ -39,8 +41,13 @@ def read_study(folder: str | os.PathLike) -> Study:
     """
     folder = pathlib.Path(folder)
     runs = [load(run) for run in find_runs(folder)]
-    notes = [f"{run.name} is left out: it has no evaluation yet." for run in not_evaluated(folder)]
+    notes, left_out = [], [run.name for run in not_evaluated(folder)]
+    if left_out:
+        verbs = ("is", "it has") if len(left_out) == 1 else ("are", "they have")
+        notes = [f"{listed(left_out)} {verbs[0]} left out: {verbs[1]} no evaluation yet."]
     notes += [f"{run.name}: {run.collapse}." for run in runs if run.collapse]
+    early = [f"{run.name} ({run.step} of {steps})" for run in runs if run.step < (steps := run.config.get("steps", 0))]
+    notes += [f"Not scored at their last step: {listed(early)}."] if early else []
     arms, outdated = group(runs, folder)
     comparison = read_comparison(folder, arms)
     return Study(tuple(arms), comparison, (*notes, *outdated, *(comparison.notes if comparison else ())))

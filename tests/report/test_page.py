@@ -190,6 +190,23 @@ def test_fields_of_seeds_share_a_column(seeds):
     assert shared["objective.name"] == ("learner", "mse", "huber")
 
 
+def test_fields_look_alike_only_where_they_are_the_same(run_at, tmp_path):
+    def field(run, **values):
+        path = run / "config.json"
+        config = json.loads(path.read_text())
+        path.write_text(json.dumps(config | values))
+
+    for name, source in (("a", "/one/pretrained"), ("b", "/other/pretrained"), ("c", "/one/pretrained")):
+        field(run_at(tmp_path / name, fine=False), init_from=source, optim={"freeze": "stem/*"})
+    shown = dict(configs(read_study(tmp_path).arms))
+    assert shown["init_from"] == ("pretrained (1)", "pretrained (2)", "pretrained (1)")
+    assert shown["optim.freeze"] == ("stem/*",) * 3
+    assert shown["data.dir"] == ("lus_demo",) * 3
+    _, text = rendered(tmp_path)
+    assert "The arms have the same configuration" not in text
+    assert "/one" not in text
+
+
 def test_why_readouts_are_missing_is_on_the_page(demo):
     page, _ = rendered(demo)
     assert "the objective 'mse' trained no head 'difference'" in page.words
@@ -215,6 +232,27 @@ def test_arms_with_other_intervals_are_said_to_be(demo):
     assert "The arms differ in confidence (combined: 0.95, contrastive: 0.95, mse: 0.8)" in page.words
 
 
+def test_intervals_are_called_what_they_were_made_as(run_at, tmp_path):
+    """Scoring anew may ask for another confidence than the run's config has."""
+    for name in ("a", "b"):
+        path = run_at(tmp_path / name, fine=False) / "eval" / "300" / "scores.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"config": {"eval": {"confidence": 0.9}}}))
+    page, _ = rendered(tmp_path)
+    assert "value [90 % interval]" in page.words
+    assert "comparable" not in page.words
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"config": {"eval": {"confidence": 0.5}}}))
+    page, _ = rendered(tmp_path)
+    assert "The arms differ in confidence (a: 0.9, b: 0.5): their intervals are not comparable." in page.words
+
+
+def test_a_run_that_is_not_scored_at_its_last_step_is_named(demo):
+    for name in ("mse", "contrastive"):
+        path = demo / name / "config.json"
+        path.write_text(path.read_text().replace('"steps": 300', '"steps": 900'))
+    page, _ = rendered(demo)
+    assert "Not scored at their last step: contrastive (300 of 900), mse (300 of 900)." in page.words
+
+
 def test_other_files_in_the_folder_stay(run_at, tmp_path):
     run_at(tmp_path / "one", fine=False)
     (tmp_path / "report").mkdir()
@@ -234,6 +272,15 @@ def test_command_prints_the_table_and_where_the_page_is(run_at, tmp_path, capsys
     assert "contrastive is left out: it has no evaluation yet." in printed
     assert f"report: {tmp_path / 'out' / 'index.html'}" in printed
     assert "contrastive is left out" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_many_runs_without_an_evaluation_are_one_sentence(run_at, tmp_path):
+    run_at(tmp_path / "scored", fine=False)
+    for at in range(30):
+        (tmp_path / f"waits-{at:02}").mkdir()
+        (tmp_path / f"waits-{at:02}/config.json").write_text("{}")
+    told = "waits-00, waits-01, waits-02 and 27 more are left out: they have no evaluation yet."
+    assert read_study(tmp_path).notes == (told,)
 
 
 def test_command_prints_floors_that_are_missing_and_the_comparison(seeds, averaged, compared, capsys, monkeypatch):
