@@ -46,7 +46,7 @@ COLUMNS = (
     Column("score", "mean over seeds [interval over patients] ± SD over seeds", sorted=True),
     Column("of the ceiling", "chance: 0 %, noise ceiling: 100 %"),
     Column("further scores", "of the study"),
-    Column("less the reference", "on the same patients [interval]"),
+    Column("less the reference", "on the same patients [interval], SD over seeds"),
     Column("Holm p", "over the arms of the setting"),
     Column("parameters"),
     Column("training", "operations of one run"),
@@ -119,7 +119,11 @@ def cells(one: Standing) -> list[Cell]:
     if one.difference is None:
         found += [Cell(_NONE), Cell(_NONE)]
     else:
-        found += [Cell(one.difference.text, one.difference.row.value), Cell(probability(one.p_holm), one.p_holm)]
+        spread = f"{one.difference.spread} over seeds" if one.difference.spread else ""
+        found += [
+            Cell(one.difference.text, one.difference.row.value, spread),
+            Cell(probability(one.p_holm), one.p_holm),
+        ]
     found.append(_known(one.parameters, lambda x: f"{x / 1e6:.2f} M" if x >= 1e5 else f"{x:,}"))
     found.append(_known(one.flops, magnitude))
     found.append(_known(one.examples_per_second, lambda x: f"{x:.3g}"))

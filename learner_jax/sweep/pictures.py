@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import matplotlib
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from learner_jax.report.picture import COLOURS, GREY, INK, MARKERS, STYLE, Picture, legend, panels
+from learner_jax.report.picture import COLOURS, GREY, INK, MARKERS, STYLE, Picture, legend, panels, shortened
 from learner_jax.report.titles import CHANCE, TITLES, interval
 from learner_jax.sweep.pareto import front
 from learner_jax.sweep.plan import folder
 from learner_jax.sweep.standing import Scoreboard, Standing
 
+_WIDEST = 30  # characters of a name beside an axis
 _NUMBERED = re.compile(r"(?P<what>.+)=(?P<number>-?[\d.]+(?:e[+-]?\d+)?)")
 
 
@@ -46,11 +47,11 @@ def forest(study: dict, lines: Sequence[Standing]) -> Picture | None:
             sure = one.p_holm is not None and one.p_holm < 0.05
             axis.plot([row.low, row.high], [y, y], color=INK, linewidth=1.3)
             axis.plot(row.value, y, "o", color=INK, markersize=5, markerfacecolor=INK if sure else "white")
-        axis.set_yticks(range(len(arms)), arms)
+        axis.set_yticks(range(len(arms)), [shortened(arm, _WIDEST) for arm in arms])
         axis.set_ylim(len(arms) - 0.5, -0.5)
         axis.set_title(name, loc="left")
     score = TITLES.get(study["choose_by"], study["choose_by"])
-    figure.supxlabel(f"{score}, less that of {study['reference']}", fontsize=9)
+    figure.supxlabel(f"{score}, less that of {shortened(study['reference'], _WIDEST)}", fontsize=9)
     told = " ".join(f"{one.setting}, {one.arm}: {one.difference.text}." for own in settings.values() for one in own)
     return Picture(
         name=f"forest-{folder(study['name'])}",

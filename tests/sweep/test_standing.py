@@ -6,11 +6,12 @@ import pytest
 
 from learner_jax.evaluators.rows import Row
 from learner_jax.report import goodput
+from learner_jax.report.comparison import Difference
 from learner_jax.report.goodput import Life
 from learner_jax.sweep.account import write_studies
-from learner_jax.sweep.board import warnings
-from learner_jax.sweep.pictures import cost
-from learner_jax.sweep.standing import read
+from learner_jax.sweep.board import cells, warnings
+from learner_jax.sweep.pictures import cost, forest
+from learner_jax.sweep.standing import Standing, read
 
 STUDY = {"name": "s", "settings": ["all"], "arms": ["a"], "seeds": [0, 1, 2, 3, 4], "reference": "a"}
 STUDY |= {"choose_by": "pairwise_accuracy"}
@@ -45,6 +46,18 @@ def test_the_cost_of_an_arm_is_that_of_a_finished_run(tmp_path):
     points = {line.get_label(): (line.get_xdata()[0], line.get_ydata()[0]) for line in axis.lines}
     assert (points["a"], points["b"]) == ((pytest.approx(3), 0.5), (2.0, 0.4))
     assert list(axis.lines[0].get_xdata()) == [2.0, 3.0], "neither beats the other in both"
+
+
+def test_a_difference_is_drawn_and_told_with_its_sd_over_seeds_however_long_names_are():
+    names = [f"{'a_long_name_of_an_arm_' * 6}{at}" for at in range(3)]
+    apart = Difference(Row("pairwise_accuracy", 0.1, 0.05, 0.15, 9, 9), 0.6, 0.5, 0.01, 0.02, 0.125)
+    lines = [Standing("s", "all", name, "arm", "test", 5, 5, difference=apart, p_holm=0.01) for name in names]
+    picture = forest(STUDY | {"arms": ["a", *names]}, lines)
+    ticks = [label.get_text() for label in picture.figure.axes[0].get_yticklabels()]
+    assert [(len(tick), tick[-1]) for tick in ticks] == [(30, "0"), (30, "1"), (30, "2")]
+    picture.svg()  # where an axis has no room left, this warns
+    cell = next(cell for cell in cells(lines[0]) if cell.text.startswith("+0.1"))
+    assert cell.line == "+0.100 [+0.050, +0.150] (± 0.125 over seeds)"
 
 
 def test_a_learning_rate_that_could_not_be_tried_is_said(tmp_path):
