@@ -1,6 +1,7 @@
 """How a page is made: its template, and a folder that holds all of its files or those of the page before."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import tempfile
@@ -8,6 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jinja2
+
+from tfds_builders.errors import InputError
 
 
 def template(name: str, *packages: str, **filters: Callable[[Any], Any]) -> jinja2.Template:
@@ -29,10 +32,18 @@ def built_beside(target: pathlib.Path) -> Iterator[pathlib.Path]:
 
     ``target`` is made when missing; other files in it are left alone. ``index.html`` goes last: whoever sees a new page
     finds its files beside it.
+
+    Raises:
+      InputError: it cannot be made, or nothing can be written beside it.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as built:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent)
+    except OSError as fault:
+        if fault.errno == errno.ENOSPC:  # told of with what to do about it
+            raise
+        raise InputError(f"{target} cannot be written ({fault.strerror}); name another folder by -o") from fault
+    with beside as built:
         yield pathlib.Path(built)
-        target.mkdir(exist_ok=True)
         for name in sorted(os.listdir(built), key=lambda name: name == "index.html"):
             os.replace(pathlib.Path(built, name), target / name)

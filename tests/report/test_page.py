@@ -302,6 +302,19 @@ def test_command_says_what_is_wrong_in_a_sentence(tmp_path, capsys):
     assert not (tmp_path / "report").exists()
 
 
+def test_a_place_that_cannot_be_written_is_a_sentence(run_at, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("learner_jax.report.page.draw", lambda study: {})
+    run_at(tmp_path / "runs" / "one", fine=False)
+    (tmp_path / "file").write_text("mine")
+    for place, why in (("file", "File exists"), ("file/below", "Not a directory|File exists")):
+        assert main([str(tmp_path / "runs"), "-o", str(tmp_path / place)]) == 2
+        said = capsys.readouterr().err
+        assert re.fullmatch(
+            rf"error: {tmp_path}/{place} cannot be written \(({why})\); name another folder by -o\n", said
+        )
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_the_report_needs_no_jax():
     code = "import sys, learner_jax.report.__main__, learner_jax.report.page; assert 'jax' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
