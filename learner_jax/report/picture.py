@@ -116,12 +116,15 @@ def panels(count: int, columns: int, width: float, height: float, share: bool = 
 def legend(figure: Figure, axis: Axes, grey: int = 0) -> None:
     """One legend for all panels; the first ``grey`` entries stand for things that take each arm's own colour.
 
-    Long names are broken, and there are as many columns as surely fit: what does not is cut off without a word.
+    Long names are broken, and there are as many columns as surely fit: what does not is cut off without a word. The
+    figure grows by what the legend takes beyond one line, lest nothing is left to the panels.
     """
     handles, labels = axis.get_legend_handles_labels()
     labels = [head(label) for label in labels]
     widest = max(len(line) for label in labels for line in label.split("\n"))
     columns = int(min(len(labels), 5, max(1, figure.get_figwidth() // (0.6 + 0.07 * widest))))  # inches, at 8.5 points
+    lines = -(-len(labels) // columns) * max(label.count("\n") + 1 for label in labels)
+    figure.set_figheight(figure.get_figheight() + 0.16 * (lines - 1))  # inches, likewise
     made = figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=1.6, fontsize=8.5)
     for handle in made.legend_handles[:grey]:
         handle.set_color(GREY)

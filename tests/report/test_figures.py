@@ -87,6 +87,15 @@ def test_a_long_name_keeps_its_beginning_and_its_end(run_at, tmp_path, name):
         assert all(name[:10] in words and end in words for end in ("-one", "-two"))
 
 
+def test_a_long_legend_leaves_room_for_the_panels(run_at, tmp_path):
+    for at in range(6):
+        run_at(tmp_path / f"{'an_arm_with_a_long_name_' * 4}{at}", patients=9)
+    for picture in (one for own in draw(read_study(tmp_path)).values() for one in own):
+        picture.svg()  # where an axis has no room left, this warns
+        for axis in (axis for axis in picture.figure.axes if axis.get_visible() and axis.lines):
+            assert axis.get_window_extent().height / picture.figure.dpi > 0.9, picture.name
+
+
 def test_pictures_are_svg_with_text_and_their_own_ids(demo):
     arms = arms_of(demo)
     sections = draw(read_study(demo))

@@ -397,3 +397,19 @@ def test_a_browser_finds_all_sections_and_tells_marks_to_pointer_and_keyboard(de
     assert (told["still"], told["left"], told["escaped"], told["focused"], told["lit"]) == (True, True, True, True, 1)
     assert told["clickable"]
     assert told["wide"], "a page that scrolls sideways on a phone"
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_names_without_a_space_do_not_make_a_page_wide(run_at, averaged, compared, tmp_path):
+    names = [f"{'an_arm_with_a_long_name_' * 6}{at}" for at in range(2)]
+    for name in names:
+        run_at(tmp_path / "runs" / name, fine=False)
+    compared(tmp_path / "runs", names[0], averaged(tmp_path / "runs", names[:1]), {names[1]: names[1:]})
+    text = render(read_study(tmp_path / "runs"), {}).replace("script-src ", "script-src 'unsafe-inline' ")
+    text = re.sub(r"'sha256-[^']+'", "", text)
+    script = "<script>document.title = document.documentElement.scrollWidth <= innerWidth</script></body>"
+    (tmp_path / "page.html").write_text(text.replace("</body>", script))
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=390,800", "--dump-dom"]
+    address = (tmp_path / "page.html").as_uri()
+    done = subprocess.run([*command, address], capture_output=True, text=True, timeout=120, check=True)
+    assert "<title>true</title>" in done.stdout
