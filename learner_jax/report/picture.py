@@ -139,8 +139,9 @@ def head(title: str) -> str:
 
 
 def shortened(name: str, most: int) -> str:
-    """A name in so many characters: its beginning and its end, since runs of one study begin alike."""
-    return name if len(name) <= most else f"{name[: most // 2]}…{name[most // 2 + 1 - most :]}"
+    """A name in so many characters: a little of its beginning and more of its end, since runs of one study begin
+    alike."""
+    return name if len(name) <= most else f"{name[: most // 3]}…{name[most // 3 + 1 - most :]}"
 
 
 def left_out(arms: Sequence[Arm]) -> str:
