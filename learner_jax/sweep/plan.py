@@ -26,7 +26,8 @@ SHARED = (
     *("data.dir", "data.split", "data.score", "data.visits_per_patient", "data.train_patients"),
     *("data.draw", "seed", "steps", "eval.", "init_from"),
 )
-_NAME = re.compile(r"[\w.+=-]+( [\w.+=-]+)*")  # of a study, setting or arm: a folder, in lists with commas between
+_WORD = r"[\w.+=-]+"
+_NAME = re.compile(rf"(?!\.){_WORD}( {_WORD})*")  # of a study, setting or arm: a folder, in lists with commas between
 _CHOICES = [name for name in TITLES if name not in (*IN_SCORE_UNITS, "brier")]  # scores that are better when higher
 _BUDGETS = ("steps", "examples", "flops", "seconds")
 
@@ -145,7 +146,7 @@ def check(sweep: Sweep) -> None:
         raise InputError("the sweep has no studies")
     for study in sweep.studies:
         _check(study)
-    _unlike("two studies", [study.name for study in sweep.studies])
+    _unlike("two studies", [folder(study.name) for study in sweep.studies])
 
 
 def _check(study: Study) -> None:
@@ -154,7 +155,7 @@ def _check(study: Study) -> None:
         if not _NAME.fullmatch(name):
             raise InputError(
                 f"{where}: {name!r} becomes a folder, and stands in lists with commas between; use letters, "
-                "digits, spaces and . + = - _"
+                "digits, spaces and . + = - _, and no point at its beginning"
             )
     for what, names in (("arms", study.arms), ("settings", study.settings), ("seeds", study.seeds)):
         if not names:

@@ -77,6 +77,7 @@ def test_runs_are_the_same_whenever_asked_and_differ_in_what_they_should():
         ({"arms": {"a": {"objective.nam": "mse"}}}, "config.objective has no field 'nam'; did you mean 'name'"),
         ({"arms": {"a b": {}, "a_b": {}}}, "two arms are called 'a_b'"),
         ({"arms": {"../a": {}}}, "'../a' becomes a folder"),
+        ({"settings": {"..": {}}}, r"'\.\.' becomes a folder.* and no point at its beginning"),
         ({"arms": {"a, b": {}}}, "'a, b' becomes a folder, and stands in lists with commas between"),
         ({"reference": "mes"}, "no arm is called 'mes'; did you mean 'mse'"),
         ({"fields": {"steps": 3}}, "sets steps, which seeds, budget and stages of a sweep set themselves"),
@@ -107,3 +108,5 @@ def test_a_file_that_is_no_sweep_is_a_sentence(tmp_path):
             load(tmp_path / "file.py")
     with pytest.raises(InputError, match="two studies are called 'objectives'"):
         check(Sweep([STUDY, STUDY]))
+    with pytest.raises(InputError, match="two studies are called 'a_b'"):
+        check(Sweep([dataclasses.replace(STUDY, name=name) for name in ("a b", "a_b")]))
