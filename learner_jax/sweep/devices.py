@@ -1,6 +1,7 @@
 """What a run may use of this machine, so that two runs are never on one device."""
 
 import dataclasses
+import itertools
 import os
 import shutil
 import subprocess
@@ -65,8 +66,8 @@ def visible_gpus() -> list[str]:
     """Names of the GPUs that a process may use, as ``CUDA_VISIBLE_DEVICES`` takes them."""
     if os.environ.get("JAX_PLATFORMS", "").startswith("cpu"):
         return []
-    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:  # empty: none of them
-        return [name for name in named.split(",") if name]
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:  # empty, or -1: none of them
+        return [name for name in itertools.takewhile(lambda name: name != "-1", named.split(",")) if name]
     if not shutil.which("nvidia-smi"):
         return []
     listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False).stdout

@@ -87,8 +87,11 @@ def test_cores_are_shared_out_and_gpus_given_one_by_one(monkeypatch):
     assert [slot.environment for slot in slots(0)] == [{"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "5"}]
     with pytest.raises(InputError, match="GPUs here: 2"):
         slots(3)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert devices.visible_gpus() == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,-1,5")  # CUDA takes those before the first that is none
+    assert devices.visible_gpus() == ["3"]
+    for none in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", none)
+        assert devices.visible_gpus() == []
     monkeypatch.setattr(devices, "tpus", lambda: True)
     with pytest.raises(InputError, match="one process takes all TPUs of a host"):
         slots(2)
