@@ -6,7 +6,7 @@ from pathlib import Path
 
 from learner_jax import programs
 from learner_jax.evaluators import places
-from learner_jax.report import goodput
+from learner_jax.report import arms, comparison, goodput
 from learner_jax.sweep import account, budget, datasets
 from learner_jax.sweep.plan import Study, Sweep, folder
 from learner_jax.sweep.progress import finished, validation_score
@@ -87,17 +87,17 @@ class Stages:
         """
         runs = self._named(names)
         self._tell()
-        new = [run.id for run in runs if not places.exists(self._out / run.id, self.steps(run))]
-        if not new:
-            self._say("all of these runs have their test scores")
-            return []
-        account.note_opened(self._out, names, new)
         # the longest first, so that no slot waits for another at the end
         tasks = [task for _, task in sorted(self._scoring(runs), key=lambda found: -found[0])]
+        if not tasks:
+            self._say("all of these runs have their test scores")
+            return []
+        if new := [run.id for run in runs if not places.exists(self._out / run.id, self.steps(run))]:
+            account.note_opened(self._out, names, new)
         return [one for one in self._launch(tasks) if one.failed]
 
     def _scoring(self, runs: Sequence[Run]) -> Iterable[tuple[int, Task]]:
-        """For each setting how many runs it has to score, and the task.
+        """For each setting in which something is to do how many runs it has to score, and the task.
 
         Its named runs, with those that have test scores, so that arms stay whole.
         """
@@ -114,11 +114,27 @@ class Stages:
                     continue
                 place = self._out / folder(study.name) / folder(setting)
                 command = [sys.executable, "-m", "learner_jax.evaluate", "--workdir", str(place)]
-                command += ["--runs", ",".join(Path(run.id).name for run in here), "--config.eval.patients=test"]
-                reference = [run for run in here if run.arm == study.against]
-                if reference and len({run.arm for run in here}) > 1:
+                command += [f"--runs={','.join(Path(run.id).name for run in here)}", "--config.eval.patients=test"]
+                # of the rate that is meant, where the reference was opened at another one before
+                reference = sorted(
+                    (run for run in here if run.arm == study.against), key=lambda run: run.id not in named
+                )
+                compared = bool(reference) and len({run.arm for run in here}) > 1
+                if compared:
                     command += ["--compare", str(self._out / reference[0].id)]
+                if self._is_whole(here, place, compared):
+                    continue
                 yield len(here), Task(f"{study.name}/{setting}: test scores", command, place / "test.log")
+
+    def _is_whole(self, runs: Sequence[Run], place: Path, compared: bool) -> bool:
+        """Whether all that comes of the test scores of a setting is there: a kill may come before the last of it."""
+        scores = [places.folder(self._out / run.id, self.steps(run)) / "scores.json" for run in runs]
+        if not all(path.is_file() for path in (*scores, *(path.parents[1] / "floors.json" for path in scores))):
+            return False
+        made = [place / arms.FILE] if len(runs) > len({run.arm for run in runs}) else []
+        made += [place / comparison.FILE] if compared else []
+        newest = max(path.stat().st_mtime for path in scores)
+        return all(path.is_file() and path.stat().st_mtime >= newest for path in made)
 
     def _named(self, names: Path) -> list[Run]:
         if not names.is_file():

@@ -248,6 +248,42 @@ def test_only_the_named_runs_are_scored_on_test_patients_and_it_is_counted(opene
         assert message in capsys.readouterr().err
 
 
+def test_what_a_kill_kept_from_being_made_of_test_scores_is_made(opened, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    out = Path(shutil.copytree(opened.out, tmp_path / "out", ignore=shutil.ignore_patterns("checkpoints")))
+    sweep, launched = load(opened.file), []
+
+    def final() -> list[str]:
+        launched.clear()
+        launch = lambda tasks: launched.extend(tasks) or []  # noqa: E731
+        Stages(sweep, sweep.studies, out, Path("data"), launch, lambda text: None).open_test(opened.names)
+        return [task.name for task in launched]
+
+    assert final() == []
+    place = out / "objectives/all"
+    for path in (place / "arms.json", place / "comparison.json", next(place.glob("mse-*/eval/floors.json"))):
+        path.rename(path.with_suffix(".away"))
+        assert final() == ["objectives/all: test scores"]
+        path.with_suffix(".away").rename(path)
+    os.utime(place / "comparison.json", (0, 0))
+    assert final() == ["objectives/all: test scores"], "it is of the scores before"
+    assert (out / "opened.jsonl").read_text() == (opened.out / "opened.jsonl").read_text()
+
+
+def test_the_reference_is_that_of_the_rate_that_is_meant(tmp_path):
+    arms = {name: {"objective.name": name} for name in ("mse", "learner")}
+    rates = {"learning_rates": (0.1, 0.4), "seeds": (0,)}
+    study = Study("s", "configs/demo.py", arms, Budget(steps=3), **rates)
+    stages = Stages(Sweep([study]), [study], tmp_path, tmp_path, say=lambda text: None)
+    opened = tmp_path / "s/all/mse-lr0.1-0/eval/3/scores.json"  # before more rates could be tried
+    opened.parent.mkdir(parents=True)
+    opened.touch()
+    ((_, task),) = stages._scoring([run for run in stages.everything() if run.learning_rate == 0.4])
+    command = task.command
+    assert command[command.index("--compare") + 1] == str(tmp_path / "s/all/mse-lr0.4-0")
+    assert "--runs=mse-lr0.1-0,mse-lr0.4-0,learner-lr0.4-0" in command
+
+
 def test_the_board_shows_what_the_evaluator_wrote(opened):
     place = opened.out / "objectives/all"
     board = read(opened.out)
