@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-import textwrap
 import typing
 from collections.abc import Sequence
 
@@ -13,11 +12,12 @@ from rich.text import Text
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.arms import Arm, averages, read
 from learner_jax.report.runs import parse_rows
-from learner_jax.report.titles import COARSE, HEADLINE, IN_SCORE_UNITS, TITLES, digits_of, number
+from learner_jax.report.titles import COARSE, HEADLINE, IN_SCORE_UNITS, TITLES, digits_of, folded, number
 from tfds_builders.errors import InputError
 
 FILE = "comparison.json"  # written by evaluators/arms.py, which cannot be imported without JAX
 _SAME = 1e-3
+_NAME = 18  # characters of a line of an arm's name: what 80 columns leave
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,14 +140,14 @@ def sentence(comparison: Comparison, confidence: str) -> str:
 def to_terminal(comparison: Comparison) -> RichTable:
     """The headline scores of each arm; at 80 columns names wrap, numbers do not."""
     shown = RichTable(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    shown.add_column("", overflow="fold", max_width=20)
+    shown.add_column("", overflow="fold", max_width=_NAME)
     shown.add_column(Text("score"), max_width=18)
-    shown.add_column(Text(textwrap.fill(f"less {comparison.reference}", 23)), no_wrap=True)
+    shown.add_column(Text(folded(f"less {comparison.reference}", 23)), no_wrap=True)
     shown.add_column("p", no_wrap=True)
     shown.add_column("Holm", no_wrap=True)
     for arm, lines in comparison.shown:
         for at, one in enumerate(lines):
-            name = Text(arm if at == 0 else "", style="bold")
+            name = Text(folded(arm, _NAME) if at == 0 else "", style="bold")
             cells = (
                 Text(one.title),
                 Text("\n".join(filter(None, (one.text, one.spread)))),

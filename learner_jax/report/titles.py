@@ -4,6 +4,7 @@ The evaluator knows titles and chance levels too, but cannot be imported without
 """
 
 import math
+import re
 from collections.abc import Iterable
 
 from learner_jax.evaluators.rows import Row
@@ -102,6 +103,17 @@ def count(row: Row) -> str:
     """``41 patients, 26,208 pairs``, as far as they are known and counted: a coarse score has no pairs."""
     parts = ((row.n_patients, "patient"), (row.n_pairs, "pair"))
     return ", ".join(f"{n:,} {word}{'s' * (n != 1)}" for n, word in parts if n)
+
+
+def folded(name: str, width: int) -> str:
+    """A name in lines of at most so many characters: broken behind a space, ``/``, ``-`` or ``_``, and within a word
+    only where that is longer."""
+    lines = [""]
+    for part in re.findall(rf"[^ /_-]{{0,{width - 1}}}[ /_-]|[^ /_-]{{1,{width}}}", name):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:

@@ -108,3 +108,14 @@ def test_damage_is_said(inside, field, value):
 @pytest.mark.parametrize(("p", "text"), [(1.0, "1.000"), (0.0496, "0.050"), (0.001, "0.001"), (0.0004998, "0.0005")])
 def test_probability(p, text):
     assert probability(p) == text
+
+
+def test_at_80_columns_a_name_is_broken_between_its_words(run_at, averaged, compared, tmp_path):
+    names = [f"tsm_resnet18_contrastive-lr{rate}" for rate in ("0.001", "0.004")]
+    for name in names:
+        run_at(tmp_path / name)
+    compared(tmp_path, names[0], averaged(tmp_path, names[:1]), {names[1]: names[1:]})
+    words = printed(tmp_path).split()
+    known = ("tsm_resnet18_", "contrastive-lr0.001", "contrastive-", "lr0.004")
+    head, line = ["tsm_resnet18_", "contrastive-lr0.001"], ["tsm_resnet18_", "contrastive-", "lr0.004"]
+    assert [word for word in words if word in known] == head + line

@@ -3,7 +3,18 @@ import pytest
 from learner_jax.evaluators.artifacts import HEADLINE
 from learner_jax.evaluators.quantities import QUANTITIES
 from learner_jax.report.runs import Row
-from learner_jax.report.titles import CHANCE, IN_SCORE_UNITS, TABLES, TITLES, digits_of, hint, interval, listed, number
+from learner_jax.report.titles import (
+    CHANCE,
+    IN_SCORE_UNITS,
+    TABLES,
+    TITLES,
+    digits_of,
+    folded,
+    hint,
+    interval,
+    listed,
+    number,
+)
 
 
 def test_titles_and_chance_levels_are_those_of_the_evaluator():
@@ -52,3 +63,18 @@ def test_a_hint_says_chance_or_direction():
 def test_long_lists_are_cut_and_counted():
     assert listed("aabcd") == "a, b, c, d"
     assert listed("abcde") == "a, b, c and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("tsm_resnet18-lr0.001", ["tsm_resnet18-lr0.001"]),
+        ("tsm_efficientnet_lite-lr0.001", ["tsm_efficientnet_", "lite-lr0.001"]),
+        ("less tsm_resnet18-lr0.001", ["less tsm_resnet18-", "lr0.001"]),
+        ("a/" * 15, ["a/" * 10, "a/" * 5]),
+        ("x" * 45 + "-y", ["x" * 20, "x" * 20, "xxxxx-y"]),
+        ("", [""]),
+    ],
+)
+def test_a_name_is_broken_between_its_words(name, lines):
+    assert folded(name, 20).split("\n") == lines
