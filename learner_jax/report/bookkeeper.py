@@ -36,6 +36,7 @@ class Bookkeeper:
         self._first: tuple[int, dict[str, float]] | None = None  # step and ledger when a step was first seen finished
         self._now: tuple[int, dict[str, float]] | None = None
         self._written = -math.inf
+        self._peaks = _peaks()  # of what this process did before, such as another run of a sweep
 
     @property
     def input_wait(self) -> float | None:
@@ -68,8 +69,11 @@ class Bookkeeper:
             return
         life = self._life
         life.seconds, life.seen, life.ended = self._ledger.seconds(), time.time(), ended
-        life.host_peak_bytes = high_water.of_host()
-        life.device_peak_bytes = high_water.of_devices(jax.local_devices())
+        host, device = (
+            now if now is not None and now > (before or 0) else None
+            for now, before in zip(_peaks(), self._peaks, strict=True)
+        )
+        life.host_peak_bytes, life.device_peak_bytes = host or 0, device
         life.input_wait = self.input_wait
         spent = self._since_first()
         if spent and spent["input"] + spent["steps"] > 0:
@@ -92,6 +96,10 @@ class Bookkeeper:
         if self._first is None or self._now[0] == self._first[0]:
             return {}
         return {account: self._now[1][account] - before for account, before in self._first[1].items()}
+
+
+def _peaks() -> tuple[int, int | None]:
+    return high_water.of_host(), high_water.of_devices(jax.local_devices())
 
 
 @contextlib.contextmanager

@@ -32,8 +32,8 @@ class Life:
       examples_per_second: after the first step, over the time of steps and of waiting for input alone.
       recent_examples_per_second: over the last 30 s, with everything; None: not known.
       input_wait: share of the wall time since the first finished step that the loop waited for the next batch.
-      host_peak_bytes: most resident memory of the process.
-      device_peak_bytes: most memory in use on one of its devices; None: the device does not tell.
+      host_peak_bytes: most resident memory of the process; 0: no more than it had before this run, so not known.
+      device_peak_bytes: most memory in use on one of its devices; None: likewise, or the device does not tell.
       mfu: model FLOPs utilisation in steps; None: the device's peak is not known.
       of_bound: roofline bound of a step over its time, likewise.
       devices: of all its processes.
@@ -148,5 +148,7 @@ def _speed(life: Life) -> list[str]:
 
 
 def _memory(life: Life) -> str:
-    device = "not told by the device" if life.device_peak_bytes is None else f"{life.device_peak_bytes / 2**30:.2f} GiB"
-    return f"host {life.host_peak_bytes / 2**30:.2f} GiB, a device {device}"
+    host, device = (
+        f"{peak / 2**30:.2f} GiB" if peak else "not known" for peak in (life.host_peak_bytes, life.device_peak_bytes)
+    )
+    return f"host {host}, a device {device}"

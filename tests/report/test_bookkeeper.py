@@ -43,7 +43,19 @@ def test_speed_and_input_wait_are_of_what_came_after_the_first_step(tmp_path):
     assert life.input_wait == pytest.approx(4 * 0.5 / (4 * 2 + 2)), "but they are time"
     assert (life.mfu, life.of_bound) == (pytest.approx(0.2), 0.5)
     assert (life.start, life.step, life.ended, life.wall) == (0, 5, "", clock.now)
-    assert life.host_peak_bytes > 2**20
+
+
+@pytest.mark.parametrize(("now", "told"), [((900, 80), (900, 80)), ((700, 50), (0, None)), ((700, 51), (0, 51))])
+def test_memory_is_not_that_of_an_earlier_run_of_the_same_process(tmp_path, monkeypatch, now, told):
+    peaks = [(700, 50), now]
+    monkeypatch.setattr("learner_jax.report.high_water.of_host", lambda: peaks[0][0])
+    monkeypatch.setattr("learner_jax.report.high_water.of_devices", lambda devices: peaks[0][1])
+    books = Bookkeeper(tmp_path, Ledger(), 32, lambda seconds: {})
+    books.begin(0)
+    peaks.pop(0)
+    books.write()
+    (life,) = goodput.read(tmp_path)
+    assert (life.host_peak_bytes, life.device_peak_bytes) == told
 
 
 def test_a_sign_of_life_comes_every_ten_seconds(tmp_path, monkeypatch):

@@ -59,7 +59,7 @@ def test_the_table_of_one_process():
     assert lines[9:] == [
         "goodput 80.0 % (time on steps that were kept, over wall time)",
         "after the first step: 160 examples/s, input wait 0.3 %",
-        "most memory: host 1.50 GiB, a device not told by the device",
+        "most memory: host 1.50 GiB, a device not known",
     ]
 
 
