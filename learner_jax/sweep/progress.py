@@ -6,9 +6,12 @@ from typing import Any
 
 from learner_jax.config import Config, changes
 from learner_jax.evaluators import places
+from learner_jax.fields import from_dict, get
 from learner_jax.report.health import look
 from learner_jax.sweep.runs import Run
 from tfds_builders.errors import InputError
+
+_SCORED_BY = ("data.split", "eval.pairs", "eval.order", "eval.change_threshold", "eval.fusion")
 
 
 def finished(run: Run, out: Path, config: Config) -> bool:
@@ -21,12 +24,20 @@ def finished(run: Run, out: Path, config: Config) -> bool:
     if not config_file.exists():
         return False
     stored = _read(config_file)
-    if changed := changes(stored, config):
+    if changed := changes(stored, config) + _scored_otherwise(stored, config):
         raise InputError(
             f"{workdir} holds a run of another recipe than the sweep file gives now: {'; '.join(changed)}. Name the "
             "arm, setting or study otherwise, or remove the folder"
         )
     return look(workdir).state == "finished"
+
+
+def _scored_otherwise(stored: dict[str, Any], config: Config) -> list[str]:
+    """Fields that a trainer may change, and by which a run that is finished was scored on other visits or otherwise."""
+    before = from_dict(Config, stored)
+    both = {path: (get(before, path), get(config, path)) for path in _SCORED_BY}
+    both["data.dir"] = Path(before.data.dir).name, Path(config.data.dir).name  # a dataset may lie elsewhere now
+    return [f"{path} was {then!r} and is {now!r}" for path, (then, now) in both.items() if then != now]
 
 
 def validation_score(workdir: Path, steps: int, score: str) -> float | None:
