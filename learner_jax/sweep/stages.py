@@ -242,7 +242,10 @@ class Stages:
 
     def _told(self, run: Run) -> dict:
         config = settled(run, self.steps(run))
-        own = budget.Model.of(config)
+        try:
+            own = budget.Model.of(config)
+        except InputError:  # a backbone that cannot take these scans, which its run says
+            own = None
         return {
             "id": run.id,
             "setting": run.setting,
@@ -250,6 +253,6 @@ class Stages:
             "seed": run.seed,
             "learning_rate": run.learning_rate,
             "steps": config.steps,
-            "parameters": own.parameters,
-            "flops": own.flops * config.steps,
+            "parameters": own and own.parameters,
+            "flops": own and own.flops * config.steps,
         }

@@ -188,6 +188,17 @@ def get_sweep():
     assert places.newest(out / "short/all/mse-lr0.001-0", "val") == steps
 
 
+def test_a_backbone_that_cannot_take_the_scans_stops_no_other(tiny_dataset, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    arms = {"deep": {"backbone.name": "vit3d_b16"}, "shallow": {}}  # 16 frames at least, and there are 4
+    study = Study("s", "configs/demo.py", arms, Budget(steps=3), fields=fields_of(tiny_dataset), seeds=(0,))
+    launch = lambda tasks: [Outcome(task, int("deep" in task.name), 1.0, "takes 16 frames") for task in tasks]  # noqa: E731
+    stages = Stages(Sweep([study]), [study], tmp_path, tmp_path, launch, lambda text: None)
+    assert [one.task.name for one in stages.train()] == ["s/all/deep-0"]
+    known = {one.arm: one.parameters is not None and one.flops is not None for one in read(tmp_path).standings}
+    assert known == {"deep": False, "shallow": True}
+
+
 def test_an_arm_whose_speed_cannot_be_measured_stops_no_other(tiny_dataset, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     arms = {name: {"objective.name": "mse"} for name in ("broken", "mse")}
