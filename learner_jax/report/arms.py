@@ -6,6 +6,9 @@ import pathlib
 import typing
 from collections.abc import Sequence
 
+import polars as pl
+
+from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.runs import Run, parse_rows
 from tfds_builders.errors import InputError
@@ -23,7 +26,7 @@ class Arm:
     rows: dict[str, Row]  # of several seeds: the mean, with its interval over patients
     spread: dict[str, float]  # SD over seeds, by score
     seeds: int
-    every: tuple[Row, ...] = ()  # of several seeds: every row of the primary read-out, with the parts of the pairs
+    every: tuple[Row, ...] = ()  # every row of the primary read-out, with the parts of the pairs
 
     @property
     def first(self) -> Run:
@@ -57,7 +60,9 @@ class Entry:
 
 def alone(run: Run) -> Arm:
     """An arm of one run."""
-    return Arm(run.name, (run,), run.rows, {}, 1)
+    own = run.sections.filter(pl.col("section") == PRIMARY).drop("section").iter_rows(named=True)
+    every = (Row(**row | {"note": row["note"] or "", "at": row["at"] or ""}) for row in own)
+    return Arm(run.name, (run,), run.rows, {}, 1, tuple(every))
 
 
 def group(runs: Sequence[Run], folder: pathlib.Path) -> tuple[list[Arm], list[str]]:

@@ -1,5 +1,6 @@
 """Where arms stand that are not all finished, as their folders tell."""
 
+import csv
 import dataclasses
 
 import pytest
@@ -12,6 +13,7 @@ from learner_jax.sweep.account import write_studies
 from learner_jax.sweep.board import cells, warnings
 from learner_jax.sweep.pictures import cost, forest
 from learner_jax.sweep.standing import Standing, read
+from tests.report.conftest import make_run
 
 STUDY = {"name": "s", "settings": ["all"], "arms": ["a"], "seeds": [0, 1, 2, 3, 4], "reference": "a"}
 STUDY |= {"choose_by": "pairwise_accuracy"}
@@ -46,6 +48,17 @@ def test_the_cost_of_an_arm_is_that_of_a_finished_run(tmp_path):
     points = {line.get_label(): (line.get_xdata()[0], line.get_ydata()[0]) for line in axis.lines}
     assert (points["a"], points["b"]) == ((pytest.approx(3), 0.5), (2.0, 0.4))
     assert list(axis.lines[0].get_xdata()) == [2.0, 3.0], "neither beats the other in both"
+
+
+def test_further_scores_of_an_arm_of_one_seed_are_told(tmp_path):
+    workdir = make_run(tmp_path / "s/all/a-0", patients=9)
+    run = told("a-0", 0) | {"steps": 300}
+    also = ["delta_ccc", "accuracy_by_size 10 to 40", "no_such_score"]
+    write_studies(tmp_path, [STUDY | {"seeds": [0], "runs": [run], "tried": [], "also": also}], ["s"])
+    (one,) = (one for one in read(tmp_path).standings if one.kind == "arm")
+    with (workdir / "eval/300/scores.csv").open() as file:
+        rows = {f"{row['name']} {row['at']}".strip(): float(row["value"]) for row in csv.DictReader(file)}
+    assert {row.name: row.value for row in one.also} == {name: pytest.approx(rows[name]) for name in also[:2]}
 
 
 def test_a_difference_is_drawn_and_told_with_its_sd_over_seeds_however_long_names_are():
