@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, Shaped
+from jaxtyping import Bool, Float32, Int, Int32, Shaped
 
 from learner_jax.pytree import array_tree
 
@@ -36,6 +36,20 @@ class Batch:
     def labeled(self) -> Bool[Array, " b"]:
         """Rows that are real and carry a score."""
         return self.mask & ~(self.score != self.score)
+
+
+def draws(row: Int[Array, " b"], xp: Any) -> Int[Array, " b"]:
+    """By which number each row of a global batch draws what is random in it: its row of the cohort, or minus its place
+    where the batch has held that scan before. So a scan that comes twice is not seen twice alike.
+
+    Args:
+      row: of the whole batch, in the order of the stream.
+      xp: ``numpy`` or ``jax.numpy``, as ``row`` is.
+    """
+    order = xp.argsort(row, stable=True)
+    first = order[xp.searchsorted(row[order], row)]
+    place = xp.arange(len(row), dtype=row.dtype)
+    return xp.where(first == place, row, -place)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,21 +10,22 @@ from jaxtyping import Array, Float, Int
 
 from learner_jax.backbones import Backbone
 from learner_jax.backbones.layers.remat import remat
-from learner_jax.batch import Batch
+from learner_jax.batch import Batch, draws
 from learner_jax.config import Config
+from learner_jax.mesh import everywhere
 from learner_jax.preprocess import intensity, normalisation, normalise
 from tfds_builders.errors import InputError
 
 Stats = dict[str, Any]
 
 
-def copies(batch: Batch, n: int) -> tuple[Batch, Int[Array, " b"]]:
+def copies(batch: Batch, n: int, mesh: Mesh) -> tuple[Batch, Int[Array, " b"]]:
     """Every row ``n`` times, next to each other and on the device of the row, and what each draws its numbers by."""
+    draw = draws(everywhere(batch.row, mesh), jnp)
     if n == 1:
-        return batch, batch.row
+        return batch, draw
     spread = lambda x: jnp.broadcast_to(x[:, None], (len(x), n, *x.shape[1:])).reshape(-1, *x.shape[1:])  # noqa: E731
-    batch = jax.tree.map(spread, batch)
-    return batch, batch.row * n + jnp.arange(len(batch.row), dtype=jnp.int32) % n
+    return jax.tree.map(spread, batch), (draw[:, None] * n + jnp.arange(n, dtype=jnp.int32)).ravel()
 
 
 def encode(

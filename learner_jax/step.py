@@ -54,7 +54,7 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     config = recipe.config
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(state.seed), 2), state.step)
     trail = follow(state.trail, batch.row, batch.mask)
-    batch, draw = copies(batch, recipe.objective.n_augmentations)
+    batch, draw = copies(batch, recipe.objective.n_augmentations, recipe.mesh)
     progress = state.step / config.steps
 
     def embed(params):

@@ -1,10 +1,11 @@
 """Batch: one place where shapes are defined, checked when it is made, invisible to JAX afterwards."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from learner_jax.batch import BatchSpec, shapes_of
+from learner_jax.batch import BatchSpec, draws, shapes_of
 from learner_jax.mesh import batch_sharding, make_mesh, to_global
 
 
@@ -41,3 +42,15 @@ def test_shapes_without_a_batch_are_those_of_a_batch_on_the_devices(make_batch):
     told = shapes_of(BatchSpec(16, 2, 8, 8, 1), np.uint8, batch_sharding(mesh))
     about = lambda x: (x.shape, x.dtype, x.sharding)  # noqa: E731
     assert jax.tree.map(about, told) == jax.tree.map(about, batch)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_row_draws_by_its_scan_and_where_that_comes_again_by_its_place(seed):
+    rows = np.random.default_rng(seed).integers(0, 20 * seed + 1, 24)
+    seen, wanted = set(), []
+    for place, row in enumerate(rows.tolist()):
+        wanted.append(-place if row in seen else row)
+        seen.add(row)
+    assert draws(rows, np).tolist() == wanted
+    assert draws(jnp.asarray(rows, jnp.int32), jnp).tolist() == wanted
+    assert len(set(wanted)) == len(rows)

@@ -85,9 +85,11 @@ def test_batch_norm_sees_one_chunk_after_the_other(make_batch):
 
 
 def test_copies_lie_next_to_each_other_and_are_augmented_apart(make_batch):
-    batch, draw = copies(jax.tree.map(jnp.asarray, make_batch(4, 0, SHAPE)), 3)
-    assert batch.row.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    one = make_batch(4, 0, SHAPE, row=np.array([0, 3, 3, 1], np.int32))
+    batch, draw = copies(jax.tree.map(jnp.asarray, one), 3, make_mesh())
+    assert batch.row.tolist() == [0, 0, 0, 3, 3, 3, 3, 3, 3, 1, 1, 1]
     assert len(set(draw.tolist())) == 12
+    assert draw.tolist()[:6] + draw.tolist()[9:] == [0, 1, 2, 9, 10, 11, 3, 4, 5]
     augmentation = augment.Augmentation(AugmentConfig(), "ultrasound")
     seen = np.asarray(
         jax.jit(lambda *given: augmentation(*given, jax.random.key(0)))(intensity(batch), draw, batch.view)
@@ -99,9 +101,9 @@ def test_copies_lie_next_to_each_other_and_are_augmented_apart(make_batch):
 
 def test_one_copy_draws_as_it_always_did(make_batch):
     batch = jax.tree.map(jnp.asarray, make_batch(4))
-    again, draw = copies(batch, 1)
+    again, draw = copies(batch, 1, make_mesh())
     assert again is batch
-    assert draw is batch.row
+    assert draw.tolist() == batch.row.tolist()
 
 
 def test_two_augmented_copies_of_each_scan_reach_the_objective(make_batch):

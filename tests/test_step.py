@@ -52,6 +52,18 @@ def test_the_loss_is_the_same_on_1_and_8_devices(make_batch):
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
+def test_a_scan_that_comes_again_in_a_batch_is_augmented_anew_alike_on_1_and_8_devices(make_batch):
+    one = make_batch(16, 0, SHAPE)
+    same = {"scan": np.repeat(one.scan[:1], 16, 0), "row": np.full(16, 5, np.int32)}
+    found = []
+    for n_devices in (1, 8):
+        state, step, place = set_up(n_devices)
+        found.append(step(state, place(make_batch(16, 0, SHAPE, **same)))[1])
+    assert float(found[0]["effective_rank"]) > 1.01, "all projections are one"
+    for name in ("loss", "effective_rank"):
+        np.testing.assert_allclose(found[1][name], found[0][name], rtol=1e-5)
+
+
 def test_seeds_and_rates_share_one_program_and_seeds_draw_other_numbers(make_batch):
     texts, losses = [], []
     for seed in (0, 2**32 - 1):

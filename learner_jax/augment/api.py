@@ -1,8 +1,8 @@
 """What the step calls: every scan draws its own numbers, and the dataset's modality says what is done with them.
 
 A scan's key is ``fold_in(step key, cohort row)``, and the step key comes from (seed, step). So the numbers depend on
-neither the order of the batch nor the number of devices. Each operation draws from a key of its own: switching one off
-leaves the numbers of the others as they were.
+neither the order of the batch nor the number of devices; of a scan that comes again in a batch, on its place in it.
+Each operation draws from a key of its own: switching one off leaves the numbers of the others as they were.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ class Augmentation:
 
         Args:
           scan: intensities between 0 and 1.
-          row: cohort row, the identity of the scan.
+          row: cohort row, or what else tells the scans of a step apart: those that share one are augmented alike.
           view: index into the cohort's views.
           key: of this step.
 

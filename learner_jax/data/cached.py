@@ -47,9 +47,10 @@ def cached_batches(
     sample, stored = reader.transforms[0], np.arange(cache.scan.shape[1], dtype=np.int32)
 
     def describe(step: int) -> dict[str, np.ndarray]:
-        rows = sampler.rows(seed, step)[mine]
+        rows = sampler.rows(seed, step)
+        frame = [stored[sample.pick(len(stored), random)] for random in words(seed, step, rows, mine)]
+        rows = rows[mine]
         place = cache.place[rows]
-        frame = [stored[sample.pick(len(stored), words((seed, step), row))] for row in rows.tolist()]
         about = reader.about(rows, cache.scale[place], cache.offset[place], cache.readable[place])
         return {"place": place, "frame": np.stack(frame), **about}
 

@@ -2,13 +2,13 @@
 global batches."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import grain
 import numpy as np
 from jax.sharding import Mesh
 
-from learner_jax.batch import Batch, BatchSpec, shapes_of
+from learner_jax.batch import Batch, BatchSpec, draws, shapes_of
 from learner_jax.config import DataConfig
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.damage import Damage
@@ -38,17 +38,17 @@ class Reader:
         """Shapes and dtypes of the global batches to come, each with its place."""
         return shapes_of(self.spec(batch_size), self.cohort.meta.dtype, batch_sharding(mesh))
 
-    def read(self, rows: np.ndarray, mask: np.ndarray, key: tuple[int, int] | None = None) -> Batch:
+    def read(self, rows: np.ndarray, mask: np.ndarray, random: Sequence[np.random.Philox] | None = None) -> Batch:
         """Batch of the given rows.
 
         Args:
           rows: i64 ``[b]`` cohort rows.
           mask: bool ``[b]``; False rows pad the batch, and so do those that cannot be read: black, at scale 0.
-          key: (seed, step) of random temporal sampling; None in evaluation.
+          random: words of each row, for random temporal sampling; None in evaluation.
         """
 
-        def seen(row: int, scan: np.ndarray) -> np.ndarray:
-            rng = None if key is None else words(key, row)
+        def seen(i: int, scan: np.ndarray) -> np.ndarray:
+            rng = None if random is None else random[i]
             for transform in self.transforms:
                 scan = transform(scan, rng)
             return scan
@@ -57,15 +57,15 @@ class Reader:
         return Batch(scan=scan, **self.about(rows, scale, offset, mask & readable))
 
     def scans(self, rows: np.ndarray, change: Callable[[int, np.ndarray], np.ndarray]) -> tuple[np.ndarray, ...]:
-        """``change(row, stored scan)`` of the given rows, and of each its scale, its offset and whether it can be
-        read."""
+        """``change(i, stored scan)`` of the given rows, the i-th of them, and of each its scale, its offset and whether
+        it can be read."""
         meta = self.cohort.meta
         scans, scales, offsets, readable = [], [], [], np.ones(len(rows), bool)
         for i, (row, record) in enumerate(zip(rows.tolist(), self.records.read(rows), strict=True)):
             if isinstance(record, Unreadable):
                 self.damage.note(row, record.reason)
                 record, readable[i] = {"scan": np.zeros(meta.scan_shape, meta.dtype), "scale": 0, "offset": 0}, False
-            scans.append(change(row, record["scan"]))
+            scans.append(change(i, record["scan"]))
             scales.append(record["scale"])
             offsets.append(record["offset"])
         return np.stack(scans), np.array(scales, np.float32), np.array(offsets, np.float32), readable
@@ -87,15 +87,17 @@ class Reader:
         }
 
 
-def words(key: tuple[int, int], row: int) -> np.random.Philox:
-    """Random words of a row in a step: keyed by the row and not by its place in the batch, so that any number of hosts
-    draws the same frames.
+def words(seed: int, step: int, rows: np.ndarray, mine: np.ndarray) -> list[np.random.Philox]:
+    """Random words of rows of a global batch: of each what any number of hosts draws, see :func:`draws`.
 
     Args:
-      key: (seed, step).
-      row: of the cohort.
+      seed: of the run.
+      step: from 0.
+      rows: i64 ``[b]`` of the whole batch.
+      mine: places in it of the rows that are asked for.
     """
-    return np.random.Philox(key=[*key], counter=[row, 0, 0, 0])
+    drawn = draws(rows, np)[mine].tolist()
+    return [np.random.Philox(key=[seed, step], counter=[max(one, 0), max(-one, 0), 0, 0]) for one in drawn]
 
 
 def open_reader(cohort: Cohort, config: DataConfig) -> Reader:
@@ -116,8 +118,8 @@ def training_batches(
     mine = local_rows(mesh, len(sampler.rows(seed, start)))
 
     def read(step: int) -> Batch:
-        rows = sampler.rows(seed, step)[mine]
-        return reader.read(rows, np.ones(len(rows), bool), key=(seed, step))
+        rows = sampler.rows(seed, step)
+        return reader.read(rows[mine], np.ones(len(mine), bool), words(seed, step, rows, mine))
 
     def counted(batch: Batch) -> Batch:
         reader.damage.count(batch.row[~batch.mask], reader.cohort.labeled_train, "training")

@@ -46,6 +46,16 @@ def test_20_steps_are_the_same_in_every_field(cohort, tiny_dataset, frames, size
     assert len({batch.scan.shape for batch in cached}) == 1
 
 
+def test_a_scan_that_comes_again_in_a_batch_shows_other_frames_alike_from_memory(cohort, tiny_dataset):
+    config = DataConfig(dir=str(tiny_dataset), frames=1, size=32)
+    memory, sampler = dataclasses.replace(config, cache="device"), Shuffled(cohort.labeled_train[:1], 16)
+    records, cached = (
+        list(training_stream(open_reader(cohort, one), sampler, 3, 0, 8, make_mesh())) for one in (config, memory)
+    )
+    assert all(len({scan.tobytes() for scan in np.asarray(batch.scan)}) > 1 for batch in records)
+    assert_same(records, cached)
+
+
 def test_a_record_that_cannot_be_read_is_masked_as_without(cohort, tiny_dataset, tmp_path):
     folder = damaged_copy(tiny_dataset, tmp_path / "damaged", int(cohort.labeled_train[5]))
     config = DataConfig(dir=str(folder), frames=2, size=32, max_bad_fraction=0.1)
