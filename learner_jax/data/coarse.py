@@ -69,7 +69,7 @@ def in_grades(
       InputError: ``cuts`` are not ascending numbers.
     """
     try:
-        edges = np.array([float(cut) for cut in cuts.split(",")])
+        edges = np.array([float(cut) for cut in cuts.split(",")], score.dtype)  # else 0.7 would be above a score of 0.7
     except ValueError:
         edges = np.array([np.nan])
     if not (np.isfinite(edges).all() and (np.diff(edges) > 0).all()):
@@ -89,9 +89,10 @@ def _one_visit(
     rows: np.ndarray, patient: np.ndarray, visit: np.ndarray, labeled: np.ndarray, lot: Callable[[int], int]
 ) -> np.ndarray:
     """Rows of one visit of each patient, a labeled one where there is one."""
+    by_patient = rows[np.argsort(patient[rows], kind="stable")]
+    patients, starts = np.unique(patient[by_patient], return_index=True)
     keep = [rows[:0]]
-    for p in np.unique(patient[rows]).tolist():
-        mine = rows[patient[rows] == p]
+    for p, mine in zip(patients.tolist(), np.split(by_patient, starts[1:]), strict=False):  # no rows make one part
         visits = np.unique(visit[mine[labeled[mine]] if labeled[mine].any() else mine])
         keep.append(mine[visit[mine] == visits[lot(p) % len(visits)]])
     return np.sort(np.concatenate(keep))

@@ -1,11 +1,13 @@
 """What training may see: few patients, one visit, grades; and that nothing else changes."""
 
+import time
+
 import numpy as np
 import pytest
 
 from learner_jax.config import DataConfig
 from learner_jax.data import cohort as cohorts
-from learner_jax.data.coarse import in_grades
+from learner_jax.data.coarse import in_grades, training_rows
 from tfds_builders.errors import InputError
 
 
@@ -39,6 +41,23 @@ def test_one_visit_of_each_is_a_labeled_one(load):
         assert len(np.unique(one.visit[one.train[one.patient[one.train] == p]])) == 1
 
 
+def test_one_visit_of_each_of_40000_patients_is_found_in_seconds():
+    n, visits = 40_000, 5
+    patient, visit = np.repeat(np.arange(n, dtype=np.int32), visits), np.tile(np.arange(visits, dtype=np.int32), n)
+    order = np.random.default_rng(0).permutation(n * visits)  # a patient's rows need not lie together
+    patient, visit = patient[order], visit[order]
+    labeled = (visit == patient % visits) | (patient == 7)  # but for one patient a single visit is labeled
+    began = time.process_time()
+    rows = np.arange(n * visits)
+    config = DataConfig(visits_per_patient="one")
+    seen = training_rows(rows, config, tuple(map(str, range(n))), patient, visit, labeled)
+    assert time.process_time() - began < 4
+    assert (np.diff(seen) > 0).all()
+    assert sorted(patient[seen].tolist()) == list(range(n))
+    assert labeled[seen].all()
+    assert len(training_rows(rows[:0], config, (), patient, visit, labeled)) == 0
+
+
 def test_grades_are_means_of_what_is_seen_and_others_keep_their_scores(load):
     whole, graded = load(), load(score_cuts="250,350", visits_per_patient="one")
     for low, high in ((-np.inf, 250), (250, 350), (350, np.inf)):
@@ -56,6 +75,9 @@ def test_a_cut_belongs_to_the_grade_above_and_unlabeled_stays_so():
     score = np.array([1, 2, 3, np.nan, 9], np.float32)
     rows = np.arange(4)
     np.testing.assert_array_equal(in_grades(score, "2", rows, rows), np.array([1, 2.5, 2.5, np.nan, 9], np.float32))
+    tenths = np.array([0.6, 0.7, 0.8, 4.1, 4.2], np.float32)
+    graded = in_grades(tenths, "0.7,4.2", np.arange(5), np.arange(5))
+    np.testing.assert_allclose(graded, [0.6, *[(0.7 + 0.8 + 4.1) / 3] * 3, 4.2], rtol=1e-6)
     unseen = in_grades(score, "2", rows[1:], rows)
     assert np.isnan(unseen[0]), "the grade below 2 was never seen"
 
