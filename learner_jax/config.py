@@ -158,7 +158,7 @@ class OptimConfig:
     schedule: str = choice("cosine", "constant")  # of the learning rate, after warm-up
     warmup: Share = 0.05  # fraction of all steps with a linearly rising learning rate
     weight_decay: Amount = 1e-4  # on kernels only: no biases, scales of norms, tokens or tables of positions
-    momentum: float = 0.9  # sgd only
+    momentum: Decay = 0.9  # sgd only
     clip_norm: Amount = 1.0  # largest global gradient norm; 0 switches clipping off
     accumulate: Count = 1  # batches whose mean gradient makes one update; pairs are compared within each of them
     average: Decay = 0.0  # of the moving average of the parameters, which is then what is scored, as 0.999; 0: none
@@ -195,7 +195,7 @@ class EvalConfig:
 class Config:
     init_from: str = ""  # workdir of an earlier run, whose newest encoder this one starts from; empty: no such run
     seed: Annotated[Whole, most(2**32 - 1)] = 0  # initial weights, order of scans and augmentation
-    steps: Count = 1000  # optimiser updates in the whole run
+    steps: Count = 1000  # batches in the whole run; each makes an update, or optim.accumulate of them do
     batch_size: Count = 32  # scans per step, over all devices
     log_every: Count = 10  # steps between lines of metrics.jsonl
     trackers: str = "tensorboard"  # where they go too, with commas between: tensorboard, wandb, mlflow; empty: nowhere

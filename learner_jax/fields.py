@@ -65,7 +65,9 @@ def override(config: Any, argument: str) -> None:
       InputError: unknown field, no ``=``, or a value of another type.
     """
     check_override(type(config), argument)
-    left, _, text = argument.lstrip("-").partition("=")
+    left, equals, text = argument.lstrip("-").partition("=")
+    if not equals:  # an empty text must be meant
+        raise InputError(f"{argument!r} sets no value; write --{left}=VALUE")
     *sections, name = left.split(".")[1:]
     section = get(config, ".".join(sections)) if sections else config
     kind = typing.get_type_hints(type(section))[name]

@@ -34,6 +34,7 @@ def test_a_complete_config_passes():
         ("--config.eval.change_threshold=-1", r"change_threshold is -1.0; it is the largest change of 'severity'"),
         ("--config.data.std=inf", r"config.data.std is inf; it must be finite"),
         ("--config.optim.warmup=500", r"config.optim.warmup is 500.0; it is at most 1"),
+        ("--config.optim.momentum=1", r"config.optim.momentum is 1.0; it must be below 1"),
         ("--config.objective.bins=1", r"config.objective.bins is 1; it must not be below 2"),
     ],
 )
@@ -107,7 +108,8 @@ def test_override_reads_each_type():
 
 
 @pytest.mark.parametrize(
-    "argument", ["--config.steps=abc", "--config.augment.flip=maybe", "--config.steps", "--config.data=3"]
+    "argument",
+    ["--config.steps=abc", "--config.augment.flip=maybe", "--config.steps", "--config.data.split", "--config.data=3"],
 )
 def test_override_refuses_another_type(argument):
     with pytest.raises(InputError, match=r"sets no|does not set a field"):

@@ -19,13 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image, ImageDraw
 
+from learner_jax import command
 from learner_jax.augment.api import for_cohort
 from learner_jax.config import AugmentConfig, Config, DataConfig, check
 from learner_jax.data.source import Records, Unreadable
 from learner_jax.data.transforms import for_backbone
 from learner_jax.fields import override
 from tfds_builders.cohort import read_table
-from tfds_builders.errors import InputError, exit_code
+from tfds_builders.errors import InputError
 from tfds_builders.record import DatasetMeta, check_complete
 
 _GEOMETRY = ("shift", "zoom", "rotate")
@@ -45,16 +46,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the picture to write")
     parser.add_argument("--row", type=int, default=0, help="which scan: its row in the cohort table")
     parser.add_argument("--copies", type=int, default=6, help="columns of the picture")
-    args, overrides = parser.parse_known_args(arguments)
-    return exit_code(lambda: picture(args.data_dir, args.out, args.row, args.copies, overrides))
+
+    def do(args: argparse.Namespace, fields: list[str]) -> None:
+        picture(args.data_dir, args.out, args.row, args.copies, fields)
+
+    return command.run(parser, arguments, do, stopped="nothing was written")
 
 
 def picture(data_dir: Path, out: Path, row: int, copies: int, overrides: Sequence[str] = ()) -> None:
     """Write the picture.
 
     Raises:
-      InputError: no dataset or no such row there, or a field of the config is not what it can be.
+      InputError: no dataset or no such row there, no copies, no kind of picture, or a field of the config is not what
+        it can be.
     """
+    if copies < 1:
+        raise InputError(f"--copies is {copies}; it takes 1 or more")
+    if out.suffix.lower() not in Image.registered_extensions():
+        raise InputError(f"--out is {out}, whose ending names no kind of picture; end it in .png or .jpg")
     check_complete(data_dir)
     meta = DatasetMeta.read(data_dir)
     config = Config()

@@ -172,3 +172,11 @@ def test_the_picture_shows_each_operation_that_is_on_and_refuses_what_is_not_the
     assert picture([*given, "--row", "9999"]) == 2
     assert picture([*given, "--config.augment.shifft=1"]) == 2
     assert "did you mean 'shift'?" in capsys.readouterr().err
+    for wrong, sentence in (
+        (["--copies", "0"], "--copies is 0; it takes 1 or more"),
+        (["--out", str(tmp_path / "picture")], "whose ending names no kind of picture"),
+        (["3"], "'3' is not a flag of this command"),
+        (["--augment.shift=0"], "'--augment.shift=0' is not a flag of this command"),
+    ):
+        assert picture([*given, *wrong]) == 2
+        assert sentence in capsys.readouterr().err
