@@ -1,6 +1,7 @@
 """An epoch as a table of batches in which no owner comes twice: units (scans, groups of scans) dealt out like cards."""
 
 import functools
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -19,11 +20,14 @@ class Planned:
 
     def __init__(self, plan: Callable[[int, int], np.ndarray], batches: int, note: str = ""):
         self._plan = functools.lru_cache(maxsize=2)(plan)  # reading ahead crosses the end of an epoch
+        self._planning = threading.Lock()  # threads that come to a new epoch wait for one plan: 6 s for a million scans
         self._batches, self.note = batches, note
 
     def rows(self, seed: int, step: int) -> np.ndarray:
         """See :class:`~learner_jax.data.samplers.api.Sampler`."""
-        return self._plan(seed, step // self._batches)[step % self._batches]
+        with self._planning:
+            plan = self._plan(seed, step // self._batches)
+        return plan[step % self._batches]
 
 
 def deal(owner: np.ndarray, batches: int, size: int, seed: int, epoch: int) -> np.ndarray:

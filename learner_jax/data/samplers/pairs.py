@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from learner_jax.config import Config
-from learner_jax.data.samplers.api import Pool, endless, permutation, random_bits, samplers, uniform
+from learner_jax.data.samplers.api import Endless, Pool, permutation, random_bits, samplers, uniform
 from tfds_builders.errors import InputError
 
 
@@ -31,13 +31,13 @@ class Pairs:
 
     def rows(self, seed: int, step: int) -> np.ndarray:
         """See :class:`~learner_jax.data.samplers.api.Sampler`."""
-        n, half, score = len(self.pool), self.batch_size // 2, self.pool.score
+        half, score = self.batch_size // 2, self.pool.score
         largest = float(score[-1] - score[0])
         low = self.least(step)
         wanted = (np.arange(half) + uniform(half, seed, step, purpose=1)) / half
         wanted = np.sort((low + (1 - low) * wanted) * largest)
         reach = self._reach
-        first = endless(n, step * half, (step + 1) * half, seed)
+        first = self._endless(step * half, (step + 1) * half, seed)
         first = first[np.argsort(reach[first], kind="stable")]  # the widest differences to those that reach them
         bits = random_bits(3 * half, seed, step, purpose=2).reshape(3, half)
         pairs = []
@@ -51,7 +51,7 @@ class Pairs:
 
     def _partner(self, anchor: int, difference: float, up: bool, tie: int) -> int:
         """The scan of another patient whose score is nearest to ``difference`` above or below; ties by ``tie``."""
-        score, patient = self.pool.score, self.pool.patient
+        score, patient = self._score, self.pool.patient
         y = float(score[anchor])
         if up and y + difference > score[-1]:
             up = False
@@ -71,6 +71,15 @@ class Pairs:
         return int(equal[tie % len(equal)])
 
     @functools.cached_property
+    def _endless(self) -> Endless:
+        return Endless(len(self.pool))
+
+    @functools.cached_property
+    def _score(self) -> np.ndarray:
+        """The scores in float64: to look a Python number up in float32, NumPy copies all of them into that first."""
+        return self.pool.score.astype(np.float64)
+
+    @functools.cached_property
     def _reach(self) -> np.ndarray:
         """Largest difference that each scan has to any other."""
         score = self.pool.score
@@ -79,7 +88,7 @@ class Pairs:
     @functools.cached_property
     def _by_reach(self) -> tuple[np.ndarray, np.ndarray]:
         order = np.argsort(self._reach, kind="stable")
-        return self._reach[order], order
+        return self._reach[order].astype(np.float64), order
 
 
 @samplers.register("score_balanced")

@@ -1,11 +1,12 @@
 """Every training scan once per epoch, in a new order each time."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
 from learner_jax.config import Config
-from learner_jax.data.samplers.api import Pool, endless, samplers
+from learner_jax.data.samplers.api import Endless, Pool, samplers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +24,11 @@ class Shuffled:
 
     def rows(self, seed: int, step: int) -> np.ndarray:
         """See :class:`~learner_jax.data.samplers.api.Sampler`."""
-        return self.row[endless(len(self.row), step * self.batch_size, (step + 1) * self.batch_size, seed)]
+        return self.row[self._endless(step * self.batch_size, (step + 1) * self.batch_size, seed)]
+
+    @functools.cached_property
+    def _endless(self) -> Endless:
+        return Endless(len(self.row))
 
 
 @samplers.register("shuffled")

@@ -1,11 +1,12 @@
 """The same number of scans of each site in every batch, however large the sites are."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
 from learner_jax.config import Config
-from learner_jax.data.samplers.api import Pool, endless, samplers
+from learner_jax.data.samplers.api import Endless, Pool, samplers
 from tfds_builders.errors import InputError
 
 
@@ -23,10 +24,13 @@ class SiteBalanced:
     def rows(self, seed: int, step: int) -> np.ndarray:
         """See :class:`~learner_jax.data.samplers.api.Sampler`."""
         parts = []
-        for site, row in enumerate(self.sites):
-            start, stop = self._drawn(site, step), self._drawn(site, step + 1)
-            parts.append(row[endless(len(row), start, stop, seed, purpose=site)])
+        for site, (row, endless) in enumerate(zip(self.sites, self._endless, strict=True)):
+            parts.append(row[endless(self._drawn(site, step), self._drawn(site, step + 1), seed)])
         return np.concatenate(parts)
+
+    @functools.cached_property
+    def _endless(self) -> list[Endless]:
+        return [Endless(len(row), purpose=site) for site, row in enumerate(self.sites)]
 
     def _drawn(self, site: int, step: int) -> int:
         """Scans of the site in all steps before ``step``."""

@@ -1,5 +1,6 @@
 """Every sampler on random cohorts: pure, within the pool, true to its rule, and covering what its rule allows."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from learner_jax.config import Config, SamplerConfig
-from learner_jax.data.samplers import api, list_samplers
+from learner_jax.data.samplers import api, groups, list_samplers
+from learner_jax.data.samplers.deal import Planned
 from tfds_builders.errors import InputError
 
 
@@ -72,6 +74,47 @@ def test_the_order_does_not_move_with_the_version_of_numpy(name):
     assert create(name, pool).rows(1, 17).tolist() == GOLDEN[name]
 
 
+@pytest.mark.parametrize("name", ["curriculum", "mixed", "patients_by_visits"])
+def test_200000_scans_take_seconds_to_plan_and_milliseconds_a_step(name):
+    n, rng = 40_000, np.random.default_rng(0)
+    patient, visit = np.repeat(np.arange(n, dtype=np.int32), 5), np.tile(np.arange(5, dtype=np.int32), n)
+    view, zero = rng.integers(0, 6, 5 * n).astype(np.int32), np.zeros(5 * n, np.int32)
+    pool = api.Pool(np.arange(5 * n), patient, visit, view, zero, rng.normal(size=5 * n).astype(np.float32))
+    began = time.process_time()
+    sampler = create(name, pool, batch_size=256)
+    sampler.rows(0, 0)
+    planned = time.process_time()
+    for step in range(1, 11):
+        sampler.rows(0, step)
+    assert planned - began < 8
+    assert time.process_time() - planned < 0.5
+
+
+def test_threads_that_come_to_an_epoch_wait_for_one_plan():
+    made = []
+
+    def plan(seed, epoch):
+        made.append(epoch)
+        time.sleep(0.1)
+        return np.arange(8).reshape(4, 2)
+
+    sampler = Planned(plan, 4)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda step: sampler.rows(0, step), range(8)))
+    assert made == [0, 1]
+
+
+@pytest.mark.parametrize(("name", "orders"), [("shuffled", 1), ("site_balanced", 40)])
+def test_orders_are_made_once_an_epoch_however_many_sites_there_are(name, orders, monkeypatch):
+    made = []
+    permutation = api.permutation
+    monkeypatch.setattr(api, "permutation", lambda *given: made.append(given) or permutation(*given))
+    sampler = create(name, make_pool(n_patients=400, sites=40), batch_size=40)
+    for step in range(6):
+        sampler.rows(0, step)
+    assert len(made) == orders
+
+
 @given(st.integers(0, 50), st.integers(9, 25), st.integers(1, 3))
 def test_inter_patient_batches_hold_different_patients_and_an_epoch_every_scan(seed, n_patients, repeats):
     pool = make_pool(seed, n_patients, repeats=repeats)
@@ -127,6 +170,29 @@ def test_groups_are_of_one_view_where_the_patient_has_it_often_enough():
         others = (pool.patient == pool.patient[first]) & (pool.view == pool.view[first])
         assert len(set(pool.visit[others].tolist())) < 2, "this view had no second visit"
     assert same.mean() > 0.9
+
+
+@pytest.mark.parametrize("most", [groups._MOST_CANDIDATES, 7])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_short_group_is_filled_from_visits_that_it_lacks_its_own_view_first(seed, most, monkeypatch):
+    monkeypatch.setattr(groups, "_MOST_CANDIDATES", most)
+    pool = make_pool(seed, 30, visits=(3, 6), repeats=1 + seed % 2)
+    rng = np.random.default_rng(seed)
+    key, table = rng.permutation(len(pool)).astype(np.uint64), np.full((40, 3), -1)
+    for group in table:
+        first = int(rng.integers(len(pool)))
+        others = np.flatnonzero((pool.patient == pool.patient[first]) & (pool.visit != pool.visit[first]))
+        held = [first, int(rng.choice(others))][: rng.integers(1, 3)]
+        group[: len(held)] = held
+    wanted = table.copy()
+    for group in wanted:
+        mine = [int(i) for i in np.flatnonzero(pool.patient == pool.patient[group[0]])]
+        mine.sort(key=lambda i: (pool.view[i] != pool.view[group[0]], key[i]))
+        for scan in mine:
+            if (group < 0).any() and pool.visit[scan] not in pool.visit[group[group >= 0]]:
+                group[(group >= 0).sum()] = scan
+    groups._fill(pool, table, key)
+    np.testing.assert_array_equal(table, wanted)
 
 
 @given(st.integers(0, 50), st.sampled_from([0.25, 0.5, 0.75]))
