@@ -86,8 +86,8 @@ def test_200000_scans_take_seconds_to_plan_and_milliseconds_a_step(name):
     planned = time.process_time()
     for step in range(1, 11):
         sampler.rows(0, step)
-    assert planned - began < 8
-    assert time.process_time() - planned < 0.5
+    assert planned - began < 3
+    assert time.process_time() - planned < 0.25
 
 
 def test_threads_that_come_to_an_epoch_wait_for_one_plan():
