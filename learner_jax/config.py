@@ -34,7 +34,7 @@ class DataConfig:
     std: Positive = 0.25  # intensity range that the backbone sees as 1; likewise
     cache: str = choice("none", "device")  # "device": all training scans stay in the memory of every device
     read_threads: Count = 2  # threads that read records
-    read_ahead: Count = 4  # global batches kept ready
+    read_ahead: Count = 4  # global batches kept ready, at least one of each thread
     max_bad_fraction: Share = 0.001  # of the training scans, or of a part in evaluation, that may be unreadable
 
 

@@ -145,6 +145,7 @@ def evaluation_batches(reader: Reader, rows: np.ndarray, batch_size: int, mesh: 
 
 def read_ahead(steps: grain.MapDataset, config: DataConfig) -> grain.IterDataset:
     """The elements in order, made by threads before they are asked for."""
-    # grain's default buffers 500 elements, and an element is a global batch here: 500 batches would be gigabytes
-    options = grain.ReadOptions(num_threads=config.read_threads, prefetch_buffer_size=config.read_ahead)
-    return steps.to_iter_dataset(options)
+    # grain's default buffers 500 elements, and an element is a global batch here: 500 batches would be gigabytes; but
+    # threads that have no place in the buffer to make a batch for would stand still
+    ahead = max(config.read_ahead, config.read_threads)
+    return steps.to_iter_dataset(grain.ReadOptions(num_threads=config.read_threads, prefetch_buffer_size=ahead))
