@@ -15,7 +15,9 @@ from tfds_builders import splits
 from tfds_builders.errors import InputError
 from tfds_builders.record import DatasetMeta, check_complete
 from tfds_builders.splits import Split
-from tfds_builders.wording import suggest
+from tfds_builders.wording import plural, suggest
+
+_COLUMNS = ("patient", "scan_id", "site", "visit", "time_days", "view")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +68,8 @@ def load(config: DataConfig) -> Cohort:
     """Read the cohort table and the split of a built dataset, and check that neither patients nor pixels cross it.
 
     Raises:
-      InputError: no complete dataset there, unknown score or split, a patient or identical pixels in two parts, no
-        labeled training scan, or training scores that are all equal.
+      InputError: no complete dataset there, a table that is not that of its records, unknown score or split, a patient
+        or identical pixels in two parts, no labeled training scan, or training scores that are all equal.
     """
     folder = Path(config.dir)
     check_complete(folder)
@@ -76,7 +78,7 @@ def load(config: DataConfig) -> Cohort:
         raise InputError(
             f"{folder} has no score {config.score!r}; {suggest(config.score, meta.scores)}. Set --config.data.score=…"
         )
-    frame = table.read_table(folder)
+    frame = _table(folder, meta)
     hashes = frame["patient"].to_list()
     split = splits.read(folder, config.split)
     splits.check(hashes, split, splits.duplicates(folder))
@@ -121,17 +123,18 @@ def load_unscored(folder: Path | str, views: tuple[str, ...]) -> Cohort:
       views: the vocabulary that ``Cohort.view`` indexes.
 
     Raises:
-      InputError: no complete dataset there, or a view that is not among those.
+      InputError: no complete dataset there, a table that is not that of its records, or a view that is not among those.
     """
     check_complete(Path(folder))
-    frame = table.read_table(folder)
+    meta = DatasetMeta.read(folder)
+    frame = _table(folder, meta)
     if unknown := sorted(set(frame["view"].to_list()) - set(views)):
         raise InputError(
             f"{folder} has scans of the view {unknown[0]!r}, which the run has not seen; {suggest(unknown[0], views)}"
         )
     none = np.zeros(0, np.int64)
     return Cohort(
-        meta=DatasetMeta.read(folder),
+        meta=meta,
         **_of_table(frame, views),
         score=np.full(frame.height, np.nan, np.float32),
         train=none,
@@ -141,6 +144,21 @@ def load_unscored(folder: Path | str, views: tuple[str, ...]) -> Cohort:
         score_std=1.0,
         split=Split("none", (), (), ()),
     )
+
+
+def _table(folder: Path | str, meta: DatasetMeta) -> pl.DataFrame:
+    """The cohort table, once it is sure that its rows are those of the records."""
+    frame = table.read_table(folder)
+    columns = (*_COLUMNS, *(f"score.{name}" for name in meta.scores))
+    missing = [name for name in columns if name not in frame.columns]
+    if missing or frame.height != meta.n_scans:
+        found = f"no column {missing[0]!r}" if missing else plural(frame.height, "row")
+        raise InputError(
+            f"{Path(folder) / table.TABLE_FILE} has {found}, and {plural(meta.n_scans, 'record')} were built with a "
+            "row for each: it has been changed since. Put it back, or build the dataset again with --overwrite; whom "
+            "to leave out is said in a split (python -m tfds_builders.splits --help)"
+        )
+    return frame
 
 
 def _of_table(frame: pl.DataFrame, views: tuple[str, ...] | None = None) -> dict[str, Any]:

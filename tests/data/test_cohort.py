@@ -57,3 +57,20 @@ def test_a_split_of_another_key_stops_the_start(dataset):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"key_fingerprint": "0123456789abcdef"}))
     with pytest.raises(InputError, match="they cannot be matched; build the dataset with that key"):
         load(dataset)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda frame: frame.head(50), "50 rows"),
+        (lambda frame: pl.concat([frame, frame.head(1)]), "73 rows"),
+        (lambda frame: frame.drop("site"), "no column 'site'"),
+        (lambda frame: frame.drop("score.sf_ratio"), "no column 'score.sf_ratio'"),
+    ],
+)
+def test_a_table_that_is_not_that_of_the_records_stops_the_start(dataset, change, found):
+    path = dataset / "cohort.parquet"
+    change(pl.read_parquet(path)).write_parquet(path)
+    for start in (load, lambda folder: cohorts.load_unscored(folder, ("L1",))):
+        with pytest.raises(InputError, match=rf"cohort.parquet has {found}, and 72 records were built with a row for"):
+            start(dataset)
