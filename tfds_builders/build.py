@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> None:
         return
     if issubclass(builder, FileBuilder):
         probed = (_probe(builder, row, options) for row in cohort_source.rows)
-        refuse(cohort_source.rows, probed, int(args.max_bad_fraction * n_rows), "checking")
+        refuse(cohort_source.rows, probed, how.max_bad(n_rows), "checking")
     with dataset_dir.work_folder(data_dir) as work:
         built = write.dataset(builder, cohort_source, options, how, work)
         table, split = cohort.read_table(built), splits.read(built, "default")

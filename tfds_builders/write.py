@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -31,6 +32,10 @@ class How:
     max_bad_fraction: float = 0.0
     beam: Any = None  # PipelineOptions, or None: without Apache Beam
 
+    def max_bad(self, n_scans: int) -> int:
+        """How many of ``n_scans`` may be left out."""
+        return math.floor(self.max_bad_fraction * n_scans + 1e-6)  # 0.29 * 100 is 28.999999999999996
+
 
 def dataset(builder: type[ScanBuilder], source: Source, options: Any, how: How, work: Work) -> Path:
     """Write a complete dataset below ``work``.
@@ -45,7 +50,7 @@ def dataset(builder: type[ScanBuilder], source: Source, options: Any, how: How, 
         source=source,
         options=options,
         work=work.shards,
-        max_bad=int(how.max_bad_fraction * len(source.rows)),
+        max_bad=how.max_bad(len(source.rows)),
         data_dir=str(work.dataset),
     )
     folder, notes = writer.write_with_beam(how.beam) if how.beam else writer.write_here(how.processes)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from tfds_builders import build, cohort, dataset_dir, shards
+from tfds_builders import build, cohort, dataset_dir, shards, write
 from tfds_builders.errors import InputError
 from tfds_builders.readers import video
 from tfds_builders.record import DatasetMeta, Record, check_complete
@@ -168,6 +168,11 @@ def test_bad_files_cost_a_sample_and_not_the_build(clips, tmp_path, capsys):
     ]
     assert report["refused"][0]["reason"].startswith("is not ")
     assert str(tmp_path) not in json.dumps(report)
+
+
+@pytest.mark.parametrize(("percent", "n_scans"), [(29, 100), (7, 100), (58, 50), (1, 12345), (0, 9), (99, 3)])
+def test_a_fraction_of_scans_is_counted_as_it_is_written(percent, n_scans):
+    assert write.How(max_bad_fraction=percent / 100).max_bad(n_scans) == percent * n_scans // 100
 
 
 def test_no_usable_scan_is_an_error(clips, tmp_path, capsys, monkeypatch):
