@@ -76,7 +76,11 @@ def open_run(workdir: Path, step: int | None = None, overrides: Iterable[str] = 
             f"{workdir} was evaluated with eval.pairs={readout.pairs}: differences between scans of one visit, which "
             "are no change over time. Evaluate it with --config.eval.pairs=visits"
         )
-    config.eval.pairs = readout.pairs  # a run on scans may have been scored on visits since
+    # what was scored counts: since then a run on scans may have been scored on visits, or trained on with other frames
+    config.eval.pairs, seen = readout.pairs, readout.spec["input"]
+    config.data.frames, config.data.size = seen["frames"], seen["size"]
+    if not isinstance(seen["mean"], list):  # of each channel: published weights bring them
+        config.data.mean, config.data.std = seen["mean"], seen["std"]
     return TrainedRun(workdir, config, kept[-1], readout)
 
 

@@ -126,6 +126,19 @@ def test_a_visit_is_the_mean_of_its_scans_also_where_the_run_was_trained_to_be_s
     np.testing.assert_allclose(both, (first + second) / 2, rtol=1e-5)  # the read-out is linear
 
 
+def test_a_checkpoint_is_asked_as_it_was_scored_also_where_the_run_went_on_with_another_config(
+    trained, dataset, tmp_path
+):
+    workdir = copy(trained, tmp_path)
+    config = json.loads((workdir / "config.json").read_text())
+    config["data"] |= {"frames": 3, "mean": 0.5, "std": 0.5}  # --allow_changed writes them
+    (workdir / "config.json").write_text(json.dumps(config))
+    scored = rows(trained / "eval/4/pairs.csv")
+    assert command(workdir, dataset, tmp_path / "p.csv", "--pairs", str(trained / "eval/4/pairs.csv")) == 0
+    said = rows(tmp_path / "p.csv")
+    assert [row["predicted_delta"] for row in said] == [row["predicted_delta"] for row in scored]
+
+
 def test_patients_of_another_key_are_said_to_be_unknown(trained, dataset, repeated, tmp_path, capsys):
     words = f"WARNING: it CANNOT be checked whether {trained} was trained on these patients"
     assert command(trained, dataset, tmp_path / "p.csv") == 0
