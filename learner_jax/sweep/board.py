@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from learner_jax.report.comparison import probability
+from learner_jax.report.page import public
 from learner_jax.report.picture import Picture
 from learner_jax.report.publish import built_beside, template
 from learner_jax.report.titles import TITLES, interval, listed, number
@@ -198,7 +199,7 @@ def told(study: dict[str, Any]) -> str:
     """A study in a sentence."""
     ((kind, amount),) = study["budget"].items()
     counted = [(study["arms"], "arm"), (study["settings"], "setting"), (study["seeds"], "seed")]
-    parts = [study["config"], *(plural(len(things), word) for things, word in counted)]
+    parts = [public(study["config"]), *(plural(len(things), word) for things, word in counted)]
     parts += [f"reference {study['reference']}", f"{amount:,g} {kind} a run"]
     if study["learning_rates"]:
         parts.append(f"learning rates {', '.join(f'{rate:g}' for rate in study['learning_rates'])}")

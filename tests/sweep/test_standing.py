@@ -10,7 +10,7 @@ from learner_jax.report import goodput
 from learner_jax.report.comparison import Difference
 from learner_jax.report.goodput import Life
 from learner_jax.sweep.account import write_studies
-from learner_jax.sweep.board import cells, warnings
+from learner_jax.sweep.board import cells, warnings, write_board
 from learner_jax.sweep.pictures import cost, forest
 from learner_jax.sweep.standing import Standing, read
 from tests.report.conftest import make_run
@@ -71,6 +71,14 @@ def test_a_difference_is_drawn_and_told_with_its_sd_over_seeds_however_long_name
     picture.svg()  # where an axis has no room left, this warns
     cell = next(cell for cell in cells(lines[0]) if cell.text.startswith("+0.1"))
     assert cell.line == "+0.100 [+0.050, +0.150] (± 0.125 over seeds)"
+
+
+def test_a_board_shows_the_last_part_of_a_path(tmp_path):
+    study = STUDY | {"config": "/home/someone/secret/base.py", "budget": {"steps": 3}, "learning_rates": []}
+    write_studies(tmp_path, [study | {"runs": [], "tried": []}], ["s"])
+    page = write_board(tmp_path, tmp_path / "board").read_text()
+    assert "base.py; 1 arm; 1 setting; 5 seeds" in page
+    assert "secret" not in page
 
 
 def test_a_learning_rate_that_could_not_be_tried_is_said(tmp_path):
