@@ -24,7 +24,7 @@ from typing import Annotated, get_args, get_origin
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from learner_jax import knobs
+from learner_jax import config_fields
 from learner_jax.config import Config
 from learner_jax.fields import check_override, override, walk
 from learner_jax.host_memory import keep_pages
@@ -96,7 +96,7 @@ def _parse(argv: list[str]) -> list[str]:
         sys.exit(0)
     if {"--helpfull", "-helpfull"} & set(argv):
         print(worded(__doc__, "learner_jax.main"), flags.FLAGS.get_help(), "\nfields of the config:", sep="\n")
-        print(knobs.text())
+        print(config_fields.text())
         sys.exit(0)
     for argument in argv[1:]:
         if argument.startswith(("--config.", "-config.")):

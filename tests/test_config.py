@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from learner_jax import knobs
+from learner_jax import config_fields
 from learner_jax.config import Config, check, refuse_changes
 from learner_jax.fields import check_override, from_dict, override, walk
 from tfds_builders.errors import InputError
@@ -138,12 +138,14 @@ def test_resuming_with_another_recipe_is_refused_and_with_other_housekeeping_is_
 
 def test_every_field_is_on_its_page_with_what_it_takes_its_default_and_a_sentence():
     page = (Path(__file__).parents[1] / "docs" / "config.md").read_text()
-    assert page == knobs.page() + "\n", "the page is older than config.py: python -m learner_jax.knobs > docs/config.md"
+    assert page == config_fields.page() + "\n", (
+        "the page is older than config.py: python -m learner_jax.config_fields > docs/config.md"
+    )
     rows = [[cell.strip() for cell in line.split(" | ")] for line in page.splitlines() if line.startswith("| `")]
     assert sorted(row[0].strip("| `") for row in rows) == sorted(path for path, *_ in walk(Config()))
     assert all(len(row) == 4 and all(row) and "Bound(" not in row[3] for row in rows)
     for row in (
-        "| `steps` | int > 0 | 1000 | optimiser updates in the whole run |",
+        "| `steps` | int > 0 | 1000 | batches in the whole run; each makes an update, or optim.accumulate of them do |",
         "| `data.std` | float > 0 | 0.25 | intensity range that the backbone sees as 1; likewise |",
         "| `data.max_bad_fraction` | float ≥ 0, ≤ 1 | 0.001 | of the training scans, ",
         "| `augment.flip` | bool | False | mri, photograph: exchange left and right every other time |",

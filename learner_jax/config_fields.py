@@ -2,7 +2,7 @@
 
 ``python -m learner_jax.main --helpfull`` shows them, and docs/config.md is made by
 
-    python -m learner_jax.knobs > docs/config.md
+    python -m learner_jax.config_fields > docs/config.md
 """
 
 import ast
@@ -23,7 +23,7 @@ nothing that was learnt depends on it. This page is made from the comments of `l
 
 
 @dataclasses.dataclass(frozen=True)
-class Knob:
+class Field:
     """One field: its section and its dotted path, what it takes, its default, and what it is."""
 
     section: str
@@ -33,7 +33,7 @@ class Knob:
     what: str
 
 
-def knobs() -> Iterator[Knob]:
+def described() -> Iterator[Field]:
     """All fields, in the order of config.py. One without a comment is what the docstring of its section says."""
     whole = Config()
     for path, field, value in walk(whole):
@@ -41,7 +41,7 @@ def knobs() -> Iterator[Knob]:
         kind = type(get(whole, section)) if section else Config
         takes = ", ".join(word or "empty" for word in field.metadata.get("choices", ())) or signs(field.type)
         what = comments(kind)[field.name] or inspect.getdoc(kind).rstrip(".")
-        yield Knob(section, path, takes, str(value) or "empty", what)
+        yield Field(section, path, takes, str(value) or "empty", what)
 
 
 def comments(kind: type) -> dict[str, str]:
@@ -59,13 +59,15 @@ def comments(kind: type) -> dict[str, str]:
 
 def text() -> str:
     """All fields as flags, for a terminal."""
-    return "\n".join(f"  --config.{one.path}: {one.what}\n    ({one.takes}; default: {one.default})" for one in knobs())
+    return "\n".join(
+        f"  --config.{one.path}: {one.what}\n    ({one.takes}; default: {one.default})" for one in described()
+    )
 
 
 def page() -> str:
     """All fields as Markdown, a table for each section."""
     tables: dict[str, list[str]] = {}
-    for one in knobs():
+    for one in described():
         head = [f"\n## {one.section or 'The run'}", "| field | takes | default | what it is |", "|---|---|---|---|"]
         cells = (f"`{one.path}`", one.takes, one.default, re.sub(r"([|*<])", r"\\\1", one.what))
         tables.setdefault(one.section, head).append(f"| {' | '.join(cells)} |")
