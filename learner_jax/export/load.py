@@ -12,13 +12,13 @@ import numpy as np
 
 HERE = Path(__file__).parent
 ABOUT = json.loads((HERE / "about.json").read_text())
-PROGRAM = jax.export.deserialize(bytearray((HERE / "program.stablehlo").read_bytes()))
+PROGRAM = jax.jit(jax.export.deserialize(bytearray((HERE / "program.stablehlo").read_bytes())).call)
 
 
 def predict(scans, scale, offset):
     if np.asarray(scans).dtype != ABOUT["dtype"]:  # others would be wrapped or cut off
         raise TypeError(f"scans are {np.asarray(scans).dtype}, and stored ones {ABOUT['dtype']}: see about.json")
-    found = PROGRAM.call(np.asarray(scans), np.float32(scale), np.float32(offset))
+    found = PROGRAM(np.asarray(scans), np.float32(scale), np.float32(offset))
     return {name: np.asarray(values) for name, values in found.items()}
 
 
