@@ -8,10 +8,13 @@ import pytest
 
 from learner_jax.report.arms import alone
 from learner_jax.report.figures import _smooth, binned_median, choose_patients, distance, draw, loss, trajectories
+from learner_jax.report.forest import forest
 from learner_jax.report.picture import COLOURS, STYLE, legend, panels
+from learner_jax.report.psychometric import psychometric
 from learner_jax.report.runs import find_runs, load
 from learner_jax.report.study import read_study
 from learner_jax.report.titles import interval
+from learner_jax.report.vitals import vitals
 
 NAMES = {
     "figures": [
@@ -80,17 +83,17 @@ def test_a_long_name_keeps_its_beginning_and_its_end(run_at, tmp_path, name):
     names = [name[:200] + end for end in ("-one", "-two")]
     for run in names:
         run_at(tmp_path / run, patients=9)
-    pictures = draw(read_study(tmp_path))["figures"]
-    texts = {picture.name: "".join(ET.fromstring(picture.svg()).itertext()) for picture in pictures}
-    for text in texts.values():
-        words = "".join(text.split())
-        assert all(name[:10] in words and end in words for end in ("-one", "-two"))
+    study = read_study(tmp_path)
+    for picture in (forest(study), psychometric(study.arms), loss(study.arms)):
+        words = "".join("".join(ET.fromstring(picture.svg()).itertext()).split())
+        assert all(name[:10] in words and end in words for end in ("-one", "-two")), picture.name
 
 
 def test_a_long_legend_leaves_room_for_the_panels(run_at, tmp_path):
     for at in range(6):
         run_at(tmp_path / f"{'an_arm_with_a_long_name_' * 4}{at}", patients=9)
-    for picture in (one for own in draw(read_study(tmp_path)).values() for one in own):
+    arms = read_study(tmp_path).arms
+    for picture in (vitals(arms), psychometric(arms)):
         picture.svg()  # where an axis has no room left, this warns
         for axis in (axis for axis in picture.figure.axes if axis.get_visible() and axis.lines):
             assert axis.get_window_extent().height / picture.figure.dpi > 0.9, picture.name
