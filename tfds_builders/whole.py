@@ -1,7 +1,11 @@
 """Text files that are either whole or not there."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
+
+from tfds_builders.errors import InputError
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -9,3 +13,18 @@ def write_whole(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
+
+
+def read_object(path: Path, remedy: str) -> dict[str, Any]:
+    """The JSON object that a file holds.
+
+    Raises:
+      InputError: it cannot be read or holds something else; ``remedy`` says what to do.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError(f"it holds a {type(found).__name__}, not an object")
+    except (OSError, ValueError) as fault:
+        raise InputError(f"{path} cannot be read ({fault}). {remedy}") from fault
+    return found

@@ -1,7 +1,6 @@
 """Arms: the lines of a table. A run is an arm of its own, unless ``arms.json`` says that it is one seed of several."""
 
 import dataclasses
-import json
 import pathlib
 import typing
 from collections.abc import Sequence
@@ -12,8 +11,10 @@ from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.runs import Run, parse_rows
 from tfds_builders.errors import InputError
+from tfds_builders.whole import read_object
 
 FILE = "arms.json"  # written by evaluators/arms.py, which cannot be imported without JAX
+EVALUATE_AGAIN = "Evaluate the folder again, or remove the file."
 _SAME = 1e-3  # means of float32 scores, summed in another order, agree to 1e-6
 
 
@@ -74,7 +75,7 @@ def group(runs: Sequence[Run], folder: pathlib.Path) -> tuple[list[Arm], list[st
     path, named = folder / FILE, {run.name: run for run in runs}
     found: dict[str, Arm] = {}
     said: list[str] = []
-    for name, values in read(path).items() if path.is_file() else ():
+    for name, values in read_object(path, EVALUATE_AGAIN).items() if path.is_file() else ():
         rows, every, spread, members = averages(values, path)
         here = tuple(named[run] for run in members if run in named)
         if len(here) < len(members):
@@ -113,14 +114,3 @@ def averages(
         return parse_rows(values["rows"], path), every, spread, [str(run) for run in values["runs"]]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error!r}). Evaluate the folder again, or remove the file.") from error
-
-
-def read(path: pathlib.Path) -> dict[str, typing.Any]:
-    """A JSON object that the evaluator wrote into a folder of runs."""
-    try:
-        values = json.loads(path.read_text())
-        if not isinstance(values, dict):
-            raise ValueError(f"it holds a {type(values).__name__}, not an object")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}). Evaluate the folder again, or remove the file.") from error
-    return values

@@ -10,10 +10,11 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from learner_jax.evaluators.rows import Row
-from learner_jax.report.arms import Arm, averages, read
+from learner_jax.report.arms import EVALUATE_AGAIN, Arm, averages
 from learner_jax.report.runs import parse_rows
 from learner_jax.report.titles import COARSE, HEADLINE, IN_SCORE_UNITS, TITLES, digits_of, folded, number
 from tfds_builders.errors import InputError
+from tfds_builders.whole import read_object
 
 FILE = "comparison.json"  # written by evaluators/arms.py, which cannot be imported without JAX
 _SAME = 1e-3
@@ -106,7 +107,7 @@ def read_comparison(folder: pathlib.Path, arms: Sequence[Arm]) -> Comparison | N
     path = folder / FILE
     if not path.is_file():
         return None
-    values = read(path)
+    values = read_object(path, EVALUATE_AGAIN)
     rows, _, spread, runs = averages(values, path)
     try:
         differences = {

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import math
 import os
 import pathlib
@@ -19,10 +18,12 @@ from learner_jax.report.folders import all_runs
 from learner_jax.report.titles import listed
 from learner_jax.report.writer import newest_metrics, read_metrics
 from tfds_builders.errors import InputError
+from tfds_builders.whole import read_object
 
 # The page opens without JAX, so the objectives' registry cannot be asked for these words.
 _OBJECTIVES = {"learner_combined": "contrastive + MSE", "learner": "contrastive alone", "mse": "MSE alone"}
 
+_REMEDY = "Evaluate the run again, or remove it."
 _PAIRS = {
     **dict.fromkeys(("patient", "first", "second"), pl.String),
     **dict.fromkeys(("visit_1", "visit_2", "days", "score_1", "score_2", "delta", "predicted_delta"), pl.Float64),
@@ -144,14 +145,14 @@ def load(run: str | os.PathLike) -> Run:
         raise InputError(
             f"{folder} has no evaluation. Score it first: `python -m learner_jax.evaluate --workdir {folder}`."
         )
-    scores = _read_json(newest / "scores.json")
+    scores = read_object(newest / "scores.json", _REMEDY)
     floors_path = newest.parent / "floors.json"
-    floors = _read_json(floors_path) if floors_path.exists() else {}
+    floors = read_object(floors_path, _REMEDY) if floors_path.exists() else {}
     pairs = _read_csv(newest / "pairs.csv", _PAIRS, _CHANCES)
     return Run(
         name=folder.resolve().name,
         step=int(scores.get("step", newest.name)),
-        config=_scored_with(_read_json(folder / "config.json"), scores.get("config") or {}),
+        config=_scored_with(read_object(folder / "config.json", _REMEDY), scores.get("config") or {}),
         scores={name: value for name, value in scores.items() if name != "rows"},
         rows=parse_rows(scores.get("rows", []), newest / "scores.json"),
         floors={name: parse_rows(rows, floors_path) for name, rows in floors.get("rows", {}).items()},
@@ -191,16 +192,6 @@ def _scored_with(config: dict[str, typing.Any], scored: dict[str, typing.Any]) -
 
 def _null(value: typing.Any) -> typing.Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _read_json(path: pathlib.Path) -> dict[str, typing.Any]:
-    try:
-        values = json.loads(path.read_text())
-        if not isinstance(values, dict):
-            raise ValueError(f"it holds a {type(values).__name__}, not an object")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}). Evaluate the run again, or remove it.") from error
-    return values
 
 
 def _read_csv(

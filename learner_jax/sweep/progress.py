@@ -1,6 +1,5 @@
 """How far each run of a sweep is, as its folder tells."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,9 @@ from learner_jax.fields import from_dict, get
 from learner_jax.report.health import look
 from learner_jax.sweep.runs import Run
 from tfds_builders.errors import InputError
+from tfds_builders.whole import read_object
 
+_REMEDY = "Remove it; the same sweep writes it again"
 _SCORED_BY = ("data.split", "eval.pairs", "eval.order", "eval.change_threshold", "eval.fusion")
 
 
@@ -23,7 +24,7 @@ def finished(run: Run, out: Path, config: Config) -> bool:
     workdir, config_file = out / run.id, out / run.id / "config.json"
     if not config_file.exists():
         return False
-    stored = _read(config_file)
+    stored = read_object(config_file, _REMEDY)
     if changed := changes(stored, config) + _scored_otherwise(stored, config):
         raise InputError(
             f"{workdir} holds a run of another recipe than the sweep file gives now: {'; '.join(changed)}. Name the "
@@ -49,14 +50,4 @@ def validation_score(workdir: Path, steps: int, score: str) -> float | None:
     path = places.folder(workdir, steps, "val") / "scores.json"
     if not path.exists():
         return None
-    return {row["name"]: row["value"] for row in _read(path)["rows"]}.get(score)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text())
-        if not isinstance(found, dict):
-            raise ValueError(f"it holds a {type(found).__name__}")
-    except (OSError, ValueError) as fault:
-        raise InputError(f"{path} cannot be read ({fault}). Remove it; the same sweep writes it again") from fault
-    return found
+    return {row["name"]: row["value"] for row in read_object(path, _REMEDY)["rows"]}.get(score)
