@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import runpy
 import shutil
 import subprocess
@@ -121,7 +122,7 @@ def test_what_lies_beside_the_program(exported, capsys, trained):
     assert about["calibrated_on"] == "all pairs of visits, each the mean of up to 1 view"
     assert about["words"] == {"-1": "declined", "0": "stable", "1": "improved"}
     program = (exported / "program.stablehlo").read_bytes()
-    assert b".py" not in program  # of which folder of which machine it comes
+    assert not re.search(rb"\.py\b", program)  # of which file of which machine; methods called pytest_… are named
     assert b"/learner_jax" not in program
     made = jax.export.deserialize(bytearray(program))
     assert made.platforms == PLATFORMS
