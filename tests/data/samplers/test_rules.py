@@ -74,22 +74,6 @@ def test_the_order_does_not_move_with_the_version_of_numpy(name):
     assert create(name, pool).rows(1, 17).tolist() == GOLDEN[name]
 
 
-@pytest.mark.parametrize("name", ["curriculum", "mixed", "patients_by_visits"])
-def test_200000_scans_take_seconds_to_plan_and_milliseconds_a_step(name):
-    n, rng = 40_000, np.random.default_rng(0)
-    patient, visit = np.repeat(np.arange(n, dtype=np.int32), 5), np.tile(np.arange(5, dtype=np.int32), n)
-    view, zero = rng.integers(0, 6, 5 * n).astype(np.int32), np.zeros(5 * n, np.int32)
-    pool = api.Pool(np.arange(5 * n), patient, visit, view, zero, rng.normal(size=5 * n).astype(np.float32))
-    began = time.process_time()
-    sampler = create(name, pool, batch_size=256)
-    sampler.rows(0, 0)
-    planned = time.process_time()
-    for step in range(1, 11):
-        sampler.rows(0, step)
-    assert planned - began < 3
-    assert time.process_time() - planned < 0.25
-
-
 def test_threads_that_come_to_an_epoch_wait_for_one_plan():
     made = []
 
