@@ -31,7 +31,10 @@ COUNTED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", COUNTED)
+SECONDS = ("tsn_resnet50", "tsm_efficientnet_lite0", "r3d18", "x3d_s", "mvitv2_s", "densenet3d_121")  # to trace each
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SECONDS)) for name in COUNTED])
 def test_blocks_from_a_parameter_to_the_embedding_are_those_counted_by_hand(name):
     backbone, spec = backbones.create(name), ROWS[name].spec
     every = backbone.distances(spec)

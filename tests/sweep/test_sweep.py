@@ -170,6 +170,7 @@ def test_a_dry_run_says_which_steps_are_not_known_yet(tmp_path, capsys):
     assert told[-1] == "# 9 runs: their steps are not known yet"
 
 
+@pytest.mark.slow
 def test_a_budget_of_seconds_is_turned_into_steps_by_a_short_run(tiny_dataset, tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
     (tmp_path / "file.py").write_text(
