@@ -70,7 +70,8 @@ def test_alone_it_says_what_predict_says(exported, trained, dataset, tmp_path):
     said = predict(opened, pairs)
     assert len(said) == 8
     for size in (1, 3, 8):
-        found = np.load(tmp_path / f"{size}.npz")
+        with np.load(tmp_path / f"{size}.npz") as file:
+            found = dict(file)
         # scores are about 300 with an SD of 80: this is float32 beside float64
         np.testing.assert_allclose(found["delta"], [one.delta for one in said[:size]], rtol=1e-4, atol=2e-3)
         np.testing.assert_allclose(found["low"], [one.low for one in said[:size]], rtol=1e-4, atol=2e-3)
