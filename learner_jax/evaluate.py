@@ -10,7 +10,6 @@ are refused in either.
 
 import argparse
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -30,6 +29,7 @@ from learner_jax.placement import placed_shapes
 from learner_jax.report.folders import each_once
 from tfds_builders.errors import InputError
 from tfds_builders.program import program, worded
+from tfds_builders.whole import read_object
 
 _POLL_SECONDS = 2.0
 
@@ -39,7 +39,7 @@ class Run:
 
     def __init__(self, workdir: Path, overrides: Iterable[str] = ()):
         self.workdir = workdir
-        stored = json.loads((workdir / "config.json").read_text())
+        stored = read_object(workdir / "config.json", "Copy the run again")
         self.config: Config = from_dict(Config, stored)
         for argument in overrides:
             override(self.config, argument)

@@ -1,7 +1,6 @@
 """A run that was trained and evaluated, as a prediction takes it from its folder."""
 
 import dataclasses
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from learner_jax.evaluators import places
 from learner_jax.evaluators.readouts import Readout
 from learner_jax.fields import from_dict, override
 from tfds_builders.errors import InputError
+from tfds_builders.whole import read_object
 
 _HEARD = ("eval.better", "eval.batch_size", "data.read_threads", "data.read_ahead")  # fields that a prediction reads
 
@@ -44,10 +44,7 @@ def open_run(workdir: Path, step: int | None = None, overrides: Iterable[str] = 
     """
     if not (workdir / "config.json").is_file():
         raise InputError(f"{workdir} is no run: it holds no config.json. Name the --workdir of one that was trained")
-    try:
-        stored = json.loads((workdir / "config.json").read_text())
-    except ValueError as fault:
-        raise InputError(f"{workdir / 'config.json'} is damaged ({fault}); copy the run again") from fault
+    stored = read_object(workdir / "config.json", "Copy the run again")
     config: Config = from_dict(Config, stored)
     overrides = list(overrides)
     for argument in overrides:
