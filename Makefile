@@ -39,7 +39,7 @@ objectives: .venv/installed ## the demo's cohort under every objective, about 40
 	test -f data/demo/dataset_info.json || $(PY) -m tfds_builders.build synthetic_lus --data_dir data/demo --n_patients 300
 	$(PY) -m benchmarks.every_objective --data data/demo --out runs/objectives
 
-test: .venv/installed ## the default suite: about 16 minutes on 2 cores where JAX has compiled nothing yet
+test: .venv/installed ## the default suite: 9 to 19 minutes on 2 cores where JAX has compiled nothing yet
 	$(PY) -m pytest -n 2 --dist worksteal -m "not slow and not parity and not multiprocess and not real_data and not gpu"
 
 slow: .venv/installed ## what takes minutes: every backbone and objective, memory, the sweep of docs/adni.md; by hand (kills: `make torture`)
