@@ -81,8 +81,14 @@ def for_cohort(config: Config, meta: DatasetMeta, views: tuple[str, ...]) -> Aug
       views: names, in the order of the cohort's codes.
 
     Raises:
-      InputError: ``config.augment.flip_views`` names a view that the dataset does not have.
+      InputError: ``config.augment.flip_views`` names a view that the dataset does not have, or the config asks for the
+        flip of another modality.
     """
+    mine, other = ("flip_views", "flip") if meta.modality == "ultrasound" else ("flip", "flip_views")
+    if getattr(config.augment, other):
+        raise InputError(
+            f"config.augment.{other} does nothing to {meta.modality}, which config.augment.{mine} flips. Leave it out"
+        )
     t, h, w, _ = meta.scan_shape
     gap = t / config.data.frames * config.data.size / max(h, w)
     flipped = tuple(range(len(views))) if config.augment.flip else ()

@@ -124,12 +124,17 @@ def meta_of(modality):
 def test_the_config_names_the_views_and_the_grid_gives_the_gap_between_slices():
     config, views = Config(), ("L1", "L2", "R1")
     assert for_cohort(config, meta_of("ultrasound"), views).flipped == ()
-    config.augment.flip_views, config.augment.flip = "R1, L2", True
+    config.augment.flip_views = "R1, L2"
     assert for_cohort(config, meta_of("ultrasound"), views).flipped == (2, 1)
+    with pytest.raises(InputError, match=r"augment.flip_views does nothing to mri, which config.augment.flip flips"):
+        for_cohort(config, meta_of("mri"), views)
+    config.augment.flip_views, config.augment.flip = "", True
+    with pytest.raises(InputError, match=r"augment.flip does nothing to ultrasound, which config.augment.flip_views"):
+        for_cohort(config, meta_of("ultrasound"), views)
     assert for_cohort(config, meta_of("mri"), views).flipped == (0, 1, 2)
     config.data.frames, config.data.size = 32, 56
     assert for_cohort(config, meta_of("mri"), views).gap == 1.5  # every third slice, at half the resolution
-    config.augment.flip_views = "L9"
+    config.augment.flip_views, config.augment.flip = "L9", False
     with pytest.raises(InputError, match=r"augment.flip_views names 'L9', which is no view of the dataset; .*L1"):
         for_cohort(config, meta_of("ultrasound"), views)
 

@@ -17,7 +17,7 @@ class Sampler(Protocol):
     """Rows of the global batch of a step, a pure function of seed and step: any host can ask for any step.
 
     Attributes:
-      note: a sentence to the user on what is never drawn; empty where everything is.
+      note: a sentence to the user on scans that are never drawn, or twice in a batch; empty where there are none.
     """
 
     note: str

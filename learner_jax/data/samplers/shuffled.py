@@ -34,4 +34,8 @@ class Shuffled:
 @samplers.register("shuffled")
 def shuffled(config: Config, pool: Pool) -> Shuffled:
     """Whoever comes next, whatever the patient."""
-    return Shuffled(pool.row, config.batch_size)
+    size, n = config.batch_size, len(pool)
+    note = (
+        f"a batch of {size} holds scans more than once, since there are {n} labeled training scans" if size > n else ""
+    )
+    return Shuffled(pool.row, size, note)

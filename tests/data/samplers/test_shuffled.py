@@ -4,7 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learner_jax.data.samplers.shuffled import Shuffled
+from learner_jax.config import Config
+from learner_jax.data.samplers.api import Pool
+from learner_jax.data.samplers.shuffled import Shuffled, shuffled
 
 
 @given(n=st.integers(1, 40), batch=st.integers(1, 17), seed=st.integers(0, 2**32))
@@ -30,6 +32,17 @@ def test_the_order_does_not_move_with_the_version_of_numpy():
     # written down once; resuming after an upgrade relies on it
     assert Shuffled(np.arange(10), 10).rows(0, 0).tolist() == EXPECTED_EPOCH_0
     assert Shuffled(np.arange(10), 10).rows(7, 3).tolist() == EXPECTED_SEED_7_EPOCH_3
+
+
+def test_a_batch_of_more_scans_than_there_are_says_so():
+    pool = Pool(np.arange(5), *(np.zeros(5),) * 5)
+    config = Config(batch_size=6)
+    assert (
+        shuffled(config, pool).note
+        == "a batch of 6 holds scans more than once, since there are 5 labeled training scans"
+    )
+    config.batch_size = 5
+    assert shuffled(config, pool).note == ""
 
 
 EXPECTED_EPOCH_0 = [0, 2, 9, 1, 8, 5, 4, 3, 6, 7]
