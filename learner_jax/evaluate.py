@@ -30,6 +30,7 @@ from learner_jax.report.folders import each_once
 from tfds_builders.errors import InputError
 from tfds_builders.program import program, worded
 from tfds_builders.whole import read_object
+from tfds_builders.wording import plural
 
 _POLL_SECONDS = 2.0
 
@@ -130,6 +131,8 @@ def evaluate(
 ) -> None:
     """Score the newest checkpoint (``every``: all of them) of each run in ``folder``, the floors, and arms of seeds.
 
+    A run that cannot be scored is left out of the arms, and the others are scored.
+
     Args:
       folder: a run or a folder of runs.
       overrides: ``--config.section.field=value`` that concern scoring alone.
@@ -137,37 +140,54 @@ def evaluate(
       again: also those that have scores.
       compare: an evaluated run, here or elsewhere, that every arm is tested against.
       runs: names of those in the folder that are meant; none: all.
+
+    Raises:
+      InputError: a run could not be scored; in a folder once all others are.
     """
-    known: dict[str, tuple] = {}
     found = find(folder)
     if missing := set(runs) - {run.name for run in found}:
         raise InputError(f"--runs names {', '.join(sorted(missing))}, of which {folder} holds no run")
     found = [run for run in found if not runs or run.name in runs]
+    scored: list[Run] = []
+    floors: dict[str, tuple] = {}
     for workdir in found:
-        run = Run(workdir, overrides)
-        if compare is not None and run.config.eval.patients != "test":
-            raise InputError(
-                f"--compare tests scores of test patients, and {workdir} is scored on those of validation: leave it "
-                "out, or set --config.eval.patients=test"
-            )
-        steps = run.steps()
-        if not steps:
-            print(f"{workdir}: no checkpoint yet")
-        for step in steps if every else steps[-1:]:
-            if again or not run.evaluator.has_scored(workdir, step):
-                run.score(step)
-            print(run.line(step))
-        if run.config.eval.patients != "test":
-            continue
-        key = run.floors_key()
-        if artifacts.floors_key(workdir) == key and not again:
-            continue
-        if key not in known:
-            print(f"floors of {run.config.data.dir}: majority, first score, time, view, pixels, an untrained encoder …")
-            known[key] = run.evaluator.floors()
-        artifacts.write_floors(*known[key], key, workdir)
-    if run.config.eval.patients == "test":
-        _summarise(folder, found, run.config, compare)
+        try:
+            run = Run(workdir, overrides)
+            _score(run, floors, every=every, again=again, compare=compare)
+        except InputError as fault:
+            if len(found) == 1:
+                raise
+            print(f"{workdir} is left out: {fault}", file=sys.stderr)
+        else:
+            scored.append(run)
+    if scored and scored[-1].config.eval.patients == "test":
+        _summarise(folder, [run.workdir for run in scored], scored[-1].config, compare)
+    if left_out := len(found) - len(scored):
+        raise InputError(f"{left_out} of {plural(len(found), 'run')} in {folder} could not be scored, as said above")
+
+
+def _score(run: Run, floors: dict[str, tuple], *, every: bool, again: bool, compare: Path | None) -> None:
+    """Score a run and its floors; ``floors`` keeps those of runs before, by what they were computed from."""
+    workdir = run.workdir
+    if compare is not None and run.config.eval.patients != "test":
+        raise InputError(
+            f"--compare tests scores of test patients, and {workdir} is scored on those of validation: leave it "
+            "out, or set --config.eval.patients=test"
+        )
+    steps = run.steps()
+    if not steps:
+        print(f"{workdir}: no checkpoint yet")
+    for step in steps if every else steps[-1:]:
+        if again or not run.evaluator.has_scored(workdir, step):
+            run.score(step)
+        print(run.line(step))
+    key = run.floors_key()
+    if run.config.eval.patients != "test" or (artifacts.floors_key(workdir) == key and not again):
+        return
+    if key not in floors:
+        print(f"floors of {run.config.data.dir}: majority, first score, time, view, pixels, an untrained encoder …")
+        floors[key] = run.evaluator.floors()
+    artifacts.write_floors(*floors[key], key, workdir)
 
 
 def _summarise(folder: Path, found: list[Path], config: Config, compare: Path | None) -> None:

@@ -100,6 +100,22 @@ def test_a_folder_of_runs_is_scored_with_its_floors(finished, tmp_path, capsys):
     assert all(text in page for text in ("untrained backbone", "raw pixels", "Patients over time", "sf_ratio"))
 
 
+def test_a_run_that_cannot_be_scored_stops_no_other(finished, tmp_path, capsys):
+    for name in ("a", "b", "c"):
+        shutil.copytree(finished / "run", tmp_path / name)
+    Path(tmp_path / "a/config.json").write_text("{")
+    shutil.rmtree(tmp_path / "b/eval/4")
+    changed = json.loads((tmp_path / "c/config.json").read_text()) | {"seed": 1}
+    Path(tmp_path / "c/config.json").write_text(json.dumps(changed))
+    assert command.main(["--workdir", str(tmp_path), "--runs", "a,b,c"]) == 2
+    told = capsys.readouterr()
+    assert f"{tmp_path / 'a'} is left out: " in told.err
+    assert told.err.endswith(f"error: 1 of 3 runs in {tmp_path} could not be scored, as said above\n")
+    assert f"{tmp_path / 'b'} step 4: pairwise_accuracy" in told.out
+    arms = json.loads((tmp_path / "arms.json").read_text())
+    assert [arm["runs"] for arm in arms.values()] == [["b", "c"]]
+
+
 def test_a_cohort_with_days_that_nobody_knows_has_its_floors(finished, tmp_path, monkeypatch):
     cohort = cohorts.load(Run(finished / "run").config.data)
     days = np.where(np.arange(len(cohort.time_days)) % 3, cohort.time_days, np.nan).astype(np.float32)
