@@ -27,6 +27,7 @@ from learner_jax.fields import from_dict, override
 from learner_jax.mesh import check_batch_size, make_mesh
 from learner_jax.placement import placed_shapes
 from learner_jax.report.folders import each_once
+from learner_jax.report.health import held
 from tfds_builders.errors import InputError
 from tfds_builders.program import program, worded
 from tfds_builders.whole import read_object
@@ -207,19 +208,25 @@ def _summarise(folder: Path, found: list[Path], config: Config, compare: Path | 
 
 
 def follow(workdir: Path, overrides: Iterable[str] = ()) -> None:
-    """Score each new checkpoint of a running job until that of its last step is scored."""
+    """Score each new checkpoint of a running job until that of its last step is scored.
+
+    While no trainer works there it goes on waiting, and says so once.
+    """
     there = lambda: (workdir / "config.json").is_file() and (workdir / "checkpoints").is_dir()  # noqa: E731
     if not there():
         print(f"waiting for a run in {workdir}", flush=True)
     while not there():
         time.sleep(_POLL_SECONDS)
-    run = Run(workdir, overrides)
+    run, trained = Run(workdir, overrides), True
     while True:
+        before, trained = trained, held(workdir)  # looked at first: what it committed before it ended is seen below
         for step in run.steps():
             if not run.evaluator.has_scored(workdir, step) and score_if_kept(run, step):
                 print(run.line(step), flush=True)
             if step == run.config.steps:
                 return
+        if before and not trained:
+            print(f"no trainer works in {workdir} now; its next checkpoints are waited for", flush=True)
         time.sleep(_POLL_SECONDS)
 
 

@@ -1,5 +1,6 @@
 """The separate evaluator: equal to the one in the loop, refuses what does not match, follows a running job."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -20,6 +21,7 @@ from learner_jax.data.pipeline import Reader
 from learner_jax.evaluate import Run, evaluate, find, follow, score_if_kept
 from learner_jax.evaluators import artifacts
 from learner_jax.evaluators.readouts import Readout
+from learner_jax.lock import only_trainer
 from learner_jax.report import scans
 from learner_jax.report.__main__ import main as report
 from learner_jax.report.comparison import read_comparison
@@ -346,6 +348,28 @@ def test_follow_scores_each_checkpoint_until_the_job_ends(finished, tmp_path):
     thread.join(60)
     assert not thread.is_alive()
     assert numbers(workdir, 4) == numbers(whole, 4)
+
+
+def test_follow_says_once_that_nobody_trains_and_waits(finished, tmp_path, capsys, monkeypatch):
+    workdir = copy(finished, tmp_path)
+    shutil.rmtree(workdir / "checkpoints/4")
+    trainer = contextlib.ExitStack()
+
+    def nothing():
+        pass
+
+    def begin():
+        trainer.enter_context(only_trainer(workdir))
+
+    def stop():
+        raise KeyboardInterrupt
+
+    happening = iter([nothing, begin, nothing, trainer.close, nothing, stop])
+    monkeypatch.setattr("time.sleep", lambda _: next(happening)())
+    with pytest.raises(KeyboardInterrupt):
+        follow(workdir)
+    gone = f"no trainer works in {workdir} now; its next checkpoints are waited for"
+    assert capsys.readouterr().out.count(gone) == 2, "before a trainer came, and after it went"
 
 
 def test_follow_says_what_it_waits_for_and_refuses_what_it_would_not_do(tmp_path, capsys, monkeypatch):
