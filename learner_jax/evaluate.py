@@ -18,7 +18,7 @@ from pathlib import Path
 from learner_jax import backbones, command
 from learner_jax.bucket import local
 from learner_jax.checkpoint import Checkpoints, DamagedCheckpoint
-from learner_jax.config import Config, check, refuse_changes
+from learner_jax.config import Config, changes, check, refuse_changes
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import open_reader
 from learner_jax.evaluators import arms, artifacts, places, seen
@@ -78,6 +78,12 @@ class Run:
             raise InputError(
                 f"step {step} of {self.workdir} was trained with another split than its {seen.FILE} holds, so its test "
                 "patients may be among those it was trained on; put back the file of that split"
+            )
+        if changed := [one for one in changes(trained_on["config"], self.config) if one.startswith("data.")]:
+            print(
+                f"note: step {step} of {self.workdir} was trained with another config (--allow_changed), and is scored "
+                f"with that of {self.workdir / 'config.json'}: {'; '.join(changed)}",
+                file=sys.stderr,
             )
         if trained_on["fingerprints"]["data"] == self._cohort.fingerprints["data"]:
             return

@@ -178,6 +178,18 @@ def test_all_checkpoints_are_scored_when_asked(finished, tmp_path):
     assert sorted(path.name for path in (workdir / "eval").iterdir() if path.is_dir()) == ["2", "4"]
 
 
+def test_a_checkpoint_of_before_a_change_is_scored_with_a_note(finished, tmp_path, capsys):
+    workdir = copy(finished, tmp_path)
+    evaluate(workdir, again=True)
+    assert "note" not in capsys.readouterr().err
+    config = json.loads((workdir / "config.json").read_text())
+    config["data"]["frames"], config["optim"]["learning_rate"] = 3, 1.0
+    (workdir / "config.json").write_text(json.dumps(config))  # as --allow_changed leaves it
+    evaluate(workdir, again=True)
+    note = f"note: step 4 of {workdir} was trained with another config (--allow_changed), and is scored with that of "
+    assert capsys.readouterr().err == f"{note}{workdir / 'config.json'}: data.frames was 4 and is 3\n"
+
+
 def test_the_readout_is_an_artifact_that_stands_alone(finished):
     readout = Readout.read(finished / "run/eval/4", "readout")
     assert readout.score_name == "sf_ratio"
