@@ -230,7 +230,7 @@ def test_the_sweep_file_of_comparing(monkeypatch):
 def test_no_python_is_left_out():
     """Files with Python on them, each of which has a test above or where this says."""
     pages = {page.name for page in PAGES if "python" in dict(blocks(page.read_text()))}
-    assert pages <= {"comparing.md", "extending.md", "predicting.md"}  # the last: tests/test_export.py
+    assert pages <= {"comparing.md", "extending.md", "predicting.md"}  # the last: tests/export/test_export.py
 
 
 def test_links_lead_somewhere():
