@@ -1,30 +1,32 @@
 #!/usr/bin/env bash
-# One machine with one or several GPUs: the trainer, started again until the run is finished.
+# On one machine with one or several GPUs, restart the trainer until the run is finished.
 #
 #   launch/gpu_host.sh --config configs/ultrasound.py --workdir runs/lus/one --config.data.score=severity \
 #     --config.eval.change_threshold=0.5
 #
-# Takes the flags of `python -m learner_jax.main` and answers its exit codes: 0 and 2 (something for you to mend) end,
-# 143 (preempted after a committed checkpoint) starts the same command again at once, anything else after a pause and a
-# bounded number of times in a row. SIGTERM and Ctrl-C reach the trainer as SIGTERM: it commits a checkpoint, then both
-# end, and the same command goes on from there.
+# Takes the flags of `python -m learner_jax.main` and acts on its exit codes:
+#   0, 2   end (2: something for you to fix)
+#   143    preempted after a committed checkpoint: restart the same command at once
+#   else   restart after a pause, a limited number of times in a row
+# SIGTERM and Ctrl-C reach the trainer as SIGTERM. It commits a checkpoint, then both end; the same command resumes.
 #
-#   PYTHON  the interpreter, with requirements-gpu.txt installed; default: .venv/bin/python
-#   TRIES   failures in a row that end it; one after an hour's work counts as the first again; default: 5
+# Environment:
+#   PYTHON  interpreter with requirements-gpu.txt installed; default: .venv/bin/python
+#   TRIES   failures in a row after which it ends; one after an hour's work counts as the first again; default: 5
 #   PAUSE   seconds before the next try; default: 60
 set -u
 cd "$(dirname "$0")/.." || exit 2
 
 python=${PYTHON:-.venv/bin/python} tries=${TRIES:-5} pause=${PAUSE:-60}
-export JAX_PLATFORMS=${JAX_PLATFORMS:-cuda,cpu} # without its GPUs the run is to fail, and not to crawl on the CPU
+export JAX_PLATFORMS=${JAX_PLATFORMS:-cuda,cpu} # without its GPUs the run should fail, not crawl on the CPU
 
 stop='' signalled=''
-# Not SIGINT: what a script starts in the background ignores it.
+# Not SIGINT, which background processes of a script ignore.
 trap 'stop=yes signalled=yes; kill -TERM "${!:-}" 2>/dev/null' INT TERM
 
-# Sets `code` to that of the newest background process; a signal ends `wait` before the process.
+# Sets `code` to the exit code of the newest background process. A signal ends `wait` before the process ends.
 await() {
-  [[ -z $stop ]] || kill -TERM "$!" # the signal came before the process
+  [[ -z $stop ]] || kill -TERM "$!" # the signal came before the process started
   while :; do
     signalled=''
     wait "$!"
