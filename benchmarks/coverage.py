@@ -17,7 +17,7 @@ import numpy as np
 from learner_jax.evaluators.change import change_class
 from learner_jax.evaluators.pairs import Observations
 from learner_jax.evaluators.predictions import Predictions, Truth
-from learner_jax.evaluators.scoring import find
+from learner_jax.evaluators.scoring import estimate
 from learner_jax.evaluators.statistics.bootstrap import Resampling
 from learner_jax.evaluators.statistics.intervals import bca_interval, percentile_interval
 
@@ -75,7 +75,7 @@ def coverage(
 
 
 def _values(said: Predictions, resampling: Resampling) -> dict:
-    return {one.name: one.replicates for one in find(said, resampling, FAMILIES) if one.name in QUANTITIES}
+    return {one.name: one.replicates for one in estimate(said, resampling, FAMILIES) if one.name in QUANTITIES}
 
 
 def main() -> None:

@@ -91,13 +91,13 @@ def published(said: Predictions, drawn: np.ndarray) -> dict[str, float]:
 def bootstrap(rounds: int, peer_replicates: int) -> dict[str, float]:
     """Seconds of ours (cold and warm) and of the loop, interleaved."""
     from learner_jax.config import EvalConfig
-    from learner_jax.evaluators.scoring import draws, find
+    from learner_jax.evaluators.scoring import draws, estimate
 
     said, config = predictions(300, 6), EvalConfig(change_threshold=THRESHOLD, bootstrap=REPLICATES)
     rng = np.random.default_rng(0)
 
     def ours() -> dict[str, float]:
-        return {f.name: f.replicates.value for f in find(said, draws(300, config), FAMILIES)}
+        return {f.name: f.replicates.value for f in estimate(said, draws(300, config), FAMILIES)}
 
     def loop() -> None:
         for _ in range(peer_replicates):

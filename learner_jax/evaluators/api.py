@@ -34,11 +34,11 @@ from learner_jax.evaluators.evaluation import (
 from learner_jax.evaluators.intensities import Range, intensities
 from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.pairs import Observations, observe
-from learner_jax.evaluators.parts import find_with_late
 from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.readouts import Context
 from learner_jax.evaluators.rows import Row
 from learner_jax.evaluators.scoring import draws, rows
+from learner_jax.evaluators.subsets import estimate_with_late
 from learner_jax.mesh import replicated
 from learner_jax.placement import on_host
 from learner_jax.preprocess import intensity, normalisation
@@ -117,7 +117,7 @@ class Evaluator:
         resampling = draws(truth.n_patients, config)
 
         def scored(predictions: Predictions) -> list[Row]:
-            return rows(find_with_late(predictions, resampling, config, OF_A_READOUT), config)
+            return rows(estimate_with_late(predictions, resampling, config, OF_A_READOUT), config)
 
         def through_readout(embed: Embed) -> list[Row]:
             return self._evaluate(embed, {}, 0, everything=False).sections[PRIMARY]

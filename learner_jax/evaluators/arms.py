@@ -101,7 +101,7 @@ def told(comparison: dict[str, Any]) -> list[str]:
 
 
 def _values(arm: Arm, averaged: Averaged, config: EvalConfig) -> dict[str, Any]:
-    lines, spread = rows(averaged.found, config), averaged.spread
+    lines, spread = rows(averaged.estimates, config), averaged.spread
     return {
         "runs": [run.name for run in arm.runs],
         "rows": [dataclasses.asdict(row) for row in headline(lines)],

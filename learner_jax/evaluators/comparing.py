@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from learner_jax.config import EvalConfig
-from learner_jax.evaluators.parts import find_with_late
 from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.quantities import FAMILIES, coarse
 from learner_jax.evaluators.rows import Row
-from learner_jax.evaluators.scoring import SEED, Found, draws, find, mean_of
+from learner_jax.evaluators.scoring import SEED, Estimate, draws, estimate, mean_of
 from learner_jax.evaluators.statistics.bootstrap import Replicates, Resampling, padded
 from learner_jax.evaluators.statistics.multiple import holm
+from learner_jax.evaluators.subsets import estimate_with_late
 from tfds_builders.errors import InputError
 
 _EXACT = 10  # patients up to which all 2^p exchanges are tried
@@ -45,13 +45,13 @@ class Averaged:
 
     Attributes:
       predictions: of each run, in the order of their seeds.
-      found: the mean of each quantity, in the value and in every draw of patients.
+      estimates: the mean of each quantity, in the value and in every draw of patients.
       spread: SD of each quantity over the runs, by name and label, with n - 1; an arm of one run has none.
       seeds: of each run.
     """
 
     predictions: Sequence[Predictions]
-    found: list[Found]
+    estimates: list[Estimate]
     spread: dict[tuple[str, str], float]
     seeds: Sequence[int]
 
@@ -72,7 +72,7 @@ def over_seeds(arm: Sequence[Predictions], config: EvalConfig, seeds: Sequence[i
     for other in arm[1:]:
         check_same(arm[0].truth, other.truth)
     resampling = draws(arm[0].truth.n_patients, config)
-    runs = [find_with_late(predictions, resampling, config) for predictions in arm]
+    runs = [estimate_with_late(predictions, resampling, config) for predictions in arm]
     values: dict[tuple[str, str], list[float]] = {}
     for one in (one for run in runs for one in run):
         values.setdefault((one.name, one.at), []).append(one.replicates.value)
@@ -104,7 +104,7 @@ def differences(first: Averaged, second: Averaged, names: Sequence[str], config:
     """
     truth = first.predictions[0].truth
     check_same(truth, second.predictions[0].truth)
-    means = [{one.name: one for one in arm.found if not one.at} for arm in (first, second)]
+    means = [{one.name: one for one in arm.estimates if not one.at} for arm in (first, second)]
     if padded(2 * truth.n_patients + 1) > coarse.MOST_PATIENTS:
         names = [name for name in names if name != "coarse_c_index"]
     families = [family for family, of in FAMILIES.items() if set(names) & set(of.quantities)]
@@ -168,7 +168,7 @@ def _exchanged(a: Predictions, b: Predictions, families: list[str], config: Eval
     sides = []
     for counts in (kept, other):
         resampling = Resampling(2 * p, jnp.asarray(counts), len(swap) - 1)
-        found = find(joint, resampling, families)
+        found = estimate(joint, resampling, families)
         sides.append({f.name: np.append(f.replicates.value, f.replicates.drawn) for f in found if not f.at})
     return {name: sides[0][name] - sides[1][name] for name in sides[0]}
 

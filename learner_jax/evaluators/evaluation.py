@@ -12,13 +12,13 @@ from learner_jax.evaluators.analyses import Case, analyses
 from learner_jax.evaluators.blockwise import pair_distance
 from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.pairs import Observations, describe_no_pairs
-from learner_jax.evaluators.parts import find_with_late
 from learner_jax.evaluators.predictions import Predictions, Truth, predict
 from learner_jax.evaluators.quantities import FAMILIES
 from learner_jax.evaluators.readouts import Context, Readout, fit, list_readouts
 from learner_jax.evaluators.readouts.checks import check_embeddings
 from learner_jax.evaluators.rows import Row
-from learner_jax.evaluators.scoring import draws, find, rows
+from learner_jax.evaluators.scoring import draws, estimate, rows
+from learner_jax.evaluators.subsets import estimate_with_late
 from tfds_builders.errors import InputError
 from tfds_builders.wording import suggest
 
@@ -135,9 +135,9 @@ def score(
     for name, readout in fitting.readouts.items():
         between()
         of_this = said if name == PRIMARY else predict(readout, truth)
-        sections[name] = rows(find_with_late(of_this, resampling, config, OF_A_READOUT), config)
+        sections[name] = rows(estimate_with_late(of_this, resampling, config, OF_A_READOUT), config)
     if cohort is not None:
-        sections["embedding"] = rows(find(said, resampling, ["embedding"]), config)
+        sections["embedding"] = rows(estimate(said, resampling, ["embedding"]), config)
         places = (cohort.views, cohort.sites, cohort.site)
         case = Case(config, fitting.train, fitting.val, primary, truth, said, resampling, *places)
         for name in analyses.list():

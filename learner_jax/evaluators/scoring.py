@@ -21,18 +21,28 @@ SEED = 0  # one for all runs, so that two arms are resampled on the same patient
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """One quantity before its interval is read off: what a row is made of, and what runs are compared by."""
+class Estimate:
+    """One quantity with its replicates: rows are made from it, and runs are compared by it.
+
+    Attributes:
+      name: of the quantity.
+      at: which of several values this is (a class, a bin, a threshold); empty for a quantity with one value.
+      replicates: the value, and what it becomes when patients are resampled or left out.
+      n: patients and pairs behind it.
+      note: why it has no interval; empty where it has one.
+      over_patients: False where something other than patients was drawn; the interval is then the plain range of the
+        draws, without the correction for few patients.
+    """
 
     name: str
     at: str
     replicates: Replicates
     n: N
     note: str = ""
-    over_patients: bool = True  # False: the draws are of something else, and their range is told as it is
+    over_patients: bool = True
 
-    def under(self, label: str) -> "Found":
-        """The same under another label."""
+    def under(self, label: str) -> "Estimate":
+        """The same estimate under another label."""
         return dataclasses.replace(self, at=label)
 
     def row(self, config: EvalConfig) -> Row:
@@ -42,17 +52,27 @@ class Found:
         if not self.over_patients:
             ends = percentile_interval(self.replicates.drawn, config.confidence)
             return Row(self.name, self.replicates.value, *ends, *self.n, at=self.at)
-        undefined = QUANTITIES[self.name].undefined if self.name in QUANTITIES else "undefined"
-        about = {"method": config.interval, "confidence": config.confidence, "undefined": undefined, "at": self.at}
-        return make_row(self.name, self.replicates, n_patients=self.n[0], n_pairs=self.n[1], **about)
+        n_patients, n_pairs = self.n
+        return make_row(
+            self.name,
+            self.replicates,
+            method=config.interval,
+            confidence=config.confidence,
+            n_patients=n_patients,
+            n_pairs=n_pairs,
+            undefined=QUANTITIES[self.name].undefined if self.name in QUANTITIES else "undefined",
+            at=self.at,
+        )
 
 
 def draws(n_patients: int, config: EvalConfig) -> Resampling:
-    """The draws of ``n_patients`` that every row of a table is resampled with."""
+    """The ``config.bootstrap`` draws of ``n_patients`` that every row of a table is resampled with."""
     return Resampling.draw(n_patients, config.bootstrap, SEED)
 
 
-def find(predictions: Predictions, resampling: Resampling, families: Iterable[str] = tuple(FAMILIES)) -> list[Found]:
+def estimate(
+    predictions: Predictions, resampling: Resampling, families: Iterable[str] = tuple(FAMILIES)
+) -> list[Estimate]:
     """Every quantity that these predictions allow.
 
     Args:
@@ -60,48 +80,59 @@ def find(predictions: Predictions, resampling: Resampling, families: Iterable[st
       resampling: of the patients of ``predictions.truth``.
       families: names of :data:`~learner_jax.evaluators.quantities.FAMILIES`.
     """
-    found = []
+    estimates = []
     for name in families:
         prepared = FAMILIES[name].prepare(predictions, resampling.width)
         if prepared is not None:
-            found += _found(FAMILIES[name].statistic, prepared, resampling)
-    return found
+            estimates += _estimates(FAMILIES[name].statistic, prepared, resampling)
+    return estimates
 
 
-def find_means(sums: dict[str, np.ndarray], n: dict[str, N], resampling: Resampling, at: str = "") -> list[Found]:
-    """Plain means: ``{name: [width 2]}``, of each patient the sum of a thing and how many of it there are."""
-    return _found(means, Prepared(sums, n, dict.fromkeys(n, (at,))), resampling)
+def estimate_means(
+    sums: dict[str, np.ndarray], n: dict[str, N], resampling: Resampling, at: str = ""
+) -> list[Estimate]:
+    """Plain means over patients.
+
+    Args:
+      sums: ``{name: [width 2]}``, for each patient the sum of a value and how many of them there are.
+      n: patients and pairs behind each name.
+      resampling: of the patients.
+      at: the label of all of them.
+    """
+    return _estimates(means, Prepared(sums, n, dict.fromkeys(n, (at,))), resampling)
 
 
-def mean_of(each: Sequence[Sequence[Found]]) -> list[Found]:
-    """The mean of several findings of one kind, in the value and in every draw; what one of them lacks is left out."""
-    keyed = [{(one.name, one.at): one for one in found} for found in each]
+def mean_of(each: Sequence[Sequence[Estimate]]) -> list[Estimate]:
+    """The mean over several runs or draws, in the value and in every replicate; what one of them lacks is left out."""
+    keyed = [{(one.name, one.at): one for one in estimates} for estimates in each]
     shared = [key for key in keyed[0] if all(key in other for other in keyed)]
     return [
-        dataclasses.replace(keyed[0][key], replicates=_mean([found[key].replicates for found in keyed]))
+        dataclasses.replace(keyed[0][key], replicates=_mean([estimates[key].replicates for estimates in keyed]))
         for key in shared
     ]
 
 
-def rows(found: Iterable[Found], config: EvalConfig) -> list[Row]:
-    """The line of each."""
-    return [one.row(config) for one in found]
+def rows(estimates: Iterable[Estimate], config: EvalConfig) -> list[Row]:
+    """The row of each estimate."""
+    return [one.row(config) for one in estimates]
 
 
-def _found(statistic: Statistic, prepared: Prepared, resampling: Resampling) -> list[Found]:
+def _estimates(statistic: Statistic, prepared: Prepared, resampling: Resampling) -> list[Estimate]:
     values = resampling.run(statistic, prepared.data)
     none = np.zeros(0, np.float32)
-    found = []
+    estimates = []
     for name, n in prepared.n.items():
         if name in prepared.fixed:
             alone = Replicates(prepared.fixed[name], none, none)
-            found.append(Found(name, "", alone, n, "of all observations at once: no interval"))
+            estimates.append(Estimate(name, "", alone, n, "of all observations at once: no interval"))
         else:
-            labels = prepared.at.get(name, ("",))
-            found += [Found(name, at, one, n) for at, one in zip(labels, values[name], strict=False)]
-    return found
+            labels = prepared.at.get(name, ("",))  # a small cohort fills, and labels, fewer bins than there are values
+            estimates += [Estimate(name, at, one, n) for at, one in zip(labels, values[name], strict=False)]
+    return estimates
 
 
 def _mean(each: Sequence[Replicates]) -> Replicates:
-    of = lambda name: np.mean([getattr(one, name) for one in each], axis=0)  # noqa: E731
-    return Replicates(float(of("value")), of("drawn"), of("left_out"))
+    value, drawn, left_out = (
+        np.mean([getattr(one, field.name) for one in each], axis=0) for field in dataclasses.fields(Replicates)
+    )
+    return Replicates(float(value), drawn, left_out)

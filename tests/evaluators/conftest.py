@@ -10,7 +10,7 @@ import pytest
 from learner_jax.config import EvalConfig
 from learner_jax.evaluators.pairs import Observations, observe
 from learner_jax.evaluators.predictions import Predictions, Truth
-from learner_jax.evaluators.scoring import find
+from learner_jax.evaluators.scoring import estimate
 from learner_jax.evaluators.statistics.bootstrap import Resampling, padded
 
 
@@ -107,7 +107,7 @@ def values() -> Callable[..., dict]:
         p = predictions.truth.n_patients
         counts = np.zeros((padded(p + 1), 1), np.float32)
         counts[:p, 0] = 1 if drawn is None else drawn
-        found = find(predictions, Resampling(p, jnp.asarray(counts), 0), [family])
+        found = estimate(predictions, Resampling(p, jnp.asarray(counts), 0), [family])
         return {(one.name, one.at) if one.at else one.name: one.replicates.value for one in found}
 
     return compute

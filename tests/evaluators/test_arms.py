@@ -10,7 +10,7 @@ import pytest
 
 from learner_jax import evaluate as command
 from learner_jax.evaluators import arms, artifacts
-from learner_jax.evaluators.scoring import draws, find, rows
+from learner_jax.evaluators.scoring import draws, estimate, rows
 from learner_jax.train import train
 from tfds_builders.errors import InputError
 
@@ -30,7 +30,7 @@ def test_stored_predictions_score_as_the_evaluation_did(folder):
     said = artifacts.read_predictions(folder / "mse-0", 2)
     config = json.loads((folder / "mse-0/config.json").read_text())["eval"]
     config = type(command.Config().eval)(**config)
-    again = artifacts.headline(rows(find(said, draws(said.truth.n_patients, config)), config))
+    again = artifacts.headline(rows(estimate(said, draws(said.truth.n_patients, config)), config))
     stored = json.loads((folder / "mse-0/eval/2/scores.json").read_text())["rows"]
     assert [dataclasses.asdict(row) for row in again] == stored
 

@@ -9,7 +9,7 @@ from learner_jax.evaluators import comparing
 from learner_jax.evaluators.comparing import join, over_seeds
 from learner_jax.evaluators.predictions import Predictions
 from learner_jax.evaluators.quantities import coarse
-from learner_jax.evaluators.scoring import draws, find
+from learner_jax.evaluators.scoring import draws, estimate
 from tfds_builders.errors import InputError
 
 
@@ -35,8 +35,8 @@ def base(said):
 def test_seeds_are_averaged_in_value_and_in_every_draw(base, config):
     arm = [another(base, seed, 4.0) for seed in range(3)]
     averaged = over_seeds(arm, config)
-    mean, spread = averaged.found, averaged.spread
-    each = [{(f.name, f.at): f for f in find(one, draws(20, config))} for one in arm]
+    mean, spread = averaged.estimates, averaged.spread
+    each = [{(f.name, f.at): f for f in estimate(one, draws(20, config))} for one in arm]
     for found in mean:
         values = [run[found.name, found.at].replicates.value for run in each]
         assert found.replicates.value == pytest.approx(np.mean(values), nan_ok=True)

@@ -10,7 +10,7 @@ from learner_jax.evaluators.floors import first_visit, majority
 from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.readouts import Context
-from learner_jax.evaluators.scoring import draws, find
+from learner_jax.evaluators.scoring import draws, estimate
 from tfds_builders.errors import InputError
 
 
@@ -169,7 +169,7 @@ def test_a_class_that_no_test_pair_has_is_no_nan(splits, config, fitted):
 
 
 def floor(made: Predictions, config) -> dict:
-    return {f.name: f.replicates.value for f in find(made, draws(made.truth.n_patients, config)) if not f.at}
+    return {f.name: f.replicates.value for f in estimate(made, draws(made.truth.n_patients, config)) if not f.at}
 
 
 def truths(splits, config, **kwargs):

@@ -13,7 +13,7 @@ from learner_jax.evaluators.pairs import Observations
 from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.predictions import predict as predicted_by
 from learner_jax.evaluators.readouts import Readout
-from learner_jax.evaluators.scoring import Found
+from learner_jax.evaluators.scoring import Estimate
 from learner_jax.evaluators.statistics.bootstrap import Resampling
 from learner_jax.registry import Registry
 
@@ -49,7 +49,7 @@ class Case:
         return self.train.sorted().labeled_only()
 
 
-Analysis = Callable[[Case], list[Found] | str]
+Analysis = Callable[[Case], list[Estimate] | str]
 
 analyses: Registry[Analysis] = Registry("analysis", "config.eval")
 register = analyses.register

@@ -7,7 +7,7 @@ import numpy as np
 from learner_jax.evaluators.analyses.api import Case, of_scores, register
 from learner_jax.evaluators.predictions import Truth
 from learner_jax.evaluators.quantities import QUANTITIES
-from learner_jax.evaluators.scoring import Found, find, mean_of
+from learner_jax.evaluators.scoring import Estimate, estimate, mean_of
 from learner_jax.evaluators.statistics.bootstrap import Replicates, Resampling
 
 _DRAWS = 16
@@ -15,7 +15,7 @@ _FAMILIES = ("order", "direction", "psychometric", "three_way", "amount", "coars
 NOT_STATED = "the score's measurement error is not stated: set --config.eval.label_noise=… (its SD, in score units)"
 
 
-def noise_ceiling(truth: Truth, label_noise: float, resampling: Resampling) -> list[Found]:
+def noise_ceiling(truth: Truth, label_noise: float, resampling: Resampling) -> list[Estimate]:
     """What the true scores would score against the measured ones, the mean over 16 draws of the true scores.
 
     A measured score is the true one plus an error of SD ``label_noise``, and true scores lie normally about a patient's
@@ -34,15 +34,15 @@ def noise_ceiling(truth: Truth, label_noise: float, resampling: Resampling) -> l
     rho = max(1 - label_noise**2 / within, 0.0) if within else 0.0
     rng = np.random.default_rng(0)
     drawn = [mean + rho * (score - mean) + rng.normal(0, rho**0.5 * label_noise, len(score)) for _ in range(_DRAWS)]
-    return mean_of([find(of_scores(truth, scores), resampling, _FAMILIES) for scores in drawn])
+    return mean_of([estimate(of_scores(truth, scores), resampling, _FAMILIES) for scores in drawn])
 
 
 @register("of_ceiling")
-def of_ceiling(case: Case) -> list[Found] | str:
+def of_ceiling(case: Case) -> list[Estimate] | str:
     """Of each quantity with a known chance level: ``(value - chance) / (ceiling - chance)``; 1 is the ceiling."""
     if not case.config.label_noise:
         return NOT_STATED
-    own = {(one.name, one.at): one for one in find(case.predictions, case.resampling, _FAMILIES)}
+    own = {(one.name, one.at): one for one in estimate(case.predictions, case.resampling, _FAMILIES)}
     found = []
     for top in noise_ceiling(case.truth, case.config.label_noise, case.resampling):
         chance = QUANTITIES[top.name].chance

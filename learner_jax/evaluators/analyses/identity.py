@@ -6,13 +6,13 @@ from learner_jax.evaluators.analyses.api import Case, register
 from learner_jax.evaluators.blockwise import blocks, unit
 from learner_jax.evaluators.quantities.api import by_patient
 from learner_jax.evaluators.readouts.ridge import Ridges
-from learner_jax.evaluators.scoring import Found, find_means
+from learner_jax.evaluators.scoring import Estimate, estimate_means
 
 _BLOCK = 1024
 
 
 @register("identity")
-def identity(case: Case) -> list[Found] | str:
+def identity(case: Case) -> list[Estimate] | str:
     """Patient and site read off the embedding.
 
     * ``patient_identified``: of test observations of patients with several visits, how often the nearest other
@@ -24,7 +24,7 @@ def identity(case: Case) -> list[Found] | str:
     return [*_patients(case), *_sites(case)] or "no patient has two visits, and all scans are of one site"
 
 
-def _patients(case: Case) -> list[Found]:
+def _patients(case: Case) -> list[Estimate]:
     seen, patient = case.truth.observations, case.truth.patient_of
     several = np.bincount(patient)[patient] > 1
     if not several.any() or case.truth.n_patients < 2:
@@ -41,10 +41,10 @@ def _patients(case: Case) -> list[Found]:
         "patient_identified": by_patient(np.stack([same * several, several], 1), patient, width),
         "patient_chance": by_patient(np.stack([chance * several, several], 1), patient, width),
     }
-    return find_means(sums, dict.fromkeys(sums, (len(np.unique(patient[several])), None)), case.resampling)
+    return estimate_means(sums, dict.fromkeys(sums, (len(np.unique(patient[several])), None)), case.resampling)
 
 
-def _sites(case: Case) -> list[Found]:
+def _sites(case: Case) -> list[Estimate]:
     site = case.site
     train = case.train.sorted()
     own, theirs = (site[np.array([rows[0] for rows in part.rows], int)] for part in (train, case.truth.observations))
@@ -62,4 +62,4 @@ def _sites(case: Case) -> list[Found]:
         "site_identified": by_patient(np.stack([(said == theirs) * weight, weight], 1), patient, width),
         "site_chance": by_patient(np.stack([weight / len(known), weight], 1), patient, width),
     }
-    return find_means(sums, dict.fromkeys(sums, (len(np.unique(patient[tested])), None)), case.resampling)
+    return estimate_means(sums, dict.fromkeys(sums, (len(np.unique(patient[tested])), None)), case.resampling)

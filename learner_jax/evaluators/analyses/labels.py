@@ -9,7 +9,7 @@ from learner_jax.evaluators.blockwise import blocks
 from learner_jax.evaluators.pairs import Observations, group_means, group_starts
 from learner_jax.evaluators.quantities.api import contributing
 from learner_jax.evaluators.readouts.ridge import Ridges
-from learner_jax.evaluators.scoring import Found, find
+from learner_jax.evaluators.scoring import Estimate, estimate
 from learner_jax.evaluators.statistics.bootstrap import Replicates
 
 _SHUFFLES = 200
@@ -18,7 +18,7 @@ _SCORED = ("pairwise_accuracy", "kendall_tau_b")
 
 
 @register("shuffled_labels")
-def shuffled_labels(case: Case) -> list[Found] | str:
+def shuffled_labels(case: Case) -> list[Estimate] | str:
     """The primary read-out refitted to training scores that were dealt out among the observations anew.
 
     Mean pairwise accuracy over 200 deals, with their 95 % range in place of an interval over patients, and the share of
@@ -40,8 +40,8 @@ def shuffled_labels(case: Case) -> list[Found] | str:
     p = Replicates(float(np.mean(right >= right[0] - 1e-12)), none, none)
     told = f"of {_SHUFFLES} deals of the scores"
     return [
-        Found("pairwise_accuracy", f"mean {told}", mean, n, over_patients=False),
-        Found("p_value", told, p, n, "no interval"),
+        Estimate("pairwise_accuracy", f"mean {told}", mean, n, over_patients=False),
+        Estimate("p_value", told, p, n, "no interval"),
     ]
 
 
@@ -50,7 +50,7 @@ def _right(scores: np.ndarray, first: np.ndarray, second: np.ndarray, up: np.nda
 
 
 @register("grades")
-def grades(case: Case) -> list[Found] | str:
+def grades(case: Case) -> list[Estimate] | str:
     """Order within patients where the read-out is fitted to scores in 2, 3, 5 and 10 grades of equally many, and to all
     of them: what coarseness of the label alone costs."""
     score = case.labeled_train.score.astype(np.float64)
@@ -70,7 +70,7 @@ def grades(case: Case) -> list[Found] | str:
 
 
 @register("transfer")
-def transfer(case: Case) -> list[Found] | str:
+def transfer(case: Case) -> list[Estimate] | str:
     """Trained between, tested within, and the other way: a ridge on differences between the means of patients, on
     differences from each patient's mean, or on both, each scored on order within and between test patients."""
     found = []
@@ -79,7 +79,7 @@ def transfer(case: Case) -> list[Found] | str:
             continue
         said = Ridges.from_embeddings(x).fit(y).scores(case.truth.observations.u)
         wanted = ("pairwise_accuracy", "kendall_tau_b", "coarse_c_index")
-        scored = find(of_scores(case.truth, said), case.resampling, ["order", "coarse"])
+        scored = estimate(of_scores(case.truth, said), case.resampling, ["order", "coarse"])
         found += [one.under(f"fitted {name} patients") for one in scored if one.name in wanted]
     return found
 
@@ -104,5 +104,5 @@ def _refit(case: Case, scores: list[np.ndarray]) -> list[np.ndarray]:
     return [one.scores(case.truth.observations.u) for one in fitted]
 
 
-def _order(case: Case, scores: np.ndarray) -> list[Found]:
-    return [one for one in find(of_scores(case.truth, scores), case.resampling, ["order"]) if one.name in _SCORED]
+def _order(case: Case, scores: np.ndarray) -> list[Estimate]:
+    return [one for one in estimate(of_scores(case.truth, scores), case.resampling, ["order"]) if one.name in _SCORED]

@@ -4,12 +4,12 @@ import numpy as np
 
 from learner_jax.evaluators.analyses.api import Case, register
 from learner_jax.evaluators.quantities.api import by_patient, contributing
-from learner_jax.evaluators.scoring import Found, find_means
+from learner_jax.evaluators.scoring import Estimate, estimate_means
 from learner_jax.evaluators.statistics.conformal import conformal_sets
 
 
 @register("conformal")
-def conformal(case: Case) -> list[Found] | str:
+def conformal(case: Case) -> list[Estimate] | str:
     """How often the set holds the true class, mean over patients (what is promised) and over pairs; how many classes it
     holds; and how often exactly one."""
     calibration = case.readout.calibration
@@ -32,4 +32,4 @@ def conformal(case: Case) -> list[Found] | str:
         "set_size": by_patient(np.stack([size, one], 1), patient, width),
         "one_class": by_patient(np.stack([size == 1, one], 1), patient, width),
     }
-    return find_means(sums, dict.fromkeys(sums, contributing(patient)), case.resampling)
+    return estimate_means(sums, dict.fromkeys(sums, contributing(patient)), case.resampling)

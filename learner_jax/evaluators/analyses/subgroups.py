@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from learner_jax.evaluators.analyses.api import Case, register
-from learner_jax.evaluators.parts import of_part
-from learner_jax.evaluators.scoring import Found
+from learner_jax.evaluators.scoring import Estimate
+from learner_jax.evaluators.subsets import of_subset
 
 _THIRDS = ("lowest third", "middle third", "highest third")
 _MOST = 20  # sites or views that are told apart
 
 
 @register("subgroups")
-def subgroups(case: Case) -> list[Found] | str:
+def subgroups(case: Case) -> list[Estimate] | str:
     """Order over the pairs of each part; both observations of a pair belong to it.
 
     Thirds hold equally many scored pairs and are of the gap in days and of the score of the pair's first observation.
@@ -22,7 +22,7 @@ def subgroups(case: Case) -> list[Found] | str:
     truth = case.truth
     if len(truth) == 0:
         return "no fine pairs"
-    return [one for label, which in _parts(case) for one in of_part(case.predictions, which, label, case.resampling)]
+    return [one for label, which in _parts(case) for one in of_subset(case.predictions, which, label, case.resampling)]
 
 
 def _parts(case: Case) -> Iterator[tuple[str, np.ndarray]]:

@@ -10,13 +10,13 @@ from learner_jax.evaluators.change import CLASSES, change_class, fit_threshold, 
 from learner_jax.evaluators.names import WORDS
 from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.quantities.api import by_patient, contributing
-from learner_jax.evaluators.scoring import Found, find, find_means
+from learner_jax.evaluators.scoring import Estimate, estimate, estimate_means
 
 _TIMES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # the stated threshold; where it is 0, shares of the SD of changes
 
 
 @register("thresholds")
-def thresholds(case: Case) -> list[Found] | str:
+def thresholds(case: Case) -> list[Estimate] | str:
     """Macro-F1, balanced accuracy and quadratic κ at each threshold, decided anew on validation pairs, and prevalences.
 
     A threshold at which a class has no test pair is left out.
@@ -34,12 +34,12 @@ def thresholds(case: Case) -> list[Found] | str:
         called = change_class(case.predictions.delta, _decided(case, threshold))
         said = Predictions(dataclasses.replace(truth, change=change), case.predictions.delta, called)
         label = f"{threshold:.4g}"
-        found += [one.under(label) for one in find(said, case.resampling, ["three_way"]) if one.name in _SCORES]
+        found += [one.under(label) for one in estimate(said, case.resampling, ["three_way"]) if one.name in _SCORES]
         share = {
             f"prevalence_{word}": by_patient(np.stack([change[at] == c, at >= 0], 1), patient, width)
             for c, word in zip(CLASSES, WORDS, strict=True)
         }
-        found += find_means(share, dict.fromkeys(share, contributing(patient)), case.resampling, label)
+        found += estimate_means(share, dict.fromkeys(share, contributing(patient)), case.resampling, label)
     return found or "no threshold leaves test pairs in all three classes"
 
 

@@ -11,8 +11,8 @@ from sklearn.metrics import f1_score
 from learner_jax.evaluators.analyses import analyses
 from learner_jax.evaluators.analyses.ceiling import noise_ceiling
 from learner_jax.evaluators.change import change_class, fit_threshold, true_change
-from learner_jax.evaluators.parts import find_with_late
 from learner_jax.evaluators.predictions import Truth, predict
+from learner_jax.evaluators.subsets import estimate_with_late
 
 
 def test_thresholds_decide_anew_at_each(case, ask):
@@ -41,7 +41,7 @@ def test_subgroups_are_parts_of_the_pairs(case, ask):
     one = case(skill=0.6)
     one.config.late_from_days = 20.0
     found, truth = ask("subgroups", one), one.truth
-    with_late = find_with_late(one.predictions, one.resampling, one.config, ["order"])
+    with_late = estimate_with_late(one.predictions, one.resampling, one.config, ["order"])
     found |= {(f.name, f.at): f.replicates.value for f in with_late if f.at}
     right = (1 + np.sign(truth.delta) * np.sign(one.predictions.delta)) / 2
     moved = truth.delta != 0
