@@ -28,7 +28,6 @@ from learner_jax.evaluators.names import WORDS
 from learner_jax.export.program import exported, pairs
 from learner_jax.mesh import make_mesh
 from learner_jax.placement import on_host, placed_shapes
-from learner_jax.predict.compatible import is_made_up
 from learner_jax.predict.run import TrainedRun, open_run
 from learner_jax.predict.wording import NOT_CLINICAL, words
 from learner_jax.report import environment
@@ -91,7 +90,7 @@ def about(run: TrainedRun) -> dict[str, Any]:
         "calibration": vars(bound),
         "calibrated_on": f"{readout.order} pairs of visits, each the mean of up to {plural(len(run.views), 'view')}",
         "views": list(run.views),
-        "made_up": is_made_up(stored),
+        "made_up": run.made_up,
         "stored": stored,
         "intensity": readout.spec["intensity"],
     }

@@ -9,6 +9,7 @@ from learner_jax.config import Config, check, refuse_changes
 from learner_jax.evaluators import places
 from learner_jax.evaluators.readouts import Readout
 from learner_jax.fields import from_dict, override
+from learner_jax.predict.compatible import is_made_up
 from tfds_builders.errors import InputError
 from tfds_builders.whole import read_object
 
@@ -28,6 +29,11 @@ class TrainedRun:
     def views(self) -> tuple[str, ...]:
         """The views that the run knows."""
         return tuple(self.readout.spec["views"])
+
+    @property
+    def made_up(self) -> bool:
+        """Whether the run was trained on simulated scans."""
+        return is_made_up(self.readout.spec["stored"])
 
 
 def open_run(workdir: Path, step: int | None = None, overrides: Iterable[str] = ()) -> TrainedRun:

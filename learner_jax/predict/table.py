@@ -10,7 +10,6 @@ from typing import Any
 from learner_jax.evaluators.artifacts import write_csv
 from learner_jax.evaluators.names import CHANCES, WORDS
 from learner_jax.predict.api import Prediction
-from learner_jax.predict.compatible import is_made_up
 from learner_jax.predict.run import TrainedRun
 from learner_jax.predict.wording import NOT_CLINICAL, words
 from tfds_builders.errors import InputError
@@ -46,7 +45,7 @@ def write(predictions: Sequence[Prediction], run: TrainedRun, path: Path) -> Pat
         "words": dict(zip(WORDS, words(run.config.eval.better), strict=True)),
         "change_threshold": readout.change_threshold,
         "calibration": vars(readout.calibration),
-        "made_up": is_made_up(readout.spec["stored"]),
+        "made_up": run.made_up,
         "fitted_on": readout.spec["fingerprints"],
         "pairs": lines,
     }
@@ -60,7 +59,7 @@ def summary(predictions: Sequence[Prediction], run: TrainedRun) -> str:
     order = (*reversed(words(run.config.eval.better)), "abstained", "refused")
     told = ", ".join(f"{counts[word]} {word}" for word in order)
     patients = len({p.patient for p in predictions})
-    made_up = " The run was trained on made-up scans." if is_made_up(run.readout.spec["stored"]) else ""
+    made_up = " The run was trained on made-up scans." if run.made_up else ""
     pairs = f"{plural(len(predictions), 'pair')} of {plural(patients, 'patient')}"
     return f"{pairs}: {told}.{made_up} {NOT_CLINICAL.capitalize()}."
 

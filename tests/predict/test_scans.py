@@ -17,6 +17,7 @@ from PIL import Image
 from learner_jax.data.source import Records
 from learner_jax.predict import scans
 from learner_jax.predict.api import Opened
+from learner_jax.predict.files import chosen_view
 from learner_jax.predict.run import open_run
 from tfds_builders import alike
 from tfds_builders.errors import InputError
@@ -113,12 +114,12 @@ def test_a_file_may_have_any_name_that_can_be_written(trained, files, tmp_path, 
 
 
 def test_a_view_must_be_named_where_the_run_knows_several():
-    assert scans.chosen_view(None, ("L1",)) == "L1"
-    assert scans.chosen_view("R2", ("L1", "R2")) == "R2"
+    assert chosen_view(None, ("L1",)) == "L1"
+    assert chosen_view("R2", ("L1", "R2")) == "R2"
     with pytest.raises(
         InputError, match="the run has seen the views L1, R2; say which one these scans are of with --view"
     ):
-        scans.chosen_view(None, ("L1", "R2"))
+        chosen_view(None, ("L1", "R2"))
 
 
 @pytest.mark.parametrize(
