@@ -2,9 +2,10 @@
 
     python -m benchmarks.augment --quick
 
-The whole jitted train step is timed with and without augmentation, in turns; beside it the augmentation alone, with
-all operations and with one at a time. Medians; the share is the median of each round's augmentation alone over the bare
-step of the same round, since the difference of two steps of seconds drowns in their scatter on a shared machine.
+Times the whole jitted train step with and without augmentation, and the augmentation alone, with all operations and
+with one at a time; the arms take turns. Prints medians. The share is the median, over rounds, of augmentation alone
+over the bare step of the same round: the difference of two steps that take seconds drowns in their scatter on a shared
+machine.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.turns import in_turns
 from learner_jax import backbones, objectives
 from learner_jax.augment import Augmentation
 from learner_jax.batch import Batch, BatchSpec
@@ -36,7 +38,7 @@ OPERATIONS = {
 
 
 def make_batch(spec: BatchSpec) -> Batch:
-    """Noise inside a disc, so that there is an outside."""
+    """Noise inside a disc, so that there is a background to leave alone."""
     rng = np.random.default_rng(0)
     y, x = np.ogrid[-1 : 1 : spec.h * 1j, -1 : 1 : spec.w * 1j]
     disc = (y**2 + x**2 < 0.9)[..., None]
@@ -57,7 +59,7 @@ def make_batch(spec: BatchSpec) -> Batch:
 
 
 def stepper(batch: Batch, spec: BatchSpec, augmentation: Augmentation) -> Callable[[], None]:
-    """A call that does one compiled train step and waits for it."""
+    """A call that runs one compiled train step and waits for it."""
     config, mesh = Config(steps=1000, augment=augmentation.config), make_mesh()
     recipe = Recipe(
         config,
@@ -83,24 +85,19 @@ def alone(batch: Batch, augmentation: Augmentation) -> Callable[[], None]:
     return lambda: jax.block_until_ready(augment(scan, batch.row, batch.view, jax.random.key(0)))
 
 
-def measure(arms: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of every arm in every round; the arms take turns, in another order each round. An arm is called
-    until half a second is over: after a step the first short call pays for what the step left in the caches."""
-    times: dict[str, list[float]] = {name: [] for name in arms}
-    for i in range(rounds + 1):
-        for name in list(arms) if i % 2 else list(reversed(arms)):
-            taken = []
-            while sum(taken) < 500:
-                start = time.perf_counter()
-                arms[name]()
-                taken.append(1e3 * (time.perf_counter() - start))
-            if i:  # the first round compiles
-                times[name].append(statistics.median(taken))
-    return times
+def milliseconds(call: Callable[[], None]) -> float:
+    """Median of as many calls as fit into half a second: the first short call after a step pays for the caches that the
+    step has filled."""
+    taken = []
+    while sum(taken) < 500:
+        start = time.perf_counter()
+        call()
+        taken.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(taken)
 
 
 def compare(modality: str, spec: BatchSpec, rounds: int) -> dict[str, float]:
-    """Print a table; returns the headline figures."""
+    """Print a table; return the headline figures."""
     batch = make_batch(spec)
     config = dataclasses.replace(AugmentConfig(), flip=modality == "mri")
     on = Augmentation(config, modality, (0,) if config.flip else ())
@@ -112,7 +109,7 @@ def compare(modality: str, spec: BatchSpec, rounds: int) -> dict[str, float]:
     for names in OPERATIONS[modality]:
         strengths = {name: getattr(config, name) or 0.2 for name in names}
         arms[", ".join(names)] = alone(batch, Augmentation(dataclasses.replace(OFF, **strengths), modality))
-    times = measure(arms, rounds)
+    times = in_turns({name: partial(milliseconds, call) for name, call in arms.items()}, rounds)
     bare = times["step without"]
     print(
         f"\n{modality}: batch {spec.b} of {spec.t}x{spec.h}x{spec.w}, {rounds} rounds, {jax.devices()[0].device_kind}"
@@ -139,7 +136,7 @@ def main() -> None:
     rounds = 4 if quick else 15
     result = {
         "ultrasound": compare("ultrasound", BatchSpec(8, 16, 112, 112, 1), rounds),
-        # 96 slices of 112x96 fitted into a square; two volumes are as much as 8 GiB of a laptop take
+        # 96 slices of 112x96 padded to a square; a laptop with 8 GiB has room for two such volumes
         "mri": compare("mri", BatchSpec(2, 96, 112, 112, 1), rounds),
     }
     print(json.dumps({"benchmark": "augment", "quick": quick, **result}))

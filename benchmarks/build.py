@@ -1,10 +1,10 @@
-"""How fast scans are prepared, beside bare decoders in the same run.
+"""How fast scans are prepared, compared with bare decoders in the same run.
 
     python -m benchmarks.build --quick
 
-A clip is prepared when 16 of its frames are grey, 112x112 and on their way into a shard; the bare loops decode every
-frame to grey with PyAV or OpenCV and throw it away. A volume is prepared when it is resampled, cropped and quantised;
-the bare loop unpacks its voxels with nibabel. Rounds are interleaved; medians of the rates and of their ratios.
+Preparing a clip leaves 16 grey frames of 112x112, ready to be written into a shard; the bare loops decode every frame
+to grey with PyAV or OpenCV and throw it away. Preparing a volume resamples, crops and quantises it; the bare loop
+unpacks its voxels with nibabel. The arms take turns; prints medians of the rates and of their ratios.
 """
 
 import argparse
@@ -14,13 +14,14 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import av
 import nibabel as nib
 import numpy as np
 
+from benchmarks.turns import in_turns
 from tfds_builders.brain_volumes.brain_volumes_dataset_builder import Builder as Volumes
 from tfds_builders.builder import FileBuilder
 from tfds_builders.pool import ordered_map
@@ -31,8 +32,7 @@ try:
 except ImportError:
     cv2 = None
 
-
-_STARTED = 8  # results after which two processes have long been at work
+_STARTED = 8  # results after which both processes are certainly running
 
 
 def write_clip(path: Path, seed: int, frames: int = 150, height: int = 480, width: int = 640) -> None:
@@ -59,14 +59,14 @@ def write_volume(path: Path, seed: int, shape: tuple[int, int, int] = (256, 256,
 
 
 def pyav(path: str) -> int:
-    """Every frame to grey, as PyAV's own documentation does it."""
+    """Decode every frame to grey, as PyAV's documentation does."""
     with av.open(path) as container:
         container.streams.video[0].thread_type = "AUTO"
         return sum(frame.to_ndarray(format="gray").shape[0] > 0 for frame in container.decode(video=0))
 
 
 def opencv(path: str) -> int:
-    """Every frame to grey, as OpenCV's own documentation does it."""
+    """Decode every frame to grey, as OpenCV's documentation does."""
     capture, n = cv2.VideoCapture(path), 0
     while True:
         there, frame = capture.read()
@@ -76,7 +76,7 @@ def opencv(path: str) -> int:
 
 
 def nibabel(path: str) -> int:
-    """All voxels as they are stored."""
+    """Read all voxels as stored."""
     return np.asanyarray(nib.load(path).dataobj).size
 
 
@@ -85,39 +85,32 @@ def prepare(builder: type[FileBuilder], path: str) -> int:
     return builder.read({"path": path}, builder.OPTIONS()).scan.size
 
 
-def measure(arms: dict[str, Callable[[], Iterable]], n: int, rounds: int) -> dict[str, list[float]]:
-    """Items per second of every arm in every round; the arms take turns, in another order each round.
+def rate(function: Callable[[str], int], paths: list[str], processes: int) -> float:
+    """Files per second.
 
-    The clock starts with the eighth result: a real build starts its processes once for thousands of scans.
+    The clock starts after the eighth result: a real build starts its processes once for thousands of scans.
     """
-    rates: dict[str, list[float]] = {name: [] for name in arms}
-    for i in range(rounds + 1):
-        order = list(arms) if i % 2 else list(reversed(arms))
-        for name in order:
-            results = iter(arms[name]())
-            for _ in range(_STARTED):
-                next(results)
-            start = time.perf_counter()
-            rest = len(list(results))
-            assert rest == n - _STARTED
-            if i:  # the first round warms up
-                rates[name].append(rest / (time.perf_counter() - start))
-    return rates
+    results = iter(ordered_map(function, paths, processes))
+    for _ in range(_STARTED):
+        next(results)
+    start = time.perf_counter()
+    rest = len(list(results))
+    assert rest == len(paths) - _STARTED
+    return rest / (time.perf_counter() - start)
 
 
 def compare(title: str, ours: Callable, peers: dict[str, Callable], paths: list[str], rounds: int) -> dict[str, float]:
-    """Print a table; returns the ratios of ours to each peer, with one process and in the gain of two."""
+    """Print a table; return the ratios of ours to each peer, for the rate of one process and for the gain from two."""
     functions = {"ours": ours, **peers}
     arms = {
-        f"{name}, {processes}": functools.partial(ordered_map, function, paths, processes)
+        f"{name}, {processes}": functools.partial(rate, function, paths, processes)
         for name, function in functions.items()
         for processes in (1, 2)
     }
-    rates = measure(arms, len(paths), rounds)
+    rates = in_turns(arms, rounds)
     print(f"\n{title}: {len(paths)} files, {rounds} rounds")
     print(f"{'':14}1 process   2 processes   gain   ours / this (1 process)")
-    ratios = {}
-    gain = {}
+    ratios, gain = {}, {}
     for name in functions:
         one, two = rates[f"{name}, 1"], rates[f"{name}, 2"]
         gain[name] = statistics.median(b / a for a, b in zip(one, two, strict=True))
@@ -138,7 +131,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     n_clips, n_volumes, rounds = (32, 24, 3) if quick else (64, 48, 7)
     with tempfile.TemporaryDirectory() as folder:
-        distinct = 4  # files, read again and again from the page cache: decoding is what is timed
+        distinct = 4  # files, read repeatedly from the page cache: what is timed is decoding
         clips, volumes = [], []
         for i in range(distinct):
             clips.append(os.path.join(folder, f"{i}.mp4"))

@@ -1,11 +1,11 @@
-"""How long a training step waits for its batch: in the trainer's own loop, beside the input alone and the step alone.
+"""How long a training step waits for its batch: the trainer's own loop, beside the input alone and the step alone.
 
     python -m benchmarks.pipeline --quick
 
 Two nets on synthetic clips: the demo's, and TSM-ResNet-18. In each round every arm (`data.cache`, `data.read_threads`)
-drains its stream as fast as it can, and runs training's loop with training's program, which reads the metrics of the
-step before as training does; between them the step runs on one batch again and again. `wait` is the time that the loop
-spends in `next(batches)` as a part of its time, from the sixth step on. The page cache is warm.
+drains its stream as fast as it can, then runs the trainer's loop and program, reading the metrics of the step before as
+the trainer does; the step alone takes its turn on one batch, again and again. `wait` is the share of the loop's time
+spent in `next(batches)`, from the sixth step on. The page cache is warm.
 
 Prints a table (medians of rounds; the range of the wait) and one line of JSON.
 """
@@ -13,12 +13,13 @@ Prints a table (medians of rounds; the range of the wait) and one line of JSON.
 import argparse
 import dataclasses
 import datetime
+import functools
 import json
 import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ import jax
 from absl import flags, logging
 
 from benchmarks.prepared import Prepared, data_of, prepare, synthetic
+from benchmarks.turns import in_turns
 from configs.demo import get_config
 from learner_jax.config import Config
 from learner_jax.train import Action, loop
@@ -42,11 +44,11 @@ SKIPPED = 5  # steps at the start of each measurement
 class Case:
     """
     Attributes:
-      name: shown.
-      config: of the run but for its dataset.
-      frames: stored; the run sees ``config.data.frames`` of them.
-      size: stored.
-      steps: of each measurement, after those skipped.
+      name: for the table.
+      config: of the run, apart from its dataset.
+      frames: in a record; the run sees ``config.data.frames`` of them.
+      size: height and width of a record.
+      steps: in each measurement, after those skipped.
     """
 
     name: str
@@ -76,7 +78,7 @@ def cases(quick: bool) -> list[Case]:
 
 
 class Timed:
-    """An iterator that adds up how long it is waited for, from a given element on."""
+    """An iterator that adds up how long its consumer waits, from a given element on."""
 
     def __init__(self, batches: Iterator[Any], first: int):
         self._batches, self._first, self._n = iter(batches), first, 0
@@ -109,7 +111,7 @@ class Behind:
 
 
 def in_loop(run: Prepared, steps: int, **data: Any) -> tuple[float, float]:
-    """(seconds of a step, part of them in which it waits for its batch)."""
+    """Seconds of a step in the trainer's loop, and the share of them spent waiting for the batch."""
     run.state = dataclasses.replace(
         run.state, step=jax.device_put(jax.numpy.zeros((), "int32"), run.state.step.sharding)
     )
@@ -121,7 +123,7 @@ def in_loop(run: Prepared, steps: int, **data: Any) -> tuple[float, float]:
 
 
 def input_alone(run: Prepared, steps: int, **data: Any) -> float:
-    """Seconds of a batch when nothing else runs."""
+    """Seconds of a batch while nothing else runs."""
     start = 0.0
     for i, batch in enumerate(run.stream(SKIPPED + steps, **data)):
         jax.block_until_ready(batch)
@@ -131,7 +133,7 @@ def input_alone(run: Prepared, steps: int, **data: Any) -> float:
 
 
 def step_alone(run: Prepared, steps: int) -> float:
-    """Seconds of a step that has its batch already."""
+    """Seconds of a step whose batch is already on the device."""
     batch, behind = next(iter(run.stream(1))), Behind()
     for i in range(SKIPPED + steps):
         if i == SKIPPED:
@@ -144,25 +146,25 @@ def step_alone(run: Prepared, steps: int) -> float:
 
 
 def measure(case: Case, folder: Path, patients: int, rounds: int) -> list[dict[str, Any]]:
-    """The rows of a case."""
+    """The rows of the table for a case."""
     config = case.config
     config.steps, data = 10**6, data_of(synthetic(folder, patients, case.frames, case.size), 1, 1)
     config.data = dataclasses.replace(data, frames=config.data.frames, size=config.data.size)
     run = prepare(config)
-    taken: dict[Any, list[Any]] = {arm: [] for arm in ("step", *ARMS)}
-    for i in range(rounds + 1):  # the first round is not counted
-        jobs: list[tuple[Any, Callable[[], Any]]] = [("step", lambda: step_alone(run, case.steps))]
-        for cache, threads in ARMS:
-            about = {"cache": cache, "read_threads": threads}
-            both = lambda about=about: (input_alone(run, 2 * case.steps, **about), *in_loop(run, case.steps, **about))  # noqa: E731
-            jobs.append(((cache, threads), both))
-        for name, job in jobs if i % 2 else reversed(jobs):
-            taken[name].append(job())
-    b, alone = config.batch_size, statistics.median(taken.pop("step")[1:])
+
+    def input_and_loop(cache: str, read_threads: int) -> tuple[float, float, float]:
+        data = {"cache": cache, "read_threads": read_threads}
+        return input_alone(run, 2 * case.steps, **data), *in_loop(run, case.steps, **data)
+
+    arms = {"step": lambda: step_alone(run, case.steps)} | {
+        arm: functools.partial(input_and_loop, *arm) for arm in ARMS
+    }
+    taken: dict[Any, list[Any]] = in_turns(arms, rounds)
+    b, alone = config.batch_size, statistics.median(taken.pop("step"))
     found = []
     for (cache, threads), values in taken.items():
-        alone_in, step, wait = (statistics.median(column) for column in zip(*values[1:], strict=True))
-        waits = [value[2] for value in values[1:]]
+        alone_in, step, wait = (statistics.median(column) for column in zip(*values, strict=True))
+        waits = [value[2] for value in values]
         found.append(
             {
                 "case": case.name,

@@ -1,10 +1,10 @@
-"""How fast scans reach a training step, beside decoding files in each epoch and beside plain memory copy.
+"""How fast scans reach a training step, compared with decoding files in every epoch and with a plain memory copy.
 
     python -m benchmarks.read --quick
 
-Four ways to batches of the same scans, interleaved in one run: our stream from shards as a build writes them, the same
-with the other compression, a torch DataLoader whose workers decode each file in each epoch (as LILAC's published code
-does), and copying arrays that lie in memory already, which is the bound. The page cache is warm: disks are not timed.
+Four ways to make batches of the same scans take turns: our stream from shards as a build writes them, the same with
+the other compression, a torch DataLoader whose workers decode every file in every epoch (as LILAC's published code
+does), and copying arrays that are already in memory, which is the bound. The page cache is warm: disks are not timed.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import threadpoolctl
 from array_record.python import array_record_module
 
 from benchmarks.build import write_clip, write_volume
+from benchmarks.turns import in_turns
 from learner_jax.config import DataConfig
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import open_reader, training_batches
@@ -42,7 +43,7 @@ OTHER = "uncompressed" if shards.COMPRESSION != "uncompressed" else "zstd"
 
 
 class Decoded(torch.utils.data.Dataset if torch else object):
-    """Files, decoded and prepared whenever they are asked for."""
+    """Files that are decoded and prepared each time they are read."""
 
     def __init__(self, builder: type, paths: list[str]):
         self._builder, self._paths = builder, paths
@@ -55,7 +56,7 @@ class Decoded(torch.utils.data.Dataset if torch else object):
 
 
 def make(folder: Path, builder: type, write: Callable, suffix: str, n: int) -> tuple[Path, list[str]]:
-    """``n`` files, four of them distinct, and the dataset that a build makes of them."""
+    """The dataset that a build makes of ``n`` files, four of them distinct, and their paths."""
     paths = [folder / f"{i:03d}{suffix}" for i in range(n)]
     folder.mkdir()
     for i, path in enumerate(paths):
@@ -73,7 +74,7 @@ def make(folder: Path, builder: type, write: Callable, suffix: str, n: int) -> t
 
 
 def recompressed(dataset: Path, options: str) -> Path:
-    """A copy of a dataset whose shards are written with other options."""
+    """A copy of a dataset with its shards written under other options of ArrayRecord."""
     out = dataset.with_name(options)
     shutil.copytree(dataset, out)
     for path in out.glob("*.array_record-*"):
@@ -88,7 +89,7 @@ def recompressed(dataset: Path, options: str) -> Path:
 
 
 def stream(dataset: Path, batch: int, steps: int) -> float:
-    """Scans per second in batches as the trainer takes them."""
+    """Scans per second in batches as the trainer reads them."""
     t, h, w, _ = cohorts.DatasetMeta.read(dataset).scan_shape
     config = DataConfig(dir=str(dataset), score="score", frames=t, size=max(h, w))
     cohort = cohorts.load(config)
@@ -101,13 +102,15 @@ def loader(builder: type, paths: list[str], batch: int, steps: int) -> float:
     """Scans per second of a torch DataLoader with two workers, once these have started."""
     data = Decoded(builder, paths)
     sampler = torch.utils.data.RandomSampler(data, replacement=True, num_samples=batch * steps)
-    one_thread = functools.partial(threadpoolctl.threadpool_limits, 1)  # two workers and two cores
-    return rate(
-        torch.utils.data.DataLoader(
-            data, batch, sampler=sampler, num_workers=2, worker_init_fn=lambda _: one_thread(), prefetch_factor=1
-        ),
+    batches = torch.utils.data.DataLoader(
+        data,
         batch,
+        sampler=sampler,
+        num_workers=2,
+        worker_init_fn=lambda _: threadpoolctl.threadpool_limits(1),  # two workers and two cores
+        prefetch_factor=1,
     )
+    return rate(batches, batch)
 
 
 def copy(scans: list[np.ndarray], batch: int, steps: int) -> float:
@@ -117,7 +120,7 @@ def copy(scans: list[np.ndarray], batch: int, steps: int) -> float:
 
 
 def rate(batches: Iterable, batch: int) -> float:
-    """Scans per second from the third batch on: those before have waited for workers and threads to start."""
+    """Scans per second from the third batch on: the first two wait for workers and threads to start."""
     start, n = 0.0, -1
     for i, _ in enumerate(batches):
         if i == 1:
@@ -126,31 +129,20 @@ def rate(batches: Iterable, batch: int) -> float:
     return (n - 1) * batch / (time.perf_counter() - start)
 
 
-def measure(arms: dict[str, Callable[[int], float]], steps: dict[str, int], rounds: int) -> dict[str, list[float]]:
-    """Scans per second of each arm in every round, taken in turns; the first round is not counted."""
-    rates: dict[str, list[float]] = {name: [] for name in arms}
-    for i in range(rounds + 1):
-        for name in list(arms) if i % 2 else list(reversed(arms)):
-            rates[name].append(arms[name](steps[name]))
-    return {name: values[1:] for name, values in rates.items()}
-
-
 def compare(title: str, builder: type, dataset: Path, paths: list[str], batch: int, rounds: int, scale: int) -> dict:
-    """Print one table; returns its ratios."""
+    """Print a table; return its ratios."""
     other = recompressed(dataset, OTHER)
     scans = [builder.read({"path": path}, builder.OPTIONS()).scan for path in paths]
     arms = {
-        f"ours ({shards.COMPRESSION})": functools.partial(stream, dataset, batch),
-        f"ours ({OTHER})": functools.partial(stream, other, batch),
-        "memory copy": functools.partial(copy, scans, batch),
+        f"ours ({shards.COMPRESSION})": functools.partial(stream, dataset, batch, 12 * scale),
+        f"ours ({OTHER})": functools.partial(stream, other, batch, 12 * scale),
+        "memory copy": functools.partial(copy, scans, batch, 40 * scale),
     }
-    steps = dict.fromkeys(arms, 12 * scale) | {"memory copy": 40 * scale}
     if torch:
-        arms["torch, files"] = functools.partial(loader, builder, paths, batch)
-        steps["torch, files"] = 2 + 2 * scale
+        arms["torch, files"] = functools.partial(loader, builder, paths, batch, 2 + 2 * scale)
     else:
-        print("torch is not installed, so decoding files in each epoch is left out")
-    rates = measure(arms, steps, rounds)
+        print("torch is not installed, so decoding files in every epoch is left out")
+    rates = in_turns(arms, rounds)
     ours, name = rates[f"ours ({shards.COMPRESSION})"], f"ours ({OTHER})"
     sizes = [sum(path.stat().st_size for path in folder.glob("*.array_record-*")) for folder in (dataset, other)]
     print(
