@@ -1,16 +1,16 @@
-"""Backbones beside the PyTorch nets that they are equal to: forward and train step of both in one process, interleaved.
+"""Backbones beside the PyTorch nets that they match: forward pass and train step of both in one process, in turns.
 
     python -m benchmarks.backbones --quick
     python -m benchmarks.backbones tsm_resnet50 r3d18 videomae_vit_b resnet3d_18b
 
 On a CPU both run in float32, PyTorch eagerly, on small scans; on a GPU both compute in bfloat16 from float32
 parameters, PyTorch under `torch.compile` with channels last, on scans of the size that the nets are made for. A train
-step is forward, backward and AdamW. Needs the extra `parity`; without it, ours alone is timed. Each backbone has a
-process of its own: what others have left in the memory of one cost ViT-S a tenth on a CPU.
+step is forward, backward and AdamW. Needs the extra `parity`; without it, ours alone is timed. Each backbone runs in a
+process of its own: in a shared one, what earlier backbones left in memory slowed ViT-S by a tenth on a CPU.
 
-Prints a table and one line of JSON: scans a second of both (medians of rounds), their ratio (median of the ratios of
-rounds), and of ours MFU, part of the roofline bound (where the device is in `learner_jax.report.speed.PEAKS`), seconds
-to compile and peak memory as XLA planned it.
+Prints a table and one line of JSON: scans per second of both (medians over rounds), their ratio (median of the rounds'
+ratios), and for ours MFU, share of the roofline bound (where the device is in `learner_jax.report.speed.PEAKS`),
+seconds to compile and peak memory as planned by XLA.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from typing import Any
 from learner_jax.host_memory import keep_pages
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # two frameworks share the device
-keep_pages()  # as training does; to the good of both
+keep_pages()  # as training does; both profit
 
 import jax
 import jax.numpy as jnp
@@ -41,11 +41,11 @@ from learner_jax.batch import BatchSpec
 from learner_jax.report import speed
 
 QUICK = ("tsm_resnet18", "vit_s16", "r3d18")
-Run = Callable[[], Any]  # starts one forward pass or step and returns what to wait for
+Run = Callable[[], Any]  # starts one forward pass or train step, and returns what to wait for
 
 
 def ours(name: str, spec: BatchSpec, scan: np.ndarray, dtype: Any) -> tuple[dict[str, Run], dict[str, float]]:
-    """Compiled passes, and what compiling them cost."""
+    """Our compiled forward pass and train step; seconds to compile both, and peak memory (GiB) of the step."""
     backbone, optimizer = backbones.create(name), optax.adamw(1e-4)
     variables = jax.jit(functools.partial(backbone.init, spec=spec))(jax.random.key(0))
     scan, mask = jnp.asarray(scan, dtype), jnp.ones(spec.b, bool)
@@ -82,7 +82,7 @@ def ours(name: str, spec: BatchSpec, scan: np.ndarray, dtype: Any) -> tuple[dict
 
 
 def theirs(name: str, spec: BatchSpec, scan: np.ndarray, gpu: bool) -> dict[str, Run]:
-    """The same passes by PyTorch."""
+    """The same two in PyTorch."""
     import torch
 
     module, embed = PEERS[name].build(spec)
@@ -128,7 +128,7 @@ def wait(result: Any, gpu: bool) -> None:
 
 
 def seconds(run: Run, repeats: int, gpu: bool) -> float:
-    """Of one of ``repeats`` that are started one after the other and awaited together."""
+    """Seconds per call, over ``repeats`` calls started one after the other and awaited together."""
     start = time.perf_counter()
     for _ in range(repeats):
         result = run()
@@ -137,7 +137,7 @@ def seconds(run: Run, repeats: int, gpu: bool) -> float:
 
 
 def compare(name: str, rounds: int) -> dict[str, Any]:
-    """One backbone: every figure of its row."""
+    """All figures of one backbone's row."""
     try:
         import torch
 
@@ -196,7 +196,7 @@ HEAD = """
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(PEERS)}; all where none is named")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(PEERS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK)}, 3 rounds")
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()

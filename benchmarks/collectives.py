@@ -15,7 +15,7 @@ _BETWEEN_SLICES = re.compile(r'rendezvous="(?P<name>[^"]*)".*transfer_type="(?P<
 
 @dataclasses.dataclass(frozen=True)
 class Array:
-    """Of one device, without what pads it."""
+    """An array on one device, without padding."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -31,12 +31,12 @@ class Array:
 
 @dataclasses.dataclass(frozen=True)
 class Collective:
-    """One exchange.
+    """One exchange between devices.
 
     Attributes:
       kind: such as ``all-reduce``.
-      arrays: what each device has afterwards; between slices, what each sends.
-      group: devices that take part together; 0 between slices.
+      arrays: what each device holds afterwards; between slices, what each sends.
+      group: number of devices that exchange with one another; 0 between slices.
     """
 
     kind: str
@@ -45,21 +45,21 @@ class Collective:
 
     @property
     def slow(self) -> bool:
-        """Between slices, over the data centre's network."""
+        """Whether it goes between slices, over the data centre's network."""
         return self.group == 0
 
     @property
     def size(self) -> int:
-        """Numbers that are summed or brought together."""
+        """Count of the numbers that are summed or gathered."""
         return sum(array.size for array in self.arrays) * self._parts
 
     def moves(self, dtype: str, size: int) -> bool:
-        """Whether an array of this dtype and so many numbers is among them."""
+        """Whether one of the arrays has this dtype and this many numbers."""
         return any(array.dtype == dtype and array.size * self._parts == size for array in self.arrays)
 
     @property
     def sent(self) -> int:
-        """Bytes that each device sends: round a ring once to sum and once to tell, or to its peers in other slices."""
+        """Bytes that each device sends: around a ring, twice for an all-reduce; between slices, to its peers."""
         once = sum(array.nbytes for array in self.arrays)
         if self.slow:
             return once
@@ -71,7 +71,7 @@ class Collective:
 
 
 def collectives(hlo: str) -> list[Collective]:
-    """Each exchange of an optimised module once, however many pieces of it the compiler has fused with other work."""
+    """Each exchange of an optimised module once, even where the compiler has split it and fused the pieces."""
     found = {}
     for line in hlo.splitlines():
         if match := _COLLECTIVE.search(line):
@@ -87,7 +87,7 @@ def collectives(hlo: str) -> list[Collective]:
 
 
 def host_transfers(hlo: str) -> list[str]:
-    """Lines by which a device waits for its host: feeds, callbacks, sends that are none between slices."""
+    """Lines at which a device waits for its host: feeds, callbacks, and sends other than those between slices."""
     lines = hlo.splitlines()
     transfers = [line for line in lines if _TRANSFER.search(line) and not _BETWEEN_SLICES.search(line)]
     return transfers + [line for line in lines if "custom-call" in line and "callback" in line]
@@ -100,7 +100,7 @@ def _arrays(result: str) -> tuple[Array, ...]:
 
 
 def _group(line: str) -> int:
-    """Of ``{{0,1},{2,3}}``, of ``[2,2]<=[4]``, of ``mesh['a'=2,'b'=2] {'b'}``."""
+    """Devices in a group, from ``{{0,1},{2,3}}``, ``[2,2]<=[4]`` or ``mesh['a'=2,'b'=2] {'b'}``."""
     if listed := re.search(r"replica_groups=\{\{([\d,]+)\}", line):
         return listed[1].count(",") + 1
     if counted := re.search(r"replica_groups=\[\d+,(\d+)\]<=", line):

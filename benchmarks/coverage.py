@@ -1,12 +1,12 @@
-"""How often the 95 % intervals hold the truth: simulated patients, percentile and BCa intervals.
+"""How often percentile and BCa intervals of 95 % hold the truth, in simulated patients.
 
     python -m benchmarks.coverage
 
-Cohorts of 15, 30, 60 and 100 patients are drawn from a population in which patients differ in the number of their
-visits (2 to 6), in how far their score moves, and in how well a read-out sees it, so that pairs of one patient are
-alike; little, or so much that a few dominate every sum. The truth of each quantity is its value in 20,000 patients.
-Prints a Markdown table (docs/evaluation.md has it) and one line of JSON. About 6 minutes on one core;
-``--quick`` takes 100 cohorts of 30 patients.
+Cohorts of 15, 30, 60 and 100 patients are drawn from a population whose patients differ in their number of visits (2
+to 6), in how far their score moves, and in how well a read-out sees it, so that pairs of one patient are alike. There
+are two such populations: in one patients differ little, in the other so much that a few dominate every sum. The truth
+of each quantity is its value in 20,000 patients. Prints a Markdown table for each population (they are in
+docs/evaluation.md) and one line of JSON. About 6 minutes on one core; ``--quick`` takes 100 cohorts of 30 patients.
 """
 
 import argparse
@@ -24,13 +24,13 @@ from learner_jax.evaluators.statistics.intervals import bca_interval, percentile
 QUANTITIES = ("pairwise_accuracy", "direction_auroc", "kendall_tau_b", "rm_correlation", "macro_f1", "quadratic_kappa")
 QUANTITIES += ("delta_mae", "delta_ccc", "delta_spearman")
 FAMILIES = ("order", "direction", "three_way", "amount")
-METHODS = ("plain", "percentile", "bca")  # percentiles without the expansion for few patients, with it, BCa with it
+METHODS = ("plain", "percentile", "bca")  # percentiles without and with the correction for few patients; BCa with it
 THRESHOLD, POPULATION = 1.0, 20_000
 SIZES = (15, 30, 60, 100)
 
 
 def population(patients: int, rng: np.random.Generator, uneven: bool) -> Predictions:
-    """Read-out and truth of as many simulated patients; with ``uneven`` ones a few dominate every sum."""
+    """Truth and predictions of this many simulated patients; if ``uneven``, a few of them dominate every sum."""
     visits = rng.integers(2, 7, patients)
     patient = np.repeat(np.arange(patients), visits)
     visit = np.concatenate([np.arange(n) for n in visits])

@@ -1,15 +1,15 @@
-"""The evaluator beside the loop a user would write, beside the bare forward pass, and in memory.
+"""The evaluator: its speed beside the loop a user would write and beside the bare forward pass, and its memory.
 
     python -m benchmarks.evaluator --quick
 
-1. Bootstrap: 300 patients of 6 visits, 12 quantities, 2,000 replicates over patients. Ours gives these and all others
-   of their families; the peer is a loop that writes out the drawn patients' pairs and calls scipy, scikit-learn and
-   numpy (timed for some replicates and scaled to 2,000). Both give the same values.
-2. Embedding: throughput of the embedding pass, records read from disk, over that of the bare forward pass of a batch
-   that lies on the device, both of as many batches; rounds interleaved, median of ratios. Beside it the processor time
-   of reading alone, over the time of the bare pass: all of that is lost where the pass keeps every processor busy.
-3. Memory: read-outs fitted, scored and analysed on 100,000 embeddings of width 768 in a process of its own; the peak
-   of its memory, interpreter and libraries included.
+1. Bootstrap: 300 patients of 6 visits, 12 quantities, 2,000 replicates over patients. Ours computes these and all
+   others of their families; the peer is a loop that gathers the drawn patients' pairs and calls scipy, scikit-learn
+   and numpy (timed for a few replicates and scaled to 2,000). Both give the same values.
+2. Embedding: throughput of the embedding pass, which reads records from disk, over that of the bare forward pass on a
+   batch that is already on the device, for the same number of batches; in turns, median of ratios. Also the processor
+   time of reading alone over the time of the bare pass: that much is lost where the pass keeps every processor busy.
+3. Memory: peak of a process that fits, scores and analyses the read-outs of 100,000 embeddings of width 768,
+   interpreter and libraries included.
 
 Ends with one line of JSON. Seven minutes on 2 cores; ``--quick`` (fewer rounds, 20,000 embeddings, the small
 backbone alone) 75 seconds.
@@ -40,7 +40,7 @@ REPLICATES, THRESHOLD, WIDTH = 2000, 1.0, 768
 
 
 def cohort(patients: int, visits: int, width: int, first: int = 0, seed: int = 0) -> Observations:
-    """Made-up visits; the first dimension of the embedding tells the score, with noise."""
+    """Simulated visits; the first dimension of the embedding holds the score plus noise."""
     rng = np.random.default_rng([seed, first])
     patient, visit = np.repeat(np.arange(patients), visits) + first, np.tile(np.arange(visits), patients)
     score = (rng.normal(0, 2, patients)[patient - first] + rng.normal(0, 1.2, len(patient))).astype(np.float32)
@@ -51,7 +51,7 @@ def cohort(patients: int, visits: int, width: int, first: int = 0, seed: int = 0
 
 
 def predictions(patients: int, visits: int) -> Predictions:
-    """Scores, classes and probabilities of all pairs."""
+    """Simulated scores, classes and probabilities of all pairs."""
     truth = Truth.of(cohort(patients, visits, 1), "visits", "all", THRESHOLD)
     rng = np.random.default_rng(1)
     scores = truth.observations.score + rng.normal(0, 1, len(truth.patient_of))
@@ -61,7 +61,7 @@ def predictions(patients: int, visits: int) -> Predictions:
 
 
 def published(said: Predictions, drawn: np.ndarray) -> dict[str, float]:
-    """The 12 quantities of the patients ``drawn`` (with repeats), written out and given to scipy and scikit-learn."""
+    """The 12 quantities by scipy, scikit-learn and numpy, over the patients ``drawn`` (with repeats)."""
     from scipy.stats import kendalltau, pearsonr, spearmanr
     from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, f1_score, roc_auc_score
 
@@ -106,7 +106,7 @@ def bootstrap(rounds: int, peer_replicates: int) -> dict[str, float]:
     cold = seconds(ours)
     found, expected = ours(), published(said, np.arange(300))
     apart = max(abs(found[name] - expected[name]) for name in NAMES)
-    assert apart < 1e-5, f"ours and the published differ by {apart}"
+    assert apart < 1e-5, f"ours and the published values differ by {apart}"
     times = [(seconds(ours), seconds(loop) * REPLICATES / peer_replicates) for _ in range(rounds)]
     mine, theirs = np.median(times, axis=0)
     told = f"{len(found)} quantities in {mine:.2f} s ({cold:.2f} s with compilation), loop of 12 {theirs:.0f} s"
@@ -121,7 +121,7 @@ def bootstrap(rounds: int, peer_replicates: int) -> dict[str, float]:
 
 
 def embedding(rounds: int, cases: dict[str, tuple[str, int, int, int, int]]) -> dict[str, float]:
-    """Fraction of the bare forward pass that the embedding pass reaches, by case.
+    """Throughput of the embedding pass as a fraction of the bare forward pass's, by case.
 
     Args:
       rounds: of each case.
@@ -149,7 +149,7 @@ def embedding(rounds: int, cases: dict[str, tuple[str, int, int, int, int]]) -> 
 
 
 def _passes(folder: Path, name: str, frames: int, size: int, batch: int, batches: int) -> list[Callable[[], object]]:
-    """The bare forward pass, the embedding pass and reading alone of so many batches of a dataset built here."""
+    """The bare forward pass, the embedding pass, and reading alone, each over ``batches`` of a dataset built here."""
     import jax
 
     from configs.demo import get_config
@@ -182,7 +182,7 @@ def _passes(folder: Path, name: str, frames: int, size: int, batch: int, batches
 
 
 def memory(scans: int) -> dict[str, float]:
-    """Peak memory and seconds of a whole evaluation of as many embeddings of width 768, in a process of its own."""
+    """Peak memory and seconds of a whole evaluation of ``scans`` embeddings of width 768, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.evaluator", "--alone", str(scans)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     told = json.loads(done.stdout.splitlines()[-1])
@@ -223,7 +223,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def processor_seconds(run: Callable[[], object]) -> float:
-    """Of one call, over all threads."""
+    """Processor time of one call, over all threads."""
     start = time.process_time()
     run()
     return time.process_time() - start

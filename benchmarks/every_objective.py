@@ -1,10 +1,10 @@
-"""The demo's cohort, encoder and budget under every objective: scores on held-out patients and health of training.
+"""Every objective on the demo's cohort, backbone and budget: scores on held-out patients and health of training.
 
     python -m benchmarks.every_objective --data data/demo --out runs/objectives
 
-One run of ``configs/demo.py`` per arm, one after the other; what is finished is not repeated, what was cut off goes on.
-Prints a Markdown table and one line of JSON. One seed and one small synthetic cohort: a check that every objective
-learns and that none collapses unseen, not a ranking.
+One run of ``configs/demo.py`` per arm, one after the other; finished runs are not repeated and interrupted ones resume.
+Prints a Markdown table and one line of JSON. With one seed and one small synthetic cohort it checks that every
+objective learns and that no collapse goes unnoticed; it is no ranking.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from learner_jax.report.table import interval
 
 _GROUPS = ("--config.sampler.name=patients_by_visits", "--config.sampler.visits=2")
 
-ARMS: dict[str, tuple[str, ...]] = {
-    **{name: () for name in ("mse", "l1", "huber", "cross_entropy", "coral", "learner_combined", "learner")},
+ARMS: dict[str, tuple[str, ...]] = {  # objective and flags; empty: the objective is the arm's name
+    **dict.fromkeys(("mse", "l1", "huber", "cross_entropy", "coral", "learner_combined", "learner"), ()),
     "learner uniform": ("learner", "--config.objective.pair_weight=uniform"),
     "learner inverse density": ("learner", "--config.objective.pair_weight=inverse_density"),
     "learner margin": ("learner", "--config.objective.form=margin"),
@@ -29,8 +29,8 @@ ARMS: dict[str, tuple[str, ...]] = {
         "--config.objective.form=soft_infonce",
         "--config.objective.pair_weight=uniform",
     ),
-    **{name: () for name in ("rank_n_contrast", "supcon", "y_aware", "threshold_kernel", "exp_kernel", "adacon")},
-    **{name: () for name in ("mse+conr", "mse+ranksim", "siamese_margin", "davidson", "simclr")},
+    **dict.fromkeys(("rank_n_contrast", "supcon", "y_aware", "threshold_kernel", "exp_kernel", "adacon"), ()),
+    **dict.fromkeys(("mse+conr", "mse+ranksim", "siamese_margin", "davidson", "simclr"), ()),
     "lilac": ("lilac", *_GROUPS),
     "lilac_order": ("lilac_order", *_GROUPS),
     "combined, adversary": ("mse+learner+patient_adversary", *_GROUPS, "--config.objective.ramp=rise"),
@@ -47,10 +47,15 @@ HEALTH = {
 }
 
 
+def folder(out: Path, name: str) -> Path:
+    """Where the run of an arm lies."""
+    return out / name.replace(" ", "_").replace(",", "")
+
+
 def train(name: str, data: str, out: Path, extra: list[str]) -> bool:
-    """Train one arm; whether it ended well."""
+    """Train one arm; return whether it succeeded."""
     objective, *flags = ARMS[name] or (name,)
-    workdir = out / name.replace(" ", "_").replace(",", "")
+    workdir = folder(out, name)
     command = [sys.executable, "-m", "learner_jax.main", "--config", "configs/demo.py", "--workdir", str(workdir)]
     command += [f"--config.data.dir={data}", f"--config.objective.name={objective}", *flags, *extra]
     start = time.time()
@@ -61,11 +66,11 @@ def train(name: str, data: str, out: Path, extra: list[str]) -> bool:
 
 
 def table(out: Path, names: list[str]) -> str:
-    """Markdown: a line per arm with its scores, the last line of its metrics, and whether it collapsed."""
+    """Markdown, one line per arm: its scores, its last metrics, and whether it collapsed."""
     head = ["arm", *SCORES.values(), *HEALTH.values(), "collapsed"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for name in names:
-        run = load(out / name.replace(" ", "_").replace(",", ""))
+        run = load(folder(out, name))
         last = run.metrics[-1]
         figures = [f"{last[key]:.2f}" if last.get(key) is not None else "–" for key in HEALTH]
         scores = [interval(run.rows.get(key)) for key in SCORES]

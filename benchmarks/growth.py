@@ -1,13 +1,12 @@
-"""Yeast colonies: does training on coarse differences between colonies order the days of one colony?
+"""Yeast colonies: does training on coarse differences between colonies put the days of one colony in order?
 
     python -m benchmarks.growth --data data/growth --out runs/growth
 
-The strict coarse setting (one photograph of each training colony, and of its growth only the grade), in two sizes: 24
-colonies in 2 grades and 64 in 3. Contrastive, MSE and both together, ten seeds each; a seed draws other training
-colonies, photographs, weights and orders. All arms are scored on the same 288 held-out colonies: all visits, the late
-ones (from 67 hours on), and the colonies that never grow (null controls), beside the floors. Prints Markdown tables and
-one line of JSON. What is finished is not repeated. About 80 minutes of one core; ``--quick`` takes two seeds of
-20 steps.
+The strict coarse setting (one photograph of each training colony, and only the grade of its growth) in two sizes: 24
+colonies in 2 grades and 64 in 3. Contrastive, MSE and both together, ten seeds each; every seed draws its own training
+colonies, photographs, weights and orders. All arms are scored on the same 288 held-out colonies: all visits, late
+visits (from 67 hours on), and colonies that never grow (null controls), beside the floors. Prints Markdown tables and
+one line of JSON. Finished runs are not repeated. About 80 minutes of one core; ``--quick`` takes two seeds of 20 steps.
 """
 
 import argparse
@@ -37,7 +36,7 @@ COLUMNS = {
 
 
 def train(folder: Path, data: str, setting: str, seeds: int, extra: list[str]) -> None:
-    """Train every arm and seed of a setting that is not finished."""
+    """Train the arms and seeds of a setting that are not finished."""
     patients, cuts = SETTINGS[setting]
     for seed in range(seeds):
         for arm, objective in ARMS.items():
@@ -57,7 +56,7 @@ def train(folder: Path, data: str, setting: str, seeds: int, extra: list[str]) -
 
 
 def table(folder: Path) -> tuple[str, dict]:
-    """Markdown of a setting: mean [interval over colonies] ± SD over seeds of arms; mean ± SD over draws of floors."""
+    """Markdown of a setting. Arms: mean [interval over colonies] ± SD over seeds. Floors: mean ± SD over draws."""
     runs = find(folder)
     lines = ["| | " + " | ".join(COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
     figures = {}
@@ -90,7 +89,7 @@ def interval(row: dict) -> str:
 
 
 def differences(folder: Path) -> list[str]:
-    """A line for each arm: its difference from MSE in pairwise accuracy, with interval and p-value."""
+    """One line per arm: its difference from MSE in pairwise accuracy, with interval and p-value."""
     return arms.told(json.loads((folder / arms.COMPARISON_FILE).read_text()))
 
 

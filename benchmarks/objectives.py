@@ -1,12 +1,12 @@
-"""Time and memory of every objective, forward and backward, beside its straightforward definition.
+"""Time and memory of every objective, forward and backward, compared with its straightforward definition.
 
     python -m benchmarks.objectives --quick
 
-*ours* is what a training step calls: rows gathered, anchors in blocks, activations of a block computed again in the
+*ours* is what a training step calls: rows gathered, anchors in blocks, activations of a block recomputed in the
 backward pass. *dense* is the same formula with all pairs at once. *published* is Rank-N-Contrast as its authors wrote
-it down: n x n x p differences, and a mask of n x n for each of the n - 1 positives, operation by operation; in PyTorch
-where it is installed, else in JAX without jit. Every arm runs in a process of its own. Seconds are the median of
-several calls after the first, memory is the rise of the peak of the process over what it held before the first call.
+it: n x n x p differences, and an n x n mask for each of the n - 1 positives, operation by operation; in PyTorch where
+it is installed, else in JAX without jit. Every arm runs in a process of its own. Seconds are the median of several
+calls after the first; memory is how far the peak of the process rises above what it held before the first call.
 """
 
 import argparse
@@ -15,7 +15,6 @@ import ctypes
 import dataclasses
 import itertools
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -38,14 +37,14 @@ from learner_jax.objectives.parts import Part, Shared, parts
 TAU = 2.0
 N_PATIENTS = 4096
 WIDTHS, ARMS = (128, 512), ("ours", "dense")
-MOST_DENSE, MOST_PUBLISHED = 8192, 512  # beyond them a definition takes GiB or minutes
+MOST_DENSE, MOST_PUBLISHED = 8192, 512  # beyond these sizes the definitions take many GiB or minutes
 FREE_FOR_PUBLISHED = 16  # GiB; at n = 1,024 it takes 12
 
 
 def make_rows(n: int, p: int, distinct: int) -> tuple[np.ndarray, Batch]:
-    """Projections and a batch of ``n`` scans of at most n / 4 patients with ``distinct`` scores (0: all different)."""
+    """Projections and a batch of ``n`` scans of at most n / 4 patients, with ``distinct`` scores (0: all different)."""
     rng = np.random.default_rng(0)
-    # multiples of 1/32: differences are exact in float32, so that the published code sees the ties that there are
+    # multiples of 1/32: differences are exact in float32, so the published code sees every tie
     score = (rng.integers(0, distinct, n) - distinct // 2) / 32 if distinct else rng.normal(size=n)
     index, none = np.arange(n, dtype=np.int32), np.zeros(n, np.int32)
     batch = Batch(
@@ -65,7 +64,7 @@ def make_rows(n: int, p: int, distinct: int) -> tuple[np.ndarray, Batch]:
 
 
 def ours(name: str, z: np.ndarray, batch: Batch) -> Callable[[], object]:
-    """A compiled call of value and gradient, as in a step."""
+    """A compiled call of value and gradient, as a train step makes it."""
     objective = objectives.create(_config(name), make_mesh(), N_PATIENTS)
     params, state = objective.init(jax.random.key(0), z.shape[1])
     value = lambda z: objective.loss(params, state, z, z, batch, None, 0.0)[1][name]  # noqa: E731
@@ -73,7 +72,7 @@ def ours(name: str, z: np.ndarray, batch: Batch) -> Callable[[], object]:
 
 
 def dense(name: str, z: np.ndarray, batch: Batch) -> Callable[[], object]:
-    """The same formula with all pairs at once and everything kept for the backward pass."""
+    """The same formula with all pairs at once, and every activation kept for the backward pass."""
     part, config = parts.get(name), _config(name)
     params, _ = objectives.create(config, make_mesh(), N_PATIENTS).init(jax.random.key(0), z.shape[1])
 
@@ -143,15 +142,16 @@ def _compiled(value: Callable, z: np.ndarray) -> Callable[[], object]:
 
 
 def _status(field: str) -> float:
-    """MiB of a line of /proc/self/status; NaN where there is none."""
-    for line in Path("/proc/self/status").read_text().splitlines() if os.path.exists("/proc/self/status") else []:
-        if line.startswith(field):
-            return int(line.split()[1]) / 1024
+    """MiB in a field of /proc/self/status; NaN on systems without it."""
+    with contextlib.suppress(FileNotFoundError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(field):
+                return int(line.split()[1]) / 1024
     return float("nan")
 
 
 def measure(how: str, name: str, n: int, p: int, distinct: int) -> dict:
-    """Seconds, MiB and the value of one arm; in a process of its own, which may measure several sizes, small first."""
+    """Seconds, MiB and value of one arm, in a process of its own; a process may measure several sizes, small first."""
     _give_back()
     z, batch = make_rows(n, p, distinct)
     call = {"ours": ours, "dense": dense, "published": published}[how](name, z, batch)
@@ -169,7 +169,7 @@ def measure(how: str, name: str, n: int, p: int, distinct: int) -> dict:
 
 
 def _give_back() -> None:
-    """What earlier calls freed goes back to the system, so that it is not missed in the peak of the next one."""
+    """Return what earlier calls freed to the system; reused, it would be missing from the peak of the next call."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -178,11 +178,11 @@ def _forget_peak() -> None:
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
-        print("the peak of memory cannot be reset here: figures hold what compilation took too", file=sys.stderr)
+        print("the memory peak cannot be reset here, so figures include what compilation took", file=sys.stderr)
 
 
 def in_own_process(how: str, name: str, sizes: list[int], p: int, distinct: int) -> dict[int, dict]:
-    """:func:`measure` of each size in one child, until it runs out of memory or of ten minutes."""
+    """:func:`measure` each size in one child process, until that runs out of memory or has taken ten minutes."""
     command = [sys.executable, "-m", "benchmarks.objectives", "--one", json.dumps([how, name, sizes, p, distinct])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         timer = threading.Timer(600, child.kill)
@@ -196,7 +196,7 @@ def in_own_process(how: str, name: str, sizes: list[int], p: int, distinct: int)
 
 
 def free_gib() -> float:
-    """Memory that a new process could take."""
+    """Memory that a new process could use, in GiB."""
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable"):
             return int(line.split()[1]) / 2**20
@@ -210,7 +210,7 @@ def show(how: str, name: str, n: int, p: int, distinct: int, found: dict) -> Non
 
 
 def every_size(names: list[str], sizes: list[int]) -> dict:
-    """All sizes, widths and arms of the named objectives; ``(name, p, n, how) -> what was measured``."""
+    """Measure all sizes, widths and arms of the named objectives: ``{(name, p, n, how): what was measured}``."""
     cells = {}
     for name in names:
         arms = {"ours": sizes}
@@ -225,7 +225,7 @@ def every_size(names: list[str], sizes: list[int]) -> dict:
 
 
 def markdown(cells: dict, sizes: list[int]) -> str:
-    """A table for each width: milliseconds and MiB of ours, then of the dense formula after a stroke."""
+    """A table for each width: milliseconds and MiB of ours, then after a slash those of the dense formula."""
 
     def cell(*key) -> str:
         return " / ".join(_cell(cells[*key, how]) for how in ARMS if (*key, how) in cells)
@@ -254,13 +254,13 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.objectives", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--quick", action="store_true", help="Rank-N-Contrast alone, under 4 minutes")
-    parser.add_argument("--names", default="", help="objectives with commas between them; empty: all")
-    parser.add_argument("--sizes", default="256,512,1024,2048,4096,8192,16384", help="batch sizes, likewise")
+    parser.add_argument("--names", default="", help="objectives, separated by commas (default: all)")
+    parser.add_argument("--sizes", default="256,512,1024,2048,4096,8192,16384", help="batch sizes, separated by commas")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         how, name, sizes, p, distinct = json.loads(args.one)
-        measure(how, name, 64, p, distinct)  # threads and buffers that the process makes once
+        measure(how, name, 64, p, distinct)  # threads and buffers that a process creates once
         for n in sizes:
             print(json.dumps(measure(how, name, n, p, distinct)), flush=True)
         return
@@ -281,7 +281,7 @@ def main() -> None:
     headline |= {"rnc_1024_s": rnc["seconds"], "rnc_1024_mib": rnc["mib"], "rnc_8192_s": wide["seconds"]}
     headline |= {"rnc_8192_mib": wide["mib"], "rnc_1024_ratio": None}
     if free_gib() < FREE_FOR_PUBLISHED:
-        print(f"published definition skipped: {free_gib():.1f} GiB are free, and it takes 12 of {FREE_FOR_PUBLISHED}")
+        print(f"published definition skipped: it needs {FREE_FOR_PUBLISHED} GiB free, and there are {free_gib():.1f}")
     else:
         reference = run("published", 1024, 100)
         again = run("ours", 1024, 100)

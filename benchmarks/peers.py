@@ -1,4 +1,4 @@
-"""The PyTorch net that a backbone is equal to, as its users build it, with random weights: peers of a benchmark."""
+"""The PyTorch nets that backbones match, built as their users build them, with random weights."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,12 +9,13 @@ from learner_jax.batch import BatchSpec
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
-    """
+    """The published counterpart of a backbone.
+
     Attributes:
-      library: where it comes from.
+      library: that it comes from.
       build: ``spec -> (module, embed)``; ``embed`` maps ``[b c t h w]`` to ``[b d]``.
       small: scans for a CPU.
-      full: scans for an accelerator, of the size that the net is made for.
+      full: scans for an accelerator, of the size that the net was published with.
     """
 
     library: str
@@ -28,7 +29,7 @@ def _over_frames(net: Any, spec: BatchSpec) -> Callable[[Any], Any]:
 
 
 def _shift(x: Any, frames: int) -> Any:
-    """An eighth of the channels one frame on, an eighth one frame back, as in TSM's own code."""
+    """Shift an eighth of the channels by a frame one way and an eighth the other way, as TSM's own code does."""
     import torch
 
     x = x.reshape(-1, frames, *x.shape[1:])
@@ -107,10 +108,11 @@ def _resnet3d(spec: BatchSpec) -> tuple[Any, Callable[[Any], Any]]:
 
 
 def _densenet3d(spec: BatchSpec) -> tuple[Any, Callable[[Any], Any]]:
+    import torch
     from monai.networks.nets import DenseNet121
 
     net = DenseNet121(spatial_dims=3, in_channels=spec.c, out_channels=2)
-    net.class_layers.out = __import__("torch").nn.Identity()
+    net.class_layers.out = torch.nn.Identity()
     return net, net
 
 

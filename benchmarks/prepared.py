@@ -1,4 +1,4 @@
-"""What the trainer makes of a config before its first step, for benchmarks of the loop."""
+"""What the trainer prepares from a config before its first step, for benchmarks of the loop."""
 
 import dataclasses
 import os
@@ -19,28 +19,28 @@ from learner_jax.train import compiled
 
 @dataclasses.dataclass
 class Prepared:
-    """A run that is about to begin. ``update`` takes the state over, so whoever steps puts the new one back."""
+    """A run before its first step. ``update`` donates the state, so whoever calls it stores the new one here."""
 
     parts: Parts
     state: TrainState
     update: Callable[[TrainState, Batch], tuple[TrainState, dict[str, Any]]]
 
     def stream(self, stop: int, **data: Any):
-        """Batches of steps 0 to ``stop`` with other fields of ``config.data``."""
+        """Batches of steps 0 to ``stop - 1``, with fields of ``config.data`` replaced by ``data``."""
         parts = self.parts
         reader = open_reader(parts.cohort, dataclasses.replace(parts.config.data, **data))
         return training_stream(reader, parts.sampler, parts.config.seed, 0, stop, parts.mesh)
 
 
 def prepare(config: Config, start: Any = None) -> Prepared:
-    """As :func:`learner_jax.train.train` does; ``start``: variables of the backbone, in place of random ones."""
+    """Prepare a run as :func:`learner_jax.train.train` does; ``start``: the backbone's variables, if not random."""
     parts = assemble(config)
     state = parts.state(start)
     return Prepared(parts, state, compiled(parts.recipe, state, parts.reader.shapes(config.batch_size, parts.mesh)))
 
 
 def synthetic(folder: Path, patients: int, frames: int, size: int) -> Path:
-    """A built synthetic cohort with 3 visits of 2 views for each patient; kept where it is there already."""
+    """Build a synthetic cohort with 3 visits of 2 views for each patient, unless it is there already."""
     out = folder / f"lus-{patients}-{frames}x{size}"
     if not (out / "COMPLETE").exists():
         command = [sys.executable, "-m", "tfds_builders.build", "synthetic_lus", "--data_dir", str(out)]
@@ -52,5 +52,5 @@ def synthetic(folder: Path, patients: int, frames: int, size: int) -> Path:
 
 
 def data_of(folder: Path, frames: int, size: int) -> DataConfig:
-    """Of a synthetic cohort."""
+    """The config's fields for a synthetic cohort."""
     return DataConfig(dir=str(folder), score="sf_ratio", frames=frames, size=size)

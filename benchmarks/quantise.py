@@ -1,8 +1,8 @@
-"""What storing volumes in 8 bits loses, on real heads: LEARNER_REAL_DATA=FOLDER python -m benchmarks.quantise
+"""What is lost by storing volumes in 8 bits, on real heads: LEARNER_REAL_DATA=FOLDER python -m benchmarks.quantise
 
-Volumes are prepared in 32-bit floats and rounded as each stored type would. The error is set beside two things that it
-has to be small against: the scan's own noise, and the change between two dates of one person where the data has them.
-Noise is estimated from the smallest details (Immerkær 1996, doi:10.1006/cviu.1996.0060) in slices of tissue.
+Volumes are prepared in 32-bit floats and rounded as each stored type would round them. The error is compared with the
+two things that it has to be small against: the scan's own noise, and the change between two dates of one person, where
+the data has them. Noise is estimated from the finest details (Immerkær 1996, doi:10.1006/cviu.1996.0060) of tissue.
 """
 
 import argparse
@@ -25,14 +25,14 @@ _LAPLACIAN = np.outer([1, -2, 1], [1, -2, 1])
 
 
 def stored(values: np.ndarray, dtype: str) -> np.ndarray:
-    """f32 after a round trip through a stored type."""
+    """Float32 values after a round trip through a stored dtype."""
     scaled = values * WHITE[dtype]
     kept = (scaled if dtype == "float16" else np.rint(scaled)).astype(dtype)
     return kept.astype(np.float32) / WHITE[dtype]
 
 
 def noise(values: np.ndarray) -> float:
-    """SD of white noise by its finest details, the least over slices: structure only adds to it."""
+    """SD of white noise from the finest details, the least over slices: structure can only add to it."""
     found = []
     for plane in values:
         tissue = ndimage.binary_erosion(plane > 0.2, iterations=2)
@@ -46,7 +46,7 @@ def main() -> None:
     """Print one table and one line of JSON."""
     parser = argparse.ArgumentParser("python -m benchmarks.quantise", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--quick", action="store_true", help="the same; it takes seconds")
+    parser.add_argument("--quick", action="store_true", help="no effect: it takes seconds anyway")
     parser.parse_args()
     folder = Path(os.environ.get("LEARNER_REAL_DATA", Path(__file__).parents[2] / "shared" / "data")) / "mri"
     paths = sorted(folder.glob("open_ms_longitudinal/*/study*.nii.gz")) + sorted(folder.glob("ixi_2mm/*"))

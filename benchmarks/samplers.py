@@ -1,9 +1,9 @@
-"""What a sampler takes of a large cohort: its plan of the first epoch, and a batch after that.
+"""How long samplers take on a large cohort: to plan the first epoch, and for each batch after that.
 
     python -m benchmarks.samplers --scans 1000000
 
-The bound beside it is NumPy's sort of as many random keys, which a permutation of the scans takes at least, in the same
-round. Medians over rounds; a batch is also set against 100 ms, a step that a fast device might take.
+The bound, measured in the same round, is NumPy's sort of as many random keys: permuting the scans takes at least that.
+Prints medians over rounds; a batch is also compared with a step of 100 ms, which a fast device might take.
 """
 
 import argparse
@@ -20,7 +20,7 @@ _VISITS, _VIEWS, _SITES, _STEPS, _STEP_MS = 5, 6, 40, 10, 100
 
 
 def cohort(scans: int) -> Pool:
-    """Patients of five visits with one scan each, of several views and sites."""
+    """Patients with five visits of one scan each, in several views and sites."""
     rng, patients = np.random.default_rng(0), scans // _VISITS
     patient = np.repeat(np.arange(patients, dtype=np.int32), _VISITS)
     visit = np.tile(np.arange(_VISITS, dtype=np.int32), patients)
@@ -30,7 +30,7 @@ def cohort(scans: int) -> Pool:
 
 
 def timed(name: str, pool: Pool, batch_size: int, seed: int) -> tuple[float, float]:
-    """Seconds of CPU for the first batch of a new sampler, and for one of those that follow."""
+    """Processor seconds for the first batch of a new sampler, and for each of those that follow."""
     config = Config(batch_size=batch_size, steps=10**6, sampler=SamplerConfig(name=name))
     began = time.process_time()
     sampler = samplers.get(name)(config, pool)
@@ -42,7 +42,7 @@ def timed(name: str, pool: Pool, batch_size: int, seed: int) -> tuple[float, flo
 
 
 def main() -> None:
-    """Command line."""
+    """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scans", type=int, default=1_000_000)
     parser.add_argument("--batch_size", type=int, default=256)

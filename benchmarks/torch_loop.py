@@ -1,4 +1,4 @@
-"""The peer of benchmarks.train: the same training as a plain PyTorch loop. Imports no JAX, as loaders start here."""
+"""The peer of benchmarks.train: the same training as a plain PyTorch loop. Loader processes import this, so no JAX."""
 
 import itertools
 import math
@@ -11,7 +11,7 @@ import torch
 
 
 class Scans(torch.utils.data.Dataset):
-    """Scans of the same shards, by the same reader of records, opened once in each process."""
+    """Scans of the same shards through the same record reader, which each process opens once."""
 
     def __init__(self, folder: str, rows: np.ndarray, score: np.ndarray, patient: np.ndarray, frames: int):
         self._folder, self._rows, self._score, self._patient = folder, rows, score, patient
@@ -32,7 +32,7 @@ class Scans(torch.utils.data.Dataset):
 
 
 class Net(torch.nn.Module):
-    """A backbone over clips, the projection, and the head that predicts the score."""
+    """A backbone over clips, the projection, and the head that predicts the score from the embedding."""
 
     def __init__(self, backbone: torch.nn.Module, embed: Any, dim: int, projection: int, intensity: tuple[float, ...]):
         super().__init__()
@@ -48,7 +48,7 @@ class Net(torch.nn.Module):
 
 
 def learner_combined(z: torch.Tensor, predicted: torch.Tensor, score: torch.Tensor, patient: torch.Tensor, score_range):
-    """Squared error and ``learner`` in the form distance_match with distance weights."""
+    """Squared error plus ``learner`` in its ``distance_match`` form with distance weights."""
     unit = torch.nn.functional.normalize(z, dim=1)
     distance, d = 1 - unit @ unit.T, (score[:, None] - score[None]).abs()
     w = d * (patient[:, None] != patient[None])
@@ -58,7 +58,7 @@ def learner_combined(z: torch.Tensor, predicted: torch.Tensor, score: torch.Tens
 
 
 class Training:
-    """Batches, net and optimizer; :meth:`steps` makes some more."""
+    """Batches, net and optimizer; :meth:`steps` continues training."""
 
     def __init__(self, net: Net, data: Scans, batch: int, workers: int, total: int, optim: Any, score_range: float):
         sampler = torch.utils.data.RandomSampler(data, replacement=True, num_samples=batch * total)

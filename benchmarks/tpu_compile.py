@@ -1,16 +1,17 @@
-"""The real training and scoring steps, compiled for TPU slices that are not here: memory, traffic, and what must hold.
+"""The real training and scoring steps, compiled without a TPU for TPU slices: memory, traffic, and what must hold.
 
     python -m benchmarks.tpu_compile                        # all, on a machine without a TPU; needs the extra `tpu`
-    python -m benchmarks.tpu_compile --only resnet3d_18b --where    # and what takes longest, as libtpu reckons
+    python -m benchmarks.tpu_compile --only resnet3d_18b --where    # also what takes longest by libtpu's estimate
 
-Each step is compiled by libtpu for one or two slices of 16 TPU v5e chips, parameters whole on each chip or cut over
-them (`mesh.fsdp`). A row of the table is one program, as one chip runs it. Ends with an error where a program does not
-fit, gathers the projections or parameters that are cut more than once, reduces the gradient not once, moves activations
-between chips, waits for its host, or sends more between slices than gradient, projections and batch statistics.
+libtpu compiles each step for one or two slices of 16 TPU v5e chips, with parameters replicated or sharded over the
+chips (`mesh.fsdp`). A row of the table is one program, as one chip runs it. Ends with an error where a program does not
+fit, gathers the projections or sharded parameters more than once, does not reduce the gradient exactly once, moves
+activations between chips, waits for its host, or sends more between slices than gradient, projections and batch
+statistics.
 
-*Expected* is the least time by the layers' operations and memory traffic (`learner_jax/report/speed.py`) over an
-estimate: XLA's count of operations (and those of the kernel that attends) or bytes, whichever takes longer, and after
-it all that goes over the links, as if nothing overlapped. It is an estimate and no measurement: no TPU was there.
+*Expected* is the least time, by the layers' operations and memory traffic (`learner_jax/report/speed.py`), over an
+estimate: the time for XLA's count of operations (with those of the attention kernel) or of bytes, whichever is longer,
+plus that of all traffic over links, as if nothing overlapped. It is an estimate, not a measurement on a TPU.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from importlib import metadata
 from typing import Any
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["TPU_SKIP_MDS_QUERY"] = "1"  # nobody waits for the metadata of a cloud that is not there
+os.environ["TPU_SKIP_MDS_QUERY"] = "1"  # or libtpu waits for the metadata server of a cloud
 
 import jax
 import jax.numpy as jnp
@@ -47,16 +48,17 @@ from learner_jax.train import compiled
 SLICE = "v5e:4x4"
 CHIPS = 16
 HBM = 16 * 2**30
-# Bytes a second of one chip. Between chips: one link, both ways; between slices: the chip's share of its host's network
-# (Austin et al., How to Scale Your Model, table of TPUs).
+# Bytes per second of one chip. Between chips: one link, both ways; between slices: the chip's share of its host's
+# network (Austin et al., How to Scale Your Model, table of TPUs).
 LINKS, NETWORK = 9e10, 3.125e9
 _GIB, _MB = 2**30, 1e6
-_LONGEST = 12  # operations that are listed
+_LONGEST = 12  # operations listed by --where
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Of the state over chips. Batch statistics of a batch over two slices go over the slow network, layer by layer."""
+    """How the state is laid out over chips. With batch norm over two slices, every layer's statistics go over the slow
+    network."""
 
     slices: int = 1
     fsdp: int = 1
@@ -85,7 +87,7 @@ CASES = (
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """What the compiler tells of one step, for one chip."""
+    """What the compiler tells about one step, for one chip."""
 
     seconds: float  # to compile
     memory: int
@@ -114,7 +116,7 @@ class Program:
 
 
 class Setting:
-    """A case on described devices."""
+    """A case on the described devices of a layout."""
 
     def __init__(self, case: Case, layout: Layout):
         devices = topologies.get_topology_desc(SLICE, platform="tpu", num_slices=layout.slices).devices

@@ -1,21 +1,19 @@
-"""The whole trainer beside a plain PyTorch loop that does the same work, in one process, in turns.
+"""The whole trainer beside a plain PyTorch loop that does the same work, in turns in one process.
 
     python -m benchmarks.train --quick
 
-TSM-ResNet-18, `learner_combined`, AdamW with clipping and a schedule, float32, clips from the same shards. Ours is
-training's loop with what it does after each step (metrics, progress, guards); PyTorch's is as a practitioner writes it:
-torchvision's net with the shift of TSM, channels last, a DataLoader with as many workers (0, 1 or 2) as turn out
-fastest. Augmentation is off in both: ours runs inside the step and PyTorch has none like it. Both start from the same
+TSM-ResNet-18, `learner_combined`, AdamW with clipping and a schedule, float32, clips from the same shards. Ours is the
+trainer's loop with all it does after each step (metrics, progress, guards); PyTorch's is what a practitioner writes:
+torchvision's net with the shift of TSM, channels last, a DataLoader with whichever number of workers (0, 1 or 2) is
+fastest. Augmentation is off in both: ours runs inside the step and PyTorch has no equal. Both start from the same
 weights, and their losses on one batch are compared first. Needs the extra `parity`; without it, ours alone is timed.
 
-Beside that: how long a save holds the loop up and what it costs in all, the part of a run's time that goes into steps
-(goodput), and what the host needs to start one step whose state has as many arrays as that of ViT-B. Ends with one line
-of JSON.
+Also measured: how long saves hold up the loop, the share of a run's time that goes into steps (goodput), and the host
+time to start one step whose state has as many arrays as that of ViT-B. Ends with one line of JSON.
 """
 
 import argparse
 import contextlib
-import dataclasses
 import datetime
 import io
 import itertools
@@ -31,13 +29,14 @@ from typing import Any
 
 from learner_jax.host_memory import keep_pages
 
-keep_pages()  # as training does; to the good of both
+keep_pages()  # as training does; both profit
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags, logging
 
+from benchmarks.augment import OFF
 from benchmarks.pipeline import step_alone
 from benchmarks.prepared import Prepared, data_of, prepare, synthetic
 from configs.demo import get_config
@@ -45,7 +44,7 @@ from learner_jax import backbones
 from learner_jax.backbones import pretrained
 from learner_jax.batch import BatchSpec
 from learner_jax.checkpoint import Checkpoints
-from learner_jax.config import AugmentConfig, Config
+from learner_jax.config import Config
 from learner_jax.nonfinite import NonFinite
 from learner_jax.optim import make_optimizer
 from learner_jax.preprocess import normalisation
@@ -56,7 +55,7 @@ from learner_jax.report.reporter import reporting
 from learner_jax.train import Action, loop
 from learner_jax.watchdog import Watchdog
 
-TOTAL = 10_000  # steps that the schedules are made for; no run here gets so far
+TOTAL = 10_000  # steps of the schedules; no run here gets that far
 SAVE_EVERY = 50
 
 
@@ -67,14 +66,14 @@ def configured(folder: Path, quick: bool) -> Config:
     if jax.default_backend() != "cpu":
         config.batch_size, frames = 64, 16
     config.data = data_of(synthetic(folder, patients if quick else 100, stored, size), frames, size)
-    config.augment = AugmentConfig(**{f.name: type(f.default)() for f in dataclasses.fields(AugmentConfig)})
+    config.augment = OFF
     config.checkpoint.every = SAVE_EVERY
     return config
 
 
 @contextlib.contextmanager
 def trainer(run: Prepared, workdir: Path) -> Iterator[Callable[..., None]]:
-    """``advance(n, *actions)``: n more steps of the trainer's loop, with further actions after each."""
+    """Yields ``advance(n, *actions)``: n more steps of the trainer's loop, with further actions after each."""
     config, ledger = run.parts.config, Ledger()
     batches = ledger.waited(run.stream(TOTAL))
 
@@ -83,7 +82,7 @@ def trainer(run: Prepared, workdir: Path) -> Iterator[Callable[..., None]]:
 
     guard = NonFinite(config, rows, 0, print)
     with contextlib.ExitStack() as stack:
-        with contextlib.redirect_stdout(io.StringIO()):  # the bar, and at the end the table
+        with contextlib.redirect_stdout(io.StringIO()):  # hides the progress bar, and at the end the table
             afterwards = stack.enter_context(contextlib.ExitStack())
             books = stack.enter_context(keeping(workdir, ledger, config.batch_size, lambda seconds: {}))
             reporter = stack.enter_context(reporting(config, workdir, 0, books, afterwards))
@@ -109,7 +108,7 @@ def peer(run: Prepared, net: Any, workers: int) -> Any:
 
 
 def with_torch(config: Config) -> tuple[Any, Prepared]:
-    """The same net for both, from the same weights: PyTorch's, and ours prepared."""
+    """The same net from the same weights, in PyTorch and as a prepared run of ours."""
     import torch
 
     from benchmarks.peers import PEERS
@@ -136,7 +135,7 @@ def with_torch(config: Config) -> tuple[Any, Prepared]:
 
 
 def losses(run: Prepared, training: Any) -> tuple[float, float]:
-    """Of both, on the first batch of ours, before any update."""
+    """Losses of ours and of PyTorch on our first batch, before any update."""
     import torch
 
     batch = next(iter(run.stream(1)))
@@ -146,7 +145,7 @@ def losses(run: Prepared, training: Any) -> tuple[float, float]:
     before = {key: value.clone() for key, value in training.net.state_dict().items()}
     with torch.no_grad():
         theirs = float(training.loss(scan, score, patient))
-    training.net.load_state_dict(before)  # batch statistics have moved
+    training.net.load_state_dict(before)  # undo what the pass did to the batch statistics
     return ours, theirs
 
 
@@ -158,7 +157,7 @@ def seconds(job: Callable[[int], None], n: int) -> float:
 
 
 def fastest(run: Prepared, net: Any, n: int) -> tuple[int, Any]:
-    """The number of workers that is fastest, and the training with it."""
+    """The fastest number of workers, and the training that uses it."""
     found = {}
     for workers in (0, 1, 2):
         training = peer(run, net, workers)
@@ -169,12 +168,12 @@ def fastest(run: Prepared, net: Any, n: int) -> tuple[int, Any]:
 
 
 def saving(run: Prepared, advance: Callable[..., None], workdir: Path, alone: float) -> dict[str, float]:
-    """What saves cost in a run of two."""
+    """What two saves cost a run."""
     blocked = []
     with Checkpoints(workdir, 2) as checkpoints:
 
         def save(step: int, state: Any, metrics: Any) -> None:
-            jax.block_until_ready(state)  # the step itself is not the save's
+            jax.block_until_ready(state)  # the step is not part of the save
             start = time.perf_counter()
             checkpoints.save(state, {})
             blocked.append(time.perf_counter() - start)
@@ -189,9 +188,9 @@ def saving(run: Prepared, advance: Callable[..., None], workdir: Path, alone: fl
 
 
 def dispatch() -> dict[str, float]:
-    """Host seconds to start one step whose state has ViT-B's arrays, each of one element, with a batch beside it.
+    """Host time to start a step with a batch and a state that has ViT-B's arrays, each of one element.
 
-    On a CPU a small program may run within the call, so this is no less than what starting it takes.
+    On a CPU a small program may run within the call, so this is an upper bound.
     """
     config = get_config()
     spec = BatchSpec(8, 4, 224, 224, 1)
