@@ -54,7 +54,13 @@ def _pixels(_: Any, batch: Batch) -> jax.Array:
 class Evaluator:
     """Scores encoders of one cohort under one config.
 
-    ``between`` is called at the same places on all processes, at each batch and each part of scoring; it may raise.
+    Args:
+      config: of the run.
+      cohort: whose patients are embedded and scored.
+      reader: of its records.
+      backbone: that the variables to be scored belong to.
+      mesh: of the devices that embed.
+      between: called at each batch and each part of scoring, at the same places on all processes; it may raise.
     """
 
     def __init__(
@@ -69,9 +75,9 @@ class Evaluator:
         self._config, self._cohort, self._reader = config, cohort, reader
         self._backbone, self._mesh, self._between = backbone, mesh, between
         self._embed = self._embedder(encoder_of(backbone, config))
-        # rows of those whom decisions are fitted on, and of those who are scored, which nothing is fitted on
-        judges = config.eval.patients == "test"
-        self._val, self._scored = (cohort.val, cohort.test) if judges else (cohort.val[:0], cohort.val)
+        # cohort rows that decisions are fitted on, and those that are scored, which nothing is fitted on
+        on_test = config.eval.patients == "test"
+        self._val, self._scored = (cohort.val, cohort.test) if on_test else (cohort.val[:0], cohort.val)
 
     def evaluate(self, variables: Any, heads: Any, step: int) -> Evaluation:
         """Score ``{"params", "stats"}`` of the backbone, and the objective's trained ``heads``, as of ``step``."""
@@ -83,99 +89,127 @@ class Evaluator:
         return self.evaluate(variables, state.scored["objective"], int(state.step))
 
     def write(self, evaluation: Evaluation, workdir: Path, step: int) -> None:
-        """Write read-outs, scores, pairs and observations where :mod:`artifacts` says, all of them or nothing."""
+        """Write read-outs, scores, pairs and observations as :mod:`artifacts` lays them out, all of them or nothing."""
         if jax.process_index() == 0:
             artifacts.write(evaluation, self._cohort, self._config, workdir, step)
 
     def observations(self, variables: Any, rows: np.ndarray, view_weights: np.ndarray | None = None) -> Observations:
-        """What scoring sees of these cohort rows: embedded and averaged over the scans of each visit in the same way,
-        to the bit; those that cannot be read are left out.
+        """The observations of these cohort rows, embedded and averaged exactly as scoring does, to the bit.
+
+        Rows that cannot be read are left out.
 
         Args:
           variables: ``{"params", "stats"}`` of the backbone.
           rows: i64 ``[n]`` cohort rows.
-          view_weights: f64 ``[v]`` of ``cohort.views``, where they do not weigh the same.
+          view_weights: f64 ``[v]``, one for each of ``cohort.views``; None: all views weigh the same.
         """
         return self._observe(self._embed(variables, rows), rows, view_weights)
 
     def has_scored(self, workdir: Path, step: int) -> bool:
-        """Whether the evaluation of a step is there."""
+        """Whether the evaluation of a step has been written."""
         return places.exists(workdir, step, self._config.eval.patients)
 
     def floors(self) -> tuple[Sections, dict[str, str]]:
-        """Rows of every floor and of the noise ceiling, scored as an encoder is, and why one of them has none."""
+        """Rows of every floor and of the noise ceiling, scored as an encoder is; and why any of them is missing."""
         cohort, config, notes = self._cohort, self._config.eval, {}
-        time = floors.time_features(cohort.time_days, cohort.visit, cohort.train)
-        views = floors.view_features(cohort.view, len(cohort.views))
-        pixels = partial(self._embedder(_pixels), None)
-        # the same weights for all runs, whatever jax_default_prng_impl is: a floor of the backbone and not of a run
-        initial = jax.jit(partial(self._backbone.init, spec=self._reader.spec(1)), out_shardings=replicated(self._mesh))
-        # first, so that the floors that look at no scan know as well which ones cannot be read
-        of_pixels = self._evaluate(pixels, {}, 0, everything=False).sections[PRIMARY]
-        train, val, scored_on = (self._observe(time[r], r) for r in (cohort.train, self._val, self._scored))
-        val, truth = (Truth.of(part, config.pairs, config.order, config.change_threshold) for part in (val, scored_on))
-        resampling = draws(truth.n_patients, config)
-
-        def scored(predictions: Predictions) -> list[Row]:
-            return rows(estimate_with_late(predictions, resampling, config, OF_A_READOUT), config)
 
         def through_readout(embed: Embed) -> list[Row]:
             return self._evaluate(embed, {}, 0, everything=False).sections[PRIMARY]
 
-        found = {
-            "majority": scored(floors.majority(train, val, truth)),
-            "first_visit": scored(floors.first_visit(train, val, truth)),
-            "time_only": through_readout(lambda r: time[r]),
+        # first: reading all pixels finds the scans that cannot be read, which the other floors leave out too
+        pixels = through_readout(partial(self._embedder(_pixels), None))
+        time = floors.time_features(cohort.time_days, cohort.visit, cohort.train)
+        train, val, scored = (self._observe(time[at], at) for at in (cohort.train, self._val, self._scored))
+        val, truth = (Truth.of(part, config.pairs, config.order, config.change_threshold) for part in (val, scored))
+        resampling = draws(truth.n_patients, config)
+
+        def directly(predictions: Predictions) -> list[Row]:
+            return rows(estimate_with_late(predictions, resampling, config, OF_A_READOUT), config)
+
+        sections = {
+            "majority": directly(floors.majority(train, val, truth)),
+            "first_visit": directly(floors.first_visit(train, val, truth)),
+            "time_only": through_readout(lambda at: time[at]),
         }
         covariates = floors.covariate_features(cohort)
         if covariates is None:
             notes["covariates"] = "the dataset stores no covariates (python -m tfds_builders.build … --covariates)"
         else:
-            found["covariates"] = through_readout(lambda r: covariates[r])
+            sections["covariates"] = through_readout(lambda at: covariates[at])
         if len(cohort.views) > 1:
-            found["view_only"] = through_readout(lambda r: views[r])
+            views = floors.view_features(cohort.view, len(cohort.views))
+            sections["view_only"] = through_readout(lambda at: views[at])
         else:
             notes["view_only"] = f"all scans are of one view ({cohort.views[0]})"
-        found["pixels"] = of_pixels
-        found["random_init"] = through_readout(partial(self._embed, initial(jax.random.key(0, impl="threefry2x32"))))
+        sections["pixels"] = pixels
+        sections["random_init"] = through_readout(partial(self._embed, self._random_variables()))
         if config.label_noise:
-            found["noise_ceiling"] = rows(noise_ceiling(truth, config.label_noise, resampling), config)
+            sections["noise_ceiling"] = rows(noise_ceiling(truth, config.label_noise, resampling), config)
         else:
             notes["noise_ceiling"] = NOT_STATED
-        return found, notes
+        return sections, notes
+
+    def _random_variables(self) -> Any:
+        """Initial weights that are the same for all runs: a floor of the backbone, not of a run or of the user's
+        jax_default_prng_impl."""
+        init = jax.jit(partial(self._backbone.init, spec=self._reader.spec(1)), out_shardings=replicated(self._mesh))
+        return init(jax.random.key(0, impl="threefry2x32"))
 
     def _evaluate(self, embed: Embed, heads: dict[str, Any], step: int, everything: bool) -> Evaluation:
+        """Fit and score. With ``everything`` also the chosen read-outs, the analyses and the spec for predictions."""
         config, cohort = self._config.eval, self._cohort
         u_train, weights = embed(cohort.train), None
         if config.fusion == "learnt" and config.pairs == "visits":
-            known = self._reader.damage.spared(cohort.train)
-            rows = cohort.train[known]
-            about = (array[rows] for array in (cohort.score, cohort.patient, cohort.visit, cohort.view))
-            weights = fusion.view_weights(u_train[known], *about, n_views=len(cohort.views))
+            readable = self._reader.damage.spared(cohort.train)
+            rows = cohort.train[readable]
+            weights = fusion.view_weights(
+                u_train[readable],
+                cohort.score[rows],
+                cohort.patient[rows],
+                cohort.visit[rows],
+                cohort.view[rows],
+                n_views=len(cohort.views),
+            )
         train = self._observe(u_train, cohort.train, weights)
         val = self._observe(embed(self._val), self._val, weights)
-        about = (self._config.data.score, heads, cohort.score_mean, cohort.score_std, self._config.objective.name)
+        context = Context(
+            config=config,
+            score_name=self._config.data.score,
+            heads=heads,
+            score_mean=cohort.score_mean,
+            score_std=cohort.score_std,
+            objective=self._config.objective.name,
+        )
         names = chosen_readouts(config.readouts) if everything else []
-        spec = self._spec(step, weights) if everything else {}  # a floor predicts nothing later
-        fitting = fit_readouts(names, train, val, Context(config, *about), spec, self._between)
+        spec = self._spec(step, weights) if everything else {}
+        fitting = fit_readouts(names, train, val, context, spec, self._between)
         # nothing above this line has seen a scan of those who are scored
         observed = self._observe(embed(self._scored), self._scored, weights)
-        scored = score(fitting, observed, config, cohort if everything else None, self._between)
+        evaluation = score(fitting, observed, config, cohort if everything else None, self._between)
         if told := self._reader.damage.summary():
-            scored.notes["unreadable"] = told
-        return scored
+            evaluation.notes["unreadable"] = told
+        return evaluation
 
     def _observe(self, u: np.ndarray, rows: np.ndarray, weights: np.ndarray | None = None) -> Observations:
-        c, known = self._cohort, self._reader.damage.spared(rows)
-        u, rows = u[known], rows[known]
-        about = (array[rows] for array in (c.score, c.patient, c.visit, c.time_days, c.view))
-        return observe(u, *about, rows, self._config.eval.pairs, weights)
+        cohort, readable = self._cohort, self._reader.damage.spared(rows)
+        rows = rows[readable]
+        return observe(
+            u[readable],
+            cohort.score[rows],
+            cohort.patient[rows],
+            cohort.visit[rows],
+            cohort.time_days[rows],
+            cohort.view[rows],
+            rows,
+            self._config.eval.pairs,
+            weights,
+        )
 
     def _embedder(self, encoder: Callable) -> Embedder:
         return Embedder(encoder, self._reader, self._mesh, self._config.eval.batch_size, self._between)
 
     def _spec(self, step: int, weights: np.ndarray | None) -> dict[str, Any]:
-        """All that a prediction must know of what the run was trained and its read-outs fitted on, as JSON."""
+        """What a prediction must know about the run's training and the fitting of its read-outs, as JSON values."""
         data, meta = self._config.data, self._cohort.meta
         mean, std = normalisation(self._config, meta.scan_shape[3])
         return {
@@ -195,6 +229,6 @@ class Evaluator:
 
     @cached_property
     def _intensity(self) -> dict[str, Any] | None:
-        """The range of the training scans' intensities, known to the process that writes; None: none can be read."""
+        """The range of the training scans' intensities; None on processes that do not write, or if none can be read."""
         values, readable = intensities(self._reader, self._cohort.train) if first() else (np.zeros((0, 2)), ())
         return dataclasses.asdict(Range.of(values[readable])) if np.any(readable) else None

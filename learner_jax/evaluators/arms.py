@@ -1,7 +1,7 @@
-"""Arms of a folder of evaluated runs: those that differ in their seed alone are one, and any two can be compared.
+"""Arms of a folder of evaluated runs: runs that differ only in their seed form one arm, and arms can be compared.
 
-What is written into the folder is read by the report: ``arms.json`` (mean over seeds with intervals over patients, SD
-over seeds) and ``comparison.json`` (the rows of a reference and how each other arm differs from it).
+Writes what the report reads: ``arms.json`` (means over seeds with intervals over patients, and SDs over seeds) and
+``comparison.json`` (the rows of a reference arm and how each other arm differs from it).
 """
 
 import dataclasses
@@ -18,7 +18,6 @@ from learner_jax.evaluators.comparing import Averaged, differences, over_seeds
 from learner_jax.evaluators.scoring import rows
 from learner_jax.fields import from_dict, walk
 from tfds_builders.errors import InputError
-from tfds_builders.whole import write_whole
 
 ARMS_FILE, COMPARISON_FILE = "arms.json", "comparison.json"
 _OF_A_SEED = ("seed", "data.draw", "data.dir", "data.read_", "log_every", "checkpoint.", "eval.")
@@ -33,14 +32,17 @@ class Arm:
     seeds: tuple[int, ...]
 
     def averaged(self, config: EvalConfig) -> Averaged:
-        """Over the runs, from the test predictions that the newest evaluation of each has stored."""
+        """Its quantities averaged over the runs, from the test predictions stored with each run's newest evaluation."""
         said = [artifacts.read_predictions(run, places.newest(run)) for run in self.runs]
         return over_seeds(said, config, self.seeds)
 
 
 def group(runs: Sequence[Path]) -> list[Arm]:
-    """Arms of the evaluated runs: one for each recipe apart from its seed and draw of patients, on the same records and
-    split, wherever the dataset lies."""
+    """Arms of the evaluated runs.
+
+    Runs belong to one arm if they saw the same records and split, wherever the dataset lies, and their configs differ
+    only in the seed, the draw of patients, and how they log, save, read and score.
+    """
     found: dict[tuple, list[tuple[int, Path]]] = {}
     for run in runs:
         if (step := places.newest(run)) is not None:
@@ -55,17 +57,20 @@ def group(runs: Sequence[Path]) -> list[Arm]:
 
 
 def write_arms(folder: Path, arms: Mapping[Arm, Averaged], config: EvalConfig) -> list[str]:
-    """Write ``arms.json`` for the arms of several seeds, where there are any, or were; returns the names of these."""
+    """Write ``arms.json`` for the arms of several seeds, and return their names.
+
+    Without such arms nothing is written, unless an earlier file has to be emptied.
+    """
     several = {arm.name: _values(arm, averaged, config) for arm, averaged in arms.items() if len(arm.runs) > 1}
     if several or (folder / ARMS_FILE).exists():
-        _write(folder / ARMS_FILE, several)
+        artifacts.write_json(folder / ARMS_FILE, several)
     return list(several)
 
 
 def write_comparison(folder: Path, arms: Mapping[Arm, Averaged], reference: Arm, config: EvalConfig) -> dict[str, Any]:
-    """Write ``comparison.json``: rows of the reference, and of each other arm its differences from it.
+    """Write ``comparison.json``, the rows of the reference and each other arm's differences from it, and return it.
 
-    p-values are adjusted (Holm) over the headline quantities of one arm; arms are not adjusted for one another.
+    p-values are adjusted (Holm) over the headline quantities of one arm, but not over arms.
 
     Raises:
       InputError: there is no other arm, or an arm was scored on other pairs.
@@ -73,7 +78,7 @@ def write_comparison(folder: Path, arms: Mapping[Arm, Averaged], reference: Arm,
     others = {arm: averaged for arm, averaged in arms.items() if not set(arm.runs) & set(reference.runs)}
     if not others:
         raise InputError(
-            f"--compare {reference.name} names the only arm in {folder}; there is nothing to compare it with"
+            f"--compare {reference.name} names the only arm in {folder}, so there is nothing to compare it with"
         )
     base = arms[reference] if reference in arms else reference.averaged(config)
     found = {
@@ -81,12 +86,12 @@ def write_comparison(folder: Path, arms: Mapping[Arm, Averaged], reference: Arm,
         for arm, averaged in others.items()
     }
     values = {"reference": reference.name, **_values(reference, base, config), "differences": found}
-    _write(folder / COMPARISON_FILE, values)
+    artifacts.write_json(folder / COMPARISON_FILE, values)
     return values
 
 
 def told(comparison: dict[str, Any]) -> list[str]:
-    """A line for each arm: how its pairwise accuracy, or without one its first score, differs from the reference's."""
+    """One line per arm: how its pairwise accuracy, or else its first quantity, differs from the reference's."""
     lines = []
     for arm, apart in comparison["differences"].items():
         named = {one["row"]["name"]: one["row"] | one for one in apart}
@@ -116,7 +121,3 @@ def _arm(members: list[tuple[int, Path]]) -> Arm:
     if len(runs) > 1:
         name = re.sub(r"[-_.]?(seed)?[-_.]?\d+$", "", name) or name
     return Arm(name, runs, seeds)
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    write_whole(path, json.dumps(values, indent=1, allow_nan=False) + "\n")

@@ -1,9 +1,9 @@
-"""What an evaluation leaves in ``WORKDIR/eval/STEP``, for reports, predictions and other programs.
+"""The files of an evaluation, in ``WORKDIR/eval/STEP``, for reports, predictions and other programs.
 
 ``scores.json`` (the headline with intervals), ``scores.csv`` (every row of every section), ``pairs.csv`` (every fine
-pair of those who were scored), ``observations.csv`` (what was scored and what the read-outs were fitted on),
-``readout`` (the primary one) and ``readouts/`` (the others). Patients appear as keyed hashes only; a kNN or reference
-read-out holds embeddings of training patients.
+pair of the scored patients), ``observations.csv`` (what was scored and what the read-outs were fitted on), ``readout``
+(the primary one) and ``readouts/`` (the others). Patients appear only as keyed hashes, but a kNN or reference read-out
+holds embeddings of training patients.
 """
 
 import contextlib
@@ -37,17 +37,18 @@ from learner_jax.evaluators.rows import Row
 from tfds_builders.errors import InputError
 from tfds_builders.whole import write_whole
 
-_FIRST = ("pairwise_accuracy", "macro_f1", "kendall_tau_b")  # what a line for the terminal has room for
+_FIRST = ("pairwise_accuracy", "macro_f1", "kendall_tau_b")  # a line of the terminal has room for these
 HEADLINE = (
     *("pairwise_accuracy", "direction_auroc", "kendall_tau_b", "rm_correlation", "noticed_change"),
     *("macro_f1", "balanced_accuracy", "quadratic_kappa", "brier", "delta_mae", "delta_ccc"),
     *("embedding_distance_spearman", "coarse_c_index", "score_mae", "score_spearman"),
 )
 _FLOORS = "floors.json"
+_STORED = ("first", "second", "predicted_delta", "predicted_change", "distance", "swapped_change", *CHANCES)
 
 
 def write(evaluation: Evaluation, cohort: Cohort, config: Config, workdir: Path, step: int) -> None:
-    """Write an evaluation beside its place and move it there, over an older one."""
+    """Write an evaluation beside its place, then move it there, replacing an older one."""
     final = folder(workdir, step, evaluation.patients)
     final.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{step}.", dir=final.parent))
@@ -57,7 +58,7 @@ def write(evaluation: Evaluation, cohort: Cohort, config: Config, workdir: Path,
                 readout.write(building, "readout")
             else:
                 readout.write(building / "readouts", name)
-        _write_json(building / "scores.json", _scores(evaluation, cohort, config, step))
+        write_json(building / "scores.json", _scores(evaluation, cohort, config, step))
         write_csv(building / "scores.csv", sectioned(evaluation.sections))
         write_csv(building / "pairs.csv", _pairs(evaluation.predictions, cohort))
         write_csv(building / "observations.csv", _observations(evaluation, cohort))
@@ -68,8 +69,11 @@ def write(evaluation: Evaluation, cohort: Cohort, config: Config, workdir: Path,
 
 
 def put(building: Path, final: Path) -> None:
-    """Move an evaluation to its place. An older one is moved away whole and then removed, so that neither a kill nor
-    another evaluation of the same step at the same time leaves a part of one."""
+    """Move an evaluation to its place.
+
+    An older one is moved away whole and then removed, so that neither a kill nor a concurrent evaluation of the same
+    step leaves half of one behind.
+    """
     with tempfile.TemporaryDirectory(prefix=".older.", dir=final.parent) as away:
         for at in itertools.count():
             try:
@@ -78,35 +82,41 @@ def put(building: Path, final: Path) -> None:
             except OSError as fault:
                 if fault.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                     raise
-            with contextlib.suppress(FileNotFoundError):  # the other has just moved it
+            with contextlib.suppress(FileNotFoundError):  # a concurrent evaluation has just moved it
                 final.rename(Path(away, str(at)))
 
 
 def write_floors(sections: dict[str, list[Row]], notes: dict[str, str], key: str, workdir: Path) -> None:
-    """Write all floors into ``WORKDIR/eval/floors.json`` (headline) and ``.csv``; ``key`` says what they are made
-    from."""
+    """Write all floors into ``WORKDIR/eval``: ``floors.json`` (the headline) and ``floors.csv`` (every row).
+
+    Args:
+      sections: rows of each floor.
+      notes: why a floor is missing.
+      key: identifies what the floors were computed from, see :func:`floors_key`.
+      workdir: of the run.
+    """
     target = Path(workdir) / "eval"
     target.mkdir(parents=True, exist_ok=True)
     rows = {name: [dataclasses.asdict(row) for row in headline(floor)] for name, floor in sections.items()}
     beside = target / f".floors.csv.{os.getpid()}"
     write_csv(beside, sectioned(sections))
-    beside.replace(target / "floors.csv")  # whole, as its key alone says whether it must be written again
-    _write_json(target / _FLOORS, {"key": key, "rows": rows, "notes": notes})
+    beside.replace(target / "floors.csv")  # first: once the JSON with the key is there, neither is written again
+    write_json(target / _FLOORS, {"key": key, "rows": rows, "notes": notes})
 
 
 def floors_key(workdir: Path) -> str | None:
-    """What the floors of a run were computed from; None when it has none."""
+    """The key of the floors that a run has; None if it has none."""
     path = Path(workdir) / "eval" / _FLOORS
     return json.loads(path.read_text())["key"] if path.is_file() else None
 
 
 def read_scores(workdir: Path, step: int, patients: str = "test") -> dict[str, Any]:
-    """``scores.json`` of a step."""
+    """The values of a step's ``scores.json``."""
     return json.loads((folder(workdir, step, patients) / "scores.json").read_text())
 
 
 def in_words(scores: dict[str, Any]) -> str:
-    """A line for the terminal: the figures of ``scores.json`` that are read first, or all that there are."""
+    """A line for the terminal: the leading figures of ``scores.json``, or without these its note and all figures."""
     rows = {row["name"]: row for row in scores["rows"]}
     told = [_of_row(rows[name]) for name in _FIRST if name in rows]
     told = told or [scores["note"], *map(_of_row, rows.values())]
@@ -128,14 +138,14 @@ def headline(rows: Iterable[Row]) -> list[Row]:
 
 
 def sectioned(sections: dict[str, list[Row]]) -> list[dict[str, Any]]:
-    """All rows of all sections, one a line."""
+    """All rows of all sections as lines of a table, which begin with section, name and label."""
     lines = [{"section": name, **dataclasses.asdict(row)} for name, rows in sections.items() for row in rows]
     first = ("section", "name", "at")
     return [{name: line[name] for name in (*first, *(other for other in line if other not in first))} for line in lines]
 
 
 def read_predictions(workdir: Path, step: int) -> Predictions:
-    """The test predictions of a stored evaluation, to the bit; the embeddings are not stored.
+    """The test predictions of a stored evaluation, to the bit, but without embeddings, which are not stored.
 
     Raises:
       InputError: a file is missing, damaged or of another version.
@@ -160,14 +170,14 @@ def read_predictions(workdir: Path, step: int) -> Predictions:
         scores = seen["predicted"].cast(pl.Float64).fill_null(math.nan).to_numpy()
         if len(truth):
             pairs = pl.read_csv(place / "pairs.csv", schema_overrides={"patient": pl.String})
-        else:  # a table without rows is written without its head
+        else:  # an empty table is written without a header
             pairs = pl.DataFrame(schema=dict.fromkeys(_STORED, pl.Float64))
         number = {name: pairs[name].cast(pl.Float64).fill_null(math.nan).to_numpy() for name in _STORED}
         if not np.array_equal(number["first"], truth.first) or not np.array_equal(number["second"], truth.second):
-            raise ValueError("pairs.csv and observations.csv do not belong together")
+            raise ValueError("pairs.csv does not belong to observations.csv")
     except InputError:
         raise
-    except Exception as fault:  # polars and json have a dozen ways to say that a file is damaged
+    except Exception as fault:  # polars and json raise a dozen kinds of exception for a damaged file
         raise InputError(
             f"{place} cannot be compared ({str(fault).splitlines()[0]}); score the run again: python -m "
             f"learner_jax.evaluate --workdir {workdir} --again"
@@ -175,17 +185,14 @@ def read_predictions(workdir: Path, step: int) -> Predictions:
     probability = np.stack([number[name] for name in CHANCES], axis=1)
     return Predictions(
         truth,
-        number["predicted_delta"],
-        number["predicted_change"].astype(np.int32),
-        None if np.isnan(probability).any() else probability,
-        scores,
-        True,
-        number["distance"],
-        number["swapped_change"].astype(np.int32),
+        delta=number["predicted_delta"],
+        change=number["predicted_change"].astype(np.int32),
+        probability=None if np.isnan(probability).any() else probability,
+        scores=scores,
+        in_score_units=True,
+        distance=number["distance"],
+        swapped=number["swapped_change"].astype(np.int32),
     )
-
-
-_STORED = ("first", "second", "predicted_delta", "predicted_change", "distance", "swapped_change", *CHANCES)
 
 
 def _scores(evaluation: Evaluation, cohort: Cohort, config: Config, step: int) -> dict[str, Any]:
@@ -201,7 +208,7 @@ def _scores(evaluation: Evaluation, cohort: Cohort, config: Config, step: int) -
         "order": readout.order,
         "note": "; ".join(evaluation.notes[name] for name in told if name in evaluation.notes),
         "notes": evaluation.notes,
-        # what it was scored with, which may be another thing than it was trained with
+        # what it was scored with, which may differ from what it was trained with
         "config": {
             "data": {"dir": config.data.dir, "split": config.data.split},
             "eval": dataclasses.asdict(config.eval),
@@ -242,34 +249,34 @@ def _pairs(said: Predictions, cohort: Cohort) -> Iterable[dict[str, Any]]:
 
 
 def _observations(evaluation: Evaluation, cohort: Cohort) -> Iterable[dict[str, Any]]:
-    readout = evaluation.fitting.readouts[PRIMARY]
     fitting = evaluation.fitting
-    plane = Plane.of(fitting.train.u)
-    for split, part in (
+    readout, plane = fitting.readouts[PRIMARY], Plane.of(fitting.train.u)
+    for split, seen in (
         ("train", fitting.train.sorted()),
         ("val", fitting.val.sorted()),
         (evaluation.patients, evaluation.scored),
     ):
-        predicted, places = readout.scores(part.u), plane(part.u)
-        for i in range(len(part)):
+        predicted, place = readout.scores(seen.u), plane(seen.u)
+        for i in range(len(seen)):
             yield {
-                "patient": cohort.patients[int(part.patient[i])],
-                "visit": int(part.visit[i]),
-                "time_days": float(part.time_days[i]),
-                "score": float(part.score[i]),
+                "patient": cohort.patients[int(seen.patient[i])],
+                "visit": int(seen.visit[i]),
+                "time_days": float(seen.time_days[i]),
+                "score": float(seen.score[i]),
                 "predicted": float(predicted[i]),
                 "split": split,
-                "axis_1": float(places[i, 0]),
-                "axis_2": float(places[i, 1]),
+                "axis_1": float(place[i, 0]),
+                "axis_2": float(place[i, 1]),
             }
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write an object as JSON, whole; NaN is an error."""
     write_whole(path, json.dumps(values, indent=1, allow_nan=False) + "\n")
 
 
 def write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Rows as CSV, with the columns of the first; an unknown number is an empty cell."""
+    """Write rows as CSV with the columns of the first; None and NaN become empty cells."""
     rows = iter(rows)
     with path.open("w", newline="") as file:
         if first := next(rows, None):

@@ -1,8 +1,8 @@
-"""Rows of big float32 arrays, computed in float64 a block at a time and each by itself.
+"""Rows of big float32 arrays, processed in float64, a block at a time and each row by itself.
 
-100,000 embeddings of width 768 are 300 MB; a float64 copy would be 600 MB. And BLAS rounds equal rows differently,
-while two scans that are equal must tie. So a number of a row is a sum over that row, or a product of whole numbers, in
-which nothing is rounded.
+100,000 embeddings of width 768 are 300 MB; a float64 copy would be 600 MB. And BLAS may round equal rows differently,
+while two equal scans must tie. So the number computed for a row is either a sum over that row, or a product of whole
+numbers, which is not rounded at all.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from jaxtyping import Float, Float64, Int, Num, Shaped
 
 SIZE = 2048  # rows at once: 12 MB of float64 at width 768
 _CONSTANT = 1e-6  # SD over mean below which a dimension is float32 noise around a constant
-_BITS = 26  # products of two such numbers, summed to a norm of 1, stay below 2^53
+_BITS = 26  # dot products of two rows of such numbers, each of norm at most 1, stay below 2^53
 
 
 def blocks(n: int, size: int | None = None) -> Iterator[slice]:
@@ -22,14 +22,14 @@ def blocks(n: int, size: int | None = None) -> Iterator[slice]:
 
 
 def float64(x: Num[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
-    """A copy of a block, row after row in memory: the order in which a row is summed is that of its storage."""
+    """A float64 copy of a block in C order: the order in memory decides in which order a row is summed."""
     return np.array(x, np.float64, order="C")
 
 
 def over_rows(
     function: Callable[..., Float64[np.ndarray, "b ..."]], *arrays: Float[np.ndarray, "n d"], size: int | None = None
 ) -> Float64[np.ndarray, "n ..."]:
-    """``function`` of the rows of all arrays, which it sees as float64 blocks that it may overwrite."""
+    """``function`` of the rows of all arrays; it is given float64 blocks, which it may overwrite."""
     if not len(arrays[0]):
         return function(*(float64(x) for x in arrays))
     return np.concatenate([function(*(float64(x[at]) for x in arrays)) for at in blocks(len(arrays[0]), size)])
@@ -41,7 +41,7 @@ def over_pairs(
     first: Int[np.ndarray, " k"],
     second: Int[np.ndarray, " k"],
 ) -> Shaped[np.ndarray, "k ..."]:
-    """``function(u[first], u[second])`` without the ``[k d]`` arrays: pairs can be many times as many as rows."""
+    """``function(u[first], u[second])`` without the ``[k d]`` arrays: there can be many times more pairs than rows."""
     if not len(first):
         return function(u[first], u[second])
     return np.concatenate([function(u[first[at]], u[second[at]]) for at in blocks(len(first))])
@@ -50,9 +50,9 @@ def over_pairs(
 def moments(
     u: Float[np.ndarray, "n d"],
 ) -> tuple[Float64[np.ndarray, " d"], Float64[np.ndarray, " d"], np.ndarray]:
-    """Mean and SD of each dimension, and whether it varies (bool ``[d]``); two passes, so that large means cost none.
+    """Mean and SD of each dimension, and whether it varies (bool ``[d]``).
 
-    The SD of a dimension that does not vary is 1.
+    Two passes, so that a large mean costs no digits of the SD. The SD of a dimension that does not vary is set to 1.
     """
     n = max(len(u), 1)
     mean = sum((float64(u[at]).sum(axis=0) for at in blocks(len(u))), np.zeros(u.shape[1])) / n
@@ -63,13 +63,13 @@ def moments(
 
 
 def unit(x: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
-    """Rows over their Euclidean norm; a zero row stays zero."""
+    """Rows divided by their Euclidean norm; a zero row stays zero."""
     norm = np.sqrt(np.square(x).sum(axis=1, keepdims=True))
     return x / np.where(norm > 0, norm, 1)
 
 
 def cosine_distance(a: Float64[np.ndarray, "#n d"], b: Float64[np.ndarray, "#n d"]) -> Float64[np.ndarray, " #n"]:
-    """``1 - cos(a, b)`` of rows, between 0 and 2; equal rows give exactly 0, and a zero row is at 1 from any other.
+    """``1 - cos(a, b)`` of rows, between 0 and 2: exactly 0 for equal rows, and 1 between a zero row and any other.
 
     Computed as ``|a/|a| - b/|b||^2 / 2``: ``1 - cos`` has no digits left for the small distances that matter here.
     """
@@ -87,15 +87,15 @@ def pair_distance(
 
 
 def exponents(x: Float64[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:
-    """The least ``e`` for which the norm of the row is below ``2^e``."""
+    """For each row, the least ``e`` such that its norm is below ``2^e``."""
     return np.frexp(np.sqrt(np.square(x).sum(axis=1)))[1]
 
 
 def whole(x: Float64[np.ndarray, "n d"], exponent: int | Int[np.ndarray, "n 1"] = 0) -> Float64[np.ndarray, "n d"]:
-    """Whole numbers ``round(x · 2^(26 - exponent))`` of rows whose norms are at most ``2^exponent``.
+    """Whole numbers ``round(x · 2^(26 - exponent))`` from rows whose norms are at most ``2^exponent``.
 
-    ``a @ b.T`` of two such arrays is exact in float64, whatever BLAS adds first: every partial sum is a whole number,
-    and by Cauchy and Schwarz below ``2^53``. So its bits depend on the two rows alone.
+    ``a @ b.T`` of two such arrays is exact in float64 in whichever order BLAS adds: every partial sum is a whole
+    number, and by the Cauchy–Schwarz inequality below ``2^53``. So its bits depend on the two rows alone.
     Source: the error-free products of Ozaki et al., doi 10.1007/s11075-011-9478-1, with one slice.
     """
     return np.rint(np.ldexp(x, _BITS - exponent))

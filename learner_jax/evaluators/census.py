@@ -1,4 +1,4 @@
-"""Who and what a cohort holds, counted: for a report, which opens no data."""
+"""Counts of what a cohort holds, for reports, which open no data."""
 
 from typing import Any
 
@@ -8,13 +8,14 @@ from learner_jax.data.cohort import Cohort
 
 
 def census(cohort: Cohort, patients: str) -> dict[str, Any]:
-    """Kind and shape of the stored scans, and of each part its patients, visits, scans, labels, and scans per view.
+    """Kind and shape of the stored scans, and what each part of the split holds: patients, visits, scans, labels, views.
 
     Args:
-      patients: who is scored, ``test`` or ``val``; with the latter nothing is told of test.
+      cohort: with its split.
+      patients: who is scored, ``test`` or ``val``; with ``val`` nothing is told about test patients.
 
     Returns:
-      JSON values. ``train`` is what training may see: with ``visits_per_patient=one`` a visit of each patient.
+      JSON values. ``train`` is what training may see: with ``visits_per_patient=one``, one visit of each patient.
     """
     rows = {"train": cohort.train, "val": cohort.val} | ({"test": cohort.test} if patients == "test" else {})
     return {

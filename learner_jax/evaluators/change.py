@@ -1,6 +1,6 @@
 """Three-way change of a fine pair: the score decreased, stayed stable, or increased.
 
-Whether an increase is an improvement depends on the score; the classes say what the number did.
+Whether an increase is an improvement depends on the score; the classes only say what the number did.
 """
 
 import numpy as np
@@ -39,17 +39,19 @@ def macro_f1(matrix: Shaped[Array | np.ndarray, "*n 3 3"]) -> Num[Array | np.nda
 def fit_threshold(predicted_delta: Float[np.ndarray, " k"], change: Int[np.ndarray, " k"], near: float) -> float:
     """The threshold on ``|predicted delta|`` with the highest macro-F1.
 
-    Candidates are the midpoints between neighbouring values of ``{0} | |predicted delta|``, and one above them all.
+    Candidates are the midpoints between neighbouring values of ``|predicted delta|`` and 0, and one above them all.
 
     Args:
-      near: of equally good candidates the one nearest to this wins.
+      predicted_delta: of each pair.
+      change: the true class of each pair, -1, 0 or 1.
+      near: among equally good candidates, the one nearest to this wins.
     """
     size = np.abs(predicted_delta).astype(np.float64)
     order = np.argsort(size, kind="stable")
     size, change, sign = size[order], change[order], np.sign(predicted_delta[order]).astype(int)
     edges = np.unique(np.append(size, 0.0))
     candidates = np.append((edges[1:] + edges[:-1]) / 2, max(1.5 * edges[-1], near))
-    below = np.searchsorted(size, candidates, "right")  # pairs that a candidate calls stable
+    below = np.searchsorted(size, candidates, "right")  # how many pairs each candidate calls stable
     stable = np.zeros((len(size) + 1, 3, 3), np.int64)
     moved = np.zeros_like(stable)
     at = np.arange(len(size))

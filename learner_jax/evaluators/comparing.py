@@ -1,7 +1,7 @@
 """Runs on the same patients: the mean over seeds, and whether two arms differ.
 
-An arm is one run, or several that differ in their seed alone. Intervals are over patients and conditional on the
-trained models; the SD over seeds says what another training would change.
+An arm is one run, or several that differ only in their seed. Intervals are over patients and conditional on the trained
+models; the SD over seeds says how much training again would change.
 """
 
 import dataclasses
@@ -26,17 +26,23 @@ _EXACT = 10  # patients up to which all 2^p exchanges are tried
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """One quantity of two arms: ``row`` holds first - second with its interval, ``p`` is of exchanging patients.
+    """How one quantity differs between two arms; interval and p are conditional on the trained models.
 
-    Both are conditional on the trained models; ``sd_over_seeds`` is of the differences of runs with the same seed.
+    Attributes:
+      row: the difference, first - second, with its interval over patients.
+      first: value of the first arm.
+      second: value of the second.
+      sd_over_seeds: SD of the differences between runs of the same seed; None with fewer than two seeds in common.
+      p: of the permutation test of :func:`differences`.
+      p_holm: ``p`` adjusted over all differences of one table.
     """
 
     row: Row
     first: float
     second: float
-    sd_over_seeds: float | None  # None with one seed in common
+    sd_over_seeds: float | None
     p: float
-    p_holm: float  # over all differences of one table
+    p_holm: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +51,8 @@ class Averaged:
 
     Attributes:
       predictions: of each run, in the order of their seeds.
-      estimates: the mean of each quantity, in the value and in every draw of patients.
-      spread: SD of each quantity over the runs, by name and label, with n - 1; an arm of one run has none.
+      estimates: the mean of each quantity over the runs, in the value and in every draw of patients.
+      spread: SD of each quantity over the runs, by name and label, over n - 1; empty for an arm of one run.
       seeds: of each run.
     """
 
@@ -57,14 +63,14 @@ class Averaged:
 
 
 def over_seeds(arm: Sequence[Predictions], config: EvalConfig, seeds: Sequence[int] = ()) -> Averaged:
-    """Each quantity (late visits apart too) averaged over the runs of an arm.
+    """Average each quantity, also those of late visits alone, over the runs of an arm.
 
     A patient is drawn with its predictions of all seeds, so seeds do not count as patients.
 
     Args:
       arm: predictions of each run.
-      config: ``bootstrap``.
-      seeds: of each run; none: 0, 1, 2 and so on.
+      config: ``bootstrap`` and ``late_from_days``.
+      seeds: of each run; empty: 0, 1, 2 and so on.
 
     Raises:
       InputError: the runs were not scored on the same pairs of the same patients.
@@ -82,20 +88,21 @@ def over_seeds(arm: Sequence[Predictions], config: EvalConfig, seeds: Sequence[i
 
 
 def differences(first: Averaged, second: Averaged, names: Sequence[str], config: EvalConfig) -> list[Difference]:
-    """Whether two arms differ, on the same patients.
+    """Whether two arms differ on the same patients.
 
-    The interval is the bootstrap's over patients of the difference of the two means over seeds. The p-value is of a
-    permutation test: were the arms alike, the two could be exchanged within any patient, with all its pairs and seeds;
-    ``p = (1 + #{|d*| >= |d|}) / (1 + n)`` over ``config.bootstrap`` random exchanges, or the share of all 2^p exchanges
-    with at most 10 patients. Good, Permutation, Parametric and Bootstrap Tests of Hypotheses (2005), chapter 3.
+    The interval is that of the bootstrap over patients, for the difference between the two means over seeds. The
+    p-value is that of a permutation test: if the arms were alike, they could be exchanged in any patient, with all its
+    pairs and seeds. ``p = (1 + #{|d*| >= |d|}) / (1 + n)`` over ``config.bootstrap`` random exchanges; with at most 10
+    patients, the share among all 2^p exchanges. Good, Permutation, Parametric and Bootstrap Tests of Hypotheses (2005),
+    chapter 3.
 
-    The coarse C-index compares patients of one arm with one another, so an exchange needs its sums of every two of the
-    2p patients. Beyond 2,048 of these there are none (the linear part serves counts near 1, and here they are 0 and 1),
-    and it is left out.
+    The coarse C-index compares patients of an arm with one another, so exchanging some of p patients needs its sums for
+    every two of 2p. These are kept for fewer than 2,048 (above, the C-index is linear in the counts, which is good near
+    1, and here the counts are 0 and 1); with more, it is left out.
 
     Args:
-      first, second: the arms; their runs are matched by their seeds. Where one has a seed that the other lacks, each
-        run is compared with each for p, which so is of the difference of the two means then too.
+      first, second: the arms; their runs are matched by seed. If one has a seed that the other lacks, p compares every
+        run of one with every run of the other, so that it still belongs to the difference of the two means.
       names: quantities; those with several values are left out.
       config: ``bootstrap``, ``interval``, ``confidence``.
 
@@ -114,7 +121,7 @@ def differences(first: Averaged, second: Averaged, names: Sequence[str], config:
     found = []
     for name in names:
         if any(name not in mean or not np.isfinite(mean[name].replicates.value) for mean in means):
-            continue  # one of the arms gives no such number
+            continue  # an arm lacks it
         a, b = (mean[name] for mean in means)
         apart = _apart(a.replicates, b.replicates)
         row = dataclasses.replace(a, replicates=apart).row(config)
@@ -126,10 +133,10 @@ def differences(first: Averaged, second: Averaged, names: Sequence[str], config:
 
 
 def check_same(first: Truth, second: Truth) -> None:
-    """Refuse to compare what was scored on other patients or other pairs.
+    """Refuse to compare what was scored on different patients or pairs.
 
     Raises:
-      InputError: with what differs.
+      InputError: says what differs.
     """
     if first.change_threshold != second.change_threshold:
         raise InputError(
@@ -146,13 +153,13 @@ def check_same(first: Truth, second: Truth) -> None:
 
 
 def _matched(first: Sequence[int], second: Sequence[int]) -> list[tuple[int, int]]:
-    """Places of equal seeds, each once."""
+    """Positions in ``first`` and ``second`` of runs with equal seeds, each run once."""
     left = {seed: [at for at, other in enumerate(second) if other == seed] for seed in second}
     return [(at, left[seed].pop(0)) for at, seed in enumerate(first) if left.get(seed)]
 
 
 def _exchanged(a: Predictions, b: Predictions, families: list[str], config: EvalConfig) -> dict[str, np.ndarray]:
-    """``a - b`` of each quantity in column 0 as they are, and in the others with a and b exchanged in some patients."""
+    """``a - b`` of each quantity ``[1 + n]``: first as it is, then with a and b exchanged in some of the patients."""
     p = a.truth.n_patients
     if p <= _EXACT:
         swap = (np.arange(2**p)[:, None] >> np.arange(p)) & 1
@@ -183,7 +190,7 @@ def join(a: Predictions, b: Predictions) -> Predictions:
 
     joint = dataclasses.replace(
         truth,
-        # distances are of the predictions; embeddings would only be compared between the two
+        # distances belong to the predictions; embeddings of two arms must not be compared
         observations=dataclasses.replace(truth.observations.take(twice), u=np.zeros((2 * m, 0), np.float32)),
         patients=both(truth.patients),
         patient_of=both(truth.patient_of, p),

@@ -1,11 +1,11 @@
-"""Counting pairs of entries without looking at each pair: 25,000 observations have 300 million."""
+"""Counts over pairs of entries without visiting each pair: 25,000 observations have 300 million."""
 
 import numpy as np
 from jaxtyping import Int, Num
 
 
 def ties(*keys: Num[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """How many entries are equal to each in all keys, itself counted."""
+    """For each entry, how many entries equal it in all keys, itself included."""
     code = np.zeros(len(keys[0]), np.int64)
     for key in keys:
         rank = _rank(key)
@@ -17,10 +17,10 @@ def ties(*keys: Num[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
 def ordered_alike(
     x: Num[np.ndarray, " n"], y: Num[np.ndarray, " n"], group: Int[np.ndarray, " n"]
 ) -> Int[np.ndarray, " n"]:
-    """How many entries of its group lie on the same side of each in ``x`` and in ``y``: both above, or both below.
+    """For each entry, how many of its group lie on the same side of it in ``x`` and in ``y``, above or below in both.
 
-    Knight's way to Kendall's τ (doi 10.1080/01621459.1966.10480879), kept apart for each entry. In the order of x,
-    equal ones from the largest y down, the entries below in both are the smaller y that come before.
+    Knight's algorithm for Kendall's τ (doi 10.1080/01621459.1966.10480879), with a count for each entry. Sorted by x,
+    and among equal x by falling y, the entries that are below one in both are those before it with a smaller y.
     """
     group, total = _rank(group), np.zeros(len(x), np.int64)
     for sign in (1, -1):  # those below, those above
@@ -28,17 +28,17 @@ def ordered_alike(
         order = np.lexsort((-rank, sign * x, group))
         own = group[order]
         before = smaller_before(own * (rank.max(initial=0) + 1) + rank[order])
-        total[order] += before - np.searchsorted(own, own)  # all of the groups before are smaller
+        total[order] += before - np.searchsorted(own, own)  # less the entries of earlier groups, which all count
     return total
 
 
 def smaller_before(values: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """How many of the entries before each are smaller than it; ``n log² n``.
+    """For each entry, how many entries before it are smaller; in ``O(n log² n)``.
 
-    A merge sort from the bottom up, all blocks of a level at once: the right half of a block counts in its left half.
+    A bottom-up merge sort, all blocks of a level at once: entries in the right half of a block count those in its left.
 
     Args:
-      values: not negative; their largest times n is below 2^63.
+      values: not negative, and the largest times n is below 2^63.
     """
     n = len(values)
     place, found, half = np.arange(n), np.zeros(n, np.int64), 1
