@@ -8,7 +8,7 @@ from learner_jax.data.cohort import Cohort
 
 
 def census(cohort: Cohort, patients: str) -> dict[str, Any]:
-    """Kind and shape of the stored scans, and what each part of the split holds: patients, visits, scans, labels, views.
+    """Kind and shape of the stored scans, and counts of what each part of the split holds.
 
     Args:
       cohort: with its split.

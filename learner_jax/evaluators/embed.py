@@ -1,4 +1,4 @@
-"""Embeddings of cohort rows by a jitted forward pass; independent of batch size, order and device count."""
+"""Embeddings of cohort rows by a jitted forward pass, independent of batch size, order and device count."""
 
 import collections
 import functools
@@ -22,13 +22,13 @@ from learner_jax.preprocess import intensity, normalisation, normalise
 
 T = TypeVar("T")
 
-_IN_FLIGHT = 2  # batches given to the device before the embeddings of an earlier one are fetched
+_IN_FLIGHT = 2  # batches on the device before the embeddings of the first are fetched
 
 Encoder = Callable[[Any, Batch], Float[Array, "b d"]]  # (variables, batch) -> embeddings
 
 
 def encoder_of(backbone: Backbone, config: Config) -> Encoder:
-    """The backbone as scoring uses it: no augmentation, running statistics."""
+    """The backbone as scoring uses it: without augmentation, with running statistics."""
     return _encoder(backbone, programs.key_of(config))
 
 
@@ -45,18 +45,18 @@ def _encoder(backbone: Backbone, key: str) -> Encoder:
 
 @functools.lru_cache(maxsize=programs.KEPT)
 def jitted(encoder: Encoder, mesh: Mesh) -> Callable[[Any, Batch], tuple[Array, Array]]:
-    """The encoder as a program over the devices of the mesh: ``(variables, batch) -> (u, mask)``, whole on each.
+    """The encoder as a program over the devices of the mesh: ``(variables, batch) -> (u, mask)``, replicated.
 
-    The mask comes back as well: what one process could not read all of them must leave out.
+    The mask is returned too, since all processes must leave out what one of them could not read.
     """
     both = lambda variables, batch: (encoder(everywhere(variables, mesh), batch), batch.mask)  # noqa: E731
     return jax.jit(both, out_shardings=replicated(mesh), compiler_options=compiler_options())
 
 
 class Embedder:
-    """``rows -> u``: reads the rows, runs an encoder, gives the embeddings in the order asked for.
+    """Reads cohort rows and runs an encoder on them; embeddings come in the order of the rows.
 
-    ``between`` is called once for each batch.
+    ``between`` is called once per batch.
     """
 
     def __init__(
@@ -71,12 +71,13 @@ class Embedder:
         self._reader, self._mesh, self._batch_size = reader, mesh, batch_size
 
     def __call__(self, variables: Any, rows: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n d"]:
-        """Embeddings of cohort rows under ``variables``; rows of padding are computed and dropped.
+        """Embeddings of cohort rows under ``variables``.
 
-        Those of rows that cannot be read mean nothing: afterwards ``reader.damage`` knows them, on all processes.
+        Embeddings of rows that cannot be read are meaningless; ``reader.damage`` lists these rows afterwards, on all
+        processes.
 
         Raises:
-          InputError: more of the rows than ``data.max_bad_fraction`` cannot be read.
+          InputError: more than ``data.max_bad_fraction`` of the rows cannot be read.
         """
         n, b = len(rows), self._batch_size
         if not n:
@@ -98,9 +99,9 @@ class Embedder:
 
 
 def late(started: Iterable[T], by: int) -> Iterator[T]:
-    """The same in the same order, each once ``by`` more were asked for.
+    """The same elements in the same order, each yielded only once ``by`` more have been started.
 
-    A computation begins when it is asked for, so whoever waits for one leaves work behind it.
+    JAX starts a computation when it is called, so while the consumer waits for one the device has the next.
     """
     waiting: collections.deque[T] = collections.deque()
     for one in started:

@@ -1,6 +1,6 @@
-"""Read-outs fitted on train and val -> everything that they score on test. Here, and only here, test is opened.
+"""Read-outs fitted on train and val -> everything that they score on test.
 
-With ``config.eval.patients=val`` they are fitted on train alone and scored on val, and test stays closed.
+With ``config.eval.patients=val`` they are fitted on train alone and scored on val.
 """
 
 import dataclasses
@@ -28,24 +28,24 @@ OF_A_READOUT = tuple(name for name in FAMILIES if name != "embedding")
 
 @dataclasses.dataclass(frozen=True)
 class Fitting:
-    """Read-outs by name, the primary one first; why others do not apply; and the observations behind them."""
+    """Fitted read-outs, and the observations that they were fitted on."""
 
-    readouts: dict[str, Readout]
-    notes: dict[str, str]
+    readouts: dict[str, Readout]  # by name, the primary one first
+    notes: dict[str, str]  # by name, why a read-out does not apply, or a warning
     train: Observations
     val: Observations
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Everything that one encoder scored.
+    """All scores of one encoder.
 
     Attributes:
-      fitting: of the read-outs.
-      scored: the observations that were scored, labeled or not, in the one order.
+      fitting: the read-outs.
+      scored: the observations that were scored, labeled or not, in canonical order.
       predictions: of their pairs, by the primary read-out.
-      sections: rows of each read-out by its name, of the embedding, and of each analysis.
-      notes: why a section is not there, or what must be known of it, by name.
+      sections: rows by section: each read-out by its name, the embedding, and each analysis.
+      notes: by section, why it is missing or what must be known about it.
       patients: who was scored, ``test`` or ``val``.
     """
 
@@ -58,10 +58,10 @@ class Evaluation:
 
 
 def chosen_readouts(names: str) -> list[str]:
-    """Read-outs beside the primary one: of ``all``, ``none``, or names with commas between.
+    """Read-outs beside the primary one, from ``all``, ``none`` or names separated by commas.
 
     Raises:
-      InputError: an unknown name, with those there are.
+      InputError: an unknown name; lists the possible ones.
     """
     others = [name for name in list_readouts() if name != PRIMARY]
     if names in ("all", "none"):
@@ -84,7 +84,7 @@ def fit_readouts(
     spec: dict,
     between: Callable[[], None] = lambda: None,
 ) -> Fitting:
-    """Fit the primary read-out and those named, with a call of ``between`` before each.
+    """Fit the primary read-out and those named, calling ``between`` before each.
 
     Raises:
       InputError: as :func:`readouts.fit` does.
@@ -112,14 +112,14 @@ def score(
     """Score fitted read-outs on the observations of patients whom they were not fitted on.
 
     Args:
-      fitting: what a pair and a change are comes from its primary read-out, which was fitted for them.
-      scored: those of the patients that ``config.patients`` names, in any order.
+      fitting: its primary read-out defines pairs and changes, since it was fitted to them.
+      scored: observations of the patients that ``config.patients`` names, in any order.
       config: ``bootstrap``, ``interval``, ``confidence`` and what the analyses need.
-      cohort: asks for the analyses too, and for the embedding's own section; None: the read-outs alone (a floor).
+      cohort: with it, the embedding itself and the analyses are scored too; None: only read-outs (for a floor).
       between: called before each read-out and each analysis.
 
     Raises:
-      InputError: embeddings that are not finite or of another width than the read-outs'.
+      InputError: embeddings that are not finite, or whose width is not that of the read-outs.
     """
     check_embeddings(scored, config.patients)
     primary, notes, scored = fitting.readouts[PRIMARY], dict(fitting.notes), scored.sorted()

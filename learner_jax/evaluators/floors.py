@@ -1,8 +1,9 @@
-"""Floors: what a table must be read against, and the ceiling above it.
+"""Floors: the scores that an encoder has to beat.
 
-A floor of features goes through the same read-out and the same scoring as an encoder: when a scan was taken, where on
-the body, what is known of the patient, raw pixels, an untrained backbone. Two floors look at no scan at all: the most
-frequent class, and the first score of a pair, since who starts low mostly rises (regression to the mean).
+Most floors are features that go through the same read-out and the same scoring as embeddings: when a scan was taken,
+where on the body, what is known about the patient, raw pixels, an untrained backbone. Two floors use neither scans nor
+features: the most frequent class, and the first score of a pair, since a patient who starts low mostly rises
+(regression to the mean).
 """
 
 import jax
@@ -21,30 +22,33 @@ _SIDE = 8
 def time_features(
     time_days: Float[np.ndarray, " n"], visit: Int[np.ndarray, " n"], train: Int[np.ndarray, " r"]
 ) -> Float32[np.ndarray, "n f"]:
-    """When the scan was taken and nothing of what it shows: days since the first visit, and the visit's ordinal.
+    """When the scan was taken, but nothing that it shows: days since the first visit, and the visit's ordinal.
 
-    Days that are not known are as :func:`_filled` has them.
+    Unknown days become the training mean, with a further column that marks them.
     """
     return np.stack([*_filled(time_days, train), visit], axis=1).astype(np.float32)
 
 
 def view_features(view: Int[np.ndarray, " n"], n_views: int) -> Float32[np.ndarray, "n v"]:
-    """Where the scan was taken and nothing of what it shows."""
+    """Where the scan was taken, but nothing that it shows: one-hot views."""
     return np.eye(n_views, dtype=np.float32)[view]
 
 
 def covariate_features(cohort: Cohort) -> Float32[np.ndarray, "n q"] | None:
-    """Everything that is known of patient and visit but the scans and scores, missing values as :func:`_filled` has
-    them; None where nothing was stored."""
+    """All stored covariates of patient and visit; None if there are none.
+
+    Missing values become the training mean, with a further column that marks them.
+    """
     columns = [column for values in cohort.covariates.values() for column in _filled(values, cohort.train)]
     return np.stack(columns, axis=1).astype(np.float32) if columns else None
 
 
 @jax.jit
 def pixel_features(scan: Num[Array, "n t h w c"]) -> Float32[Array, "n f"]:
-    """Mean thumbnail and temporal-SD thumbnail, 8 x 8 each, by area: ``f = 2 * 64 * c``; SD is 0 for stills.
+    """Thumbnails, 8 x 8 each, of the mean over frames and of the SD over frames: ``f = 2 * 64 * c``.
 
-    A tile averages the pixels it covers, those at its edge by the fraction covered; the SD over time is per pixel.
+    A tile averages the pixels that it covers, those at its edge by the fraction covered. The SD is taken per pixel
+    before averaging, and is 0 for stills.
     """
     scan = scan.astype(jnp.float32)
     maps = jnp.stack([scan.mean(axis=1), scan.std(axis=1)], axis=1)
@@ -53,10 +57,10 @@ def pixel_features(scan: Num[Array, "n t h w c"]) -> Float32[Array, "n f"]:
 
 
 def majority(train: Observations, val: Truth, truth: Truth) -> Predictions:
-    """Always the most frequent change class of the validation fine pairs, or stable when there are none.
+    """Always the most frequent change class among the validation fine pairs, or stable when there are none.
 
-    Every score is predicted at the training mean, so that order is a coin toss: pairwise accuracy 0.5 and τ-b 0. Of
-    equally frequent classes stable wins, then the lower.
+    Every score is predicted at the training mean, so order is a coin toss: pairwise accuracy 0.5 and τ-b 0. Among
+    equally frequent classes stable wins, then the lower one.
     """
     seen = val.change[val.scored]
     most_frequent = max(CLASSES, key=lambda label: (np.sum(seen == label), label == 0, -label))
@@ -68,10 +72,10 @@ def majority(train: Observations, val: Truth, truth: Truth) -> Predictions:
 
 
 def first_visit(train: Observations, val: Truth, truth: Truth) -> Predictions:
-    """Regression to the mean: the change is a share of what the first score of the pair lies away from the mean.
+    """Regression to the mean: the change is proportional to the distance of the pair's first score from the mean.
 
-    ``Δ = b (mean of training scores - first score)`` with b by least squares on validation pairs (1 without any), and
-    called changed beyond the threshold of highest macro-F1 there. Uses measured scores, not scans.
+    ``Δ = b (mean of training scores - first score)``, with b by least squares on validation pairs (1 without any). A
+    pair is called changed beyond the threshold of highest macro-F1 on these. Uses measured scores, not scans.
     """
     mean = np.nanmean(train.sorted().score.astype(np.float64))
 
@@ -88,7 +92,7 @@ def first_visit(train: Observations, val: Truth, truth: Truth) -> Predictions:
 
 
 def _filled(values: Float[np.ndarray, " n"], train: Int[np.ndarray, " r"]) -> list[np.ndarray]:
-    """The values, of which a missing one is the mean over training rows, and where any is a column that says so."""
+    """The values, with the mean over training rows for missing ones; if any are missing, also a column marking them."""
     missing = np.isnan(values)
     known = values[train][~missing[train]]
     filled = np.where(missing, known.mean(dtype=np.float64) if known.size else 0, values)
@@ -96,7 +100,7 @@ def _filled(values: Float[np.ndarray, " n"], train: Int[np.ndarray, " r"]) -> li
 
 
 def _tiles(size: int) -> Float32[np.ndarray, "8 size"]:
-    """Weights that average ``size`` pixels into 8 equal spans: the overlap of each pixel with each span."""
+    """Weights that average ``size`` pixels into 8 equal spans, by the overlap of each pixel with each span."""
     edge = np.arange(_SIDE + 1) * size / _SIDE
     pixel = np.arange(size)
     overlap = np.minimum(edge[1:, None], pixel + 1) - np.maximum(edge[:-1, None], pixel)

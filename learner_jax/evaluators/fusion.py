@@ -1,4 +1,4 @@
-"""How much each view counts where a visit was scanned in several."""
+"""Weights of the views of a visit, for visits that were scanned in several."""
 
 import numpy as np
 from jaxtyping import Float, Float64, Int
@@ -17,12 +17,12 @@ def view_weights(
     *,
     n_views: int,
 ) -> Float64[np.ndarray, " v"]:
-    """Weights of the views, mean 1, from training scans alone: the better a view tells the score, the more it counts.
+    """Weights of the views, mean 1, from training scans alone: the better a view predicts the score, the higher.
 
-    The weight is the inverse of the squared error of a ridge regression from the view's embeddings to the score,
-    predicted for patients that it was not fitted on (5 folds of patients): what weighs independent unbiased estimates
-    best. A view with fewer than 10 labeled scans, of fewer than 5 patients, or whose scores are all equal weighs as the
-    mean of the others.
+    The weight is the inverse of the mean squared error of a ridge regression from the view's embeddings to the score,
+    for patients that it was not fitted on (5 folds of patients). These are the best weights for independent unbiased
+    estimates. A view with fewer than 10 labeled scans, with fewer than 5 patients, or whose scores are all equal gets
+    the mean weight of the others.
     """
     order = np.lexsort((view, visit, patient))
     u, score, patient, view = (x[order] for x in (u, score, patient, view))
@@ -31,7 +31,9 @@ def view_weights(
         mine = np.flatnonzero((view == v) & ~np.isnan(score))
         if len(mine) < 2 * _FOLDS or len(np.unique(patient[mine])) < _FOLDS or np.ptp(score[mine]) == 0:
             continue
-        fold = np.unique(patient[mine], return_inverse=True)[1] % _FOLDS  # of those who have the view: none is empty
+        fold = (
+            np.unique(patient[mine], return_inverse=True)[1] % _FOLDS
+        )  # over the patients with this view, so that no fold is empty
         error = np.zeros(len(mine))
         for k in range(_FOLDS):
             out = fold == k

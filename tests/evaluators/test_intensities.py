@@ -32,7 +32,7 @@ def test_a_range_is_widened_by_half_its_width():
     for mean, sd in ((0.1001, 0.1), (0.4999, 0.1), (0.3, 0.0701), (0.3, 0.1899)):
         assert known.unlike(mean, sd) == ""
     for mean, sd, words in (
-        (0.09, 0.1, "its mean intensity is 0.09, and those of the training scans lie from 0.2 to 0.4 (taken are 0.1"),
+        (0.09, 0.1, "its mean intensity is 0.09, and those of the training scans lie from 0.2 to 0.4 (0.1 to 0.5"),
         (0.51, 0.1, "its mean intensity is 0.51"),
         (0.3, 0.06, "its SD intensity is 0.06"),
         (0.3, 0.2, "its SD intensity is 0.2"),
