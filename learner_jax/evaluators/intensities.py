@@ -55,7 +55,7 @@ class Range:
         return cls(tuple(values["mean"]), tuple(values["sd"]))
 
     def unlike(self, mean: float, sd: float) -> str:
-        """Why a scan is unlike the cohort, its mean or SD being outside the :attr:`widened` range; empty if it is not."""
+        """Why a scan is unlike the cohort: its mean or SD is outside the :attr:`widened` range. Empty if it is not."""
         least, most = self.widened
         for at, (name, value, (low, high)) in enumerate((("mean", mean, self.mean), ("SD", sd, self.sd))):
             if not least[at] <= value <= most[at]:

@@ -1,6 +1,6 @@
-"""Observations and fine pairs: what of one patient is compared with what.
+"""Observations and the pairs of them that are compared, fine and coarse.
 
-A repeat of a scan is not a second visit. So scans become observations first, and only observations form pairs.
+A repeated scan is not a second visit. So scans become observations first, and only observations form pairs.
 """
 
 import dataclasses
@@ -12,31 +12,27 @@ from learner_jax.evaluators.blockwise import blocks
 
 MODES = ("visits", "scans")
 ORDERS = ("all", "consecutive")
-_SEED = 0  # one for all runs, so that two arms are asked of the same pairs of the same patients
+_SEED = 0  # one for all runs, so that two arms are scored on the same pairs
 
 
 @dataclasses.dataclass(frozen=True)
 class Observations:
-    """What is scored: visits, or single scans, in the order (patient, visit, time, row) when :func:`observe` made them.
-
-    ``score`` is in score units, NaN where unlabeled; ``view`` is -1 where views were averaged; ``rows`` holds the rows
-    of the cohort table behind each observation, ascending.
-    """
+    """What is scored: visits, or single scans. :func:`observe` orders them by patient, visit, time and row."""
 
     u: Float32[np.ndarray, "m d"]
-    score: Float32[np.ndarray, " m"]
+    score: Float32[np.ndarray, " m"]  # score units, NaN where unlabeled
     patient: Int[np.ndarray, " m"]
     visit: Int[np.ndarray, " m"]
     time_days: Float32[np.ndarray, " m"]
-    view: Int[np.ndarray, " m"]
-    rows: tuple[tuple[int, ...], ...]
+    view: Int[np.ndarray, " m"]  # -1 where views were averaged
+    rows: tuple[tuple[int, ...], ...]  # of the cohort table, behind each observation, ascending
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def labeled(self) -> np.ndarray:
-        """Bool ``[m]``: observations that carry the score."""
+        """Bool ``[m]``: whether an observation carries the score."""
         return ~np.isnan(self.score)
 
     def take(self, index: np.ndarray) -> "Observations":
@@ -45,11 +41,11 @@ class Observations:
         return Observations(**arrays, rows=tuple(self.rows[i] for i in index))
 
     def labeled_only(self) -> "Observations":
-        """The observations that carry the score; no copy where all do."""
+        """The observations that carry the score; not a copy if all do."""
         return self if self.labeled.all() else self.take(np.flatnonzero(self.labeled))
 
     def sorted(self) -> "Observations":
-        """The same observations in the one order in which everything is computed, whatever order they came in."""
+        """The same observations in the canonical order, in which everything is computed."""
         return self.take(canonical_order(self))
 
 
@@ -79,11 +75,13 @@ def observe(
     """Turn ``n`` scans into ``m`` observations; any order of the scans gives the same bits.
 
     Args:
-      u: embeddings. Under ``visits`` they are averaged per (patient, visit, view), then over the views of a visit, so a
-        view that was scanned thrice counts once.
+      u: embeddings. Under ``visits`` they are averaged per (patient, visit, view), then over the views of a visit, so
+        that a view scanned three times counts once.
       score: score units, NaN unlabeled. The score of a visit is the mean over its labeled scans.
-      mode: ``visits``, or ``scans``: every scan is its own observation.
-      view_weight: of each view, where they do not weigh the same (``fusion.view_weights``).
+      patient, visit, time_days, view: of each scan.
+      row: of each scan in the cohort table.
+      mode: ``visits``, or ``scans``: every scan is an observation of its own.
+      view_weight: of each view (``fusion.view_weights``); None: all weigh the same.
 
     Raises:
       ValueError: for another ``mode``.
@@ -103,7 +101,7 @@ def observe(
     first_of_view = np.cumsum(scans_in_view) - scans_in_view
     visits = group_starts(patient[first_of_view], visit[first_of_view])
     weight = np.ones(len(per_view)) if view_weight is None else view_weight[view[first_of_view]]
-    # a visit whose views all weigh nothing still has a mean
+    # a visit whose views all weigh 0 still gets a mean
     weight = np.where(np.repeat(group_means(weight, visits)[0], np.diff([*visits, len(weight)])) > 0, weight, 1.0)
     per_visit = group_means(per_view * weight[:, None], visits)[0] / group_means(weight, visits)[0][:, None]
     starts = group_starts(patient, visit)
@@ -125,10 +123,10 @@ def fine_pairs(observations: Observations, mode: str, order: str) -> FinePairs:
     """Pairs of labeled observations of one patient, sorted by patient and then by time.
 
     Args:
-      mode: ``visits``: earlier -> later visit. ``scans``: the scans of one visit, in the order of their rows, each
-        unordered pair once; they differ in place, not in time.
+      mode: ``visits``: earlier -> later visit. ``scans``: each two scans of a visit once, in the order of their rows;
+        they differ in place, not in time.
       order: ``all`` pairs, or ``consecutive``: neighbours among the labeled visits. Scans of one visit have no
-        neighbours, so there ``consecutive`` means all pairs too.
+        neighbours, so for them both mean all pairs.
 
     Raises:
       ValueError: for another ``mode`` or ``order``.
@@ -153,38 +151,39 @@ def fine_pairs(observations: Observations, mode: str, order: str) -> FinePairs:
 
 
 def coarse_pairs(patient: Int[np.ndarray, " m"], most: int) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
-    """Different pairs of observations of different patients, ``first < second``: all of them, or ``most``.
+    """Distinct pairs of observations of different patients, ``first < second``: all of them, or at most ``most``.
 
-    Drawn uniformly with a fixed seed. Where the pairs are not all counted out, three times as many are drawn as asked
-    for, and repeats dropped.
+    Drawn uniformly with a fixed seed. If there are too many to enumerate, three times ``most`` are drawn with
+    replacement, and repeats dropped.
 
     Args:
-      patient: sorted.
+      patient: of each observation, sorted.
+      most: how many pairs at most.
     """
     m = len(patient)
     start, end = (np.searchsorted(patient, patient, side) for side in ("left", "right"))
     others = m - (end - start)
-    total = int(others.sum())  # of ordered pairs, which are numbered by their first
+    total = int(others.sum())  # of ordered pairs, numbered in the order of their first observation
     few = total <= 8 * most
     number = np.arange(total) if few else np.random.default_rng(_SEED).integers(0, total, 3 * most)
     ends = np.cumsum(others)
     a = np.searchsorted(ends, number, "right")
     b = number - (ends[a] - others[a])
-    b = np.where(b < start[a], b, b + (end - start)[a])  # skips those of the same patient
+    b = np.where(b < start[a], b, b + (end - start)[a])  # skips the patient's own observations
     code = np.unique(np.minimum(a, b) * m + np.maximum(a, b))
     code = code[draw(len(code), most)]
     return code // m, code % m
 
 
 def draw(n: int, most: int) -> Int[np.ndarray, " k"]:
-    """Ascending indices of ``most`` of ``n``, or of all."""
+    """Ascending indices of ``most`` of ``n`` items, drawn with a fixed seed; of all ``n`` if these are no more."""
     if n <= most:
         return np.arange(n)
     return np.sort(np.random.default_rng(_SEED).choice(n, most, replace=False))
 
 
 def describe_no_pairs(observations: Observations, mode: str = "visits") -> str:
-    """Why there is no fine pair: ``no fine pairs: 5 patients, 1 visit each``."""
+    """Why there are no fine pairs: ``no fine pairs: 5 patients, 1 visit each``."""
     if len(observations) == 0:
         return "no fine pairs: no patients"
     _, visits = np.unique(observations.patient, return_counts=True)
@@ -209,7 +208,7 @@ def canonical_order(observations: Observations) -> np.ndarray:
 
 
 def group_starts(*keys: Int[np.ndarray, " m"]) -> Int[np.ndarray, " g"]:
-    """The first index of each group of entries that are equal in all keys; equal entries lie together."""
+    """The first index of each run of entries that are equal in all keys."""
     changed = np.any([key[1:] != key[:-1] for key in keys], axis=0)
     return np.flatnonzero(np.append(True, changed))
 
@@ -217,7 +216,7 @@ def group_starts(*keys: Int[np.ndarray, " m"]) -> Int[np.ndarray, " g"]:
 def group_means(
     values: Num[np.ndarray, " m *d"], starts: Int[np.ndarray, " g"]
 ) -> tuple[Float64[np.ndarray, " g *d"], Int[np.ndarray, " g"]]:
-    """Means of the groups that begin at ``starts``, added in float64 a block of groups at a time; and their sizes."""
+    """Means and sizes of the groups that begin at ``starts``, summed in float64 a block of groups at a time."""
     ends = np.append(starts[1:], len(values))
     sums, sizes = np.empty((len(starts), *values.shape[1:])), ends - starts
     for at in blocks(len(starts)):

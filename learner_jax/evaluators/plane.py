@@ -1,4 +1,4 @@
-"""Embeddings in a plane, to be looked at: along the two directions that training embeddings vary most in."""
+"""A view of the embeddings in a plane, along the two directions in which training embeddings vary most."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ _TINY = 1e-12
 
 @dataclasses.dataclass(frozen=True)
 class Plane:
-    """The first two principal directions of embeddings scaled to length 1, which is how cosine distance sees them."""
+    """The first two principal directions of embeddings scaled to length 1, as cosine distance sees them."""
 
     mean: Float64[np.ndarray, " d"]
     axes: Float64[np.ndarray, "d 2"]
@@ -22,7 +22,7 @@ class Plane:
     def of(cls, u: Float[np.ndarray, "n d"]) -> "Plane":
         """The plane of ``n`` embeddings; a direction that does not exist (``d = 1``, or all equal) is 0.
 
-        Of either sign of a direction it is the one whose largest component is positive.
+        The sign of a direction is the one that makes its largest component positive.
         """
         n, d = u.shape
         mean = sum((_unit(u[at]).sum(axis=0) for at in blocks(n)), np.zeros(d)) / max(n, 1)
@@ -39,7 +39,7 @@ class Plane:
         return cls(mean, axes)
 
     def __call__(self, u: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "m 2"]:
-        """Places in the plane."""
+        """Coordinates in the plane."""
         places = [(_unit(u[at]) - self.mean) @ self.axes for at in blocks(len(u))]
         return np.concatenate([np.zeros((0, 2)), *places])
 

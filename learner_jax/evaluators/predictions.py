@@ -1,4 +1,4 @@
-"""What is true of the fine pairs of some patients, and what a read-out says of them: all that scoring looks at."""
+"""The truth about the fine pairs of some patients and a read-out's predictions of them: all that scoring looks at."""
 
 import dataclasses
 
@@ -12,28 +12,27 @@ from learner_jax.evaluators.readouts.api import Readout
 
 @dataclasses.dataclass(frozen=True)
 class Truth:
-    """Labeled observations of some patients and all fine pairs of them, in one order whatever order they came in.
+    """The ``m`` labeled observations of ``p`` patients and all their ``k`` fine pairs, earlier -> later.
 
-    ``m`` observations, ``k`` fine pairs, earlier -> later. Patients are numbered 0 … p - 1; ``patients`` says which of
-    the cohort each is.
+    Both are in canonical order, in whichever order the observations came. Patients are numbered 0 … p - 1.
     """
 
-    observations: Observations  # sorted, labeled ones only
-    patients: Int[np.ndarray, " p"]
+    observations: Observations  # sorted, only labeled ones
+    patients: Int[np.ndarray, " p"]  # their indices in the cohort
     patient_of: Int32[np.ndarray, " m"]
     first: Int[np.ndarray, " k"]  # these two index the observations
     second: Int[np.ndarray, " k"]
     patient: Int32[np.ndarray, " k"]
-    group_size: Int32[np.ndarray, " k"]  # observations of the pair's patient, of scans: of its visit
+    group_size: Int32[np.ndarray, " k"]  # observations of the pair's patient; in mode scans, of its visit
     delta: Float64[np.ndarray, " k"]  # score of the second - score of the first, score units
     change: Int32[np.ndarray, " k"]  # -1, 0, 1
-    scored: Bool[np.ndarray, " k"]  # all, or the neighbouring visits where eval.order is consecutive
+    scored: Bool[np.ndarray, " k"]  # all; only neighbouring visits where eval.order is consecutive
     change_threshold: float
     mode: str
 
     @classmethod
     def of(cls, observations: Observations, mode: str, order: str, change_threshold: float) -> "Truth":
-        """Truth of these observations, whichever of them are labeled; see :func:`pairs.fine_pairs` for the words."""
+        """The truth about these observations, labeled or not; ``mode`` and ``order`` as in :func:`pairs.fine_pairs`."""
         known = observations.sorted().labeled_only()
         pairs = fine_pairs(known, mode, "all")
         patients, patient_of = np.unique(known.patient, return_inverse=True)
@@ -73,9 +72,9 @@ class Truth:
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-    """What one read-out says of the pairs of a truth.
+    """What one read-out predicts for the pairs of a truth.
 
-    ``delta`` is a predicted difference in score units where ``in_score_units``, and otherwise only leans to one side.
+    ``delta`` is a predicted difference of scores if ``in_score_units``; otherwise only its sign and rank mean anything.
     """
 
     truth: Truth
@@ -85,20 +84,20 @@ class Predictions:
     scores: Float64[np.ndarray, " m"] | None = None  # predicted score of each observation
     in_score_units: bool = True
     distance: Float[np.ndarray, " k"] | None = None  # cosine distance of the two embeddings
-    swapped: Int32[np.ndarray, " k"] | None = None  # class of each pair with its observations exchanged
+    swapped: Int32[np.ndarray, " k"] | None = None  # class of each pair with its observations swapped
     with_itself: Int32[np.ndarray, " m"] | None = None  # class of each observation against itself
 
 
 def predict(readout: Readout, truth: Truth, distance: np.ndarray | None = None) -> Predictions:
-    """What a fitted read-out says of every pair of a truth, swapped pairs and pairs of one observation included.
+    """Predictions of a fitted read-out for the pairs of a truth, also swapped, and for observations with themselves.
 
     Args:
-      readout: fitted.
-      truth: with the embeddings that the read-out takes.
-      distance: cosine distances of the pairs, where they are known.
+      readout: that predicts.
+      truth: with embeddings.
+      distance: cosine distances of the pairs, if they are known.
 
     Raises:
-      InputError: embeddings of another width than the read-out's.
+      InputError: the width of the embeddings is not the read-out's.
     """
     k, itself = len(truth), np.arange(len(truth.patient_of))
     first, second = (

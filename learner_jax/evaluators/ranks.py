@@ -1,7 +1,7 @@
-"""Ranks under resampling of patients: sorted once, and then only counted again.
+"""Ranks under resampling of patients, with a single sort for all replicates.
 
-An entry that occurs ``w`` times takes the ranks of ``w`` tied copies. So a replicate needs no sorting: a running sum of
-the weights in sorted order tells how many copies lie below each entry.
+An entry that is drawn ``w`` times ranks as ``w`` tied copies. So a replicate needs no sorting: a running sum of the
+weights in sorted order tells how many copies lie below each entry.
 """
 
 from typing import Any
@@ -17,12 +17,13 @@ Plan = dict[str, jax.Array | np.ndarray]
 
 
 def order_plan(values: Num[np.ndarray, " k"], nobody: int, *patients: np.ndarray) -> Plan:
-    """How to count below each entry: ``order``, where each entry's ties begin and end in it, and its patients in order.
-
-    Padded entries come last and belong to patient ``nobody``, who is never drawn.
+    """What :func:`mid_ranks` needs: the sorted ``order``, where each entry's ties begin (``left``) and end (``right``)
+    in it, and the ``patients`` in that order.
 
     Args:
-      patients: i32 ``[k]`` each: an entry weighs the product of its patients' counts, of one or of two.
+      values: of the entries. They are padded at the end.
+      nobody: a patient who is never drawn, and owns the padding.
+      patients: int ``[k]``, one or two per entry; an entry weighs the product of their counts.
     """
     k, width = len(values), padded(len(values))
     order = np.append(np.argsort(values, kind="stable"), np.arange(k, width))
@@ -34,7 +35,7 @@ def order_plan(values: Num[np.ndarray, " k"], nobody: int, *patients: np.ndarray
 
 
 def entry_weight(patients: Shaped[Array | np.ndarray, "q k"], counts: Float32[Array, "p r"]) -> Float32[Array, "k r"]:
-    """How often each entry occurs: as often as its patient was drawn; of a coarse pair the product of its two."""
+    """How often each entry occurs: as often as its patient was drawn; for a coarse pair, the product of its two."""
     weight = counts[patients[0]]
     return weight * counts[patients[1]] if len(patients) > 1 else weight
 
@@ -54,7 +55,7 @@ def running_sum(x: Float32[Array, "k r"]) -> Float32[Array, "k1 r"]:
 
 
 def mid_ranks(plan: Plan, counts: Float32[Array, "p r"]) -> Float32[Array, "k r"]:
-    """Mid-rank of each entry among all copies, as scipy.stats.rankdata ranks them."""
+    """Mid-rank of each entry among all copies, as in scipy.stats.rankdata."""
     below = running_sum(entry_weight(plan["patients"], counts))
     return (below[plan["left"]] + below[plan["right"]] + 1) / 2
 
@@ -72,7 +73,7 @@ def spearman(data: dict[str, Any], counts: Float32[Array, "p r"]) -> Float32[Arr
     """Spearman's rho over the entries of all drawn patients; NaN when either side is constant."""
     weight = entry_weight(data["patients"], counts)
     n = weight.sum(0)
-    # Centred and scaled to (-1/2, 1/2): raw squares of ranks leave float32 behind at 300 entries.
+    # Centred and scaled to (-1/2, 1/2): raw squares of ranks exceed float32's digits from 300 entries on.
     x, y = ((mid_ranks(data[side], counts) - (n + 1) / 2) / jnp.maximum(n, 1) for side in "xy")
     xx, yy, xy = ((product * weight).sum(0) for product in (x * x, y * y, x * y))
     # A constant side has all ranks at the centre, up to the rounding of the running sum.
@@ -81,7 +82,7 @@ def spearman(data: dict[str, Any], counts: Float32[Array, "p r"]) -> Float32[Arr
 
 
 def auroc_data(value: Num[np.ndarray, " k"], positive: np.ndarray, patient: np.ndarray, nobody: int) -> Plan:
-    """Data of :func:`auroc`: does ``value`` tell the ``positive`` (bool) entries from the others?"""
+    """Data of :func:`auroc`: does ``value`` separate the ``positive`` (bool) entries from the others?"""
     plan = order_plan(value, nobody, patient)
     high = np.append(positive, np.zeros(len(plan["order"]) - len(value), bool)).astype(np.float32)
     own = np.append(patient, np.full(len(high) - len(value), nobody))[None].astype(np.int32)
@@ -89,14 +90,14 @@ def auroc_data(value: Num[np.ndarray, " k"], positive: np.ndarray, patient: np.n
 
 
 def auroc(data: Plan, counts: Float32[Array, "p r"]) -> Float32[Array, " r"]:
-    """Area under the ROC curve: chance that a positive entry lies above a negative one, ties half.
+    """Area under the ROC curve: the probability that a positive entry lies above a negative one, ties counting half.
 
-    NaN where a draw holds only one kind. Mann & Whitney, doi 10.1214/aoms/1177730491.
+    NaN for draws with only one kind. Mann & Whitney, doi 10.1214/aoms/1177730491.
     """
     negative = entry_weight(data["patients"], counts) * (1 - data["positive_in_order"])[:, None]
     below = running_sum(negative)
     positive = entry_weight(data["own"], counts) * data["positive"][:, None]
     total = positive.sum(0)
-    # shares first: products of counts of 200,000 pairs are no float32
+    # divide first: float32 cannot hold products of counts of 200,000 pairs exactly
     right = (ratio(positive, total[None]) * (below[data["left"]] + below[data["right"]]) / 2).sum(0)
     return jnp.where(total > 0, ratio(right, negative.sum(0)), jnp.nan)

@@ -1,17 +1,17 @@
-"""One line of a result, as the evaluator writes it and a report reads it."""
+"""A row of results, as the evaluator writes it and reports read it."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A scored quantity; what could not be computed is None, with the reason in ``note``, and never NaN."""
+    """A scored quantity. What could not be computed is None, never NaN, and ``note`` says why."""
 
     name: str
     value: float | None
     low: float | None
     high: float | None
     n_patients: int
-    n_pairs: int | None  # None: this quantity is over observations, not pairs
+    n_pairs: int | None  # None for a quantity over observations instead of pairs
     note: str = ""
-    at: str = ""  # of a quantity with several values which one this is: a class, a bin, a threshold
+    at: str = ""  # which of a quantity's several values this is: a class, a bin, a threshold

@@ -1,4 +1,4 @@
-"""A run's predicted score as one function of intensities, and which pixels of a scan move it."""
+"""A run's predicted score as a function of intensities, and which pixels of a scan move it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,16 +15,16 @@ from learner_jax.config import Config
 from learner_jax.evaluators.readouts.linear_score import LinearScore
 from learner_jax.preprocess import normalisation, normalise
 
-_BLUR = 0.03  # of the height and the width: the SD of the Gaussian that gradients are smoothed with
+_BLUR = 0.03  # SD of the Gaussian that smooths gradients, as a share of height and width
 
 Score = Callable[[Float[Array, "b t h w c"]], Float[Array, " b"]]
 
 
 def score_of(backbone: Backbone, config: Config, readout: LinearScore, variables: Any) -> Score:
-    """Intensities between 0 and 1 -> predicted scores but for the read-out's intercept, in float32 and by JAX alone.
+    """A JAX function from intensities between 0 and 1 to predicted scores, without the read-out's intercept.
 
-    ``sum of (u - mean) / std * coef`` of each scan, without augmentation and with running statistics. Differences are
-    those of the read-out's scores; the intercept would cost digits.
+    ``sum((u - mean) / std * coef)`` of each scan in float32, without augmentation and with running statistics. Its
+    differences are those of the read-out's scores; the intercept, which cancels in them, would only cost digits.
     """
     weight = jnp.asarray(readout.coef / readout.std, jnp.float32)
     centre = jnp.asarray(readout.mean, jnp.float32)
@@ -40,8 +40,8 @@ def score_of(backbone: Backbone, config: Config, readout: LinearScore, variables
 def with_gradient(score: Score) -> Callable[[Float[Array, "b t h w c"]], tuple[Array, Array]]:
     """``intensities -> (scores [b], gradient [b t h w c] of each scan's score with respect to its intensities)``.
 
-    The predicted change of a pair of visits is a weighted difference of scores, so its gradient is that of each scan,
-    weighted alike.
+    The predicted change of a pair of visits is a weighted difference of its scans' scores, so its gradient is these
+    gradients with the same weights.
     """
 
     def total(pixels: Float[Array, "b t h w c"]) -> tuple[Array, Array]:
@@ -56,10 +56,10 @@ def with_gradient(score: Score) -> Callable[[Float[Array, "b t h w c"]], tuple[A
 
 
 def smoothed(gradient: Float[Array | np.ndarray, "b t h w c"]) -> Float[np.ndarray, "b t h w"]:
-    """Absolute gradients, summed over channels and blurred within each frame by a Gaussian: one pixel's own gradient is
-    noise (Smilkov et al., arXiv 1706.03825, average over noise; a blur is our cheaper reading of that).
+    """Absolute gradients, summed over channels and blurred within each frame by a Gaussian.
 
-    It says where the run looks and not why, and nothing of whether it is right.
+    The gradient of a single pixel is mostly noise. Smilkov et al., arXiv 1706.03825, average over added noise; the blur
+    is our cheaper reading of that. The result shows where the run looks, but neither why nor whether it is right.
     """
     size = np.abs(np.asarray(gradient, np.float32)).sum(axis=-1)
     h, w = size.shape[2:]
