@@ -1,9 +1,9 @@
-"""Read-outs: what turns the embeddings of two observations of one patient into a signed change.
+"""Read-outs turn the embeddings of two observations of one patient into a signed change.
 
-``fit(name, train, val, context)`` makes one, ``list_readouts()`` names them. ``ridge`` is the primary one of every run.
+``fit(name, train, val, context)`` fits one, ``list_readouts()`` names them. ``ridge`` is the primary one of every run.
 """
 
-from learner_jax.evaluators.readouts import (  # noqa: F401  they file themselves
+from learner_jax.evaluators.readouts import (  # noqa: F401  they register themselves
     heads,
     knn,
     reference,

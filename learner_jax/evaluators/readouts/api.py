@@ -1,8 +1,8 @@
 """What a read-out is: it turns embeddings of two observations of one patient into a signed change.
 
-A *model* says by how much the score rises from the first to the second. Its *decision* makes a class and probabilities
-of that. Adding a read-out is a file with a frozen dataclass (the model), a function that fits it and the decorator
-:func:`register`, and one line in ``__init__``.
+A *model* predicts by how much the score rises from the first to the second. A *decision* turns that into a class and
+probabilities. A new read-out is a file with a frozen dataclass (the model) and a function that fits it under the
+decorator :func:`register`, and one line in ``__init__``.
 """
 
 import dataclasses
@@ -30,37 +30,37 @@ from tfds_builders.errors import InputError
 class Model(Protocol):
     """A fitted model: a frozen dataclass of arrays, numbers and strings.
 
-    What it says of a pair depends on its two observations alone, to the bit, and swapped observations change the sign
-    of the delta and mirror the logits. Inputs may be big; a model works block by block.
+    What it predicts for a pair depends on its two observations alone, to the bit; swapping them changes the sign of the
+    delta and mirrors the logits. Inputs may be big; a model works block by block.
     """
 
     kind: str  # the name it is registered under
-    in_score_units: bool  # whether its deltas are
+    in_score_units: bool  # whether deltas are in score units
 
     @property
     def dim(self) -> int:
-        """Width of the embeddings that it takes."""
+        """Width of the embeddings."""
         ...
 
     def scores(self, u: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"] | None:
-        """A number per observation, whose differences are the deltas; None where it only compares pairs."""
+        """A number per observation, whose differences are the deltas; None if the model only compares pairs."""
         ...
 
     def compare(
         self, u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
     ) -> "Compared":
-        """What it says of the pairs of rows ``u[first]``, ``u[second]``; pairs may be many times as many as rows."""
+        """Predictions for the pairs ``u[first]``, ``u[second]``, of which there may be many more than rows."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
-    """What a model says of ``k`` pairs of ``n`` observations.
+    """What a model predicts for ``k`` pairs of ``n`` observations.
 
     Attributes:
       delta: positive where the score rises from the first to the second.
-      logits: of a decrease, stable and an increase (``change.CLASSES``); None where it has only a delta.
-      scores: of the observations, whose differences the deltas are; None where it only compares pairs.
+      logits: of decrease, stable and increase (``change.CLASSES``); None if the model has only a delta.
+      scores: of the observations, whose differences are the deltas; None if the model only compares pairs.
     """
 
     delta: Float64[np.ndarray, " k"]
@@ -70,19 +70,19 @@ class Compared:
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What a read-out may know beside the observations."""
+    """What a read-out may know besides the observations."""
 
     config: EvalConfig
     score_name: str
     heads: dict[str, Any]  # of the objective, arrays as in TrainState.params["objective"]; {} without an objective
-    score_mean: float  # of the training scores: the heads speak in SD around it
+    score_mean: float  # of the training scores; heads predict SDs from it
     score_std: float
-    objective: str  # its name, for sentences
+    objective: str  # its name, for messages
 
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """A model and what is to be said about its fitting."""
+    """A model and what is to be told about its fitting."""
 
     model: Model
     fitted_on: str  # ``60 training visits``
@@ -91,7 +91,7 @@ class Fitted:
 
 @dataclasses.dataclass(frozen=True)
 class Readout:
-    """A fitted read-out and everything that a prediction needs later."""
+    """A fitted read-out, with everything that later predictions need."""
 
     model: Model
     decision: Decision
@@ -100,15 +100,15 @@ class Readout:
     change_threshold: float  # on |true difference|, score units
     pairs: str  # EvalConfig.pairs and .order that the decision was fitted for
     order: str
-    fitted_on: str  # in words
+    fitted_on: str  # for people: ``60 training visits``
     warning: str = ""
     spec: dict[str, Any] = dataclasses.field(default_factory=dict)  # JSON values: vocabulary, preprocessing, …
 
     def scores(self, u: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"] | None:
-        """A number per observation, whose differences are the deltas; None where the model only compares pairs.
+        """A number per observation, whose differences are the deltas; None if the model only compares pairs.
 
         Raises:
-          InputError: for embeddings of another width; so do all methods that take embeddings.
+          InputError: the embeddings have another width than the model's. So for all methods that take embeddings.
         """
         self._check(u)
         return self.model.scores(u)
@@ -116,12 +116,12 @@ class Readout:
     def compare(
         self, u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
     ) -> Compared:
-        """What the model says of pairs of rows of ``u``; ``decision`` makes classes and probabilities of it."""
+        """Predictions for pairs of rows of ``u``, which ``decision`` turns into classes and probabilities."""
         self._check(u)
         return self.model.compare(u, first, second)
 
     def delta(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Float64[np.ndarray, " k"]:
-        """By how much the score rises from the first to the second; in score units if the model's are."""
+        """By how much the score rises from the first to the second, in score units if ``model.in_score_units``."""
         return self._compare(first, second).delta
 
     def change(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Int32[np.ndarray, " k"]:
@@ -137,7 +137,7 @@ class Readout:
         return self.decision.probability(said.delta, said.logits)
 
     def write(self, folder: str | os.PathLike, stem: str) -> None:
-        """Write the arrays of the model as ``STEM.safetensors`` and all else as ``STEM.json`` into ``folder``."""
+        """Write the arrays of the model to ``STEM.safetensors`` and everything else to ``STEM.json`` in ``folder``."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         model = _values(self.model)
@@ -152,19 +152,19 @@ class Readout:
 
     @classmethod
     def read(cls, folder: str | os.PathLike, stem: str) -> "Readout":
-        """The read-out that :meth:`write` left, to the bit.
+        """Read what :meth:`write` wrote, to the bit.
 
         Raises:
-          InputError: when a file is missing or damaged.
+          InputError: a file is missing or damaged.
         """
         folder = Path(folder)
         try:
             values = json.loads((folder / f"{stem}.json").read_text())
-            about = values.pop("model") | load_file(folder / f"{stem}.safetensors")
-            model = _registry.get(about["kind"]).model
-            about = {field.name: about[field.name] for field in dataclasses.fields(model)}
-            decision = Decision(**values.pop("decision"))
-            return cls(model(**about), decision, Calibration(**values.pop("calibration")), **values)
+            stored = values.pop("model") | load_file(folder / f"{stem}.safetensors")
+            kind = _registry.get(stored["kind"]).model
+            model = kind(**{field.name: stored[field.name] for field in dataclasses.fields(kind)})
+            decision, calibration = Decision(**values.pop("decision")), Calibration(**values.pop("calibration"))
+            return cls(model, decision, calibration, **values)
         except Exception as fault:  # safetensors has its own exception for a cut-off file
             raise InputError(
                 f"{folder} holds no complete read-out {stem!r} ({fault}); score the run again: "
@@ -180,7 +180,7 @@ class Readout:
         for u in embeddings:
             if u.shape[1] != self.model.dim:
                 raise InputError(
-                    f"the read-out takes embeddings of width {self.model.dim} and got {u.shape[1]}; it is another run's"
+                    f"the read-out takes embeddings of width {self.model.dim}, not {u.shape[1]}; it is another run's"
                 )
 
 
@@ -197,17 +197,17 @@ _registry: Registry[_Entry] = Registry("read-out", "config.eval.readouts")
 
 
 def register(name: str, model: type) -> Callable[[Fit], Fit]:
-    """Decorator that files ``fit(train, val, context) -> Fitted | str`` and the model's class under a name.
+    """Decorator that registers ``fit(train, val, context) -> Fitted | str`` and the model's class under a name.
 
-    Observations come sorted and with finite embeddings. A string is one sentence that says why the read-out does not
-    apply here.
+    ``fit`` is given sorted observations with finite embeddings. If the read-out does not apply to them, it returns one
+    sentence that says why.
     """
 
-    def file(fit: Fit) -> Fit:
+    def decorate(fit: Fit) -> Fit:
         _registry.register(name)(_Entry(fit, model))
         return fit
 
-    return file
+    return decorate
 
 
 def list_readouts() -> list[str]:
@@ -216,17 +216,17 @@ def list_readouts() -> list[str]:
 
 
 def fit(name: str, train: Observations, val: Observations, context: Context) -> Readout | str:
-    """Fit the read-out of that name and how it decides; any order of the observations gives the same bits.
+    """Fit a read-out by name; any order of the observations gives the same bits.
 
-    The decision is fitted and calibrated on the fine pairs of validation patients, see :func:`decision.fit_decision`
+    Its decision is fitted and calibrated on the fine pairs of validation patients, see :func:`decision.fit_decision`
     and :func:`calibration.calibrate`.
 
     Returns:
       The read-out, or one sentence that says why it does not apply.
 
     Raises:
-      InputError: an unknown name, no ``config.change_threshold``, embeddings that are not finite, and for read-outs
-        that learn from training scores fewer than 2 of them or all equal.
+      InputError: an unknown name, no ``config.change_threshold``, embeddings that are not finite, or for read-outs that
+        learn from training scores, fewer than 2 of these or all of them equal.
     """
     config, entry = context.config, _registry.get(name)
     threshold = check_change_threshold(config.change_threshold, context.score_name)

@@ -1,4 +1,4 @@
-"""How far a read-out's word can be trusted for a new patient, from the fine pairs of validation patients."""
+"""How far a read-out's predictions for a new patient can be trusted, from the fine pairs of validation patients."""
 
 import dataclasses
 
@@ -12,21 +12,21 @@ COVERAGE = 0.9
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """What holds for ``coverage`` of the pairs of a new patient, one pair of each patient drawn.
+    """Bounds that hold with probability ``coverage`` for a random pair of a new patient.
 
-    The guarantee is over patients who are like those of validation, on whom the few numbers of the decision (and a
-    ridge's penalty) were fitted too: it is good to about those, and the evaluator measures it on test patients
-    (``conformal`` in ``scores.csv``).
+    The patient must be like those of validation. On these the few numbers of the decision, and a ridge's penalty, were
+    fitted too, so the promise is only approximate; the evaluator measures it on test patients (``conformal`` in
+    ``scores.csv``).
     """
 
     coverage: float
-    n_patients: int  # of validation with fine pairs
-    level: float | None  # 1 - p of a class in the set of classes; None: no probabilities, or too few patients
-    half_width: float | None  # of the interval around a delta, score units; None: not in them, or too few patients
+    n_patients: int  # of validation, with fine pairs
+    level: float | None  # a set holds the classes with 1 - p up to this; None: no probabilities, or too few patients
+    half_width: float | None  # of the interval around a delta, score units; None: other units, or too few patients
 
     @property
     def least_patients(self) -> int:
-        """How many validation patients it takes to promise anything."""
+        """How many validation patients with fine pairs are needed to promise anything."""
         return int(np.ceil(self.coverage / (1 - self.coverage) - 1e-9))
 
 
@@ -40,10 +40,11 @@ def calibrate(
     """Calibrate on the fine pairs of validation.
 
     Args:
-      probability: of the classes -1, 0, 1; None where the read-out gives none.
-      change: what is true of each pair.
-      error: predicted - true delta in score units; None where the read-out's delta is in others.
-      patient: whose pair each is, any integers.
+      probability: of the classes -1, 0, 1; None if the read-out gives none.
+      change: the true class of each pair.
+      error: predicted - true delta in score units; None if the read-out's delta has other units.
+      patient: of each pair, any integers.
+      coverage: the probability with which the bounds are to hold.
     """
     level = None if probability is None else conformal_level(probability, change, patient, coverage)
     width = None if error is None else conformal_quantile(np.abs(error), patient, coverage)

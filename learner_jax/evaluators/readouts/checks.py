@@ -1,4 +1,4 @@
-"""What no read-out can be fitted on, in sentences to the user."""
+"""Checks of what a read-out is to be fitted on, with messages for the user."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def check_embeddings(observations: Observations, split: str) -> None:
     """Refuse embeddings that are not finite.
 
     Raises:
-      InputError: with how many and of which split.
+      InputError: says how many there are, and in which split.
     """
     broken = ~np.isfinite(observations.u).all(axis=1)
     if broken.any():
@@ -24,10 +24,10 @@ def check_embeddings(observations: Observations, split: str) -> None:
 
 
 def check_change_threshold(threshold: float | None, score_name: str) -> float:
-    """The threshold of ``config.eval``.
+    """The threshold, which a run has to state.
 
     Raises:
-      InputError: when there is none.
+      InputError: it is None.
     """
     if threshold is None:
         raise InputError(
@@ -41,7 +41,7 @@ def labeled(train: Observations, score_name: str) -> Observations:
     """The training observations that carry the score, for a read-out that learns from them.
 
     Raises:
-      InputError: fewer than 2 of them, or scores that are all equal.
+      InputError: there are fewer than 2, or their scores are all equal.
     """
     known = train.labeled_only()
     if len(known) < 2:

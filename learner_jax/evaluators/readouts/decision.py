@@ -1,6 +1,6 @@
-"""From a delta, or from three logits, to a class of change and to probabilities; all of it fitted on validation pairs.
+"""From a delta, or from three logits, to a class of change and its probabilities, as fitted on validation pairs.
 
-Swapped visits swap the classes and the probabilities of a decrease and an increase, to the bit.
+Swapping the visits swaps decrease and increase in classes and probabilities, to the bit.
 """
 
 import dataclasses
@@ -13,9 +13,9 @@ from scipy.special import log_ndtr, ndtr
 from learner_jax.evaluators.change import change_class, fit_threshold
 
 _NO_PAIRS = "no fine pairs in validation"
-_FLATTEST, _STEEPEST = 1e-3, 1e3  # SD of the deltas over temperature
-_WIDEST = 10.0  # cut over temperature where all pairs are stable: P(stable) is 1 in float64 for small deltas
-_NARROWEST = 1e-6  # and where some are: the likelihood of a stable pair is 0 at 0
+_FLATTEST, _STEEPEST = 1e-3, 1e3  # root mean square of the deltas over temperature
+_WIDEST = 10.0  # most of cut over temperature: at small deltas P(stable) is then 1 in float64
+_NARROWEST = 1e-6  # least of it where any pair is stable: at 0 the likelihood of a stable pair is 0
 _STARTS = [(width, steepness) for width in (0.1, 0.5, 1.0, 2.0) for steepness in (0.1, 0.3, 1.0, 3.0, 10.0)]
 _SHARPEST = np.log(100.0)  # 1 / temperature of logits is within a factor of 100 of 1
 _HALF_LOG_TAU = 0.5 * np.log(2 * np.pi)
@@ -23,15 +23,15 @@ _HALF_LOG_TAU = 0.5 * np.log(2 * np.pi)
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """How a read-out decides, from logits where it has them, else from a delta.
+    """How a read-out decides: from logits if it has them, else from a delta.
 
-    Without logits, a pair has changed beyond ``|delta| > threshold``, and probabilities are an ordered probit:
-    ``P(up) = Φ((delta - cut) / temperature)``, ``P(down) = Φ((-delta - cut) / temperature)``, stable the rest. With
-    logits, the class is the largest of them and probabilities are ``softmax(logits / temperature)``.
+    Without logits, a pair has changed if ``|delta| > threshold``, and probabilities are those of an ordered probit:
+    ``P(up) = Φ((delta - cut) / temperature)``, ``P(down) = Φ((-delta - cut) / temperature)``, the rest is stable. With
+    logits, the class is that of the largest, and probabilities are ``softmax(logits / temperature)``.
     """
 
     threshold: float | None  # on |delta|, in its units; None with logits
-    threshold_source: str  # where it comes from, in words
+    threshold_source: str  # where it comes from, for people
     cut: float | None  # >= 0, in units of the delta; None with logits or without probabilities
     temperature: float | None  # > 0; None without probabilities
     temperature_source: str
@@ -39,7 +39,7 @@ class Decision:
     def change(
         self, delta: Float64[np.ndarray, " k"] | None, logits: Float64[np.ndarray, "k 3"] | None
     ) -> Int32[np.ndarray, " k"]:
-        """-1, 0 or 1; of equal logits, and of a delta of exactly the threshold, stable."""
+        """-1, 0 or 1. Equal largest logits, and a delta of exactly the threshold, are stable."""
         if logits is None:
             return change_class(delta, self.threshold)
         down, stable, up = logits.T
@@ -49,7 +49,7 @@ class Decision:
     def probability(
         self, delta: Float64[np.ndarray, " k"] | None, logits: Float64[np.ndarray, "k 3"] | None
     ) -> Float64[np.ndarray, "k 3"] | None:
-        """Probabilities of a decrease, stable and an increase; None where they could not be fitted."""
+        """Probabilities of decrease, stable and increase; None if they could not be fitted."""
         if self.temperature is None:
             return None
         if logits is not None:
@@ -66,15 +66,15 @@ def fit_decision(
     change_threshold: float,
     in_score_units: bool,
 ) -> Decision:
-    """Fit how to decide on the fine pairs of validation.
+    """Fit a decision to the fine pairs of validation.
 
     Args:
-      delta: what the read-out says of each pair; not needed with logits.
-      logits: the same in three numbers, of a read-out that has them.
-      change: what is true of each pair.
-      change_threshold: ``config.eval.change_threshold``, score units: the threshold of a delta in score units where
-        there are no pairs. Any other delta then changes beyond 0.
-      in_score_units: whether the delta is.
+      delta: predicted for each pair; not needed with logits.
+      logits: predicted for each pair; None if the read-out has none.
+      change: the true class of each pair.
+      change_threshold: ``config.eval.change_threshold``, score units. Without any pairs it becomes the threshold on
+        deltas in score units; on other deltas the threshold is then 0.
+      in_score_units: whether the delta is in score units.
     """
     k = len(change)
     source = f"maximum likelihood on {k:,} validation fine pairs"
@@ -91,11 +91,11 @@ def fit_decision(
 
 
 def probit(delta: Float64[np.ndarray, " k"], change: Int[np.ndarray, " k"]) -> tuple[float, float]:
-    """``(cut, temperature)`` of the ordered probit by maximum likelihood; at least one pair.
+    """``(cut, temperature)`` of the ordered probit by maximum likelihood, from at least one pair.
 
-    The likelihood is log-concave in ``cut / temperature`` and ``1 / temperature``, so there is one best. Where pairs
-    are separable, or go against the truth, it has none: the temperature stays within 1e-3 and 1e3 times the SD of the
-    deltas around 0. Without a stable pair the cut is 0.
+    The likelihood is log-concave in ``cut / temperature`` and ``1 / temperature``, so a maximum is unique. There is
+    none if the pairs are separable or the deltas contradict the truth: the temperature is therefore kept within 1e-3
+    and 1e3 times the root mean square of the deltas. Without a stable pair the cut is 0.
     Source: McCullagh, J. R. Statist. Soc. B 42 (1980) 109, doi 10.1111/j.2517-6161.1980.tb01109.x.
     """
     scale = float(np.sqrt(np.mean(np.square(delta)))) or 1.0
@@ -111,7 +111,7 @@ def probit(delta: Float64[np.ndarray, " k"], change: Int[np.ndarray, " k"]) -> t
 
 
 def _probit_cost(at: np.ndarray, delta: np.ndarray, change: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean of -log P at ``(cut / temperature, 1 / temperature)``, and its gradient."""
+    """Mean of -log P at ``(cut / temperature, 1 / temperature)``, with its gradient."""
     width, steepness = at
     moved = change != 0
     toward = (delta * change)[moved]
@@ -134,9 +134,9 @@ def _log_density(z: np.ndarray) -> np.ndarray:
 
 
 def logit_temperature(logits: Float64[np.ndarray, "k 3"], change: Int[np.ndarray, " k"]) -> float:
-    """The temperature of highest likelihood of ``softmax(logits / temperature)``, between 0.01 and 100.
+    """The temperature between 0.01 and 100 that maximises the likelihood of ``softmax(logits / temperature)``.
 
-    1 where no other is better. Source: Guo et al., ICML 2017, arXiv 1706.04599.
+    1 if no other is better. Source: Guo et al., ICML 2017, arXiv 1706.04599.
     """
 
     def cost(log_inverse: float) -> float:
@@ -154,8 +154,8 @@ def mean_nll(logits: Float[np.ndarray, "k 3"], change: Int[np.ndarray, " k"]) ->
 
 
 def softmax(logits: Float64[np.ndarray, "k 3"]) -> Float64[np.ndarray, "k 3"]:
-    """Softmax of rows; mirrored logits give mirrored bits."""
+    """Softmax of rows; mirrored logits give mirrored probabilities, to the bit."""
     weight = np.exp(logits - logits.max(axis=1, keepdims=True))
     down, stable, up = weight.T
-    # the outer two first: with numpy's sum from the left, mirrored rows could be rounded differently
+    # the outer two first: a sum from left to right could round mirrored rows differently
     return weight / ((down + up) + stable)[:, None]

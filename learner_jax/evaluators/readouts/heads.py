@@ -1,7 +1,7 @@
-"""Heads that the objective trained along with the encoder, read as they are: nothing is fitted to their weights.
+"""Heads that the objective trained along with the backbone, used as they are, without fitting anything.
 
-They see the embedding ``u`` as the backbone gives it (``Part.predict`` in :mod:`learner_jax.objectives`), not its
-projection and not centred per patient, and they speak in SD of the training scores.
+Their input is the embedding ``u`` itself (``Part.predict`` in :mod:`learner_jax.objectives`), neither projected nor
+centred per patient, and their output is in SDs of the training scores.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from tfds_builders.errors import InputError
 class Davidson:
     """The likelihood that the objective ``davidson`` trained: logits ``(-r, log_tie, r)`` with ``r = w·(u2 - u1) / 2``.
 
-    Scores are ``w·u``, so the delta is ``2 r``: the logarithm of P(increase) over P(decrease). Not in score units.
+    Scores are ``w·u``, so the delta is ``2 r``, the log-odds of an increase against a decrease. Not in score units.
     Source: Davidson, J. Am. Statist. Assoc. 65 (1970) 317, doi 10.1080/01621459.1970.10481082.
     """
 
@@ -53,7 +53,7 @@ class Davidson:
 def lilac(train: Observations, val: Observations, context: Context) -> Fitted | str:
     """LILAC's head on differences, ``delta = score_std · w·(u2 - u1)``, score units.
 
-    A difference knows no level; scores are set to ``score_mean`` at the mean training embedding.
+    Differences leave the level open; scores are set to be ``score_mean`` at the mean training embedding.
     Source: Kim et al., PNAS 122 (2025) e2411492122.
     """
     return _linear("lilac", "difference", train, context, context.score_std, context.score_mean)
@@ -61,7 +61,7 @@ def lilac(train: Observations, val: Observations, context: Context) -> Fitted | 
 
 @register("lilac_order", LinearScore)
 def lilac_order(train: Observations, val: Observations, context: Context) -> Fitted | str:
-    """LILAC's head on order, ``delta = w·(u2 - u1)``: the log-odds that the second score is higher.
+    """LILAC's head on order: ``delta = w·(u2 - u1)``, the log-odds that the second score is higher.
 
     Source: Kim et al., PNAS 122 (2025) e2411492122.
     """
@@ -83,7 +83,7 @@ def score_head(train: Observations, val: Observations, context: Context) -> Fitt
 
 @register("davidson", Davidson)
 def davidson(train: Observations, val: Observations, context: Context) -> Fitted | str:
-    """The three-way likelihood that the objective trained, as it is."""
+    """The three-way likelihood that the objective trained."""
     head = _head("davidson", "davidson", train, context)
     if isinstance(head, str):
         return head

@@ -14,14 +14,14 @@ from learner_jax.evaluators.readouts.training_pairs import count_observations
 NEIGHBOURS = (1, 3, 5, 10, 20, 50)
 DEFAULT = 10
 MOST = 8192  # references: 25 MB in a read-out of width 768
-_ROWS = 512  # at once: 33 MB of similarities
+_ROWS = 512  # at a time: 33 MB of similarities
 
 
 @dataclasses.dataclass(frozen=True)
 class NearestNeighbours:
-    """``score(u)`` is the mean score of the k references at the least cosine distance; the delta is a difference.
+    """``score(u)`` is the mean score of the k nearest references by cosine distance; the delta is a difference of two.
 
-    References that tie for the last places share them, so that no order of references decides.
+    References that tie for the last places share these, so that their order does not matter.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class NearestNeighbours:
         return self.references.shape[1]
 
     def scores(self, u: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
-        """Mean score of the nearest."""
+        """Mean score of the nearest references."""
         return nearest_scores(u, self.references, self.reference_scores, (self.k,))[:, 0]
 
     def compare(
@@ -53,9 +53,10 @@ def nearest_scores(
     score: Float64[np.ndarray, " r"],
     neighbours: tuple[int, ...],
 ) -> Float64[np.ndarray, "n q"]:
-    """Mean score of the nearest ``k`` references for each ``k`` of ``neighbours``, none above ``r``.
+    """Mean score of the nearest ``k`` references for each ``k`` of ``neighbours``; no ``k`` may exceed ``r``.
 
-    Similarities are those of unit vectors rounded to ``2^-27`` and exact beyond, so nearer than ``1e-8`` is a tie.
+    Similarities are exact products of unit vectors whose components are rounded to multiples of 2^-26, so differences
+    below about 1e-8 may become ties.
     """
     everyone = whole(unit(float64(references)))
 
@@ -74,9 +75,9 @@ def nearest_scores(
 
 @register("knn", NearestNeighbours)
 def knn(train: Observations, val: Observations, context: Context) -> Fitted:
-    """At most 8,192 references; k of 1, 3, 5, 10, 20, 50 has the least squared error on validation, or is 10.
+    """At most 8,192 references; k is the one of 1, 3, 5, 10, 20, 50 with the least squared error on validation.
 
-    Of equally good k the largest wins.
+    Among equally good k the largest wins; without labeled validation observations k is 10.
     """
     known, judge = labeled(train, context.score_name), val.labeled_only()
     chosen = draw(len(known), MOST)

@@ -1,4 +1,4 @@
-"""A score that is linear in the embedding: what ridge fits and what most trained heads are."""
+"""A score that is linear in the embedding, as ridge fits it and most trained heads have it."""
 
 import dataclasses
 
@@ -13,17 +13,17 @@ from learner_jax.evaluators.readouts.api import Compared
 class LinearScore:
     """``score = intercept + ((u - mean) / std) · coef``; the delta is the difference of two scores.
 
-    Antisymmetric by construction: swapped visits give the same delta with the other sign, and a visit has not changed
-    against itself.
+    Antisymmetric by construction: swapping the visits flips the sign of the delta, and a visit has no change against
+    itself.
     """
 
     kind: str
     in_score_units: bool
     mean: Float64[np.ndarray, " d"]
     std: Float64[np.ndarray, " d"]
-    coef: Float64[np.ndarray, " d"]  # 0 where a dimension was constant, and std 1
+    coef: Float64[np.ndarray, " d"]  # 0, with std 1, for dimensions that are constant in training
     intercept: float
-    penalty: float = 0.0  # lambda of |y - X w|^2 + lambda |w|^2; 0 where the coefficients were not fitted here
+    penalty: float = 0.0  # lambda of |y - X w|^2 + lambda |w|^2; 0 for a trained head
 
     @property
     def dim(self) -> int:

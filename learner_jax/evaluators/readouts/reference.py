@@ -1,4 +1,4 @@
-"""Distance between two visits, with the sign of which is nearer to a pool of references."""
+"""Distance between two visits, with a sign that tells which of them is nearer to a pool of references."""
 
 import dataclasses
 
@@ -18,9 +18,9 @@ POOL = 10
 class Reference:
     """``delta = D(u1, u2) · sign(s(u1) - s(u2))``, ``D`` the cosine distance, ``s`` the median ``D`` to the pool.
 
-    The pool has high scores, so the score rises towards it. A distance has no direction; the sign is the pool's.
+    The pool has high scores, so the score rises towards it. A distance has no direction; the pool supplies the sign.
     Source: Li et al., npj Digital Medicine 3 (2020) 48, doi 10.1038/s41746-020-0255-1, where distances are Euclidean;
-    the product of the two is our reading.
+    the product of distance and sign is our reading.
     """
 
     kind: str
@@ -42,7 +42,7 @@ class Reference:
         return over_rows(median, u)
 
     def scores(self, u: Float[np.ndarray, "n d"]) -> None:
-        """None: the distance of a pair is no difference of two numbers."""
+        """None: the distance of a pair is not a difference of two scores."""
         return None
 
     def compare(
@@ -55,7 +55,7 @@ class Reference:
 
 @register("reference", Reference)
 def reference(train: Observations, val: Observations, context: Context) -> Fitted:
-    """The 10 training observations with the highest scores, the best of each patient before any second of one."""
+    """The pool: the 10 training observations with the highest scores, taking each patient's best before any second."""
     known = labeled(train, context.score_name)
     by_score = np.argsort(-known.score.astype(np.float64), kind="stable")
     best_of_patient = np.unique(known.patient[by_score], return_index=True)[1]

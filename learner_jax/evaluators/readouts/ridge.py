@@ -1,4 +1,4 @@
-"""The primary read-out: ridge from embedding to score; the change of a pair is the difference of two predictions."""
+"""The primary read-out: ridge regression from embedding to score. Change is the difference of two predicted scores."""
 
 import dataclasses
 
@@ -13,17 +13,17 @@ from learner_jax.evaluators.readouts.linear_score import LinearScore
 from learner_jax.evaluators.readouts.training_pairs import count_observations
 
 PENALTIES = np.logspace(4, -4, 25)  # per training observation, on standardised embeddings; strongest first
-_RANK = 1e-13  # of the largest squared singular value: directions below hold rounding alone
+_RANK = 1e-13  # of the largest squared singular value: directions below it are only rounding
 
 Val = tuple[np.ndarray, np.ndarray]  # embeddings [m d], targets [m] or [m q]
 
 
 @dataclasses.dataclass(frozen=True)
 class Ridges:
-    """One decomposition of the training embeddings, for ridge to any number of targets and with any penalty.
+    """One decomposition of the training embeddings, for ridge regression to any targets with any penalty.
 
-    ``X = (u - mean) / std = U S V^T`` over the dimensions that vary. For more observations than dimensions it comes
-    from ``X^T X``, summed block by block in float64, so that there is no float64 copy of ``u``.
+    ``X = (u - mean) / std = U S V^T`` over the dimensions that vary. With more observations than dimensions it comes
+    from ``X^T X``, summed block by block in float64, which avoids a float64 copy of ``u``.
     """
 
     u: Float32[np.ndarray, "n d"]
@@ -35,7 +35,7 @@ class Ridges:
 
     @classmethod
     def from_embeddings(cls, u: Float32[np.ndarray, "n d"]) -> "Ridges":
-        """Decompose embeddings, whose order is that of the targets in :meth:`fit`."""
+        """Decompose embeddings; the targets of :meth:`fit` must have the same order."""
         mean, std, varies = moments(u)
         width = int(varies.sum())
         if len(u) > width:
@@ -51,14 +51,14 @@ class Ridges:
         return cls(u, mean, std, varies, squares, v)
 
     def fit(self, y: Float[np.ndarray, " n"], val: Val | None = None) -> LinearScore:
-        """Ridge to one target; see :meth:`fit_many`."""
+        """Ridge regression to one target, see :meth:`fit_many`."""
         return self.fit_many(y[:, None], None if val is None else (val[0], val[1][:, None]))[0]
 
     def fit_many(self, y: Float[np.ndarray, "n q"], val: Val | None = None) -> tuple[LinearScore, ...]:
-        """Ridge to ``q`` targets, each with the best of its own 25 penalties; of equally good ones the strongest.
+        """Ridge regression to ``q`` targets, each with the best of 25 penalties; among equally good ones the strongest.
 
-        Minimises ``|y - mean(y) - X w|^2 + penalty |w|^2``. The penalty has the least squared error on ``val``, or
-        without it the least generalised cross-validation error ``n RSS / (n - df)^2`` (doi
+        Minimises ``|y - mean(y) - X w|^2 + penalty |w|^2``. The best penalty has the least squared error on ``val``, or
+        without ``val`` the least generalised cross-validation error ``n RSS / (n - df)^2`` (doi
         10.1080/00401706.1979.10489751), where ``df = 1 + sum s^2 / (s^2 + penalty)``.
 
         Args:
@@ -110,7 +110,7 @@ class Ridges:
     def _gcv(self, along: np.ndarray, total: np.ndarray, penalties: np.ndarray) -> np.ndarray:
         n, rank = len(self.u), self.squares > _RANK * self.squares.max(initial=0)
         squares, explained = self.squares[rank, None], np.square(along[rank]) / self.squares[rank, None]  # (U^T y)^2
-        beyond = np.maximum(total - explained.sum(axis=0), 0)  # what no coefficients reach
+        beyond = np.maximum(total - explained.sum(axis=0), 0)  # what no coefficients can explain
         rows = []
         for penalty in penalties:
             left = penalty / (squares + penalty)
@@ -128,7 +128,7 @@ def _standard(u: np.ndarray, mean: np.ndarray, std: np.ndarray, varies: np.ndarr
 
 @register("ridge", LinearScore)
 def ridge(train: Observations, val: Observations, context: Context) -> Fitted:
-    """Ridge from standardised embeddings to the score, with a warning where the encoder has collapsed."""
+    """Ridge regression from standardised embeddings to the score, with a warning if the encoder has collapsed."""
     known, judge = labeled(train, context.score_name), val.labeled_only()
     ridges = Ridges.from_embeddings(known.u)
     model = ridges.fit(known.score, (judge.u, judge.score) if len(judge) else None)

@@ -1,6 +1,6 @@
 """Three-way classifiers of the difference of two embeddings: a linear one and one with a hidden layer.
 
-Both see every pair from both its ends and swap their logits when the visits are swapped, to the bit.
+Both are fitted to every pair in both orders, and swap their logits when the visits are swapped, to the bit.
 """
 
 import dataclasses
@@ -26,23 +26,23 @@ from learner_jax.objectives.heads import Params, dense
 PENALTIES = (10.0, 1.0, 0.1, 0.01, 1e-3, 1e-4)  # per pair; strongest first
 DEFAULT_PENALTY = 0.1  # without validation pairs
 HIDDEN = 64
-STEPS, STEPS_UNJUDGED = 200, 50  # with and without validation pairs to choose among them
-MOST_VAL = 16_384  # validation pairs that choose a penalty or a step
+STEPS, STEPS_UNJUDGED = 200, 50  # with and without validation pairs to choose the best step by
+MOST_VAL = 16_384  # validation pairs that a penalty or step is chosen by
 _MLP_SEED = 0
 _HIGHEST = jax.lax.Precision.HIGHEST
 
 
 class _ThreeWay:
-    """What both have in common: a lean instead of a difference of scores."""
+    """Common to both: the delta is a lean instead of a difference of scores."""
 
     def scores(self, u: Float[np.ndarray, "n d"]) -> None:
-        """None: pairs are compared."""
+        """None: the model only compares pairs."""
         return None
 
     def compare(
         self, u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
     ) -> Compared:
-        """Logits, and as delta the lean ``P(increase) - P(decrease)``, between -1 and 1."""
+        """Logits, and as delta the lean ``P(increase) - P(decrease)`` between -1 and 1."""
         logits = over_pairs(self.logits, u, first, second)
         probability = softmax(logits)
         return Compared(probability[:, 2] - probability[:, 0], logits)
@@ -71,7 +71,7 @@ class Linear(_ThreeWay):
 
 @dataclasses.dataclass(frozen=True)
 class Mlp(_ThreeWay):
-    """Logits ``(f(x) + mirrored f(-x)) / 2`` with ``x = (u2 - u1) / scale`` and ``f`` of one hidden ReLU layer."""
+    """Logits ``(f(x) + mirrored f(-x)) / 2``, where ``x = (u2 - u1) / scale`` and ``f`` has one hidden ReLU layer."""
 
     kind: str
     in_score_units: bool
@@ -99,7 +99,7 @@ class Mlp(_ThreeWay):
         def both_ends(a: np.ndarray, b: np.ndarray) -> np.ndarray:
             x = (b - a) / self.scale
             exponent = exponents(x)[:, None]
-            # whole numbers: BLAS rounds equal rows differently, and 64 sums per row take 11 times as long
+            # whole numbers: BLAS may round equal rows differently, and 64 sums per row take 11 times as long
             hidden = np.ldexp(whole(x, exponent) @ numbers, exponent + column_exponent - 52)
             return (forward(hidden) + forward(-hidden)[:, ::-1]) / 2
 
@@ -110,10 +110,10 @@ class Mlp(_ThreeWay):
 def linear(train: Observations, val: Observations, context: Context) -> Fitted | str:
     """Multinomial logistic regression on standardised differences, with an L2 penalty chosen on validation pairs.
 
-    On pairs that are seen from both their ends the best weights of an increase and a decrease are opposite and those of
-    stable are 0, for the cost is convex and swapping changes nothing. So it has ``d + 1`` parameters: it is the
-    likelihood of Davidson (doi 10.1080/01621459.1970.10481082) on a frozen embedding. The penalty is 0.1 per pair
-    without validation pairs.
+    On pairs in both orders, the best weights of increase and decrease are opposite and those of stable are 0, since the
+    cost is convex and does not change when all pairs are swapped. That leaves ``d + 1`` parameters, and makes it the
+    likelihood of Davidson (doi 10.1080/01621459.1970.10481082) on a frozen embedding. Without validation pairs the
+    penalty is 0.1 per pair.
     """
     pairs = _training_pairs("linear", train, context)
     if isinstance(pairs, str):
@@ -153,18 +153,22 @@ def minimize_linear(
 
 @register("mlp", Mlp)
 def mlp(train: Observations, val: Observations, context: Context) -> Fitted | str:
-    """A hidden layer of 64 on standardised differences, AdamW on all pairs at once.
+    """A hidden layer of width 64 on standardised differences, trained by AdamW on all pairs at once.
 
-    Of 200 steps the one with the least cost on validation pairs; the 50th without any. Weights start alike in all runs.
+    Takes the one of 200 steps with the least cost on validation pairs, or the 50th without any. The initial weights are
+    the same in all runs.
     """
     pairs = _training_pairs("mlp", train, context)
     if isinstance(pairs, str):
         return pairs
     first, second, change = _judge(val, context)
     x_val = over_pairs(lambda a, b: over_rows(lambda a, b: (b - a) / pairs.scale, a, b), val.u, first, second)
-    to_device = lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else jnp.int32)  # noqa: E731
     trained = _train(
-        *map(to_device, (pairs.x, pairs.change, pairs.weight, x_val, change)),
+        jnp.asarray(pairs.x, jnp.float32),
+        jnp.asarray(pairs.change, jnp.int32),
+        jnp.asarray(pairs.weight, jnp.float32),
+        jnp.asarray(x_val, jnp.float32),
+        jnp.asarray(change, jnp.int32),
         steps=STEPS if len(change) else STEPS_UNJUDGED,
     )
     hidden, out = (jax.tree.map(lambda x: np.asarray(x, np.float64), trained[key]) for key in ("hidden", "out"))
@@ -182,11 +186,11 @@ def _train(
     steps: int,
 ) -> Params:
     """Parameters of ``f`` after the best step, or after the last without validation pairs."""
-    # The implementation is named, for a user's jax_default_prng_impl must not change a table.
+    # The implementation is named so that a user's jax_default_prng_impl changes no table.
     first, second = jax.random.split(jax.random.key(_MLP_SEED, impl="threefry2x32"))
     params = {"hidden": dense(first, x.shape[1], HIDDEN), "out": dense(second, HIDDEN, 3)}
     params = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), params)
-    # a dimension that is constant in training stays unseen, whatever it does later
+    # a dimension that is constant in training stays ignored, whatever it does later
     params["hidden"]["kernel"] *= x.any(axis=0)[:, None]
     optimizer = optax.adamw(3e-3, weight_decay=0.1)
 
@@ -222,7 +226,7 @@ def _training_pairs(name: str, train: Observations, context: Context) -> Trainin
 
 
 def _judge(val: Observations, context: Context) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``first``, ``second`` and change of the validation pairs that choose."""
+    """``first``, ``second`` and change of the validation pairs that a penalty or step is chosen by."""
     pairs = fine_pairs(val, context.config.pairs, context.config.order)
     chosen = draw(len(pairs), MOST_VAL)
     first, second = pairs.first[chosen], pairs.second[chosen]

@@ -1,4 +1,4 @@
-"""Training pairs for read-outs that learn from pairs: fine ones, or coarse ones where no patient was seen twice."""
+"""Training pairs for read-outs that learn from pairs: fine ones, or coarse ones if no patient was seen twice."""
 
 import dataclasses
 
@@ -15,10 +15,10 @@ MOST_COARSE = 4096
 
 @dataclasses.dataclass(frozen=True)
 class TrainingPairs:
-    """Standardised differences of embeddings and what is true of them.
+    """Standardised differences of embeddings with their true classes.
 
-    ``x = (u_second - u_first) / scale``; ``scale`` is the root mean square of the differences, which is their SD when
-    each pair is seen from both its ends.
+    ``x = (u_second - u_first) / scale``, where ``scale`` is the root mean square of the differences: their SD when each
+    pair counts in both orders.
     """
 
     x: Float64[np.ndarray, "k d"]  # 0 in constant dimensions
@@ -26,17 +26,17 @@ class TrainingPairs:
     weight: Float64[np.ndarray, " k"]
     scale: Float64[np.ndarray, " d"]
     described: str  # ``300 fine pairs of 60 training patients``
-    warning: str  # when all, or none, of the pairs are stable
+    warning: str  # if all pairs, or none, are stable; else empty
 
 
 def training_pairs(known: Observations, mode: str, change_threshold: float) -> TrainingPairs | str:
-    """Fine pairs of labeled, sorted training observations, at most 16,384; without any up to 4,096 coarse pairs.
+    """At most 16,384 fine pairs of labeled, sorted training observations; without any, at most 4,096 coarse pairs.
 
-    Where all pairs are stable, or none, half a pair of the other kind is added at a difference of 0: the likelihood
-    would otherwise be highest at infinity.
+    If all pairs are stable, or none, half a pair of the other kind is added at a difference of 0: otherwise the
+    likelihood would grow without bound.
 
     Returns:
-      The pairs, or a sentence fragment that says why there are none.
+      The pairs, or a clause that says why there are none.
     """
     pairs = fine_pairs(known, mode, "all")
     first, second = pairs.first, pairs.second
@@ -56,19 +56,19 @@ def training_pairs(known: Observations, mode: str, change_threshold: float) -> T
     x, scale = _differences(known.u, first, second)
     weight, warning = np.ones(len(x)), ""
     if (change == 0).all() or (change != 0).all():
-        missing = int((change == 0).all())  # +1: a pair at a difference of 0 looks the same from both its ends
+        missing = int((change == 0).all())  # +1 serves as well as -1: at a difference of 0 both orders look the same
         x, change = np.concatenate([x, np.zeros((1, x.shape[1]))]), np.append(change, missing)
         weight = np.append(weight, 0.5)
         warning = (
-            "all training pairs are stable, so that no pair is called changed"
+            "all training pairs are stable, so no pair is called changed"
             if missing
-            else "no training pair is stable, so that a pair is called stable only where nothing speaks for either side"
+            else "no training pair is stable, so a pair is called stable only where nothing speaks for either direction"
         )
     return TrainingPairs(x, change, weight, scale, described, warning)
 
 
 def count_observations(n: int, mode: str, of: int | None = None) -> str:
-    """``60 training visits``, or with ``of`` ``8,192 of 20,000 training visits``; scans under that mode."""
+    """``60 training visits``, with ``of`` ``8,192 of 20,000 training visits``; in mode ``scans`` scans."""
     among = f" of {of:,}" if of is not None and of > n else ""
     return f"{n:,}{among} training {mode}"
 

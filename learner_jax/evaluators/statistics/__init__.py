@@ -1,1 +1,1 @@
-"""What a reviewer asks of a number: intervals over patients, tests between runs, seeds, sets that cover."""
+"""Intervals over patients, adjusted p-values, and conformal bounds and sets."""

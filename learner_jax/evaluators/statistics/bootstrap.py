@@ -1,9 +1,9 @@
 """The bootstrap over patients: a patient is drawn with all its pairs, or not at all.
 
 Pairs of one patient share visits, so they are not independent and only patients can be resampled. A statistic is a
-function ``(data, counts [p r]) -> {name: [… r]}`` in which ``counts`` says how often each of ``p`` patients was drawn
-in each of ``r`` replicates; a column of ones gives the value itself. Replicates lie on the last axis, so that a gather
-by patient copies whole rows and a running sum is a few vector additions. Nothing here knows which quantity it is.
+function ``(data, counts [p r]) -> {name: [… r]}``, where ``counts`` says how often each of ``p`` patients was drawn in
+each of ``r`` replicates; a column of ones gives the value itself. Replicates are the last axis, so that a gather by
+patient copies whole rows and a running sum is a few vector additions. Nothing here depends on the quantity.
 """
 
 import dataclasses
@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Array, Float32, Shaped
 
 _CHUNK = 128  # replicates in memory at once
-_MOST_ELEMENTS = 1 << 23  # of the largest array times replicates at once
-_MOST_LEFT_OUT = 400  # jackknife groups: acceleration needs no more
+_MOST_ELEMENTS = 1 << 23  # length of the largest array, times replicates in memory at once
+_MOST_LEFT_OUT = 400  # jackknife groups: the acceleration needs no more
 
 Counts = Float32[Array, "p r"]
 Statistic = Callable[[Any, Counts], dict[str, jax.Array]]
@@ -26,14 +26,17 @@ Statistic = Callable[[Any, Counts], dict[str, jax.Array]]
 
 @partial(jax.jit, static_argnames=("replicates", "width"))
 def resample(seed: int | Array, n_patients: int | Array, *, replicates: int, width: int) -> Float32[Array, "width r"]:
-    """How often each patient is drawn in each of ``r`` replicates: multinomial counts, ``n_patients`` draws each.
+    """How often each patient is drawn in each of ``r`` replicates: multinomial counts of ``n_patients`` draws.
 
-    The stream is Threefry under ``seed`` alone, so two runs on the same patients are resampled alike.
+    The draws depend on ``seed`` and the sizes alone, so two runs on the same patients are resampled alike.
 
     Args:
-      width: rows, at least ``n_patients``; those beyond it are padding and stay 0.
+      seed: of the draws.
+      n_patients: who can be drawn.
+      replicates: ``r``.
+      width: rows, at least ``n_patients``; those beyond are padding and stay 0.
     """
-    # The implementation is named, for a user's jax_default_prng_impl must not change a table.
+    # The implementation is named so that a user's jax_default_prng_impl changes no table.
     key = jax.random.key(seed, impl="threefry2x32")
     drawn = jax.random.randint(key, (replicates, width), 0, n_patients, jnp.int32)
     real = (jnp.arange(width) < n_patients).astype(jnp.float32)
@@ -41,7 +44,7 @@ def resample(seed: int | Array, n_patients: int | Array, *, replicates: int, wid
 
 
 def leave_out(n_patients: int, width: int) -> Float32[np.ndarray, "width g"]:
-    """Counts that leave out one patient each; with more than 400 patients one of 400 groups each."""
+    """Counts that each leave out one patient, or with more than 400 patients, one of 400 groups."""
     groups = min(n_patients, _MOST_LEFT_OUT)
     counts = np.zeros((width, groups), np.float32)
     counts[:n_patients] = np.arange(n_patients)[:, None] % groups != np.arange(groups)
@@ -50,7 +53,7 @@ def leave_out(n_patients: int, width: int) -> Float32[np.ndarray, "width g"]:
 
 @partial(jax.jit, static_argnames="statistic")
 def replicate(statistic: Statistic, data: Any, counts: Float32[Array, "p r"]) -> dict[str, Shaped[Array, "*shape"]]:
-    """The statistic of every column of ``counts``; NaN where a replicate leaves it undefined."""
+    """The statistic for every column of ``counts``; NaN where it is undefined in a replicate."""
     p, r = counts.shape
     largest = max((x.shape[0] for x in jax.tree.leaves(data) if x.ndim), default=1)
     chunk = min(_CHUNK, max(_MOST_ELEMENTS // max(largest, p), 8))
@@ -61,18 +64,18 @@ def replicate(statistic: Statistic, data: Any, counts: Float32[Array, "p r"]) ->
 
 @dataclasses.dataclass(frozen=True)
 class Replicates:
-    """A quantity: its value, its bootstrap replicates ``[r]`` and its values with one patient (or group) left out."""
+    """A quantity's value and replicates."""
 
     value: float
-    drawn: np.ndarray
-    left_out: np.ndarray
+    drawn: np.ndarray  # bootstrap replicates [r]
+    left_out: np.ndarray  # jackknife values [g], each with one patient or group left out
 
 
 @dataclasses.dataclass(frozen=True)
 class Resampling:
-    """One set of draws of ``n_patients``, for everything that is said of these patients.
+    """One set of draws of ``n_patients``, for every quantity of these patients.
 
-    ``counts`` has ``width`` rows, more than there are patients: what pads the data belongs to a row that is never
+    ``counts`` has ``width`` rows, more than there are patients: padding of the data belongs to a row that is never
     drawn.
     """
 
@@ -82,7 +85,7 @@ class Resampling:
 
     @classmethod
     def draw(cls, n_patients: int, replicates: int, seed: int) -> "Resampling":
-        """The draws of ``seed``; the same for every run on as many patients."""
+        """The draws of ``seed``, the same for all runs with this many patients."""
         width = padded(n_patients + 1)
         once = (np.arange(width)[:, None] < n_patients).astype(np.float32)
         drawn = resample(seed, n_patients, replicates=replicates, width=width)
@@ -93,7 +96,7 @@ class Resampling:
         return self.counts.shape[0]
 
     def run(self, statistic: Statistic, data: Any) -> dict[str, list[Replicates]]:
-        """Everything that the statistic gives, each a list: of one, or of as many as its vector is long."""
+        """Replicates of everything that the statistic returns: a list of one for a number, of several for a vector."""
         values = jax.tree.map(np.asarray, replicate(statistic, data, self.counts))
         cut = 1 + self.replicates
         return {
@@ -103,22 +106,22 @@ class Resampling:
 
 
 def summed(sums: Shaped[Array, " p *shape"], counts: Float32[Array, "p r"]) -> Shaped[Array, "*shape r"]:
-    """Sums of per-patient sums, each as often as its patient was drawn; counts stay exact below 2**24."""
-    # Default precision would round counts to bfloat16 on a TPU.
+    """Sums of per-patient sums, each as often as its patient was drawn; whole numbers stay exact below 2**24."""
+    # The default precision would round counts to bfloat16 on a TPU.
     return jnp.tensordot(jnp.asarray(sums, jnp.float32), counts, (0, 0), precision="highest")
 
 
 def ratio(part: Shaped[Array, "*shape"], whole: Shaped[Array, "*#shape"]) -> Shaped[Array, "*shape"]:
-    """``part / whole``, NaN where there is nothing to divide by."""
+    """``part / whole``, NaN where ``whole`` is not positive."""
     return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), jnp.nan)
 
 
 def means(data: dict[str, Shaped[Array, "p 2"]], counts: Float32[Array, "p r"]) -> dict[str, Float32[Array, " r"]]:
-    """Statistic of plain means: ``[p 2]`` is of each patient the sum of a thing and how many of it there are."""
+    """Statistic of plain means: ``[p 2]`` holds for each patient a sum of values and their number."""
     return {name: ratio(*summed(x, counts)) for name, x in data.items()}
 
 
 def padded(n: int) -> int:
-    """The next of few sizes (four between powers of two, at least 64): few sizes mean few compilations."""
+    """The next larger of a few sizes (four per power of two, at least 64): few sizes mean few compilations."""
     step = max(16, (1 << max(n - 1, 1).bit_length()) // 8)
     return max(64, -(-n // step) * step)

@@ -1,23 +1,23 @@
-"""What holds for a stated share of pairs of new patients, calibrated on whole patients: bounds and three-way sets."""
+"""Bounds and three-way sets that hold for a stated share of pairs of new patients, calibrated on whole patients."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 
 def conformal_quantile(misfit: Float[np.ndarray, " k"], patient: Int[np.ndarray, " k"], coverage: float) -> float:
-    """What the misfit of a random pair of a new patient does not exceed, with at least this probability.
+    """A bound that the misfit of a random pair of a new patient stays within, with probability at least ``coverage``.
 
-    Pairs of one patient are not exchangeable with those of another, patients are. So each of n patients weighs
-    ``1 / (n + 1)``, shared out among its pairs, and the last ``1 / (n + 1)`` lies at infinity; the answer is the
-    ``coverage`` quantile of this distribution. Hierarchical conformal prediction: Lee, Barber & Willett, arXiv
-    2306.06342.
+    Pairs are not exchangeable between patients, but patients are. So each of n patients has weight ``1 / (n + 1)``,
+    divided among its pairs, and the remaining ``1 / (n + 1)`` lies at infinity; the bound is the ``coverage`` quantile
+    of this distribution. Hierarchical conformal prediction: Lee, Barber & Willett, arXiv 2306.06342.
 
     Args:
-      misfit: of validation pairs; anything that is larger the worse a pair is predicted.
-      patient: any integers.
+      misfit: of validation pairs; any number that is larger the worse a pair is predicted.
+      patient: of each pair, any integers.
+      coverage: probability that the bound holds.
 
     Returns:
-      infinity with fewer than ``coverage / (1 - coverage)`` patients: nothing can be promised.
+      The bound; infinity with fewer than ``coverage / (1 - coverage)`` patients, when nothing can be promised.
     """
     patients, owner, pairs = np.unique(patient, return_inverse=True, return_counts=True)
     order = np.argsort(misfit, kind="stable")
@@ -32,16 +32,19 @@ def conformal_level(
     patient: Int[np.ndarray, " k"],
     coverage: float,
 ) -> float:
-    """The largest ``1 - p(class)`` that a class in the set may have: the :func:`conformal_quantile` of that of the true
-    class, so that a set holds it with at least that probability.
+    """The largest ``1 - p(class)`` of the classes in a set, such that sets hold the true class with ``coverage``.
+
+    It is the :func:`conformal_quantile` of ``1 - p(true class)``.
 
     Args:
       probability: of the classes -1, 0, 1.
-      change: true class.
+      change: the true class of each pair.
+      patient: of each pair, any integers.
+      coverage: probability that a set holds the true class.
     """
     return conformal_quantile(1 - probability[np.arange(len(change)), change + 1], patient, coverage)
 
 
 def conformal_sets(probability: Float[np.ndarray, "k 3"], level: float) -> Bool[np.ndarray, "k 3"]:
-    """The classes that each pair's set holds; it may be empty."""
+    """Which classes the set of each pair holds; a set may be empty."""
     return 1 - probability <= level

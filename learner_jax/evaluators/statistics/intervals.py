@@ -1,4 +1,4 @@
-"""From replicates to a line of a table: percentile and BCa intervals, and what a reader must be told."""
+"""From replicates to a row of a table: percentile and BCa intervals, and the notes that a reader needs."""
 
 import numpy as np
 from jaxtyping import Float
@@ -15,12 +15,12 @@ Interval = tuple[float | None, float | None]
 def percentile_interval(
     drawn: Float[np.ndarray, " r"], confidence: float, n_patients: int | float = np.inf
 ) -> Interval:
-    """Quantiles of the defined replicates, expanded for ``n_patients``.
+    """Quantiles of the replicates that are defined, expanded for ``n_patients``.
 
     Plain percentile intervals (infinitely many patients; Efron & Tibshirani, An Introduction to the Bootstrap, 1993,
-    chapter 13) are as narrow as normal ones with a variance over n. So the quantiles are those at ``Φ(±z)`` with
-    ``z = sqrt(n / (n - 1)) t``, t of n - 1 degrees of freedom: Hesterberg, The American Statistician 69 (2015) 371, doi
-    10.1080/00031305.2015.1089789.
+    chapter 13) are too narrow, like normal ones with a variance over n. So the quantiles are taken at ``Φ(±z)`` with
+    ``z = sqrt(n / (n - 1)) t``, t with n - 1 degrees of freedom: Hesterberg, The American Statistician 69 (2015) 371,
+    doi 10.1080/00031305.2015.1089789.
     """
     z = _deviate(confidence, n_patients)
     return _quantiles(drawn, ndtr(-z), ndtr(z))
@@ -33,13 +33,12 @@ def bca_interval(
     confidence: float,
     n_patients: int | float = np.inf,
 ) -> Interval:
-    """Bias-corrected and accelerated interval, expanded alike; the percentile interval where the jackknife says
-    nothing.
+    """Bias-corrected and accelerated interval, expanded for ``n_patients`` as :func:`percentile_interval` is.
 
     With ``z0 = Φ⁻¹(share of replicates below the value, ties half)`` and
     ``a = Σ (θ̄ - θᵢ)³ / (6 (Σ (θ̄ - θᵢ)²)^1.5)`` over the values with a patient left out, the limits are the replicates'
     quantiles at ``Φ(z0 + (z0 + z) / (1 - a (z0 + z)))``. Efron, J. Am. Statist. Assoc. 82 (1987) 171, doi
-    10.1080/01621459.1987.10478410.
+    10.1080/01621459.1987.10478410. The percentile interval where that is undefined.
     """
     known, jackknife = (x[~np.isnan(x)].astype(np.float64) for x in (drawn, left_out))
     if known.size == 0:
@@ -51,7 +50,7 @@ def bca_interval(
         return percentile_interval(drawn, confidence, n_patients)
     acceleration, bias = np.sum(pulls**3) / (6 * spread**1.5), ndtri(share)
     z = bias + np.array([-1, 1]) * _deviate(confidence, n_patients)
-    if (1 - acceleration * z <= 0).any():  # so few patients that one of them decides
+    if (1 - acceleration * z <= 0).any():  # so few patients that a single one dominates
         return percentile_interval(drawn, confidence, n_patients)
     low, high = ndtr(bias + z / (1 - acceleration * z))
     return _quantiles(drawn, low, high)
@@ -82,12 +81,17 @@ def make_row(
     undefined: str = "undefined",
     at: str = "",
 ) -> Row:
-    """A value, its interval and its counts as a line, with everything a reader must be told in the note.
+    """A value with its interval and counts, and a note with whatever a reader must know about them.
 
     Args:
-      found: its value is NaN when undefined; then the line is empty and the note says ``undefined``.
+      name: of the quantity.
+      found: if its value is NaN, the row has no value and its note is ``undefined``.
       method: ``percentile`` or ``bca``.
+      confidence: of the interval.
       n_patients: patients that contribute to this quantity.
+      n_pairs: pairs that do; None if it is over observations.
+      undefined: why there may be no value.
+      at: which of several values this is.
     """
     if np.isnan(found.value):
         return Row(name, None, None, None, n_patients, n_pairs, undefined, at)

@@ -187,9 +187,9 @@ def test_faults_are_sentences(splits, context, config, tmp_path):
     with pytest.raises(InputError, match="1 of 48 validation embeddings"):
         readouts.fit("ridge", train, broken, context())
     found = readouts.fit("linear", train, val, context())
-    with pytest.raises(InputError, match="takes embeddings of width 6 and got 5; it is another run's"):
+    with pytest.raises(InputError, match="takes embeddings of width 6, not 5; it is another run's"):
         found.delta(test.u[:, :5], test.u[:, :5])
-    with pytest.raises(InputError, match="takes embeddings of width 6 and got 5; it is another run's"):
+    with pytest.raises(InputError, match="takes embeddings of width 6, not 5; it is another run's"):
         found.scores(test.u[:, :5])
     found.write(tmp_path, "linear")
     (tmp_path / "linear.safetensors").write_bytes(b"cut")
