@@ -1,4 +1,4 @@
-"""What is asked beyond the scores of read-outs. A new analysis is a file (or a function in one) and an import here."""
+"""Analyses beyond the scores of read-outs. A new one is a registered function, in a file that is imported here."""
 
 from learner_jax.evaluators.analyses import ceiling, identity, labels, sets, subgroups, thresholds
 from learner_jax.evaluators.analyses.api import Case, analyses

@@ -1,4 +1,4 @@
-"""What is asked of one evaluation beyond its read-outs: each an analysis in a file of its own."""
+"""What an analysis is, and what it is given."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,8 +10,7 @@ from jaxtyping import Float64
 from learner_jax.config import EvalConfig
 from learner_jax.evaluators.change import change_class
 from learner_jax.evaluators.pairs import Observations
-from learner_jax.evaluators.predictions import Predictions, Truth
-from learner_jax.evaluators.predictions import predict as predicted_by
+from learner_jax.evaluators.predictions import Predictions, Truth, predict
 from learner_jax.evaluators.readouts import Readout
 from learner_jax.evaluators.scoring import Estimate
 from learner_jax.evaluators.statistics.bootstrap import Resampling
@@ -20,7 +19,7 @@ from learner_jax.registry import Registry
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One encoder with its primary read-out, and everything that may be asked of it."""
+    """One encoder with its primary read-out, and everything that an analysis may look at."""
 
     config: EvalConfig
     train: Observations
@@ -35,17 +34,17 @@ class Case:
 
     @cached_property
     def val_truth(self) -> Truth:
-        """The validation pairs as measured."""
+        """The truth about the validation pairs."""
         return Truth.of(self.val, self.config.pairs, self.config.order, self.readout.change_threshold)
 
     @cached_property
     def val_predictions(self) -> Predictions:
-        """What the primary read-out says of them."""
-        return predicted_by(self.readout, self.val_truth)
+        """The primary read-out's predictions of the validation pairs."""
+        return predict(self.readout, self.val_truth)
 
     @cached_property
     def labeled_train(self) -> Observations:
-        """Training observations that carry the score, in the one order."""
+        """Training observations that carry the score, in canonical order."""
         return self.train.sorted().labeled_only()
 
 
@@ -56,6 +55,6 @@ register = analyses.register
 
 
 def of_scores(truth: Truth, scores: Float64[np.ndarray, " m"]) -> Predictions:
-    """Predictions of the pairs from a score per observation, called changed beyond the true threshold."""
+    """Predictions of the pairs from a score per observation; a pair is called changed beyond the true threshold."""
     delta = scores[truth.second] - scores[truth.first]
     return Predictions(truth, delta, change_class(delta, truth.change_threshold), scores=scores)

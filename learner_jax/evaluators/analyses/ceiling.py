@@ -1,4 +1,4 @@
-"""The noise ceiling: what an oracle would score that knows the true score, against scores measured with error."""
+"""The noise ceiling: what an oracle that knows the true score would reach against scores measured with error."""
 
 import dataclasses
 
@@ -16,15 +16,15 @@ NOT_STATED = "the score's measurement error is not stated: set --config.eval.lab
 
 
 def noise_ceiling(truth: Truth, label_noise: float, resampling: Resampling) -> list[Estimate]:
-    """What the true scores would score against the measured ones, the mean over 16 draws of the true scores.
+    """What the true scores would reach against the measured ones: the mean over 16 draws of the true scores.
 
-    A measured score is the true one plus an error of SD ``label_noise``, and true scores lie normally about a patient's
-    mean. Then ``true = mean + ρ (measured - mean) + N(0, ρ label_noise²)``, where ρ is the share of the variance within
-    patients that is no error, and only its differences within patients matter. A second measurement (measured plus
-    another error) would agree better than the truth does, for it repeats the error of the first.
+    Assumes that a measured score is the true one plus an error of SD ``label_noise``, and that true scores are normal
+    about a patient's mean. Then ``true = mean + ρ (measured - mean) + N(0, ρ label_noise²)``, where ρ is the share of
+    the variance within patients that is not error; only differences within patients matter. Adding a second error to
+    the measured scores instead would overstate the ceiling, since that repeats the first error.
 
-    One variance serves all patients, so the ceiling is too high where some hardly move: on the demo's cohort, of
-    which a tenth never moves, it says 0.83 of pairs in order where the simulated true scores reach 0.79.
+    One variance serves all patients, so the ceiling is too high where some hardly move: in the demo's cohort, a tenth
+    of which never moves, it is 0.83 of pairs in order where the simulated true scores reach 0.79.
     """
     score, owner = truth.observations.score.astype(np.float64), truth.patient_of
     visits = np.bincount(owner)
@@ -39,7 +39,7 @@ def noise_ceiling(truth: Truth, label_noise: float, resampling: Resampling) -> l
 
 @register("of_ceiling")
 def of_ceiling(case: Case) -> list[Estimate] | str:
-    """Of each quantity with a known chance level: ``(value - chance) / (ceiling - chance)``; 1 is the ceiling."""
+    """``(value - chance) / (ceiling - chance)`` of each quantity with a known chance level; 1 is the ceiling."""
     if not case.config.label_noise:
         return NOT_STATED
     own = {(one.name, one.at): one for one in estimate(case.predictions, case.resampling, _FAMILIES)}

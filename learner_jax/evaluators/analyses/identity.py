@@ -1,4 +1,4 @@
-"""Identity: does the embedding tell who was scanned, and where, apart from how the patient is?"""
+"""Identity: does the embedding tell who was scanned, and where, besides how the patient is?"""
 
 import numpy as np
 
@@ -13,13 +13,13 @@ _BLOCK = 1024
 
 @register("identity")
 def identity(case: Case) -> list[Estimate] | str:
-    """Patient and site read off the embedding.
+    """Patient and site, as read off the embedding.
 
-    * ``patient_identified``: of test observations of patients with several visits, how often the nearest other
-      observation (cosine) is of the same patient; ``patient_chance`` is the share expected of random embeddings;
-    * ``site_identified``: recall of the site by a ridge on one-hot sites, fitted on training observations, mean over
-      test sites seen in training, beside ``site_chance``, one over their number. Its interval resamples patients with
-      their recalls.
+    * ``patient_identified``: for test observations of patients with several visits, how often the nearest other
+      observation (cosine) is of the same patient; ``patient_chance`` is what random embeddings would reach;
+    * ``site_identified``: recall of the site by a ridge regression on one-hot sites, fitted on training observations,
+      as the mean over test sites that occur in training; ``site_chance`` is one over their number. The interval
+      resamples patients with their recalls.
     """
     return [*_patients(case), *_sites(case)] or "no patient has two visits, and all scans are of one site"
 
@@ -55,7 +55,7 @@ def _sites(case: Case) -> list[Estimate]:
     fitted = Ridges.from_embeddings(train.u).fit_many(np.eye(len(names))[code])
     said = names[np.stack([one.scores(case.truth.observations.u) for one in fitted], axis=1).argmax(1)]
     tested = np.isin(theirs, known)
-    # mean of the recalls: an observation of a rare site weighs more
+    # for the mean of recalls, an observation of a rare site weighs more
     weight = tested / np.maximum(np.bincount(theirs, minlength=len(case.sites))[theirs], 1) / len(known)
     patient, width = case.truth.patient_of, case.resampling.width
     sums = {

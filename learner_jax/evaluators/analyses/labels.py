@@ -1,4 +1,4 @@
-"""What the read-out owes to its labels: shuffled ones, coarser ones, those between patients and those within."""
+"""What the read-out owes to its labels: shuffled labels, coarser ones, differences between patients or within them."""
 
 from collections.abc import Iterator
 
@@ -19,12 +19,12 @@ _SCORED = ("pairwise_accuracy", "kendall_tau_b")
 
 @register("shuffled_labels")
 def shuffled_labels(case: Case) -> list[Estimate] | str:
-    """The primary read-out refitted to training scores that were dealt out among the observations anew.
+    """The primary read-out refitted to training scores that were shuffled among the observations.
 
-    Mean pairwise accuracy over 200 deals, with their 95 % range in place of an interval over patients, and the share of
-    deals that do as well as the true scores (the true ones counted in): it is a p-value of the null hypothesis that
-    labels tell the read-out nothing (Ojala & Garriga, JMLR 11 (2010) 1833). A single deal may be far from 0.5: the
-    embedding has directions in which visits are ordered, whichever of them the labels pick.
+    Mean pairwise accuracy over 200 shuffles, with their 95 % range in place of an interval over patients; and the share
+    of shuffles that do as well as the true scores, these included: a p-value of the null hypothesis that labels tell
+    the read-out nothing (Ojala & Garriga, JMLR 11 (2010) 1833). A single shuffle may be far from 0.5: the embedding has
+    directions along which visits are ordered, whichever of them the labels pick.
     """
     truth, rng = case.truth, np.random.default_rng(0)
     moved = np.flatnonzero(truth.scored & (truth.delta != 0))
@@ -51,28 +51,27 @@ def _right(scores: np.ndarray, first: np.ndarray, second: np.ndarray, up: np.nda
 
 @register("grades")
 def grades(case: Case) -> list[Estimate] | str:
-    """Order within patients where the read-out is fitted to scores in 2, 3, 5 and 10 grades of equally many, and to all
-    of them: what coarseness of the label alone costs."""
+    """Order within patients for read-outs fitted to scores in 2, 3, 5 and 10 grades of equal size, and to the scores
+    themselves: the cost of coarse labels alone."""
     score = case.labeled_train.score.astype(np.float64)
-    columns, labels, rising = [], [], np.argsort(score, kind="stable")
+    rising, targets = np.argsort(score, kind="stable"), {}
     for n in _GRADES:
         grade = np.searchsorted(np.quantile(score, np.arange(1, n) / n), score[rising], "left")
         means, sizes = group_means(score[rising], group_starts(grade))
-        columns.append(np.empty_like(score))
-        columns[-1][rising] = np.repeat(means, sizes)
-        labels.append(f"{n} grades")
-    said = _refit(case, [*columns, score])
-    return [
-        one.under(label)
-        for scores, label in zip(said, [*labels, "continuous"], strict=True)
-        for one in _order(case, scores)
-    ]
+        targets[f"{n} grades"] = graded = np.empty_like(score)
+        graded[rising] = np.repeat(means, sizes)
+    targets["continuous"] = score
+    predicted = zip(targets, _refit(case, list(targets.values())), strict=True)
+    return [one.under(label) for label, scores in predicted for one in _order(case, scores)]
 
 
 @register("transfer")
 def transfer(case: Case) -> list[Estimate] | str:
-    """Trained between, tested within, and the other way: a ridge on differences between the means of patients, on
-    differences from each patient's mean, or on both, each scored on order within and between test patients."""
+    """Fitted between patients and tested within them, and the reverse.
+
+    Ridge regressions on patients' means, on differences from these means, and on the observations themselves, each
+    scored on order within and between test patients.
+    """
     found = []
     for name, x, y in _levels(case.labeled_train):
         if np.ptp(y) == 0:
@@ -85,7 +84,7 @@ def transfer(case: Case) -> list[Estimate] | str:
 
 
 def _levels(train: Observations) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Name, embeddings and scores of means of patients, of differences from these, and of the observations."""
+    """Name, embeddings and scores of the patients' means, of the differences from them, and of the observations."""
     score, starts = train.score.astype(np.float64), group_starts(train.patient)
     mean_u, sizes = group_means(train.u, starts)
     mean_score, _ = group_means(score, starts)
@@ -99,7 +98,8 @@ def _levels(train: Observations) -> Iterator[tuple[str, np.ndarray, np.ndarray]]
 
 
 def _refit(case: Case, scores: list[np.ndarray]) -> list[np.ndarray]:
-    """Predictions of test observations by a ridge on each set of training scores, each with a penalty of its own."""
+    """Scores of test observations predicted by ridge regressions to each set of training scores, each with its own
+    penalty."""
     fitted = Ridges.from_embeddings(case.labeled_train.u).fit_many(np.stack(scores, axis=1))
     return [one.scores(case.truth.observations.u) for one in fitted]
 

@@ -1,4 +1,4 @@
-"""Sets of classes that hold the true one in nine of ten pairs, calibrated on validation patients."""
+"""Sets of classes that hold the true one for nine pairs in ten, calibrated on validation patients."""
 
 import numpy as np
 
@@ -10,8 +10,8 @@ from learner_jax.evaluators.statistics.conformal import conformal_sets
 
 @register("conformal")
 def conformal(case: Case) -> list[Estimate] | str:
-    """How often the set holds the true class, mean over patients (what is promised) and over pairs; how many classes it
-    holds; and how often exactly one."""
+    """How often sets hold the true class, as mean over patients (which is what they promise) and over pairs; how many
+    classes they hold; and how often exactly one."""
     calibration = case.readout.calibration
     if len(case.truth) == 0 or calibration.n_patients == 0:
         return "no fine pairs in test, or none in validation to calibrate on"

@@ -1,4 +1,4 @@
-"""The same order asked of parts of the pairs: gaps in time, where the patient started, sites, views."""
+"""Order within subgroups of the pairs: by gap in time, by first score, by site, by view."""
 
 from collections.abc import Iterator
 
@@ -9,23 +9,25 @@ from learner_jax.evaluators.scoring import Estimate
 from learner_jax.evaluators.subsets import of_subset
 
 _THIRDS = ("lowest third", "middle third", "highest third")
-_MOST = 20  # sites or views that are told apart
+_MOST = 20  # with more sites or views than this, they are not scored one by one
 
 
 @register("subgroups")
 def subgroups(case: Case) -> list[Estimate] | str:
-    """Order over the pairs of each part; both observations of a pair belong to it.
+    """Order over the pairs of each subgroup; of a site or view, both observations of a pair belong to it.
 
-    Thirds hold equally many scored pairs and are of the gap in days and of the score of the pair's first observation.
-    The latter shows regression to the mean: who starts low mostly rises.
+    Thirds, of the gap in days and of the pair's first score, hold equally many scored pairs. Those of the first score
+    show regression to the mean: a patient who starts low mostly rises.
     """
     truth = case.truth
     if len(truth) == 0:
         return "no fine pairs"
-    return [one for label, which in _parts(case) for one in of_subset(case.predictions, which, label, case.resampling)]
+    return [
+        one for label, which in _subgroups(case) for one in of_subset(case.predictions, which, label, case.resampling)
+    ]
 
 
-def _parts(case: Case) -> Iterator[tuple[str, np.ndarray]]:
+def _subgroups(case: Case) -> Iterator[tuple[str, np.ndarray]]:
     truth, seen = case.truth, case.truth.observations
     if truth.mode == "visits":
         yield from _thirds("gap", truth.days(), truth.scored)

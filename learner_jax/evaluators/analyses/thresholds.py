@@ -1,5 +1,4 @@
-"""What if another change counted as stable? The three-way scores over a range of thresholds, with how common each class
-is."""
+"""What if another change counted as stable? Three-way scores and the prevalence of classes over several thresholds."""
 
 import dataclasses
 
@@ -12,14 +11,15 @@ from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.quantities.api import by_patient, contributing
 from learner_jax.evaluators.scoring import Estimate, estimate, estimate_means
 
-_TIMES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # the stated threshold; where it is 0, shares of the SD of changes
+_TIMES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # the stated threshold, or if that is 0, the SD of differences
 
 
 @register("thresholds")
 def thresholds(case: Case) -> list[Estimate] | str:
-    """Macro-F1, balanced accuracy and quadratic κ at each threshold, decided anew on validation pairs, and prevalences.
+    """Macro-F1, balanced accuracy, quadratic κ and the prevalence of each class, at each threshold.
 
-    A threshold at which a class has no test pair is left out.
+    Decisions are refitted to each threshold on validation pairs.
+    A threshold at which some class has no test pair is left out.
     """
     truth, found = case.truth, []
     at = np.flatnonzero(truth.scored)
@@ -52,7 +52,7 @@ def _change(truth: Truth, threshold: float) -> np.ndarray:
 
 
 def _decided(case: Case, threshold: float) -> float:
-    """The threshold on predicted differences that serves this one best on validation pairs; itself without any."""
+    """The threshold on predicted differences that suits this one best on validation pairs; without any, this one."""
     val: Predictions = case.val_predictions
     at = np.flatnonzero(case.val_truth.scored)
     if at.size == 0:

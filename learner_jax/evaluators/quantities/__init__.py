@@ -1,4 +1,4 @@
-"""What is scored. One family of quantities a file; a new one is a file and a line here."""
+"""The quantities that are scored, one family per file. A new family is a file and a line in ``FAMILIES``."""
 
 from learner_jax.evaluators.quantities import (
     amount,

@@ -1,4 +1,4 @@
-"""Amount of change: how far the predicted difference of a pair is from the true one. Read-outs in score units only."""
+"""Amount of change: how far is the predicted difference of a pair from the true one? For read-outs in score units."""
 
 import jax
 import jax.numpy as jnp
@@ -26,16 +26,16 @@ QUANTITIES = {
 
 
 def prepare(predictions: Predictions, width: int) -> Prepared | None:
-    """Sums of products of each patient; None for a read-out that does not predict in score units."""
+    """Sums of products per patient; None without pairs, or if the read-out does not predict in score units."""
     truth = predictions.truth
     at = np.flatnonzero(truth.scored)
     if not predictions.in_score_units or at.size == 0:
         return None
     patient, true, said = truth.patient[at], truth.delta[at], predictions.delta[at]
-    # one scale for both, so that sums of squares stay near 1 in float32 and agreement keeps its meaning
+    # one scale for both: sums of squares stay near 1 in float32, and agreement keeps its meaning
     scale = float(np.sqrt(np.mean(true**2 + said**2) / 2)) or 1.0
     x, y = true / scale, said / scale
-    # n observations have n (n - 1) / 2 pairs, so over n these sum to the squares about their mean, and to n - 1
+    # n observations have n (n - 1) / 2 pairs, so divided by n these sum to the squares about the mean, and to n - 1
     squared, freedom = ((predictions.delta - truth.delta) / scale) ** 2, np.full(len(truth), 2.0)
     within = np.stack([squared, freedom], 1) / truth.group_size[:, None]
     data = {
@@ -50,7 +50,7 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
 
 
 def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
-    """The quantities of every draw; x true and y predicted differences of the scored pairs, e = y - x.
+    """The quantities of every draw, with x the true and y the predicted differences of the scored pairs, e = y - x.
 
     * CCC: ``2 cov / (var x + var y + (mean x - mean y)²)`` with moments over n (Lin, doi 10.2307/2532051);
     * ICC(3,1): ``(MSB - MSE) / (MSB + MSE)`` of the two columns x and y (Shrout & Fleiss, doi

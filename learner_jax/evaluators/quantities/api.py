@@ -1,7 +1,7 @@
-"""What a quantity is, and a family of quantities that share their data.
+"""What a quantity is, and a family: quantities that share their data.
 
 A family turns :class:`~learner_jax.evaluators.predictions.Predictions` into sums per patient (or sorted entries) once,
-and says every quantity of any draw of patients from these. It never loops over replicates.
+and computes its quantities from these for any draws of patients. It never loops over replicates.
 """
 
 import dataclasses
@@ -22,9 +22,9 @@ class Quantity:
     """How to read a number.
 
     Attributes:
-      title: in words, for a table.
-      chance: its value where nothing is known; None where there is no such value.
-      undefined: why it may have none.
+      title: for tables.
+      chance: its value for random predictions; None if there is no such value.
+      undefined: why it may have no value.
     """
 
     title: str
@@ -34,13 +34,13 @@ class Quantity:
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """Data of a family's statistic, and who stands behind each quantity.
+    """Data of a family's statistic, and how many patients and pairs are behind each quantity.
 
     Attributes:
       data: tree of arrays whose first axis is patients (padded to ``width``) or sorted entries.
-      n: of each quantity that these data give; others of the family are left out of the table.
-      at: labels of a quantity with several values, in their order.
-      fixed: quantities that are not resampled: they are of all observations at once.
+      n: for each quantity that the data allow; the family's others are left out of the table.
+      at: for a quantity with several values, their labels in order.
+      fixed: values that are not resampled, being of all observations at once.
     """
 
     data: Any
@@ -55,7 +55,7 @@ class Family:
 
     Attributes:
       quantities: by name, in the order of the table.
-      prepare: ``(predictions, width) -> Prepared``, or None where the read-out gives nothing that could be scored so.
+      prepare: ``(predictions, width) -> Prepared``, or None if the predictions allow none of the quantities.
       statistic: ``(data, counts [p r]) -> {name: [r] or [labels r]}``.
     """
 
@@ -67,16 +67,16 @@ class Family:
 def by_patient(
     values: Float[np.ndarray, " k *f"] | np.ndarray, patient: Int[np.ndarray, " k"], width: int
 ) -> Float32[np.ndarray, " width *f"]:
-    """Sums of ``values`` over the entries of each patient, added in float64."""
+    """Sums of ``values`` over the entries of each patient, computed in float64."""
     values = np.asarray(values, np.float64)
     sums = [np.bincount(patient, column, width) for column in values.reshape(len(values), -1).T]
     return np.stack(sums, axis=1).reshape(width, *values.shape[1:]).astype(np.float32)
 
 
 def scored_probabilities(predictions: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Of each scored pair its patient ``[k]``, the probabilities ``[k 3]`` and which of the three is true ``[k]``.
+    """Of each scored pair: patient ``[k]``, probabilities ``[k 3]``, and which of the three classes is true ``[k]``.
 
-    None without such pairs, or where the read-out gives no probabilities.
+    None if there are no scored pairs or no probabilities.
     """
     truth = predictions.truth
     at = np.flatnonzero(truth.scored)
@@ -86,6 +86,6 @@ def scored_probabilities(predictions: Predictions) -> tuple[np.ndarray, np.ndarr
 
 
 def contributing(patient: Int[np.ndarray, " k"], which: np.ndarray | None = None) -> tuple[int, int]:
-    """How many patients and pairs there are among those ``which`` (bool) count."""
+    """How many patients and pairs there are, or are among ``which`` (bool)."""
     chosen = patient if which is None else patient[which]
     return len(np.unique(chosen)), len(chosen)

@@ -1,4 +1,4 @@
-"""Do the probabilities of a class rank its pairs above the others?"""
+"""Do the probabilities of a class rank its pairs above all others?"""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ QUANTITIES = {
 
 
 def prepare(predictions: Predictions, width: int) -> Prepared | None:
-    """Pairs in the order of each class's probability; None for a read-out without probabilities."""
+    """Pairs in the order of each class's probability; None without pairs or probabilities."""
     scored = scored_probabilities(predictions)
     if scored is None:
         return None
@@ -25,7 +25,7 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
 
 
 def statistic(data: list, counts: Counts) -> dict[str, jax.Array]:
-    """AUROC of each class against the two others."""
+    """AUROC of each class against the other two."""
     return {"class_auroc": jnp.stack([auroc(one, counts) for one in data])}
 
 

@@ -1,4 +1,4 @@
-"""Coarse order and error: does the read-out rank patients, and how far is its score of single observations?"""
+"""Coarse order and error: does the read-out rank patients, and how far off are its scores of single observations?"""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ from learner_jax.evaluators.ranks import spearman, spearman_data
 from learner_jax.evaluators.statistics.bootstrap import Counts, padded, ratio, summed
 
 _BLOCK = 256  # anchors compared with all observations at once: bounds memory to block x m
-MOST_PATIENTS = 2048  # above, 8 p² bytes are too many and replicates are linear in the counts
+MOST_PATIENTS = 2048  # above, 8 p² bytes would be too many, and replicates are linear in the counts
 
 QUANTITIES = {
     "coarse_c_index": Quantity("coarse C-index", 0.5, "undefined: no two patients differ in their score"),
@@ -25,7 +25,7 @@ QUANTITIES = {
 
 
 def prepare(predictions: Predictions, width: int) -> Prepared | None:
-    """Pairs of patients, errors and ranks; None for a read-out that compares pairs alone."""
+    """Pairs of patients, errors and ranks; None without observations, or if the read-out only compares pairs."""
     truth, said = predictions.truth, predictions.scores
     if said is None or len(truth.patient_of) == 0:
         return None
@@ -48,7 +48,7 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
     """The quantities of every draw.
 
     * coarse C-index: (right + predicted ties / 2) / comparable over observations of different patients; a pair counts
-      as often as both its patients were drawn, and two copies of one patient are never compared;
+      as often as the product of its two patients' counts, and two copies of one patient are never compared;
     * R²: ``1 - Σ e² / Σ (y - mean y)²`` of the drawn observations.
     """
     found = {"coarse_c_index": c_index(data["order"], counts), "score_spearman": spearman(data["ranks"], counts)}
@@ -56,7 +56,7 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
         n, x, xx, squares, absolute = summed(data["sums"], counts)
         found["score_mae"] = ratio(absolute, n) * data["scale"]
         variance = xx - x * x / jnp.where(n > 0, n, 1)
-        # copies of one score leave a rounding of float32, which is no variance
+        # copies of a single score leave only float32 rounding, which is no variance
         found["score_r2"] = 1 - ratio(squares, jnp.where(variance > 1e-6 * xx, variance, 0))
     return found
 
@@ -64,14 +64,16 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
 def coarse_order(
     score: Num[np.ndarray, " m"], said: Num[np.ndarray, " m"], patient: Num[np.ndarray, " m"], width: int
 ) -> dict[str, Float32[np.ndarray, "width ..."]]:
-    """Pairs of observations of different patients: those ordered right (predicted ties half) and those that can be.
+    """Pairs of observations of different patients: how many are ``right`` (predicted ties half) and ``comparable``.
 
-    To 2,048 patients ``[a, b]`` counts the pairs in which patient a has the higher score. Above, ``[a]`` counts all
-    pairs of patient a, whichever is higher; see :func:`c_index`.
+    Up to 2,048 patients ``[a, b]`` counts the pairs in which patient a has the higher score. Above, ``[a]`` counts all
+    pairs of patient a, whichever score is higher; see :func:`c_index`.
 
     Args:
-      score, said: ranks, or another increasing transform that is exact in float32 and not negative.
-      patient: below ``width``.
+      score, said: ranks of the true and predicted scores, or another increasing transform of them that is not negative
+        and exact in float32.
+      patient: of each observation, below ``width``.
+      width: number of patients, padded.
     """
     return (_by_pair if width <= MOST_PATIENTS else _by_one)(score, said, patient, width)
 
@@ -86,15 +88,15 @@ def _by_pair(score: np.ndarray, said: np.ndarray, patient: np.ndarray, width: in
 @partial(jax.jit, static_argnames="width")
 def _against_all(score, said, patient, width):
     everyone, block = {"score": score, "said": said, "patient": patient}, min(_BLOCK, len(score))
-    pads = {"score": -1.0, "said": 0.0, "patient": 0}  # an anchor below all is never higher
+    pads = {"score": -1.0, "said": 0.0, "patient": 0}  # an anchor below all others is never the higher one
     cut = {k: jnp.pad(x, (0, -len(score) % block), constant_values=pads[k]) for k, x in everyone.items()}
 
     def add(x: jax.Array, ids: jax.Array) -> jax.Array:
         return jax.ops.segment_sum(x, ids, width)
 
     def count(sums: jax.Array, anchor: dict[str, jax.Array]) -> tuple[jax.Array, None]:
-        """Add ``[m b]``: whether the anchor has the higher score, and whether it is rightly said so."""
-        lower = (score[:, None] < anchor["score"]) & (score[:, None] >= 0)  # and no padding
+        """Add whether each anchor has the higher score ``[m b]``, and whether that is predicted."""
+        lower = (score[:, None] < anchor["score"]) & (score[:, None] >= 0)  # padding is negative
         comparable = lower & (patient[:, None] != anchor["patient"])
         right = (jnp.sign(anchor["said"] - said[:, None]) + 1) / 2
         pairs = jnp.stack([jnp.where(comparable, right, 0.0), comparable.astype(jnp.float32)], axis=1)  # [m 2 b]
@@ -106,7 +108,7 @@ def _against_all(score, said, patient, width):
 
 
 def _by_one(score: np.ndarray, said: np.ndarray, patient: np.ndarray, width: int) -> dict[str, np.ndarray]:
-    """All pairs of an observation, less those with observations of its own patient."""
+    """All pairs of each observation, less those with observations of its own patient."""
     everyone = np.zeros_like(patient)
     alike = ordered_alike(score, said, everyone) - ordered_alike(score, said, patient)
     tied = ties(said) - ties(said, score) - ties(said, patient) + ties(said, score, patient)
@@ -117,7 +119,7 @@ def _by_one(score: np.ndarray, said: np.ndarray, patient: np.ndarray, width: int
 def c_index(sums: dict[str, Float32[Array | np.ndarray, "p ..."]], counts: Counts) -> Float32[Array, " r"]:
     """Harrell's C between patients.
 
-    Where sums are of single patients, the products of counts are replaced by their linear part, ``c_a + c_b - 1`` (the
+    If the sums are of single patients, products of counts are replaced by their linear part, ``c_a + c_b - 1`` (the
     Hájek projection of a U-statistic, doi 10.1214/aoms/1177730196); the error of an interval falls as 1 / p.
     """
     right, comparable = jnp.asarray(sums["right"]), jnp.asarray(sums["comparable"])
@@ -127,12 +129,12 @@ def c_index(sums: dict[str, Float32[Array | np.ndarray, "p ..."]], counts: Count
 
 
 def count_coarse_pairs(score: Num[np.ndarray, " m"], patient: Num[np.ndarray, " m"]) -> int:
-    """Exact number of pairs that :func:`coarse_order` compares: of different patients, with different scores."""
+    """Number of pairs that :func:`coarse_order` compares: of different patients, with different scores."""
     return int(_comparable(score, patient).sum()) // 2
 
 
 def _comparable(score: np.ndarray, patient: np.ndarray) -> np.ndarray:
-    """How many observations each can be compared with ``[m]``."""
+    """For each observation, how many others it can be compared with ``[m]``."""
     return len(score) - ties(score) - ties(patient) + ties(score, patient)
 
 

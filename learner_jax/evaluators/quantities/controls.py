@@ -1,5 +1,7 @@
-"""Honesty: does a read-out say the opposite of swapped visits, nothing of a visit with itself, and nothing of patients
-who do not change?"""
+"""Controls: does a read-out reverse its answer for swapped visits, and see no change where there is none?
+
+There is none between a visit and itself, and in patients whose score stays within the threshold.
+"""
 
 import jax
 import numpy as np
@@ -20,13 +22,13 @@ QUANTITIES = {
 
 
 def null_controls(truth: Truth) -> np.ndarray:
-    """Bool ``[p]``: patients with several labeled visits of whom all pairs are stable."""
+    """Bool ``[p]``: patients with several labeled visits, all of whose pairs are stable."""
     moved = np.bincount(truth.patient, truth.change != 0, truth.n_patients)
     return (np.bincount(truth.patient, minlength=truth.n_patients) > 0) & (moved == 0)
 
 
 def prepare(predictions: Predictions, width: int) -> Prepared | None:
-    """Sums of each patient; None without pairs."""
+    """Sums per patient; None without pairs."""
     truth = predictions.truth
     if len(truth) == 0:
         return None
@@ -40,8 +42,8 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
     data["size_null"] = _sums(size, counted, truth.patient, width)
     data["size_moved"] = _sums(size, moved, truth.patient, width)
     n["null_size"] = contributing(truth.patient, counted)
-    if truth.mode == "visits":  # scans of one visit have no time
-        # a patient weighs 1: the mean of its signs is Kendall's tau of prediction and time
+    if truth.mode == "visits":  # scans of one visit have no order in time
+        # each patient weighs 1: the mean of its signs is Kendall's tau of prediction and time
         own = np.bincount(truth.patient, minlength=width)[truth.patient]
         data["null_trend"] = _sums(sign / own, null, truth.patient, width, 1 / own)
         n["null_trend"] = contributing(truth.patient, null)
@@ -58,11 +60,11 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
 def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
     """The quantities of every draw.
 
-    * swap consistency: share of pairs whose class changes sign when the visits are exchanged;
+    * swap consistency: share of pairs whose class changes sign when the visits are swapped;
     * false change of a visit with itself: share of observations called changed against themselves;
-    * null controls are patients with several visits whose score never moves by more than the threshold: share of their
-      pairs called changed; mean over them of Kendall's τ of prediction and time (1: said to rise throughout); and the
-      mean size of their predicted differences over that of pairs that did change.
+    * null controls are patients with several visits whose score never moves by more than the threshold: the share of
+      their pairs called changed; the mean over them of Kendall's τ of prediction and time (1: predicted to rise
+      throughout); and the mean size of their predicted differences over that of pairs that did change.
     """
     found = means(data, counts)
     null, moved = found.pop("size_null"), found.pop("size_moved")

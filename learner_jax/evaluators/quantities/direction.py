@@ -1,4 +1,4 @@
-"""Direction of change: does the predicted difference tell pairs that rose from pairs that fell?"""
+"""Direction of change: does the predicted difference separate pairs that rose from pairs that fell?"""
 
 import jax
 
@@ -25,8 +25,7 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
 
 
 def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
-    """AUROC of the predicted difference, of pairs whose score rose against those whose score fell, each by more than
-    the threshold."""
+    """AUROC of the predicted difference: pairs whose score rose beyond the threshold against pairs whose score fell."""
     return {"direction_auroc": auroc(data, counts)}
 
 

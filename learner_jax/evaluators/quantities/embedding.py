@@ -1,4 +1,4 @@
-"""The embedding itself, without a read-out: do distances grow as scores part, between patients and within them?
+"""The embedding itself, without a read-out: do distances grow with differences of scores, between and within patients?
 
 The paper's figures (arXiv 2411.01144): distance against |Δscore| of fine pairs, and how far the embeddings spread.
 """
@@ -15,8 +15,8 @@ from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity
 from learner_jax.evaluators.ranks import entry_weight, spearman, spearman_data
 from learner_jax.evaluators.statistics.bootstrap import Counts, padded, ratio
 
-_COARSE_PAIRS = 16_384  # of all pairs of patients so many are drawn
-_ROUNDING = 1e-9  # of the mean squared: what is left of sums in float32 where all differences are equal
+_COARSE_PAIRS = 16_384  # drawn at most
+_ROUNDING = 1e-9  # times the squared mean: what float32 sums leave of the variance where all differences are equal
 _EQUAL = "undefined: all distances, or all score differences, are equal"
 
 QUANTITIES = {
@@ -31,7 +31,7 @@ QUANTITIES = {
 
 
 def prepare(predictions: Predictions, width: int) -> Prepared | None:
-    """Distances of fine pairs and of drawn coarse pairs; None where there are neither distances nor embeddings."""
+    """Distances of fine pairs and of drawn coarse pairs; None if there are no observations or no distances."""
     truth, data, n = predictions.truth, {}, {}
     u, score = truth.observations.u, truth.observations.score.astype(np.float64)
     if predictions.distance is None or len(score) == 0:
@@ -50,14 +50,14 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
         n |= dict.fromkeys(("coarse_distance_spearman", "coarse_distance_slope", "spread"), _n(*owner))
     if "fine" in data and "coarse" in data:
         n["fine_to_coarse_distance"] = n["embedding_distance_spearman"]
-    if not u.shape[1]:  # of a stored evaluation, which holds distances and no embeddings
+    if not u.shape[1]:  # a stored evaluation holds distances but no embeddings
         return Prepared(data, n) if data else None
     n["effective_rank"] = (truth.n_patients, None)
     return Prepared(data, n, fixed={"effective_rank": effective_rank(u)})
 
 
 def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
-    """The quantities of every draw; a coarse pair counts as often as both its patients were drawn."""
+    """The quantities of every draw; a coarse pair counts as often as the product of its two patients' counts."""
     found, means = {}, {}
     for kind, name in (("fine", "embedding"), ("coarse", "coarse")):
         if kind in data:
@@ -76,9 +76,9 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
 
 
 def effective_rank(u: Float32[np.ndarray, "m d"]) -> float:
-    """``exp(-Σ p ln p)`` of the shares p of the covariance's eigenvalues: how many directions are in use.
+    """``exp(-Σ p ln p)`` with p the shares of the covariance's eigenvalues: how many directions are in use.
 
-    1 for a line and 0 where all embeddings are equal. Roy & Vetterli, EUSIPCO 2007.
+    1 for embeddings on a line, 0 if all are equal. Roy & Vetterli, EUSIPCO 2007.
     """
     mean, m = u.mean(0, dtype=np.float64), len(u)
     if m < u.shape[1]:
@@ -105,7 +105,7 @@ def _pairs(x: np.ndarray, y: np.ndarray, patients: tuple[np.ndarray, ...], width
 
 
 def _line(x: jax.Array, y: jax.Array, weight: Float[jax.Array, "k r"]) -> tuple[jax.Array, jax.Array]:
-    """Slope of the least-squares line of y on x, and the mean of y, under weights."""
+    """Slope of the weighted least-squares line of y on x, and the weighted mean of y."""
     n = weight.sum(0)
     mx, my = (ratio((z[:, None] * weight).sum(0), n) for z in (x, y))
     dx = (x[:, None] - mx) * weight

@@ -1,4 +1,4 @@
-"""Order within a patient: does the read-out rank the visits as their scores do?"""
+"""Order within a patient: does the read-out rank visits as their scores do?"""
 
 import jax
 import jax.numpy as jnp
@@ -23,11 +23,11 @@ QUANTITIES = {
 
 
 def prepare(predictions: Predictions, width: int) -> Prepared | None:
-    """Sums of agreement of each patient; None without pairs."""
+    """Sums of agreement per patient; None without pairs."""
     truth = predictions.truth
     if len(truth) == 0:
         return None
-    # Signs are taken in float64: a difference of 1e-50 is no tie, and no float32 either.
+    # Signs are taken in float64: a difference of 1e-50 is no tie, though it would be 0 in float32.
     up, guess = np.sign(truth.delta), np.sign(predictions.delta)
     right, comparable = np.where(up != 0, (1 + up * guess) / 2, 0), up != 0
     tau, moves = patient_tau(up, guess, truth.patient, width)
@@ -35,7 +35,7 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
     sums = {
         "pairs": by_patient(np.stack([right, comparable], 1) * truth.scored[:, None], truth.patient, width),
         "all": by_patient(np.stack([right, comparable], 1), truth.patient, width),
-        # a sum of squares about the mean of n observations is the sum over their pairs of squared differences, over n
+        # the sum of squares of n observations about their mean is the sum of squared differences of their pairs, over n
         "squares": by_patient(np.stack([x * x, y * y, x * y], 1) / truth.group_size[:, None], truth.patient, width),
         "tau": np.stack([tau * moves, moves], 1).astype(np.float32),
     }
@@ -55,13 +55,13 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
 def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
     """The quantities of every draw.
 
-    * pairwise accuracy: (pairs ordered right + predicted ties / 2) / pairs whose scores differ; a patient with many
-      visits weighs more, in the mean over patients each weighs the same;
-    * C-index: the same over all pairs also where only neighbouring visits are scored, Harrell's C within patients (doi
+    * pairwise accuracy: (pairs ordered right + predicted ties / 2) / pairs whose scores differ. A patient with many
+      visits weighs more; in the mean over patients all weigh the same;
+    * C-index: the same over all pairs, even if only neighbouring visits are scored: Harrell's C within patients (doi
       10.1001/jama.1982.03320430047030);
-    * Kendall's τ-b: mean over patients in whom it is defined;
-    * repeated-measures correlation: of score and prediction about each patient's own mean (of scans: about that of
-      their visit), with one slope for all (Bakdash & Marusich, doi 10.3389/fpsyg.2017.00456).
+    * Kendall's τ-b: mean over the patients for whom it is defined;
+    * repeated-measures correlation: of score and prediction about each patient's own mean (for scans, their visit's),
+      with one slope for all (Bakdash & Marusich, doi 10.3389/fpsyg.2017.00456).
     """
     pairs, every, tau = (summed(data[name], counts) for name in ("pairs", "all", "tau"))
     share = summed(data["share"], counts)
@@ -79,13 +79,14 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
 def patient_tau(up: np.ndarray, guess: np.ndarray, patient: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Kendall's τ-b of each patient ``[width]``, and 1 where it is defined: at least two distinct true scores.
 
-    ``τ = (C - D) / sqrt((n0 - Tx) (n0 - Ty))``; 0 when all predictions are tied, for then nothing was ordered. Source:
+    ``τ = (C - D) / sqrt((n0 - Tx) (n0 - Ty))``; 0 if all predictions are tied, since nothing was ordered then. Source:
     doi 10.1093/biomet/33.3.239.
 
     Args:
-      up, guess: signs of the true and the predicted differences of *all* pairs of a patient ``[k]``, true ties
-        included. Where these are pairs within visits (scans), C, D and ties are pooled over the visits of the patient.
-        patient: of each pair, below ``width``. width: patients, padded.
+      up, guess: signs of the true and predicted differences of *all* pairs of a patient ``[k]``, true ties included.
+        For pairs within visits (scans), C, D and ties are pooled over the patient's visits.
+      patient: of each pair, below ``width``.
+      width: number of patients, padded.
     """
     agreement, untied, guessed = (np.bincount(patient, x, width) for x in (up * guess, up != 0, guess != 0))
     pairs = untied * guessed
@@ -94,7 +95,7 @@ def patient_tau(up: np.ndarray, guess: np.ndarray, patient: np.ndarray, width: i
 
 
 def _share(sums: np.ndarray) -> np.ndarray:
-    """From sums of right and of all: the share of each patient, and 1 where there is one."""
+    """From sums of right and of all pairs ``[p 2]``: each patient's share, and 1 where there is one."""
     some = sums[:, 1] > 0
     return np.stack([np.where(some, sums[:, 0] / np.where(some, sums[:, 1], 1), 0), some], 1).astype(np.float32)
 

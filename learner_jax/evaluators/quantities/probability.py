@@ -1,4 +1,4 @@
-"""Probabilities of the three classes: are they near the truth, and do they mean what they say?"""
+"""Probabilities of the three classes: are they near the truth, and are they calibrated?"""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from learner_jax.evaluators.quantities.api import (
 from learner_jax.evaluators.statistics.bootstrap import Counts, ratio, summed
 
 _BINS = 10  # of equally many pairs
-_LEAST = 1e-7  # a probability of 0 would cost an infinite surprise
+_LEAST = 1e-7  # of a probability in the log loss, which would be infinite at 0
 
 QUANTITIES = {
     "brier": Quantity("Brier score"),
@@ -27,7 +27,7 @@ QUANTITIES = {
 
 
 def prepare(predictions: Predictions, width: int) -> Prepared | None:
-    """Sums of each patient; None for a read-out without probabilities."""
+    """Sums per patient; None without pairs or probabilities."""
     scored = scored_probabilities(predictions)
     if scored is None:
         return None
@@ -43,7 +43,7 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
 
 
 def confidence_gaps(p: Float[np.ndarray, "k 3"], true: Int[np.ndarray, " k"]) -> Float[np.ndarray, "k bins"]:
-    """Confidence in the likeliest class less whether it is true, in the column of the pair's bin of confidence.
+    """Confidence in the likeliest class minus whether it is true, in the column of the pair's bin of confidence.
 
     Bins hold equally many pairs; equal confidences share a bin.
     """
@@ -60,8 +60,8 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
       10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2);
     * log loss: mean of ``-ln p`` of the true class;
     * adaptive calibration error: ``Σ_bins |Σ (confidence - right)| / n`` of the likeliest class over ten bins of
-      equally many pairs, the bins those of the whole sample (Nixon et al., arXiv 1904.01685). It is never below 0, and
-      in small samples well above it.
+      equally many pairs, with the bins of the whole sample (Nixon et al., arXiv 1904.01685). It is never below 0, and
+      well above it in small samples even of calibrated probabilities.
     """
     n, brier, surprise = summed(data["sums"], counts)
     return {

@@ -1,5 +1,4 @@
-"""How large a change must be to be seen: order by the size of the true difference, and where it is right 3 times of
-4."""
+"""How large must a change be to be seen? Order by size of the true difference, and the size at which 75 % are right."""
 
 import itertools
 
@@ -15,21 +14,21 @@ from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, by
 from learner_jax.evaluators.statistics.bootstrap import Counts, ratio, summed
 
 _BINS, _LEAST_PAIRS = 6, 10  # bins of equally many pairs, and fewer where they would hold fewer pairs than this
-_GRID = 192  # of σ, from 1/1000 to 10 times the largest change: the curve's point is off by less than 0.1 %
-_BLOCK = 8192  # pairs times grid in memory at once
+_GRID = 192  # values of σ, from 1/1000 to 10 times the largest change: the 75 % point is off by less than 0.1 %
+_BLOCK = 8192  # pairs at a time, each over the whole grid
 
 QUANTITIES = {
     "accuracy_by_size": Quantity("pairwise accuracy by |Δscore|", 0.5),
     "noticed_change": Quantity(
         "|Δscore| ordered right 75 %",
         None,
-        "undefined: the order is right less than 3 times of 4 at the largest change that was seen",
+        "undefined: even at the largest change in the data, order is right less than 3 times in 4",
     ),
 }
 
 
 def prepare(predictions: Predictions, width: int) -> Prepared | None:
-    """Right answers by size, and log-likelihoods of the curve over a grid of its only parameter."""
+    """Right answers by size of the change, and log-likelihoods over a grid of the curve's only parameter."""
     truth = predictions.truth
     at = np.flatnonzero(truth.scored & (truth.delta != 0))
     if at.size == 0:
@@ -57,8 +56,7 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
 def log_likelihood(
     size: Float[np.ndarray, " k"], right: Float[np.ndarray, " k"], width: Float[np.ndarray, " g"]
 ) -> Float[np.ndarray, "k g"]:
-    """``right ln Φ(size / width) + (1 - right) ln Φ(-size / width)``: an answer is the sign of size plus normal
-    noise."""
+    """``right ln Φ(size / width) + (1 - right) ln Φ(-size / width)``: answers are signs of size plus normal noise."""
     z = size[:, None] / width
     return right[:, None] * log_ndtr(z) + (1 - right[:, None]) * log_ndtr(-z)
 
@@ -67,8 +65,8 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
     """The quantities of every draw.
 
     * accuracy by size: pairwise accuracy in bins of equally many pairs;
-    * noticed change: where ``Φ(|Δ| / σ)`` is 3/4, σ of maximum likelihood (Thurstone's law; Gescheider, Psychophysics,
-      1997): the 75 % point of the psychometric curve; 0 where no pair is ordered wrongly, as σ then is.
+    * noticed change: the 75 % point of the psychometric curve, where ``Φ(|Δ| / σ) = 3/4``, with σ by maximum likelihood
+      (Thurstone's law; Gescheider, Psychophysics, 1997); 0 if no pair is ordered wrongly, since σ then is 0.
     """
     fit, pairs = summed(data["likelihood"], counts), summed(data["pairs"], counts)  # [g r], [bins r]
     sigma = _peak(jnp.log(data["grid"]), fit)
@@ -80,8 +78,7 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
 
 
 def _peak(x: Float[Array, " g"], y: Float[Array, "g r"]) -> Float[Array, " r"]:
-    """Where ``y`` over an even grid ``x`` is highest: the vertex of the parabola through the best point and its two
-    neighbours."""
+    """The peak of ``y`` over an even grid ``x``: the vertex of a parabola through the best point and its neighbours."""
     at = jnp.clip(jnp.argmax(y, axis=0), 1, len(x) - 2)
     low, mid, high = (jnp.take_along_axis(y, (at + step)[None], 0)[0] for step in (-1, 0, 1))
     bend = low - 2 * mid + high

@@ -18,14 +18,14 @@ QUANTITIES = {
     "accuracy": Quantity("three-way accuracy"),
     "accuracy_per_patient": Quantity("three-way accuracy, mean over patients"),
     "balanced_accuracy": Quantity("balanced accuracy", 1 / 3),
-    "quadratic_kappa": Quantity("quadratic κ", 0.0, "undefined: one class alone in truth and prediction"),
+    "quadratic_kappa": Quantity("quadratic κ", 0.0, "undefined: truth and prediction hold a single class"),
     "confusion": Quantity("pairs by true and predicted class"),
 }
 _DISTANCE = np.array([[0, 1, 4], [1, 0, 1], [4, 1, 0]], np.float32) / 4
 
 
 def prepare(predictions: Predictions, width: int) -> Prepared | None:
-    """Confusion matrices of patients; None without pairs."""
+    """Confusion matrix of each patient; None without scored pairs."""
     truth = predictions.truth
     if not truth.scored.any():
         return None
@@ -46,8 +46,8 @@ def confusion(
 def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
     """The quantities of every draw.
 
-    * macro-F1 and balanced accuracy (mean recall over the classes that occur in truth): NaN where a class of the whole
-      sample has no pair among the drawn patients, for their scale would not be the same;
+    * macro-F1 and balanced accuracy (mean recall over the classes that occur in truth): NaN if a class of the whole
+      sample has no pair among the drawn patients, since their scale would differ;
     * quadratic κ: ``1 - Σ w O / Σ w E`` with ``w = (i - j)² / 4`` and E from the margins (Cohen, doi 10.1037/h0026256);
     * confusion: pairs in each cell.
     """
@@ -72,7 +72,7 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
 
 
 def quadratic_kappa(matrix: Float[Array, "r 3 3"]) -> Float[Array, " r"]:
-    """Cohen's κ with quadratic weights; NaN where truth and prediction hold one and the same class alone."""
+    """Cohen's κ with quadratic weights; NaN if truth and prediction both hold only the same single class."""
     total = matrix.sum((1, 2))
     share = matrix / jnp.where(total > 0, total, 1)[:, None, None]
     expected = share.sum(2)[:, :, None] * share.sum(1)[:, None, :]
