@@ -1,1 +1,1 @@
-"""A trained run as one program that runs without this software: preprocessing, encoder, read-out, decision."""
+"""A trained run as one program that runs without this software: preprocessing, backbone, read-out, decision."""

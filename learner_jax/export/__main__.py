@@ -1,7 +1,7 @@
-"""A trained run as a program that runs without this software: ``python -m learner_jax.export --workdir … --out …``.
+"""Export a trained run as a program that needs none of this software: ``python -m learner_jax.export --workdir …``.
 
-Writes the program (preprocessing on the device, encoder, read-out, decision) as StableHLO for CPU, CUDA and TPU and any
-number of pairs, about.json with what goes in and what comes out, and load.py, which runs it with jax, numpy and
+Writes the program (preprocessing on the device, backbone, read-out, decision) as StableHLO for CPU, CUDA and TPU and
+any number of pairs, about.json, which describes its inputs and outputs, and load.py, which runs it with jax, numpy and
 flatbuffers:
 
     python -m learner_jax.export --workdir runs/lus/combined --out exported
@@ -50,7 +50,7 @@ def write(run: TrainedRun, folder: Path) -> None:
     with Checkpoints(run.workdir) as checkpoints:
         shapes = placed_shapes(backbone.shapes(spec), make_mesh())
         restored = on_host(checkpoints.restore_for_scoring(run.step, shapes)[0])
-    variables = jax.tree.map(jnp.asarray, restored)  # constants of one device, on whichever it will run
+    variables = jax.tree.map(jnp.asarray, restored)  # constants on one device, wherever the program will run
     made = exported(pairs(run, variables), tuple(stored["scan_shape"]), stored["dtype"])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "program.stablehlo").write_bytes(made.serialize())
@@ -59,7 +59,7 @@ def write(run: TrainedRun, folder: Path) -> None:
 
 
 def about(run: TrainedRun) -> dict[str, Any]:
-    """What goes into the program, what comes out of it, and what it was made from."""
+    """The program's inputs and outputs, and what it was made from."""
     readout, config = run.readout, run.config
     stored, bound = readout.spec["stored"], readout.calibration
     return {
@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     """The flags, but for fields of the config."""
     module, kind = "learner_jax.export", argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module), formatter_class=kind)
-    parser.add_argument("--workdir", required=True, help="of a run that was trained and evaluated")
+    parser.add_argument("--workdir", required=True, help="of a trained and evaluated run")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="a new folder")
     parser.add_argument("--step", type=int, help="of an evaluated checkpoint (default: the newest)")
     return parser

@@ -1,4 +1,4 @@
-"""What a trained run says of pairs of scans; about.json says what goes in and comes out. Needs jax, numpy, flatbuffers.
+"""Predictions of a trained run for pairs of scans, as about.json describes them. Needs jax, numpy, flatbuffers.
 
 python load.py pairs.npz          # arrays: scans, scale, offset      Not for clinical use.
 """
@@ -16,8 +16,8 @@ PROGRAM = jax.jit(jax.export.deserialize(bytearray((HERE / "program.stablehlo").
 
 
 def predict(scans, scale, offset):
-    if np.asarray(scans).dtype != ABOUT["dtype"]:  # others would be wrapped or cut off
-        raise TypeError(f"scans are {np.asarray(scans).dtype}, and stored ones {ABOUT['dtype']}: see about.json")
+    if np.asarray(scans).dtype != ABOUT["dtype"]:  # other dtypes would wrap around or be truncated
+        raise TypeError(f"scans are {np.asarray(scans).dtype}, but must be {ABOUT['dtype']}: see about.json")
     found = PROGRAM(np.asarray(scans), np.float32(scale), np.float32(offset))
     return {name: np.asarray(values) for name, values in found.items()}
 

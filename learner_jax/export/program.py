@@ -1,4 +1,4 @@
-"""Stored scans of two visits -> delta, class and probabilities, as one function of arrays that JAX can export."""
+"""From stored scans of two visits to delta, class and probabilities, as one function of arrays that JAX can export."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -46,15 +46,15 @@ def pairs(run: TrainedRun, variables: Any) -> Pairs:
         if known is not None:
             each = jnp.stack([whole.mean(axis=(1, 2, 3, 4)), whole.std(axis=(1, 2, 3, 4))], axis=1)
             low, high = (jnp.asarray(x, jnp.float32) for x in known)
-            found["unlike"] = ~((low <= each) & (each <= high)).all()  # so that NaN is unlike
+            found["unlike"] = ~((low <= each) & (each <= high)).all()  # negated, so that NaN is unlike
         return found
 
-    # each pair is a batch of two, whose size is known: backbones ask for that of theirs, and `b` has none
+    # each pair is a batch of two: backbones need a batch of known size, and that of `b` is not
     return jax.vmap(pair)
 
 
 def fit(scan: Shaped[Array, "n t h w c"], into: Fit) -> Float32[Array, "n t size size c"]:
-    """What :class:`~learner_jax.data.transforms.Fit` does on the host, in stored grey levels."""
+    """Do what :class:`~learner_jax.data.transforms.Fit` does on the host, in stored grey levels."""
     *_, height, width, _ = scan.shape
     h, w = fitted_size(height, width, into.size)
     planes = jnp.moveaxis(scan, -1, -3).astype(jnp.float32)
@@ -69,7 +69,7 @@ def fit(scan: Shaped[Array, "n t h w c"], into: Fit) -> Float32[Array, "n t size
 
 
 def decide(delta: Float[Array, ""], readout: Readout) -> dict[str, Array]:
-    """The decision of a read-out without logits, and what its calibration says of it."""
+    """The decision of a read-out without logits, with what its calibration promises."""
     decision, bound = readout.decision, readout.calibration
     change = jnp.where(jnp.abs(delta) > decision.threshold, jnp.sign(delta), 0).astype(jnp.int32)
     probability = jnp.full(3, jnp.nan)
@@ -92,8 +92,8 @@ def decide(delta: Float[Array, ""], readout: Readout) -> dict[str, Array]:
 def exported(function: Pairs, shape: tuple[int, ...], dtype: str) -> export.Exported:
     """The function as StableHLO for any number of pairs, on a CPU, CUDA or a TPU.
 
-    It is traced in the formulations of a CPU, whose numbers it shares; elsewhere they are the same but for rounding.
-    Of the machine that it is made on it says nothing.
+    It is traced with the formulations for a CPU, so its numbers there are the same; elsewhere they are the same but for
+    rounding. It reveals nothing about the machine that it is made on.
     """
     (b,) = export.symbolic_shape("b")
     number = jax.ShapeDtypeStruct((b, 2), jnp.float32)
@@ -105,7 +105,7 @@ def exported(function: Pairs, shape: tuple[int, ...], dtype: str) -> export.Expo
 
 @contextlib.contextmanager
 def _without_files() -> Iterator[None]:
-    """JAX writes beside each operation from which line of which file it comes, with all folders above that."""
+    """Keep JAX from writing the source line of each operation, with the full path of its file, into the program."""
     name = "jax_hlo_source_file_canonicalization_regex"
     before = getattr(jax.config, name)
     jax.config.update(name, ".*")

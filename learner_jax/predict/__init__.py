@@ -1,4 +1,4 @@
-"""A trained run on new scans: improved, stable or declined, how sure that is, and when it had better not be said.
+"""Predictions of a trained run for new scans: improved, stable or declined, how sure that is, and when to abstain.
 
 Not for clinical use.
 """

@@ -1,14 +1,14 @@
-"""What a trained run says of the visits of a built dataset: ``python -m learner_jax.predict --workdir … --data_dir …``.
+"""Predict the change between visits of a built dataset: ``python -m learner_jax.predict --workdir … --data_dir …``.
 
-Improved, stable or declined, its probabilities, the predicted change of the score with an interval, and whether the run
-had better say nothing; for each pair of visits of one patient, or those that --pairs names:
+For each pair of visits of one patient, or those that --pairs names, tells improved, stable or declined with
+probabilities, the predicted change of the score with an interval, and whether the run abstains:
 
     python -m learner_jax.predict --workdir runs/lus/combined --data_dir data/new --pairs pairs.csv --out new.csv
 
-The CSV of pairs has the columns patient (a hash of the dataset's cohort table), visit_1 and visit_2. The newest
-evaluated checkpoint predicts. A dataset that was prepared otherwise than the run's is refused, and so is each pair with
-a scan whose intensities are unlike those of training. Which scores are better is --config.eval.better=higher or lower.
-Not for clinical use.
+The CSV of pairs has the columns patient (a hash from the dataset's cohort table), visit_1 and visit_2. The newest
+evaluated checkpoint predicts. A dataset that was prepared differently from the run's is refused, and so is each pair
+with a scan whose intensities are unlike those of training. --config.eval.better=higher or lower says which scores are
+better. Not for clinical use.
 """
 
 import argparse
@@ -30,10 +30,12 @@ def parser() -> argparse.ArgumentParser:
     """The flags, but for fields of the config."""
     module, kind = "learner_jax.predict", argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module), formatter_class=kind)
-    parser.add_argument("--workdir", required=True, help="of the run that predicts; it was trained and evaluated")
+    parser.add_argument("--workdir", required=True, help="of the trained and evaluated run that predicts")
     parser.add_argument("--data_dir", required=True, help="folder of a built dataset")
-    parser.add_argument("--pairs", type=Path, metavar="CSV", help="which visits are compared (default: as evaluated)")
-    parser.add_argument("--out", metavar="CSV", default="predictions.csv", help="and .json beside it")
+    parser.add_argument("--pairs", type=Path, metavar="CSV", help="which visits to compare (default: as evaluated)")
+    parser.add_argument(
+        "--out", metavar="CSV", default="predictions.csv", help="where to write predictions, with a .json beside it"
+    )
     parser.add_argument("--step", type=int, help="of an evaluated checkpoint (default: the newest)")
     return parser
 
@@ -45,12 +47,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _do(known: argparse.Namespace, fields: list[str]) -> None:
     out = local(known.out)
-    table.beside(out)  # before what takes long
+    table.beside(out)  # a bad --out fails before anything slow starts
     trained = open_run(local(known.workdir), known.step, fields)
     opened = Opened(trained, local(known.data_dir))
     if not is_comparable(trained.workdir, opened.cohort):
         print(
-            f"WARNING: it CANNOT be checked whether {trained.workdir} was trained on these patients, of whom it would "
+            f"WARNING: it CANNOT be checked whether {trained.workdir} was trained on these patients, for whom it would "
             "then have to abstain: they were hashed with another key (--key_file of the build)",
             file=sys.stderr,
         )
@@ -60,7 +62,7 @@ def _do(known: argparse.Namespace, fields: list[str]) -> None:
     predictions = predict(opened, pairs)
     as_json = table.write(predictions, trained, out)
     print(table.summary(predictions, trained))
-    print(f"{out} and {as_json.name} tell of each pair")
+    print(f"{out} and {as_json.name} list every pair")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""What a run says of pairs of visits of a built dataset, in the way in which it was scored, to the bit."""
+"""Predictions of a run for pairs of visits of a built dataset, computed as in its evaluation, to the bit."""
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,17 +27,19 @@ from tfds_builders.record import DatasetMeta, check_complete
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """Of one pair of visits.
+    """The prediction for one pair of visits.
 
     Attributes:
       patient: keyed hash.
+      visit_1, visit_2: the earlier and the later visit.
       days: from the first visit to the second; NaN unknown.
-      change: -1, 0, 1: the score falls, stays within the threshold, rises; None where the pair was refused.
-      word: what that is called, see :func:`wording.words`; empty where refused.
-      probability: of the three; None without a calibration.
-      delta: by how much the score rises, score units; ``low`` to ``high`` holds the true rise of ``coverage`` of pairs.
-      abstain: why the class is not to be relied on; empty where it is.
-      refused: why nothing is said; empty where something is.
+      change: -1, 0, 1: the score falls, stays within the threshold, rises; None if the pair was refused.
+      word: for the change, see :func:`wording.words`; empty if refused.
+      probability: of -1, 0, 1; None without a calibration.
+      delta: by how much the score rises, score units.
+      low, high: an interval that holds the true rise of ``coverage`` of pairs; None without a calibration.
+      abstain: why the class is not to be relied on; empty if it is.
+      refused: why there is no prediction; empty if there is one.
     """
 
     patient: str
@@ -54,23 +57,22 @@ class Prediction:
 
 
 class Opened:
-    """A dataset as a run sees it.
+    """A dataset opened for a run, with the run's backbone and variables.
 
     Args:
       run: that predicts.
       folder: of a built dataset.
-      what: its name in errors; by default its folder.
 
     Raises:
-      InputError: it is no dataset, or unlike what the run was trained on.
+      InputError: the folder holds no dataset, or one that is unlike what the run was trained on.
     """
 
-    def __init__(self, run: TrainedRun, folder: Path, what: str = ""):
+    def __init__(self, run: TrainedRun, folder: Path):
         check_complete(folder)
-        refuse_unlike(DatasetMeta.read(folder), run.readout.spec["stored"], what or str(folder))
+        refuse_unlike(DatasetMeta.read(folder), run.readout.spec["stored"], folder)
         self.run = run
         self.cohort: Cohort = load_unscored(folder, run.views)
-        # a scan that cannot be read costs its pairs and not the others
+        # a scan that cannot be read costs its own pairs and no others
         data = dataclasses.replace(run.config.data, dir=str(folder), max_bad_fraction=1.0)
         self.config = dataclasses.replace(run.config, data=data)
         self.reader: Reader = open_reader(self.cohort, data)
@@ -82,7 +84,7 @@ class Opened:
             self.variables, _ = checkpoints.restore_for_scoring(run.step, shapes)
 
     def refusals(self, rows: np.ndarray) -> dict[int, str]:
-        """Those of the cohort rows that cannot be read or are unlike the training scans, and why."""
+        """Why each of these cohort rows is refused, if it cannot be read or is unlike the training scans."""
         values, readable = intensities(self.reader, rows)
         stored = self.run.readout.spec["intensity"]
         known = None if stored is None else Range.from_json(stored)
@@ -95,26 +97,34 @@ class Opened:
 
 
 def predict(opened: Opened, pairs: Sequence[Pair]) -> list[Prediction]:
-    """One prediction for each pair, in their order.
+    """One prediction for each pair, in the same order.
 
     Raises:
-      InputError: embeddings that are not finite.
+      InputError: embeddings are not finite.
     """
     cohort, rows_of = opened.cohort, _rows_of_visits(opened.cohort)
-    both = [np.concatenate([rows_of[p.patient, p.visit_1], rows_of[p.patient, p.visit_2]]) for p in pairs]
-    asked = np.unique(np.concatenate([np.zeros(0, np.int64), *both]))
-    faults = opened.refusals(asked)
+    rows = [np.concatenate([rows_of[p.patient, p.visit_1], rows_of[p.patient, p.visit_2]]) for p in pairs]
+    faults = opened.refusals(np.unique(np.concatenate([np.zeros(0, np.int64), *rows])))
     named = {row: f"scan {cohort.scan_ids[row]} of visit {cohort.visit[row]}: {why}" for row, why in faults.items()}
-    refused = ["; ".join(named[row] for row in rows.tolist() if row in named) for rows in both]
-    taken = [at for at, why in enumerate(refused) if not why]
-    said = iter(_said(opened, [pairs[at] for at in taken], [both[at] for at in taken]))
-    found = []
-    for pair, why in zip(pairs, refused, strict=True):
-        times = [np.mean(cohort.time_days[rows_of[pair.patient, v]], dtype=float) for v in (pair.visit_1, pair.visit_2)]
-        days = float(times[1] - times[0])
-        about = Prediction(cohort.patients[pair.patient], pair.visit_1, pair.visit_2, days, refused=why)
-        found.append(about if why else dataclasses.replace(about, **next(said)))
-    return found
+    refused = ["; ".join(named[row] for row in own.tolist() if row in named) for own in rows]
+    accepted = [at for at, why in enumerate(refused) if not why]
+    fields = _predicted(opened, [pairs[at] for at in accepted], [rows[at] for at in accepted])
+    predicted = dict(zip(accepted, fields, strict=True))
+    predictions = []
+    for at, pair in enumerate(pairs):
+        first, second = (rows_of[pair.patient, visit] for visit in (pair.visit_1, pair.visit_2))
+        days = np.mean(cohort.time_days[second], dtype=float) - np.mean(cohort.time_days[first], dtype=float)
+        predictions.append(
+            Prediction(
+                cohort.patients[pair.patient],
+                pair.visit_1,
+                pair.visit_2,
+                float(days),
+                refused=refused[at],
+                **predicted.get(at, {}),
+            )
+        )
+    return predictions
 
 
 def _rows_of_visits(cohort: Cohort) -> dict[tuple[int, int], np.ndarray]:
@@ -124,24 +134,26 @@ def _rows_of_visits(cohort: Cohort) -> dict[tuple[int, int], np.ndarray]:
     return {visit: np.array(rows) for visit, rows in found.items()}
 
 
-def _said(opened: Opened, pairs: list[Pair], both: list[np.ndarray]) -> list[dict]:
-    """What the read-out says of pairs whose scans are all good."""
+def _predicted(opened: Opened, pairs: list[Pair], rows: list[np.ndarray]) -> list[dict[str, Any]]:
+    """The fields that the read-out predicts for pairs whose scans are all accepted."""
     if not pairs:
         return []
     run, cohort = opened.run, opened.cohort
     readout, weights = run.readout, run.readout.spec["view_weights"]
     evaluator = Evaluator(opened.config, cohort, opened.reader, opened.backbone, opened.mesh)
     weights = None if weights is None else np.array(weights)
-    visits = evaluator.observations(opened.variables, np.unique(np.concatenate(both)), weights)
+    visits = evaluator.observations(opened.variables, np.unique(np.concatenate(rows)), weights)
     check_embeddings(visits, "given")
     place = {key: at for at, key in enumerate(zip(visits.patient.tolist(), visits.visit.tolist(), strict=True))}
-    first, second = (
-        np.array([place[pair.patient, visit] for pair, visit in zip(pairs, own, strict=True)])
-        for own in ([pair.visit_1 for pair in pairs], [pair.visit_2 for pair in pairs])
+    first = np.array([place[pair.patient, pair.visit_1] for pair in pairs])
+    second = np.array([place[pair.patient, pair.visit_2] for pair in pairs])
+    compared, named, bound = (
+        readout.compare(visits.u, first, second),
+        words(run.config.eval.better),
+        readout.calibration,
     )
-    said, named, bound = readout.compare(visits.u, first, second), words(run.config.eval.better), readout.calibration
-    change = readout.decision.change(said.delta, said.logits)
-    probability = readout.decision.probability(said.delta, said.logits)
+    change = readout.decision.change(compared.delta, compared.logits)
+    probability = readout.decision.probability(compared.delta, compared.logits)
     held = None if bound.level is None else conformal_sets(probability, bound.level)
     used = seen.used_in(run.workdir, cohort)
     return [
@@ -149,7 +161,7 @@ def _said(opened: Opened, pairs: list[Pair], both: list[np.ndarray]) -> list[dic
             "change": int(change[k]),
             "word": named[change[k] + 1],
             "probability": None if held is None else tuple(probability[k].tolist()),
-            **_interval(float(said.delta[k]), bound.half_width),
+            **_interval(float(compared.delta[k]), bound.half_width),
             "abstain": abstention(
                 None if held is None else held[k],
                 int(change[k]),

@@ -1,5 +1,6 @@
-"""Whether a dataset holds scans such as a run was trained on, prepared in the same way."""
+"""Whether a dataset holds the kind of scans that a run was trained on, prepared in the same way."""
 
+from pathlib import Path
 from typing import Any
 
 from tfds_builders.errors import InputError
@@ -10,22 +11,23 @@ _SAID = {"axis0": "first axis", "scan_shape": "record shape (t h w c)", "name": 
 
 
 def is_made_up(stored: dict[str, Any]) -> bool:
-    """Whether the run was trained on simulated scans, which no file is prepared like."""
+    """Whether the run was trained on simulated scans; no file can be prepared as these were."""
     return stored["preprocessing"].get("reader") == "simulate"
 
 
-def refuse_unlike(meta: DatasetMeta, stored: dict[str, Any], what: str) -> None:
-    """Refuse a dataset of another modality, shape or dtype of its records, or preprocessing.
+def refuse_unlike(meta: DatasetMeta, stored: dict[str, Any], folder: Path) -> None:
+    """Refuse a dataset whose records differ in modality, shape, dtype or preprocessing.
 
-    A run on simulated scans, whose preprocessing is the simulation's knobs, takes whatever has its modality and shape.
+    The preprocessing of simulated scans is the knobs of the simulation, so a run on these accepts any dataset with its
+    modality, first axis, shape and dtype.
 
     Args:
       meta: of the dataset.
       stored: ``spec["stored"]`` of the run's read-out.
-      what: the dataset's name in the sentence.
+      folder: of the dataset.
 
     Raises:
-      InputError: with what differs, there and here.
+      InputError: lists what differs, with both values.
     """
     own = {**vars(meta), "scan_shape": list(meta.scan_shape)}
     compared = {name: (own[name], stored[name]) for name in _ALWAYS}
@@ -39,6 +41,6 @@ def refuse_unlike(meta: DatasetMeta, stored: dict[str, Any], what: str) -> None:
     differing = [f"{_SAID.get(name, name)} is {a!r} and not {b!r}" for name, (a, b) in compared.items() if a != b]
     if differing:
         raise InputError(
-            f"{what} is unlike what the run was trained on: its {'; its '.join(differing)}. Build it from the files "
+            f"{folder} is unlike what the run was trained on: its {'; its '.join(differing)}. Build it from the files "
             "with the options of the run's dataset (python -m tfds_builders.build --help)"
         )

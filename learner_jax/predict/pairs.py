@@ -1,4 +1,4 @@
-"""Which two visits of which patients are to be compared: all of a dataset, or those that a CSV names."""
+"""Which pairs of visits to compare: all of a dataset, or those that a CSV names."""
 
 import csv
 import dataclasses
@@ -13,12 +13,12 @@ from tfds_builders.errors import InputError
 from tfds_builders.wording import plural, suggest
 
 COLUMNS = ("patient", "visit_1", "visit_2")
-_SHOWN = 20  # faults
+_SHOWN = 20  # faults of a CSV
 
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """Two visits of one patient, earlier -> later; ``patient`` indexes those of the cohort."""
+    """Two visits of one patient, earlier -> later; ``patient`` indexes ``cohort.patients``."""
 
     patient: int
     visit_1: int
@@ -36,10 +36,11 @@ def all_pairs(cohort: Cohort, order: str = "all") -> list[Pair]:
 def read_pairs(path: Path, cohort: Cohort) -> list[Pair]:
     """The pairs of a CSV with the columns ``patient`` (a hash of the cohort table), ``visit_1`` and ``visit_2``.
 
-    Other columns are passed over, so that ``pairs.csv`` of an evaluation can be given as it is.
+    Other columns are ignored, so the ``pairs.csv`` of an evaluation can be given as it is.
 
     Raises:
-      InputError: every fault with its line, up to 20.
+      InputError: the file cannot be read, lacks a column, or names what is not in the cohort; lists up to 20 faults
+        with their lines.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

@@ -1,4 +1,4 @@
-"""The two scans of a prediction beside each other, where the run looks in them, and how likely each class is."""
+"""The two scans of a prediction side by side, where the run looks in them, and how likely each class is."""
 
 import io
 
@@ -26,9 +26,9 @@ def draw(
 
     Args:
       one: the prediction.
-      scans: intensities of a frame or slice of each.
-      where: :func:`saliency.saliency` there; both on one scale.
-      named: the words for the three classes, see :func:`wording.words`.
+      scans: intensities of one frame or slice of each scan.
+      where: :func:`saliency.smoothed` of the same frames; both are drawn on one scale.
+      named: words for the three classes, see :func:`wording.words`.
       titles: above the scans.
       told: the prediction in a sentence.
     """
@@ -36,7 +36,7 @@ def draw(
         figure = Figure(figsize=(8.4, 3.9), layout="constrained")
         axes = figure.subplots(1, 3, width_ratios=(1, 1, 0.62))
         top = max(float(np.quantile(where, 0.995)), 1e-30)
-        white = max(float(scans.max()), 1e-30)  # one for both
+        white = max(float(scans.max()), 1e-30)  # the same for both
         for axis, scan, hot, title in zip(axes[:2], scans, where, titles, strict=True):
             axis.imshow(scan, cmap="gray", vmin=0, vmax=white)
             strength = np.clip(hot / top, 0, 1)

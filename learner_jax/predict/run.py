@@ -1,4 +1,4 @@
-"""A run that was trained and evaluated, as a prediction takes it from its folder."""
+"""A trained and evaluated run, read from its folder to predict with."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from learner_jax.predict.compatible import is_made_up
 from tfds_builders.errors import InputError
 from tfds_builders.whole import read_object
 
-_HEARD = ("eval.better", "eval.batch_size", "data.read_threads", "data.read_ahead")  # fields that a prediction reads
+_READ = ("eval.better", "eval.batch_size", "data.read_threads", "data.read_ahead")  # fields that a prediction reads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class TrainedRun:
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The views that the run knows."""
+        """The views that the run was trained on."""
         return tuple(self.readout.spec["views"])
 
     @property
@@ -37,16 +37,16 @@ class TrainedRun:
 
 
 def open_run(workdir: Path, step: int | None = None, overrides: Iterable[str] = ()) -> TrainedRun:
-    """The newest evaluated checkpoint of a run that is still there, or that of ``step``.
+    """Open a run at its newest checkpoint that has an evaluation, or at ``step``.
 
     Args:
       workdir: of the run.
       step: of a checkpoint with an evaluation.
-      overrides: ``--config.section.field=value`` of the fields that a prediction reads, such as ``eval.better``.
+      overrides: ``--config.section.field=value`` for fields that a prediction reads, such as ``eval.better``.
 
     Raises:
-      InputError: no run, no evaluation, its checkpoint is gone, its read-out is of scans within a visit, or another
-        field is overridden.
+      InputError: there is no run or no evaluation, the checkpoint is gone, the read-out is of scans within a visit, or
+        a field is overridden that a prediction does not read.
     """
     if not (workdir / "config.json").is_file():
         raise InputError(f"{workdir} is no run: it holds no config.json. Name the --workdir of one that was trained")
@@ -60,7 +60,7 @@ def open_run(workdir: Path, step: int | None = None, overrides: Iterable[str] = 
     evaluate = f"python -m learner_jax.evaluate --workdir {workdir}"
     if config.eval.patients != "test":
         evaluate += " --config.eval.patients=test"
-    _refuse_unheard(overrides, evaluate)
+    _refuse_ignored(overrides, evaluate)
     evaluated = places.steps(workdir)
     if not evaluated:
         raise InputError(
@@ -79,24 +79,24 @@ def open_run(workdir: Path, step: int | None = None, overrides: Iterable[str] = 
             f"{workdir} was evaluated with eval.pairs={readout.pairs}: differences between scans of one visit, which "
             "are no change over time. Evaluate it with --config.eval.pairs=visits"
         )
-    # what was scored counts: since then a run on scans may have been scored on visits, or trained on with other frames
+    # the evaluation counts: since then the run may have been scored on other pairs, or trained on with other frames
     config.eval.pairs, seen = readout.pairs, readout.spec["input"]
     config.data.frames, config.data.size = seen["frames"], seen["size"]
-    if not isinstance(seen["mean"], list):  # of each channel: published weights bring them
+    if not isinstance(seen["mean"], list):  # a list, one per channel, comes with published weights
         config.data.mean, config.data.std = seen["mean"], seen["std"]
     return TrainedRun(workdir, config, kept[-1], readout)
 
 
-def _refuse_unheard(overrides: Iterable[str], evaluate: str) -> None:
-    """Refuse a field that would be passed over: a prediction takes all others from the run's evaluation.
+def _refuse_ignored(overrides: Iterable[str], evaluate: str) -> None:
+    """Refuse fields that would be ignored: a prediction takes all but a few from the run's evaluation.
 
     Raises:
-      InputError: the field, those that are read, and how the run is scored with it.
+      InputError: names the field, those that are read, and how to score the run with it.
     """
     for argument in overrides:
         path = argument.removeprefix("--config.").partition("=")[0]
-        if path not in _HEARD:
+        if path not in _READ:
             raise InputError(
                 f"{argument!r} would change nothing: a prediction takes it from the run's evaluation and only reads "
-                f"{', '.join(_HEARD)}. Score the run with it first: {evaluate} {argument}"
+                f"{', '.join(_READ)}. Score the run with it first: {evaluate} {argument}"
             )

@@ -1,11 +1,11 @@
-"""Two scans of one patient, earlier and later: what a trained run says of the change between them.
+"""Predict the change between two scans of one patient, earlier and later.
 
     python -m learner_jax.predict.scans runs/lus/combined day1.mp4 day5.mp4 --view L1 --picture change.png
 
-The files are read and prepared as the run's dataset was, in a temporary folder of which nothing stays. Prints
-improved, stable or declined with calibrated probabilities, the predicted change of the score with an interval, and
+The files are read and prepared as the run's dataset was, in a temporary folder that is removed afterwards. Prints
+improved, stable or declined with calibrated probabilities and the predicted change of the score with an interval, and
 abstains where that is not sure. Scans that cannot be read, or whose intensities are unlike those of training, are
-refused. Which scores are better is --config.eval.better=higher or lower. Not for clinical use.
+refused. --config.eval.better=higher or lower says which scores are better. Not for clinical use.
 """
 
 import argparse
@@ -22,17 +22,19 @@ def parser() -> argparse.ArgumentParser:
     """The flags, but for fields of the config."""
     module, kind = "learner_jax.predict.scans", argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module), formatter_class=kind)
-    parser.add_argument("run", metavar="RUN", help="workdir of a run that was trained and evaluated")
-    parser.add_argument("first", metavar="SCAN_A", type=Path, help="of the earlier visit: what the run's builder reads")
+    parser.add_argument("run", metavar="RUN", help="workdir of a trained and evaluated run")
+    parser.add_argument(
+        "first", metavar="SCAN_A", type=Path, help="of the earlier visit, of a kind that the run's builder reads"
+    )
     parser.add_argument("second", metavar="SCAN_B", type=Path, help="of the later visit")
-    parser.add_argument("--view", help="of both scans, one that the run has seen; needed where it has seen several")
+    parser.add_argument("--view", help="of both scans, one that the run has seen; needed if it has seen several")
     parser.add_argument("--picture", metavar="PNG", help="write the scans, where the run looks, and the bars")
     parser.add_argument("--step", type=int, help="of an evaluated checkpoint (default: the newest)")
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns the exit code: 0, 2 the input is at fault, 130 stopped."""
+    """Command line; returns the exit code: 0; 2 if the input is at fault; 130 if stopped."""
     return command.run(parser(), arguments, _do, stopped="nothing was written")
 
 

@@ -1,4 +1,4 @@
-"""Predictions as a CSV and as JSON, and in a line."""
+"""Predictions as CSV and JSON, and summed up in a line."""
 
 import json
 import math
@@ -17,10 +17,10 @@ from tfds_builders.wording import plural
 
 
 def beside(path: Path) -> Path:
-    """The JSON beside a CSV.
+    """The path of the JSON beside a CSV.
 
     Raises:
-      InputError: the CSV would be that, or a folder.
+      InputError: the CSV's own name ends in .json, or it is a folder.
     """
     if path.suffix.lower() == ".json" or path.is_dir():
         raise InputError(f"{path} cannot be the CSV of predictions, beside which a .json is written. Change --out")
@@ -28,9 +28,12 @@ def beside(path: Path) -> Path:
 
 
 def write(predictions: Sequence[Prediction], run: TrainedRun, path: Path) -> Path:
-    """Write the CSV ``path`` and beside it the same as JSON with all that is needed to read it; returns the JSON's.
+    """Write predictions to the CSV ``path``, and with all that is needed to interpret them to a JSON file beside it.
 
-    Columns of the CSV that ``eval/STEP/pairs.csv`` has too mean the same there.
+    Columns that ``eval/STEP/pairs.csv`` has too mean the same there.
+
+    Returns:
+      The path of the JSON file.
     """
     lines = [_line(one) for one in predictions]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +57,7 @@ def write(predictions: Sequence[Prediction], run: TrainedRun, path: Path) -> Pat
 
 
 def summary(predictions: Sequence[Prediction], run: TrainedRun) -> str:
-    """``12 pairs of 6 patients: 3 improved, 4 stable, …``; those that were abstained from count as nothing else."""
+    """``12 pairs of 6 patients: 3 improved, 4 stable, …``; a pair that the run abstains on counts only as that."""
     counts = Counter("refused" if p.refused else "abstained" if p.abstain else p.word for p in predictions)
     order = (*reversed(words(run.config.eval.better)), "abstained", "refused")
     told = ", ".join(f"{counts[word]} {word}" for word in order)

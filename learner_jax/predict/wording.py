@@ -1,4 +1,4 @@
-"""What a change is called, which depends on which scores are better; and why a prediction is withheld."""
+"""Words for a change, which depend on which scores are better; and why a run abstains."""
 
 import numpy as np
 from jaxtyping import Bool
@@ -15,25 +15,25 @@ _USED = {"train": "trained", "val": "calibrated"}
 
 
 def words(better: str) -> tuple[str, str, str]:
-    """Of the classes -1, 0, 1 of :mod:`learner_jax.evaluators.change`; ``better`` as ``config.eval.better``."""
+    """Words for the classes -1, 0, 1 of :mod:`learner_jax.evaluators.change`; ``better`` as ``config.eval.better``."""
     return _WORDS[better]
 
 
 def abstention(
     held: Bool[np.ndarray, " 3"] | None, change: int, calibration: Calibration, named: tuple[str, str, str], part: str
 ) -> str:
-    """Why a pair's class is not to be relied on; empty where it is.
+    """Why a pair's class is not to be relied on; empty if it is.
 
     Args:
-      held: the classes in the pair's conformal set; None without a calibration.
+      held: which classes the pair's conformal set holds; None without a calibration.
       change: the class that the read-out decides for.
       calibration: of the read-out.
       named: :func:`words`.
-      part: ``train`` or ``val`` where the run has seen the patient in it.
+      part: ``train`` or ``val`` if the run has seen the patient there, else empty.
     """
     share = f"{100 * calibration.coverage:.0f} %"
     if part:
-        return f"the run was {_USED[part]} on this patient, so nothing is known of how sure it is"
+        return f"the run was {_USED[part]} on this patient, so nothing is known about how sure it is"
     if held is None:
         return (
             f"no calibration: it takes {calibration.least_patients} validation patients with fine pairs, "

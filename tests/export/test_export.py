@@ -111,7 +111,7 @@ def test_what_is_no_stored_scan_is_refused_or_unlike(exported, trained, dataset)
     lost[1, 0] = np.nan
     assert loaded(**given | {"scale": lost})["unlike"].tolist() == [False, True]
     for wrong in (given["scans"] / np.float32(255), given["scans"].astype(np.int16)):
-        with pytest.raises(TypeError, match=f"scans are {wrong.dtype}, and stored ones uint8: see about.json"):
+        with pytest.raises(TypeError, match=f"scans are {wrong.dtype}, but must be uint8: see about.json"):
             loaded(**given | {"scans": wrong})
 
 

@@ -362,7 +362,7 @@ def test_all_pairs_are_those_of_each_patient(trained, dataset):
         ([0, 0, 0], 0, "", "the 90 % set holds no class"),
         ([0, 1, 0], 1, "", "the 90 % set holds stable, the decision is improved"),
         (None, 0, "", "no calibration: it takes 9 validation patients with fine pairs, and the run had 12"),
-        ([0, 0, 1], 1, "train", "the run was trained on this patient, so nothing is known of how sure it is"),
+        ([0, 0, 1], 1, "train", "the run was trained on this patient, so nothing is known about how sure it is"),
     ],
 )
 def test_when_it_abstains(held, change, part, reason):
