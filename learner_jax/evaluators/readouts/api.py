@@ -68,6 +68,17 @@ class Compared:
     scores: Float64[np.ndarray, " n"] | None = None
 
 
+class ScoreDifference:
+    """Base of models whose delta is the difference of two scores."""
+
+    def compare(
+        self, u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
+    ) -> Compared:
+        """Differences of scores."""
+        scores = self.scores(u)
+        return Compared(scores[second] - scores[first], scores=scores)
+
+
 @dataclasses.dataclass(frozen=True)
 class Context:
     """What a read-out may know besides the observations."""

@@ -12,14 +12,14 @@ from jaxtyping import Float, Float64, Int
 
 from learner_jax.evaluators.blockwise import moments, over_rows
 from learner_jax.evaluators.pairs import Observations
-from learner_jax.evaluators.readouts.api import Compared, Context, Fitted, register
+from learner_jax.evaluators.readouts.api import Compared, Context, Fitted, ScoreDifference, register
 from learner_jax.evaluators.readouts.linear_score import LinearScore
 from learner_jax.evaluators.readouts.tie import tie_logits
 from tfds_builders.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
-class Davidson:
+class Davidson(ScoreDifference):
     """The likelihood that the objective ``davidson`` trained: logits ``(-r, log_tie, r)`` with ``r = w·(u2 - u1) / 2``.
 
     Scores are ``w·u``, so the delta is ``2 r``, the log-odds of an increase against a decrease. Not in score units.
@@ -44,9 +44,8 @@ class Davidson:
         self, u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
     ) -> Compared:
         """``2 r`` and ``(-r, log_tie, r)``."""
-        scores = self.scores(u)
-        delta = scores[second] - scores[first]
-        return Compared(delta, tie_logits(delta / 2, self.log_tie), scores)
+        compared = super().compare(u, first, second)
+        return dataclasses.replace(compared, logits=tie_logits(compared.delta / 2, self.log_tie))
 
 
 @register("lilac", LinearScore)

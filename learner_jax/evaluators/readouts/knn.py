@@ -3,11 +3,11 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int
+from jaxtyping import Float, Float32, Float64
 
 from learner_jax.evaluators.blockwise import float64, over_rows, unit, whole
 from learner_jax.evaluators.pairs import Observations, draw
-from learner_jax.evaluators.readouts.api import Compared, Context, Fitted, register
+from learner_jax.evaluators.readouts.api import Context, Fitted, ScoreDifference, register
 from learner_jax.evaluators.readouts.checks import labeled
 from learner_jax.evaluators.readouts.training_pairs import count_observations
 
@@ -18,7 +18,7 @@ _ROWS = 512  # at a time: 33 MB of similarities
 
 
 @dataclasses.dataclass(frozen=True)
-class NearestNeighbours:
+class NearestNeighbours(ScoreDifference):
     """``score(u)`` is the mean score of the k nearest references by cosine distance; the delta is a difference of two.
 
     References that tie for the last places share these, so that their order does not matter.
@@ -38,13 +38,6 @@ class NearestNeighbours:
     def scores(self, u: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
         """Mean score of the nearest references."""
         return nearest_scores(u, self.references, self.reference_scores, (self.k,))[:, 0]
-
-    def compare(
-        self, u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
-    ) -> Compared:
-        """Differences of scores."""
-        scores = self.scores(u)
-        return Compared(scores[second] - scores[first], scores=scores)
 
 
 def nearest_scores(

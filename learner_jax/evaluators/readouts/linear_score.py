@@ -3,14 +3,14 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Float64
 
 from learner_jax.evaluators.blockwise import over_rows
-from learner_jax.evaluators.readouts.api import Compared
+from learner_jax.evaluators.readouts.api import ScoreDifference
 
 
 @dataclasses.dataclass(frozen=True)
-class LinearScore:
+class LinearScore(ScoreDifference):
     """``score = intercept + ((u - mean) / std) · coef``; the delta is the difference of two scores.
 
     Antisymmetric by construction: swapping the visits flips the sign of the delta, and a visit has no change against
@@ -40,10 +40,3 @@ class LinearScore:
             return block.sum(axis=1) + self.intercept
 
         return over_rows(score, u)
-
-    def compare(
-        self, u: Float[np.ndarray, "n d"], first: Int[np.ndarray, " k"], second: Int[np.ndarray, " k"]
-    ) -> Compared:
-        """Differences of scores."""
-        scores = self.scores(u)
-        return Compared(scores[second] - scores[first], scores=scores)
