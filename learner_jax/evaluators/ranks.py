@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, Num, Shaped
 
-from learner_jax.evaluators.statistics.bootstrap import padded, ratio
+from learner_jax.evaluators.statistics.bootstrap import pad, padded, ratio
 
 Plan = dict[str, jax.Array | np.ndarray]
 
@@ -28,9 +28,12 @@ def order_plan(values: Num[np.ndarray, " k"], nobody: int, *patients: np.ndarray
     k, width = len(values), padded(len(values))
     order = np.append(np.argsort(values, kind="stable"), np.arange(k, width))
     ordered = values[order[:k]]
-    ends = (np.append(np.searchsorted(ordered, values, side), np.full(width - k, width)) for side in ("left", "right"))
-    own = [np.append(patient, np.full(width - k, nobody)) for patient in patients]
-    plan = {"order": order, "left": next(ends), "right": next(ends), "patients": np.stack([p[order] for p in own])}
+    plan = {
+        "order": order,
+        "left": pad(np.searchsorted(ordered, values, "left"), width),
+        "right": pad(np.searchsorted(ordered, values, "right"), width),
+        "patients": np.stack([pad(patient, nobody)[order] for patient in patients]),
+    }
     return {name: array.astype(np.int32) for name, array in plan.items()}
 
 
@@ -64,9 +67,11 @@ def spearman_data(
     x: Num[np.ndarray, " k"], y: Num[np.ndarray, " k"], nobody: int, *patients: np.ndarray
 ) -> dict[str, Any]:
     """Data of :func:`spearman` for entries ``(x, y)`` of the given patients."""
-    own = [np.append(p, np.full(padded(len(x)) - len(x), nobody)) for p in patients]
-    plans = {"x": order_plan(x, nobody, *patients), "y": order_plan(y, nobody, *patients)}
-    return plans | {"patients": np.stack(own).astype(np.int32)}
+    return {
+        "x": order_plan(x, nobody, *patients),
+        "y": order_plan(y, nobody, *patients),
+        "patients": np.stack([pad(patient, nobody) for patient in patients]).astype(np.int32),
+    }
 
 
 def spearman(data: dict[str, Any], counts: Float32[Array, "p r"]) -> Float32[Array, " r"]:
@@ -84,8 +89,8 @@ def spearman(data: dict[str, Any], counts: Float32[Array, "p r"]) -> Float32[Arr
 def auroc_data(value: Num[np.ndarray, " k"], positive: np.ndarray, patient: np.ndarray, nobody: int) -> Plan:
     """Data of :func:`auroc`: does ``value`` separate the ``positive`` (bool) entries from the others?"""
     plan = order_plan(value, nobody, patient)
-    high = np.append(positive, np.zeros(len(plan["order"]) - len(value), bool)).astype(np.float32)
-    own = np.append(patient, np.full(len(high) - len(value), nobody))[None].astype(np.int32)
+    high = pad(positive, False).astype(np.float32)
+    own = pad(patient, nobody)[None].astype(np.int32)
     return plan | {"positive": high, "positive_in_order": high[plan["order"]], "own": own}
 
 

@@ -11,7 +11,7 @@ from learner_jax.evaluators.concordance import ordered_alike, ties
 from learner_jax.evaluators.predictions import Predictions
 from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity, by_patient
 from learner_jax.evaluators.ranks import spearman, spearman_data
-from learner_jax.evaluators.statistics.bootstrap import Counts, padded, ratio, summed
+from learner_jax.evaluators.statistics.bootstrap import Counts, pad, ratio, summed
 
 _BLOCK = 256  # anchors compared with all observations at once: bounds memory to block x m
 MOST_PATIENTS = 2048  # above, 8 p² bytes would be too many, and replicates are linear in the counts
@@ -79,10 +79,13 @@ def coarse_order(
 
 
 def _by_pair(score: np.ndarray, said: np.ndarray, patient: np.ndarray, width: int) -> dict[str, np.ndarray]:
-    extra = (0, padded(len(score)) - len(score))
-    padding = (np.pad(x, extra, constant_values=last) for x, last in ((score, -1), (said, 0), (patient, width - 1)))
-    score, said, patient = (np.asarray(x, kind) for x, kind in zip(padding, ("f4", "f4", "i4"), strict=True))
-    return jax.tree.map(np.asarray, _against_all(score, said, patient, width))
+    sums = _against_all(
+        pad(score, -1).astype(np.float32),
+        pad(said, 0).astype(np.float32),
+        pad(patient, width - 1).astype(np.int32),
+        width,
+    )
+    return jax.tree.map(np.asarray, sums)
 
 
 @partial(jax.jit, static_argnames="width")

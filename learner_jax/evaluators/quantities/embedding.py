@@ -13,7 +13,7 @@ from learner_jax.evaluators.pairs import coarse_pairs
 from learner_jax.evaluators.predictions import Predictions
 from learner_jax.evaluators.quantities.api import Family, Prepared, Quantity
 from learner_jax.evaluators.ranks import entry_weight, spearman, spearman_data
-from learner_jax.evaluators.statistics.bootstrap import Counts, padded, ratio
+from learner_jax.evaluators.statistics.bootstrap import Counts, pad, ratio
 
 _COARSE_PAIRS = 16_384  # drawn at most
 _ROUNDING = 1e-9  # times the squared mean: what float32 sums leave of the variance where all differences are equal
@@ -93,14 +93,14 @@ def effective_rank(u: Float32[np.ndarray, "m d"]) -> float:
 
 
 def _pairs(x: np.ndarray, y: np.ndarray, patients: tuple[np.ndarray, ...], width: int) -> dict:
-    extra = padded(len(x)) - len(x)
     scale = float(y.mean()) or 1.0
+    ranks = spearman_data(x, y, width - 1, *patients)
     return {
-        "x": np.pad(x, (0, extra)).astype(np.float32),
-        "y": np.pad(y / scale, (0, extra)).astype(np.float32),
+        "x": pad(x, 0).astype(np.float32),
+        "y": pad(y / scale, 0).astype(np.float32),
         "scale": np.float32(scale),
-        "patients": np.stack([np.pad(p, (0, extra), constant_values=width - 1) for p in patients]).astype(np.int32),
-        "ranks": spearman_data(x, y, width - 1, *patients),
+        "patients": ranks["patients"],
+        "ranks": ranks,
     }
 
 

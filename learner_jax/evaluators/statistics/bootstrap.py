@@ -125,3 +125,8 @@ def padded(n: int) -> int:
     """The next larger of a few sizes (four per power of two, at least 64): few sizes mean few compilations."""
     step = max(16, (1 << max(n - 1, 1).bit_length()) // 8)
     return max(64, -(-n // step) * step)
+
+
+def pad(x: Shaped[np.ndarray, " k"], fill: int | float) -> Shaped[np.ndarray, " w"]:
+    """``x`` followed by as many times ``fill`` as make it :func:`padded` long."""
+    return np.pad(x, (0, padded(len(x)) - len(x)), constant_values=fill)
