@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int, Num
 
 from learner_jax.evaluators.blockwise import blocks
+from tfds_builders.wording import plural
 
 MODES = ("visits", "scans")
 ORDERS = ("all", "consecutive")
@@ -186,17 +187,15 @@ def describe_no_pairs(observations: Observations, mode: str = "visits") -> str:
     """Why there are no fine pairs: ``no fine pairs: 5 patients, 1 visit each``."""
     if len(observations) == 0:
         return "no fine pairs: no patients"
-    _, visits = np.unique(observations.patient, return_counts=True)
-    unit, counts = "visit", visits
+    patients = len(np.unique(observations.patient))
     if mode == "scans":
-        unit = "scan per visit"
-        _, counts = np.unique(np.stack([observations.patient, observations.visit]), axis=1, return_counts=True)
+        group, noun, where = np.stack([observations.patient, observations.visit]), "scan", " per visit"
+    else:
+        group, noun, where = observations.patient[None], "visit", " each" if patients > 1 else ""
+    counts = np.unique(group, axis=1, return_counts=True)[1]
     low, high = counts.min(), counts.max()
-    span = f"{low}" if low == high else f"{low}–{high}"
-    plural = "" if high == 1 else "s"
-    sentence = f"no fine pairs: {_count(len(visits), 'patient')}, {span} {unit.replace(' ', plural + ' ', 1)}"
-    if mode == "visits":
-        sentence += plural + (" each" if len(visits) > 1 else "")
+    span = plural(high, noun) if low == high else f"{low}–{plural(high, noun)}"
+    sentence = f"no fine pairs: {plural(patients, 'patient')}, {span}{where}"
     labeled = int(observations.labeled.sum())
     return sentence if labeled == len(observations) else f"{sentence}, {labeled} of {len(observations)} labeled"
 
@@ -224,7 +223,3 @@ def group_means(
         sums[at] = np.add.reduceat(values[own].astype(np.float64), starts[at] - own.start, axis=0)
     sums /= sizes.reshape(-1, *[1] * (values.ndim - 1))
     return sums, sizes
-
-
-def _count(n: int, word: str) -> str:
-    return f"{n} {word}{'s' * (n != 1)}"
