@@ -67,7 +67,10 @@ def ours(name: str, z: np.ndarray, batch: Batch) -> Callable[[], object]:
     """A compiled call of value and gradient, as a train step makes it."""
     objective = objectives.create(_config(name), make_mesh(), N_PATIENTS)
     params, state = objective.init(jax.random.key(0), z.shape[1])
-    value = lambda z: objective.loss(params, state, z, z, batch, None, 0.0)[1][name]  # noqa: E731
+
+    def value(z: jax.Array) -> jax.Array:
+        return objective.loss(params, state, z, z, batch, None, 0.0)[1][name]
+
     return _compiled(value, z)
 
 

@@ -73,7 +73,10 @@ class Training:
         groups = [{"params": kernels, "weight_decay": optim.weight_decay}, {"params": others, "weight_decay": 0.0}]
         self._optimizer = torch.optim.AdamW(groups, optim.learning_rate, foreach=True)
         warm = max(1, round(optim.warmup * total))
-        rate = lambda step: min(step / warm, 0.5 + 0.5 * math.cos(math.pi * max(step - warm, 0) / (total - warm)))  # noqa: E731
+
+        def rate(step: int) -> float:
+            return min(step / warm, 0.5 + 0.5 * math.cos(math.pi * max(step - warm, 0) / (total - warm)))
+
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, rate)
 
     def loss(self, scan: torch.Tensor, score: torch.Tensor, patient: torch.Tensor) -> torch.Tensor:

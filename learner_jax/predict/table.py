@@ -1,13 +1,12 @@
 """Predictions as CSV and JSON, and summed up in a line."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from learner_jax.evaluators.artifacts import write_csv
+from learner_jax.evaluators.artifacts import write_csv, write_json
 from learner_jax.evaluators.names import CHANCES, WORDS
 from learner_jax.predict.api import Prediction
 from learner_jax.predict.run import TrainedRun
@@ -52,7 +51,7 @@ def write(predictions: Sequence[Prediction], run: TrainedRun, path: Path) -> Pat
         "fitted_on": readout.spec["fingerprints"],
         "pairs": lines,
     }
-    as_json.write_text(json.dumps(about, indent=1, allow_nan=False) + "\n")
+    write_json(as_json, about)
     return as_json
 
 
