@@ -6,9 +6,10 @@
 from learner_jax.evaluators.readouts import (  # noqa: F401  they register themselves
     heads,
     knn,
+    linear,
+    mlp,
     reference,
     ridge,
-    three_way,
 )
 from learner_jax.evaluators.readouts.api import (
     Compared,

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from learner_jax.evaluators import readouts
 from learner_jax.evaluators.change import true_change
 from learner_jax.evaluators.pairs import fine_pairs
-from learner_jax.evaluators.readouts import three_way, training_pairs
+from learner_jax.evaluators.readouts import linear, mlp, training_pairs
 from learner_jax.evaluators.readouts.decision import mean_nll
 
 
@@ -32,7 +32,7 @@ def test_linear_is_scikit_learns_on_both_ends_and_its_penalty_the_best_on_valida
     x, change = differences(train, fine_pairs(train, "visits", "all"))
     x_val, change_val = differences(val, fine_pairs(val, "visits", "all"))
     scale = np.sqrt(np.mean(x**2, axis=0))
-    peers = {penalty: peer(penalty, x / scale, change) for penalty in three_way.PENALTIES}
+    peers = {penalty: peer(penalty, x / scale, change) for penalty in linear.PENALTIES}
     same = peers[found.model.penalty]
     x_test = test.u[1:].astype(float) - test.u[:-1]
     probability = same.predict_proba(x_test / scale)
@@ -65,7 +65,7 @@ def test_mlp_is_a_plain_forward_pass_and_its_step_was_chosen_on_validation(split
 def test_mlp_starts_alike_whatever_the_users_default_generator_is(splits, context):
     train, val, _ = splits()
     found = readouts.fit("mlp", train, val, context())
-    three_way._train.clear_cache()
+    mlp._train.clear_cache()
     with jax.default_prng_impl("rbg"):
         other = readouts.fit("mlp", train, val, context())
     np.testing.assert_array_equal(other.model.hidden_kernel, found.model.hidden_kernel)
@@ -74,7 +74,7 @@ def test_mlp_starts_alike_whatever_the_users_default_generator_is(splits, contex
 def test_mlp_stops_before_it_knows_the_training_pairs_by_heart(splits, context, monkeypatch):
     train, val, _ = splits(dim=40, skill=0.2)
     judged = readouts.fit("mlp", train, val, context(40))
-    monkeypatch.setattr(three_way, "STEPS_UNJUDGED", three_way.STEPS)
+    monkeypatch.setattr(mlp, "STEPS_UNJUDGED", mlp.STEPS)
     last = readouts.fit("mlp", train, val.take(np.arange(0)), context(40))
     pairs = fine_pairs(val, "visits", "all")
     truth = differences(val, pairs)[1]
