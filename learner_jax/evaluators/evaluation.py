@@ -129,17 +129,26 @@ def score(
     if truth.n_patients == 0:
         notes["scores"] = f"no {config.patients} observation carries the score, so there is nothing to score"
         return Evaluation(fitting, scored, predict(primary, truth), {PRIMARY: []}, notes, config.patients)
-    u, sections = truth.observations.u, {}
-    said = predict(primary, truth, pair_distance(u, truth.first, truth.second))
-    resampling = draws(truth.n_patients, config)
+    sections, resampling = {}, draws(truth.n_patients, config)
+    predictions = predict(primary, truth, pair_distance(truth.observations.u, truth.first, truth.second))
     for name, readout in fitting.readouts.items():
         between()
-        of_this = said if name == PRIMARY else predict(readout, truth)
+        of_this = predictions if name == PRIMARY else predict(readout, truth)
         sections[name] = rows(estimate_with_late(of_this, resampling, config, OF_A_READOUT), config)
     if cohort is not None:
-        sections["embedding"] = rows(estimate(said, resampling, ["embedding"]), config)
-        places = (cohort.views, cohort.sites, cohort.site)
-        case = Case(config, fitting.train, fitting.val, primary, truth, said, resampling, *places)
+        sections["embedding"] = rows(estimate(predictions, resampling, ["embedding"]), config)
+        case = Case(
+            config=config,
+            train=fitting.train,
+            val=fitting.val,
+            readout=primary,
+            truth=truth,
+            predictions=predictions,
+            resampling=resampling,
+            views=cohort.views,
+            sites=cohort.sites,
+            site=cohort.site,
+        )
         for name in analyses.list():
             between()
             answer = analyses.get(name)(case)
@@ -147,4 +156,4 @@ def score(
                 notes[name] = answer
             else:
                 sections[name] = rows(answer, config)
-    return Evaluation(fitting, scored, said, sections, notes, config.patients)
+    return Evaluation(fitting, scored, predictions, sections, notes, config.patients)

@@ -11,6 +11,7 @@ from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.quantities.api import by_patient, contributing
 from learner_jax.evaluators.scoring import Estimate, estimate, estimate_means
 
+_SCORES = ("macro_f1", "balanced_accuracy", "quadratic_kappa")
 _TIMES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # the stated threshold, or if that is 0, the SD of differences
 
 
@@ -21,29 +22,27 @@ def thresholds(case: Case) -> list[Estimate] | str:
     Decisions are refitted to each threshold on validation pairs.
     A threshold at which some class has no test pair is left out.
     """
-    truth, found = case.truth, []
+    truth, estimates = case.truth, []
     at = np.flatnonzero(truth.scored)
     if at.size == 0:
         return "no fine pairs"
     unit = truth.change_threshold or float(np.std(truth.delta[at]))
-    patient, width = truth.patient[at], case.resampling.width
+    patient, width, ones = truth.patient[at], case.resampling.width, np.ones(len(at))
     for threshold in unit * np.array(_TIMES):
-        change = _change(truth, threshold)
+        change, label = _change(truth, threshold), f"{threshold:.4g}"
         if len(np.unique(change[at])) < 3:
             continue
         called = change_class(case.predictions.delta, _decided(case, threshold))
-        said = Predictions(dataclasses.replace(truth, change=change), case.predictions.delta, called)
-        label = f"{threshold:.4g}"
-        found += [one.under(label) for one in estimate(said, case.resampling, ["three_way"]) if one.name in _SCORES]
-        share = {
-            f"prevalence_{word}": by_patient(np.stack([change[at] == c, at >= 0], 1), patient, width)
+        predictions = Predictions(dataclasses.replace(truth, change=change), case.predictions.delta, called)
+        three_way = estimate(predictions, case.resampling, ["three_way"])
+        estimates += [one.under(label) for one in three_way if one.name in _SCORES]
+        prevalence = {
+            f"prevalence_{word}": by_patient(np.stack([change[at] == c, ones], 1), patient, width)
             for c, word in zip(CLASSES, WORDS, strict=True)
         }
-        found += estimate_means(share, dict.fromkeys(share, contributing(patient)), case.resampling, label)
-    return found or "no threshold leaves test pairs in all three classes"
-
-
-_SCORES = ("macro_f1", "balanced_accuracy", "quadratic_kappa")
+        n = dict.fromkeys(prevalence, contributing(patient))
+        estimates += estimate_means(prevalence, n, case.resampling, label)
+    return estimates or "no threshold leaves test pairs in all three classes"
 
 
 def _change(truth: Truth, threshold: float) -> np.ndarray:
