@@ -1,4 +1,4 @@
-"""Calls of the kernel that attends, and estimates, as libtpu writes them."""
+"""Calls of the attention kernel, and estimates, as libtpu writes them."""
 
 from benchmarks.reckoning import attention_flops, seconds_by_source
 

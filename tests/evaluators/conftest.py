@@ -1,4 +1,4 @@
-"""Made-up scans of patients whose score moves, and observations of them."""
+"""Simulated scans of patients whose score moves, and observations of them."""
 
 import dataclasses
 from collections.abc import Callable
@@ -67,14 +67,13 @@ def config() -> EvalConfig:
 
 @pytest.fixture
 def said(scans) -> Callable[..., Predictions]:
-    """``said(seed, skill, mode, order, **scans)``: predictions of made-up pairs with ties in both, all fields
-    filled."""
+    """``said(seed, mode, order, **scans)``: predictions of simulated pairs, with ties in both and all fields filled."""
 
     def make(
         seed: int = 0, mode: str = "visits", order: str = "all", noise: float = 2.0, threshold: float = 2.0, **kwargs
     ) -> Predictions:
         seen = observe(**draw_scans(seed=seed, **kwargs), mode=mode)
-        if mode == "scans":  # which would all have the score of their visit
+        if mode == "scans":  # otherwise all have the score of their visit
             seen.score[:] += np.random.default_rng([seed, 2]).integers(0, 4, len(seen))
         truth = Truth.of(seen, mode, order, threshold)
         rng = np.random.default_rng([seed, 1])
@@ -101,7 +100,7 @@ def said(scans) -> Callable[..., Predictions]:
 
 @pytest.fixture
 def values() -> Callable[..., dict]:
-    """``values(said, family, drawn)``: ``name`` or ``(name, at)`` -> value, patients drawn as ``drawn`` says (once)."""
+    """``values(said, family, drawn)``: ``name`` or ``(name, at)`` -> value; patients occur ``drawn`` times, or once."""
 
     def compute(predictions: Predictions, family: str, drawn: np.ndarray | None = None) -> dict:
         p = predictions.truth.n_patients
@@ -115,7 +114,7 @@ def values() -> Callable[..., dict]:
 
 @pytest.fixture
 def copies() -> Callable[[Predictions, np.ndarray], Predictions]:
-    """Predictions in which each patient occurs as often as it was drawn, as patients of their own."""
+    """Predictions in which each patient is repeated as often as it was drawn, as separate patients."""
 
     def make(said: Predictions, drawn: np.ndarray) -> Predictions:
         truth = said.truth
@@ -127,7 +126,10 @@ def copies() -> Callable[[Predictions, np.ndarray], Predictions]:
             dict(zip(own.tolist(), range(start, start + len(own)), strict=True))
             for own, start in zip(rows, shift[:-1], strict=True)
         ]
-        of = lambda side: np.array([place[i][j] for i, own in enumerate(pairs) for j in side[own].tolist()], int)  # noqa: E731
+
+        def of(side: np.ndarray) -> np.ndarray:
+            return np.array([place[i][j] for i, own in enumerate(pairs) for j in side[own].tolist()], int)
+
         at, of_pairs = np.concatenate(rows), np.concatenate(pairs)
         new = dataclasses.replace(
             truth,

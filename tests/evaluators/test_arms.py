@@ -1,4 +1,4 @@
-"""What an evaluation stores is what it scored; runs that differ in their seed are one arm; arms are compared."""
+"""An evaluation stores what it scored; runs that differ in their seed form one arm; arms are compared."""
 
 import dataclasses
 import json

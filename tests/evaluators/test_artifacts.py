@@ -1,4 +1,4 @@
-"""Evaluations are whole or not there, whoever is killed and however many write at once."""
+"""Evaluations are whole or not there, whichever process is killed and however many write at once."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ def evaluation(parent: Path, name: str, written: str) -> Path:
 
 
 def whole(folder: Path) -> str:
-    """What was written into all of its files."""
+    """The contents of all its files."""
     (written,) = {path.read_text() for path in folder.iterdir()}
     assert len(list(folder.iterdir())) == 3
     return written
@@ -67,7 +67,7 @@ def test_what_cannot_be_moved_there_is_an_error(tmp_path):
 
 
 def test_floors_that_were_cut_off_leave_the_older_ones(tmp_path, monkeypatch):
-    """In their table, or in what says which floors they are."""
+    """In the table, or in the file with the key."""
     rows = [Row("pairwise_accuracy", value, 0.4, 0.6, 30, 90) for value in (0.5, 0.55)]
     artifacts.write_floors({"pixels": rows}, {}, "older", tmp_path)
     table = (tmp_path / "eval/floors.csv").read_text()
@@ -89,7 +89,7 @@ def test_floors_that_were_cut_off_leave_the_older_ones(tmp_path, monkeypatch):
 
 
 def test_a_table_is_written_row_by_row(tmp_path):
-    """500 patients with 100 visits have 2.5 million pairs, of which each took a kilobyte."""
+    """500 patients with 100 visits have 2.5 million pairs; as dictionaries each takes a kilobyte."""
     rows = ({"patient": "a" * 12, "first": i, "delta": i / 7} for i in range(5_000))
     tracemalloc.start()
     artifacts.write_csv(tmp_path / "pairs.csv", rows)

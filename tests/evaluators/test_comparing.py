@@ -1,4 +1,4 @@
-"""Arms on the same patients: seeds are averaged within patients, and exchanging patients tests what it should."""
+"""Arms on the same patients: seeds are averaged within patients, and the permutation test keeps its level."""
 
 import dataclasses
 
@@ -23,7 +23,7 @@ def another(one: Predictions, seed: int, noise: float) -> Predictions:
 
 
 def differences(first, second, names, config):
-    """Of two arms, each given by the predictions of its runs."""
+    """Differences of two arms, each given by the predictions of its runs."""
     return comparing.differences(over_seeds(first, config), over_seeds(second, config), names, config)
 
 
@@ -105,7 +105,7 @@ def test_a_seed_that_one_arm_lacks_is_matched_with_no_other(base, config):
 
 
 def test_p_values_are_uniform_where_arms_are_alike(said, config):
-    """Two models of one quality: 5 % of tests reject at 5 %."""
+    """Two equally good models: 5 % of tests reject at 5 %."""
     config = dataclasses.replace(config, bootstrap=99)
     p = []
     for seed in range(60):
@@ -127,7 +127,7 @@ def test_few_patients_are_exchanged_in_every_way(said, config):
 
 
 def test_the_coarse_c_index_of_very_many_patients_is_not_exchanged(base, config, monkeypatch):
-    """Above the limit its sums are the linear part for counts near 1, which says nothing of counts of 0 and 1."""
+    """Above the limit its sums are linear in the counts, which holds near 1 but not for counts of 0 and 1."""
     names = ["pairwise_accuracy", "coarse_c_index"]
     arms = [another(base, 0, 1.0)], [another(base, 1, 4.0)]
     assert [one.row.name for one in differences(*arms, names, config)] == names

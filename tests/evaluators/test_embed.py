@@ -1,4 +1,4 @@
-"""Embeddings of rows: those of a plain loop, whatever the batches, their order and how many are under way."""
+"""Embeddings of rows equal those of a plain loop, whatever the batches, their order and how many are in flight."""
 
 import weakref
 from functools import partial
@@ -70,7 +70,7 @@ def test_neither_batch_size_nor_order_of_the_rows_changes_an_embedding(reader, e
 
 @pytest.mark.parametrize("n", [1, 8, 9, 40, 71])
 def test_results_under_way_do_not_mix_up(reader, n):
-    """Batches of 8: none, one and several more than are under way at once, the last of them full or not."""
+    """Batches of 8: none, one, and several more than are in flight at once, the last of them full or not."""
     rows = np.append(shuffled(reader, n - 1), 0)
     np.testing.assert_array_equal(Embedder(telling, reader, make_mesh(), 8)(None, rows), told(reader, rows))
 
@@ -83,7 +83,7 @@ def test_no_rows_have_the_width_of_any(reader, encoder):
 
 
 def test_few_batches_are_held_at_once(reader, monkeypatch):
-    """Of the batches on the device that which computes, the next, and no more than are under way."""
+    """On the device are the batch that computes, the next one, and no more than are in flight."""
     born, most = [], 0
 
     def counted(*args):

@@ -1,4 +1,4 @@
-"""A whole table: every section, under shuffling, and where there is little or nothing to score."""
+"""A whole evaluation: every section, under shuffling, and with little or nothing to score."""
 
 import dataclasses
 
@@ -193,7 +193,7 @@ def test_majority_is_a_coin_for_order_and_one_class_for_change(splits, config):
 
 
 def test_the_first_score_alone_orders_noise_by_regression_to_the_mean(splits, config):
-    """Scores of a visit are independent draws here: who starts low mostly rises."""
+    """Scores of visits are independent draws here, so a patient who starts low mostly rises."""
     train, val, truth, _, _ = truths(splits, config, patients=60)
     made = first_visit(train, val, truth)
     rows = floor(made, config)

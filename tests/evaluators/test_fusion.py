@@ -1,4 +1,4 @@
-"""Views weigh by how well they tell the score."""
+"""Views are weighted by how well they predict the score."""
 
 import numpy as np
 import pytest
@@ -36,14 +36,14 @@ def test_a_rare_view_weighs_as_the_mean_and_no_scores_as_all(two_views):
 
 
 def test_a_view_of_few_patients_is_predicted_for_those_it_was_not_fitted_on(two_views):
-    """Each fifth patient alone was scanned in the second view, which is noise."""
+    """Only every fifth patient was scanned in the second view, which is noise."""
     kept = np.flatnonzero((two_views["view"] == 0) | (two_views["patient"] % 5 == 0))
     found = weights({k: v[kept] for k, v in two_views.items()})
     assert found[0] > 4 * found[1]
 
 
 def test_a_view_of_patients_who_all_score_alike_has_shown_nothing(two_views):
-    """Its prediction is without error whatever its embeddings are, which here are noise."""
+    """Its prediction has no error whatever its embeddings are, and here they are noise."""
     kept = np.flatnonzero((two_views["view"] == 0) | (two_views["score"] == 7))
     found = weights({k: v[kept] for k, v in two_views.items()})
     np.testing.assert_allclose(found, [1, 1])

@@ -1,4 +1,4 @@
-"""Intensities of stored scans: those of numpy, whatever batches they are read in; and what is unlike them."""
+"""Intensities of stored scans equal those of numpy, whatever batches they are read in; and what is unlike them."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Memory of a whole evaluation: what it takes grows with the embeddings by a small factor and not with their pairs."""
+"""Memory of a whole evaluation: a small multiple of the embeddings, however many pairs there are."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def evaluated(scans: int) -> dict[str, float]:
-    """All read-outs and analyses of as many embeddings of width 768, in a process of its own."""
+    """Peak memory of all read-outs and analyses of this many embeddings of width 768, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.evaluator", "--alone", str(scans)]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=600)
     return json.loads(done.stdout.splitlines()[-1])
@@ -26,7 +26,7 @@ def evaluated(scans: int) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_20_000_embeddings_are_evaluated_in_a_fifth_of_what_100_000_may_take():
-    """4 GiB are for 100,000; 0.5 of them for the interpreter, its libraries and compiled programs."""
+    """The budget is 4 GiB for 100,000 embeddings, of which 0.5 go to interpreter, libraries and compiled programs."""
     assert evaluated(20_000)["gib"] < 0.5 + 3.5 / 5
 
 

@@ -164,8 +164,8 @@ def test_coarse_pairs_are_drawn_evenly_and_without_repeats():
     assert len(coarse_pairs(np.zeros(5, int), 4096)[0]) == 0
 
 
-def test_so_many_coarse_pairs_as_asked_for_are_drawn_wherever_there_are():
-    """30 patients of 3: 3,915 pairs, counted out for 500 and more; below, 3 times as many are drawn."""
+def test_as_many_coarse_pairs_are_drawn_as_asked_for_if_there_are_so_many():
+    """30 patients with 3 each have 3,915 pairs: enumerated if 979 or more are asked for, else 3 times as many drawn."""
     patient = np.repeat(np.arange(30), 3)
     for most in (1, 50, 900, 979, 3000, 3914):
         first, second = coarse_pairs(patient, most)

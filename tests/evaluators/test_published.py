@@ -1,4 +1,4 @@
-"""Against packages of statistics that install from PyPI (extra `parity`): pingouin, lifelines, statsmodels."""
+"""Against statistics packages (extra `parity`): pingouin, lifelines, statsmodels."""
 
 import numpy as np
 import pytest

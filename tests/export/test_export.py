@@ -1,4 +1,4 @@
-"""The exported program, in a process that has no learner_jax, says what predict says; of any number of pairs."""
+"""The exported program, in a process without learner_jax, gives what predict gives, for any number of pairs."""
 
 import dataclasses
 import json
@@ -52,7 +52,7 @@ def exported(trained, tmp_path_factory) -> Path:
 
 
 def stored(dataset: Path, cohort: Cohort, pairs: list[Pair]) -> dict[str, np.ndarray]:
-    """What the program takes of pairs of visits of one scan each."""
+    """The program's inputs for pairs of visits with one scan each."""
     visits = list(zip(cohort.patient.tolist(), cohort.visit.tolist(), strict=True))
     rows = [visits.index((p.patient, visit)) for p in pairs for visit in (p.visit_1, p.visit_2)]
     records = Records(dataset, cohort.scan_ids).read(np.array(rows))

@@ -1,4 +1,4 @@
-"""Scans as files for a run on made-up ones."""
+"""Files to predict from, for a run on simulated scans."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from learner_jax.predict.run import open_run
 
 @pytest.fixture(scope="session")
 def files(trained, dataset, tmp_path_factory) -> tuple[Path, Path]:
-    """Two of the run's own made-up clips as videos, whose pixels the codec keeps."""
+    """Two of the run's own simulated clips as videos of a lossless codec."""
     folder = tmp_path_factory.mktemp("files")
     opened = Opened(open_run(trained), dataset)
     records = Records(dataset, opened.cohort.scan_ids).read(np.arange(2))

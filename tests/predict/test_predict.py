@@ -1,4 +1,4 @@
-"""Predictions are the evaluator's to the bit; what is unlike the training cohort is refused, and why."""
+"""Predictions equal the evaluator's to the bit; what is unlike the training cohort is refused with a reason."""
 
 import csv
 import json

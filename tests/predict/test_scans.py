@@ -1,4 +1,4 @@
-"""Two files in, one prediction out: that of the same scans as records; what is unlike is refused; nothing stays."""
+"""Two files give the prediction of the same scans as records; what is unlike them is refused; nothing stays behind."""
 
 import json
 import os

@@ -15,7 +15,7 @@ from learner_jax.evaluators.scoring import draws
 
 @pytest.fixture
 def case(splits, config) -> Callable[..., Case]:
-    """``case(**scans)``: 35 patients of 4 visits in each part unless told otherwise; two sites, one view."""
+    """``case(**scans)``: by default 35 patients with 4 visits in each part; two sites, one view."""
 
     def make(mode: str = "visits", patients: int = 35, **kwargs) -> Case:
         config.pairs = mode
@@ -33,7 +33,7 @@ def case(splits, config) -> Callable[..., Case]:
 
 @pytest.fixture
 def ask() -> Callable[[str, Case], dict | str]:
-    """``ask(name, case)``: ``(name, at)`` -> value; or why there is none."""
+    """``ask(name, case)``: ``(name, at)`` -> value, or the reason why there is none."""
 
     def run(name: str, case: Case) -> dict | str:
         answer = analyses.get(name)(case)

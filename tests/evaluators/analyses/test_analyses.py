@@ -1,4 +1,4 @@
-"""Each analysis against a plain computation, and what it says where it cannot be made."""
+"""Each analysis against a plain computation, and its reason where it does not apply."""
 
 import dataclasses
 
@@ -64,7 +64,7 @@ def test_subgroups_are_parts_of_the_pairs(case, ask):
 
 
 def test_thirds_are_of_the_pairs_that_are_scored(case, config):
-    """Of neighbours: their gaps are shorter than those of all pairs."""
+    """Only neighbouring visits, whose gaps are shorter than those of all pairs."""
     config.order = "consecutive"
     found = analyses.get("subgroups")(case(skill=0.6))
     n = [one.n[1] for one in found if one.name == "pairwise_accuracy" and one.at.startswith("gap: ")]

@@ -20,7 +20,7 @@ def test_errors_are_scikit_learns(said, values):
 
 
 def test_copies_of_one_score_have_no_variance_to_explain(said, values):
-    """Three patients with one visit each: in a ninth of the draws one of them alone is drawn."""
+    """Three patients with one visit each: a ninth of the draws contain only one of them."""
     one = said(seed=8, patients=3, visits=1, views=1)
     for drawn in 3 * np.eye(3):
         assert np.isnan(values(one, "coarse", drawn)["score_r2"]), drawn

@@ -25,7 +25,7 @@ def test_null_controls_are_those_whose_pairs_are_all_stable(one, values):
 
 
 def test_the_trend_is_kendalls_tau_with_time(one, values):
-    """tau-a: ties of the prediction count as neither."""
+    """tau-a: predicted ties count as neither concordant nor discordant."""
     one.scores[:] = np.random.default_rng(0).permutation(len(one.scores))  # no ties, where tau-a is tau-b
     one.delta[:] = one.scores[one.truth.second] - one.scores[one.truth.first]
     taus = [scipy.stats.kendalltau(np.arange(5), one.scores[one.truth.patient_of == p]).statistic for p in range(5)]

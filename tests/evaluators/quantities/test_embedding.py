@@ -1,4 +1,4 @@
-"""Distances against scipy; coarse pairs weigh as both their patients were drawn."""
+"""Distances against scipy; coarse pairs weigh the product of their patients' counts."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_fine_and_coarse_pairs(said, values):
 
 
 def test_differences_that_are_all_equal_have_no_slope(said, values):
-    """Everybody moves by one point: sums of float32 leave a rounding about their mean, which is no spread."""
+    """All patients move by one point: float32 sums leave some rounding about the mean, which is no spread."""
     one = said(seed=3, patients=113, visits=2, views=1)
     score = one.truth.observations.score.copy()
     one.truth.delta[:] = np.where(one.truth.delta < 0, -1.0, 1.0)

@@ -59,7 +59,7 @@ def test_direction_is_scikit_learns_auroc(one, values):
 
 
 def test_repeated_measures_correlation_is_the_analysis_of_covariance(one, values):
-    """One slope for all patients and an intercept each: r² is the share of the rest that the slope explains."""
+    """One slope for all patients, an intercept for each: r² is the share of the remaining variance that it explains."""
     truth = one.truth
     x, y = truth.observations.score.astype(float), one.scores
     patients = np.eye(truth.n_patients)[truth.patient_of]

@@ -57,7 +57,7 @@ def test_a_draw_of_patients_who_never_move_says_nothing(said, values):
 
 
 def test_whoever_is_never_wrong_notices_every_change(said, values):
-    """The likelihood rises as σ falls to 0: the end of the grid is no estimate."""
+    """The likelihood rises as σ falls to 0: the end of the grid must not be taken for the estimate."""
     one = said(seed=6, patients=30, visits=4, views=1)
     one.delta[:] = one.truth.delta
     assert values(one, "psychometric")["noticed_change"] == 0

@@ -1,4 +1,4 @@
-"""What all families share: drawing patients by counts equals writing them out as often, whatever the quantity."""
+"""For every family, drawing patients by counts equals repeating them that often."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a read-out may know beside the observations, with every head that an objective could have trained."""
+"""What a read-out may know besides the observations, with every head that an objective could have trained."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from learner_jax.evaluators.readouts import Context
 
 
 def random_heads(dim: int) -> dict:
-    """Heads of random weights, as they lie in a train state."""
+    """Heads with random weights, laid out as in a train state."""
     rng = np.random.default_rng(3)
     kernel = lambda: rng.normal(size=(dim, 1)).astype(np.float32)  # noqa: E731
     return {

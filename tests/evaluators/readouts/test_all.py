@@ -26,7 +26,7 @@ def two(first):
 
 
 def said(readout, first, second):
-    """All that a read-out says of pairs."""
+    """All predictions of a read-out for pairs."""
     return {
         "delta": readout.delta(first, second),
         "change": readout.change(first, second),

@@ -1,4 +1,4 @@
-"""What a read-out promises of a new patient: kept on simulated ones, equal to a brute-force quantile, or nothing."""
+"""A read-out's promises for a new patient: kept for simulated ones, equal to a brute-force quantile, or not made."""
 
 import dataclasses
 import json

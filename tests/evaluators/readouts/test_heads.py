@@ -1,4 +1,4 @@
-"""The objective's heads: what they say is what the objective's own loss is 0 for, or the likelihood that it states."""
+"""The objective's heads: their prediction makes the objective's own loss 0, or has the likelihood that it states."""
 
 import dataclasses
 import functools
@@ -16,7 +16,7 @@ from tfds_builders.errors import InputError
 
 
 def loss(name, params, u, score, make_batch, **fields):
-    """Value of an objective, patient-wise pairs of ``score`` (in SD) at embeddings ``u``."""
+    """Value of an objective on pairs within patients, with ``score`` in SDs, at embeddings ``u``."""
     value = compiled(name, tuple(fields.items()))
     return float(value(params, jnp.asarray(u), make_batch(len(u), score=np.asarray(score, np.float32))))
 

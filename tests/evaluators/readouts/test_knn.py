@@ -1,4 +1,4 @@
-"""Nearest neighbours against scikit-learn; ties, and k that validation chooses."""
+"""Nearest neighbours against scikit-learn; ties, and k as chosen on validation."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_references_that_tie_share_the_last_places():
 
 
 def test_equal_references_tie_wherever_they_lie():
-    """A plain matrix product rounds equal rows differently, and which of them are nearest would be chance."""
+    """A plain matrix product may round equal rows differently, and then chance would decide which are nearest."""
     rng = np.random.default_rng(0)
     once, u = rng.normal(size=(2, 41, 300)).astype(np.float32)
     score = rng.integers(0, 100, 123).astype(float)

@@ -1,4 +1,4 @@
-"""The ridge against scikit-learn; many targets at once; what it costs and what it says of a collapsed encoder."""
+"""Ridge regression against scikit-learn; many targets at once; its cost, and its warning about a collapsed encoder."""
 
 import dataclasses
 import tracemalloc

@@ -20,7 +20,7 @@ def differences(s, pairs):
 
 
 def peer(penalty, x, change):
-    """Multinomial logistic regression on both ends of each pair; scikit-learn's cost is their sum + |W|^2 / (2 C)."""
+    """Multinomial logistic regression on each pair in both orders; scikit-learn's cost is their sum + |W|^2 / (2 C)."""
     both = np.concatenate([x, -x])
     model = LogisticRegression(C=1 / (2 * len(x) * penalty), tol=1e-9, max_iter=5000)
     return model.fit(both, np.concatenate([change, -change]))
@@ -85,7 +85,7 @@ def test_mlp_stops_before_it_knows_the_training_pairs_by_heart(splits, context, 
 
 
 def test_mlp_learns_what_no_line_can(context, splits, config):
-    """Whether a pair is stable depends on the size of a dimension that has no part in its direction."""
+    """Whether a pair is stable depends on the size of a dimension that does not affect its direction."""
 
     def make(s, seed):
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Sets cover new patients as promised, also where pairs of one patient are alike."""
+"""Sets cover new patients as promised, even if pairs of one patient are alike."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Intervals hold the truth as often as they say (simulated patients; benchmarks/coverage.py)."""
+"""Intervals hold the truth as often as they claim (simulated patients; benchmarks/coverage.py)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Percentile and BCa intervals against scipy, and what a line tells."""
+"""Percentile and BCa intervals against scipy, and the notes of a row."""
 
 import numpy as np
 import pytest

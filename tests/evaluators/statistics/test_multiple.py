@@ -1,4 +1,4 @@
-"""Holm's p-values on a known answer and by the rule as it is stated."""
+"""Holm's p-values against a known answer and against the rule as stated."""
 
 import numpy as np
 
