@@ -74,8 +74,8 @@ def coverage(
     return {method: {name: n / cohorts for name, n in own.items()} for method, own in held.items()}
 
 
-def _values(said: Predictions, resampling: Resampling) -> dict:
-    return {one.name: one.replicates for one in estimate(said, resampling, FAMILIES) if one.name in QUANTITIES}
+def _values(predictions: Predictions, resampling: Resampling) -> dict:
+    return {one.name: one.replicates for one in estimate(predictions, resampling, FAMILIES) if one.name in QUANTITIES}
 
 
 def main() -> None:

@@ -50,7 +50,7 @@ def cohort(patients: int, visits: int, width: int, first: int = 0, seed: int = 0
     return Observations(u, score, patient, visit, visit.astype(np.float32) * 7, np.full(len(patient), -1), rows)
 
 
-def predictions(patients: int, visits: int) -> Predictions:
+def simulate(patients: int, visits: int) -> Predictions:
     """Simulated scores, classes and probabilities of all pairs."""
     truth = Truth.of(cohort(patients, visits, 1), "visits", "all", THRESHOLD)
     rng = np.random.default_rng(1)
@@ -60,27 +60,27 @@ def predictions(patients: int, visits: int) -> Predictions:
     return Predictions(truth, delta, change_class(delta, THRESHOLD), p / p.sum(1, keepdims=True), scores)
 
 
-def published(said: Predictions, drawn: np.ndarray) -> dict[str, float]:
+def published(simulated: Predictions, drawn: np.ndarray) -> dict[str, float]:
     """The 12 quantities by scipy, scikit-learn and numpy, over the patients ``drawn`` (with repeats)."""
     from scipy.stats import kendalltau, pearsonr, spearmanr
     from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, f1_score, roc_auc_score
 
-    truth = said.truth
+    truth = simulated.truth
     pairs = np.concatenate([np.flatnonzero(truth.patient == p) for p in drawn])
-    x, y, a, b = truth.delta[pairs], said.delta[pairs], truth.change[pairs], said.change[pairs]
+    x, y, a, b = truth.delta[pairs], simulated.delta[pairs], truth.change[pairs], simulated.change[pairs]
     seen = [np.flatnonzero(truth.patient_of == p) for p in drawn]
     true = truth.observations.score.astype(float)
-    centred = [np.concatenate([z[own] - z[own].mean() for own in seen]) for z in (true, said.scores)]
+    centred = [np.concatenate([z[own] - z[own].mean() for own in seen]) for z in (true, simulated.scores)]
     moved = a != 0
     return {
         "pairwise_accuracy": np.mean((1 + np.sign(x) * np.sign(y))[x != 0]) / 2,
         "direction_auroc": roc_auc_score(a[moved] > 0, y[moved]),
-        "kendall_tau_b": np.mean([kendalltau(true[own], said.scores[own]).statistic for own in seen]),
+        "kendall_tau_b": np.mean([kendalltau(true[own], simulated.scores[own]).statistic for own in seen]),
         "rm_correlation": pearsonr(*centred).statistic,
         "macro_f1": f1_score(a, b, average="macro"),
         "balanced_accuracy": balanced_accuracy_score(a, b),
         "quadratic_kappa": cohen_kappa_score(a, b, weights="quadratic"),
-        "brier": np.mean(np.sum((said.probability[pairs] - np.eye(3)[a + 1]) ** 2, axis=1)),
+        "brier": np.mean(np.sum((simulated.probability[pairs] - np.eye(3)[a + 1]) ** 2, axis=1)),
         "delta_pearson": pearsonr(x, y).statistic,
         "delta_ccc": 2 * np.cov(x, y, ddof=0)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2),
         "delta_mae": np.abs(x - y).mean(),
@@ -93,18 +93,18 @@ def bootstrap(rounds: int, peer_replicates: int) -> dict[str, float]:
     from learner_jax.config import EvalConfig
     from learner_jax.evaluators.scoring import draws, estimate
 
-    said, config = predictions(300, 6), EvalConfig(change_threshold=THRESHOLD, bootstrap=REPLICATES)
+    simulated, config = simulate(300, 6), EvalConfig(change_threshold=THRESHOLD, bootstrap=REPLICATES)
     rng = np.random.default_rng(0)
 
     def ours() -> dict[str, float]:
-        return {f.name: f.replicates.value for f in estimate(said, draws(300, config), FAMILIES)}
+        return {f.name: f.replicates.value for f in estimate(simulated, draws(300, config), FAMILIES)}
 
     def loop() -> None:
         for _ in range(peer_replicates):
-            published(said, rng.integers(0, 300, 300))
+            published(simulated, rng.integers(0, 300, 300))
 
     cold = seconds(ours)
-    found, expected = ours(), published(said, np.arange(300))
+    found, expected = ours(), published(simulated, np.arange(300))
     apart = max(abs(found[name] - expected[name]) for name in NAMES)
     assert apart < 1e-5, f"ours and the published values differ by {apart}"
     times = [(seconds(ours), seconds(loop) * REPLICATES / peer_replicates) for _ in range(rounds)]

@@ -33,8 +33,8 @@ class Arm:
 
     def averaged(self, config: EvalConfig) -> Averaged:
         """Its quantities averaged over the runs, from the test predictions stored with each run's newest evaluation."""
-        said = [artifacts.read_predictions(run, places.newest(run)) for run in self.runs]
-        return over_seeds(said, config, self.seeds)
+        predictions = [artifacts.read_predictions(run, places.newest(run)) for run in self.runs]
+        return over_seeds(predictions, config, self.seeds)
 
 
 def group(runs: Sequence[Path]) -> list[Arm]:

@@ -220,8 +220,8 @@ def _scores(evaluation: Evaluation, cohort: Cohort, config: Config, step: int) -
     }
 
 
-def _pairs(said: Predictions, cohort: Cohort) -> Iterable[dict[str, Any]]:
-    truth = said.truth
+def _pairs(predictions: Predictions, cohort: Cohort) -> Iterable[dict[str, Any]]:
+    truth = predictions.truth
     seen, first, second = truth.observations, truth.first, truth.second
     columns = {
         "patient": [cohort.patients[i] for i in truth.patients[truth.patient]],
@@ -233,14 +233,14 @@ def _pairs(said: Predictions, cohort: Cohort) -> Iterable[dict[str, Any]]:
         "score_1": seen.score[first],
         "score_2": seen.score[second],
         "delta": truth.delta,
-        "predicted_delta": said.delta,
-        "distance": said.distance if said.distance is not None else np.full(len(truth), np.nan),
+        "predicted_delta": predictions.delta,
+        "distance": predictions.distance if predictions.distance is not None else np.full(len(truth), np.nan),
         "change": truth.change,
-        "predicted_change": said.change,
-        "swapped_change": said.swapped if said.swapped is not None else -said.change,
+        "predicted_change": predictions.change,
+        "swapped_change": predictions.swapped if predictions.swapped is not None else -predictions.change,
         "scored": truth.scored.astype(int),
     }
-    p = said.probability if said.probability is not None else np.full((len(truth), 3), np.nan)
+    p = predictions.probability if predictions.probability is not None else np.full((len(truth), 3), np.nan)
     columns |= dict(zip(CHANCES, p.T, strict=True))
     for at in blocks(len(truth)):
         lists = [x[at] if isinstance(x, list) else x[at].tolist() for x in columns.values()]

@@ -104,15 +104,15 @@ def predict(readout: Readout, truth: Truth, distance: np.ndarray | None = None) 
         np.concatenate([one, other, itself])
         for one, other in ((truth.first, truth.second), (truth.second, truth.first))
     )
-    said, decision = readout.compare(truth.observations.u, first, second), readout.decision
-    change = decision.change(said.delta, said.logits)
-    delta, logits = said.delta[:k], None if said.logits is None else said.logits[:k]
+    compared, decision = readout.compare(truth.observations.u, first, second), readout.decision
+    change = decision.change(compared.delta, compared.logits)
+    delta, logits = compared.delta[:k], None if compared.logits is None else compared.logits[:k]
     return Predictions(
         truth,
         delta,
         change[:k],
         decision.probability(delta, logits),
-        said.scores,
+        compared.scores,
         readout.model.in_score_units,
         distance,
         swapped=change[k : 2 * k],

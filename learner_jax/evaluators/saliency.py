@@ -45,12 +45,12 @@ def with_gradient(score: Score) -> Callable[[Float[Array, "b t h w c"]], tuple[A
     """
 
     def total(pixels: Float[Array, "b t h w c"]) -> tuple[Array, Array]:
-        said = score(pixels)
-        return said.sum(), said  # a scan does not enter the score of another
+        scores = score(pixels)
+        return scores.sum(), scores  # a scan does not enter the score of another
 
     def both(pixels: Float[Array, "b t h w c"]) -> tuple[Array, Array]:
-        (_, said), slope = jax.value_and_grad(total, has_aux=True)(pixels)
-        return said, slope
+        (_, scores), slope = jax.value_and_grad(total, has_aux=True)(pixels)
+        return scores, slope
 
     return jax.jit(both, compiler_options=compiler_options())
 

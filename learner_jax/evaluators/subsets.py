@@ -37,5 +37,5 @@ def of_subset(
     truth = predictions.truth
     fields = ("first", "second", "patient", "group_size", "delta", "change", "scored")
     subset = dataclasses.replace(truth, **{name: getattr(truth, name)[which] for name in fields})
-    said = Predictions(subset, predictions.delta[which], predictions.change[which])
-    return [one.under(label) for one in estimate(said, resampling, ["order"]) if one.name in _OF_ANY_PAIRS]
+    predicted = Predictions(subset, predictions.delta[which], predictions.change[which])
+    return [one.under(label) for one in estimate(predicted, resampling, ["order"]) if one.name in _OF_ANY_PAIRS]

@@ -97,7 +97,7 @@ def about(run: TrainedRun) -> dict[str, Any]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The flags, but for fields of the config."""
+    """The flags, apart from fields of the config."""
     module, kind = "learner_jax.export", argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module), formatter_class=kind)
     parser.add_argument("--workdir", required=True, help="of a trained and evaluated run")

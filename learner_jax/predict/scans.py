@@ -19,7 +19,7 @@ from tfds_builders.program import program, worded
 
 
 def parser() -> argparse.ArgumentParser:
-    """The flags, but for fields of the config."""
+    """The flags, apart from fields of the config."""
     module, kind = "learner_jax.predict.scans", argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module), formatter_class=kind)
     parser.add_argument("run", metavar="RUN", help="workdir of a trained and evaluated run")

@@ -53,13 +53,13 @@ def _sites(case: Case) -> list[Estimate]:
         return []
     names, code = np.unique(own, return_inverse=True)
     fitted = Ridges.from_embeddings(train.u).fit_many(np.eye(len(names))[code])
-    said = names[np.stack([one.scores(case.truth.observations.u) for one in fitted], axis=1).argmax(1)]
+    predicted = names[np.stack([one.scores(case.truth.observations.u) for one in fitted], axis=1).argmax(1)]
     tested = np.isin(theirs, known)
     # for the mean of recalls, an observation of a rare site weighs more
     weight = tested / np.maximum(np.bincount(theirs, minlength=len(case.sites))[theirs], 1) / len(known)
     patient, width = case.truth.patient_of, case.resampling.width
     sums = {
-        "site_identified": by_patient(np.stack([(said == theirs) * weight, weight], 1), patient, width),
+        "site_identified": by_patient(np.stack([(predicted == theirs) * weight, weight], 1), patient, width),
         "site_chance": by_patient(np.stack([weight / len(known), weight], 1), patient, width),
     }
     return estimate_means(sums, dict.fromkeys(sums, (len(np.unique(patient[tested])), None)), case.resampling)

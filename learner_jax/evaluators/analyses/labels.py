@@ -76,9 +76,9 @@ def transfer(case: Case) -> list[Estimate] | str:
     for name, x, y in _levels(case.labeled_train):
         if np.ptp(y) == 0:
             continue
-        said = Ridges.from_embeddings(x).fit(y).scores(case.truth.observations.u)
+        predicted = Ridges.from_embeddings(x).fit(y).scores(case.truth.observations.u)
         wanted = ("pairwise_accuracy", "kendall_tau_b", "coarse_c_index")
-        scored = estimate(of_scores(case.truth, said), case.resampling, ["order", "coarse"])
+        scored = estimate(of_scores(case.truth, predicted), case.resampling, ["order", "coarse"])
         found += [one.under(f"fitted {name} patients") for one in scored if one.name in wanted]
     return found
 

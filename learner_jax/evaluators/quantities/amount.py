@@ -31,17 +31,17 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
     at = np.flatnonzero(truth.scored)
     if not predictions.in_score_units or at.size == 0:
         return None
-    patient, true, said = truth.patient[at], truth.delta[at], predictions.delta[at]
+    patient, true, predicted = truth.patient[at], truth.delta[at], predictions.delta[at]
     # one scale for both: sums of squares stay near 1 in float32, and agreement keeps its meaning
-    scale = float(np.sqrt(np.mean(true**2 + said**2) / 2)) or 1.0
-    x, y = true / scale, said / scale
+    scale = float(np.sqrt(np.mean(true**2 + predicted**2) / 2)) or 1.0
+    x, y = true / scale, predicted / scale
     # n observations have n (n - 1) / 2 pairs, so divided by n these sum to the squares about the mean, and to n - 1
     squared, freedom = ((predictions.delta - truth.delta) / scale) ** 2, np.full(len(truth), 2.0)
     within = np.stack([squared, freedom], 1) / truth.group_size[:, None]
     data = {
         "sums": by_patient(np.stack([np.ones_like(x), x, y, x * x, y * y, x * y, np.abs(y - x)], 1), patient, width),
         "error": by_patient(within, truth.patient, width),
-        "ranks": spearman_data(true, said, width - 1, patient),
+        "ranks": spearman_data(true, predicted, width - 1, patient),
         "scale": np.float32(scale),
     }
     n = dict.fromkeys(QUANTITIES, contributing(patient))

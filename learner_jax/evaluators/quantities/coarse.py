@@ -26,17 +26,17 @@ QUANTITIES = {
 
 def prepare(predictions: Predictions, width: int) -> Prepared | None:
     """Pairs of patients, errors and ranks; None without observations, or if the read-out only compares pairs."""
-    truth, said = predictions.truth, predictions.scores
-    if said is None or len(truth.patient_of) == 0:
+    truth, predicted = predictions.truth, predictions.scores
+    if predicted is None or len(truth.patient_of) == 0:
         return None
     true, patient = truth.observations.score.astype(np.float64), truth.patient_of
-    ranks = [np.unique(x, return_inverse=True)[1].astype(np.float32) for x in (true, said)]
+    ranks = [np.unique(x, return_inverse=True)[1].astype(np.float32) for x in (true, predicted)]
     n = dict.fromkeys(QUANTITIES, (truth.n_patients, None))
     n["coarse_c_index"] = (truth.n_patients, count_coarse_pairs(true, patient))
-    data = {"order": coarse_order(*ranks, patient, width), "ranks": spearman_data(true, said, width - 1, patient)}
+    data = {"order": coarse_order(*ranks, patient, width), "ranks": spearman_data(true, predicted, width - 1, patient)}
     if predictions.in_score_units:
         scale = float(np.std(true)) or 1.0
-        x, error = (true - true.mean()) / scale, (said - true) / scale
+        x, error = (true - true.mean()) / scale, (predicted - true) / scale
         columns = np.stack([np.ones_like(x), x, x * x, error * error, np.abs(error)], 1)
         data |= {"sums": by_patient(columns, patient, width), "scale": np.float32(scale)}
     else:
@@ -62,7 +62,7 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
 
 
 def coarse_order(
-    score: Num[np.ndarray, " m"], said: Num[np.ndarray, " m"], patient: Num[np.ndarray, " m"], width: int
+    score: Num[np.ndarray, " m"], predicted: Num[np.ndarray, " m"], patient: Num[np.ndarray, " m"], width: int
 ) -> dict[str, Float32[np.ndarray, "width ..."]]:
     """Pairs of observations of different patients: how many are ``right`` (predicted ties half) and ``comparable``.
 
@@ -70,18 +70,18 @@ def coarse_order(
     pairs of patient a, whichever score is higher; see :func:`c_index`.
 
     Args:
-      score, said: ranks of the true and predicted scores, or another increasing transform of them that is not negative
-        and exact in float32.
+      score, predicted: ranks of the true and the predicted scores, or another increasing transform of them that is not
+        negative and exact in float32.
       patient: of each observation, below ``width``.
       width: number of patients, padded.
     """
-    return (_by_pair if width <= MOST_PATIENTS else _by_one)(score, said, patient, width)
+    return (_by_pair if width <= MOST_PATIENTS else _by_one)(score, predicted, patient, width)
 
 
-def _by_pair(score: np.ndarray, said: np.ndarray, patient: np.ndarray, width: int) -> dict[str, np.ndarray]:
+def _by_pair(score: np.ndarray, predicted: np.ndarray, patient: np.ndarray, width: int) -> dict[str, np.ndarray]:
     sums = _against_all(
         pad(score, -1).astype(np.float32),
-        pad(said, 0).astype(np.float32),
+        pad(predicted, 0).astype(np.float32),
         pad(patient, width - 1).astype(np.int32),
         width,
     )
@@ -89,9 +89,9 @@ def _by_pair(score: np.ndarray, said: np.ndarray, patient: np.ndarray, width: in
 
 
 @partial(jax.jit, static_argnames="width")
-def _against_all(score, said, patient, width):
-    everyone, block = {"score": score, "said": said, "patient": patient}, min(_BLOCK, len(score))
-    pads = {"score": -1.0, "said": 0.0, "patient": 0}  # an anchor below all others is never the higher one
+def _against_all(score, predicted, patient, width):
+    everyone, block = {"score": score, "predicted": predicted, "patient": patient}, min(_BLOCK, len(score))
+    pads = {"score": -1.0, "predicted": 0.0, "patient": 0}  # an anchor below all others is never the higher one
     cut = {k: jnp.pad(x, (0, -len(score) % block), constant_values=pads[k]) for k, x in everyone.items()}
 
     def add(x: jax.Array, ids: jax.Array) -> jax.Array:
@@ -101,7 +101,7 @@ def _against_all(score, said, patient, width):
         """Add whether each anchor has the higher score ``[m b]``, and whether that is predicted."""
         lower = (score[:, None] < anchor["score"]) & (score[:, None] >= 0)  # padding is negative
         comparable = lower & (patient[:, None] != anchor["patient"])
-        right = (jnp.sign(anchor["said"] - said[:, None]) + 1) / 2
+        right = (jnp.sign(anchor["predicted"] - predicted[:, None]) + 1) / 2
         pairs = jnp.stack([jnp.where(comparable, right, 0.0), comparable.astype(jnp.float32)], axis=1)  # [m 2 b]
         return sums + add(add(pairs, patient).T, anchor["patient"]), None
 
@@ -110,11 +110,11 @@ def _against_all(score, said, patient, width):
     return {"right": sums[:, 0], "comparable": sums[:, 1]}
 
 
-def _by_one(score: np.ndarray, said: np.ndarray, patient: np.ndarray, width: int) -> dict[str, np.ndarray]:
+def _by_one(score: np.ndarray, predicted: np.ndarray, patient: np.ndarray, width: int) -> dict[str, np.ndarray]:
     """All pairs of each observation, less those with observations of its own patient."""
     everyone = np.zeros_like(patient)
-    alike = ordered_alike(score, said, everyone) - ordered_alike(score, said, patient)
-    tied = ties(said) - ties(said, score) - ties(said, patient) + ties(said, score, patient)
+    alike = ordered_alike(score, predicted, everyone) - ordered_alike(score, predicted, patient)
+    tied = ties(predicted) - ties(predicted, score) - ties(predicted, patient) + ties(predicted, score, patient)
     sums = {"right": alike + tied / 2, "comparable": _comparable(score, patient)}
     return {name: by_patient(x, patient, width) for name, x in sums.items()}
 

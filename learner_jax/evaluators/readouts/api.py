@@ -137,15 +137,15 @@ class Readout:
 
     def change(self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]) -> Int32[np.ndarray, " k"]:
         """-1, 0 or 1: the score decreased, stayed stable, increased."""
-        said = self._compare(first, second)
-        return self.decision.change(said.delta, said.logits)
+        compared = self._compare(first, second)
+        return self.decision.change(compared.delta, compared.logits)
 
     def probability(
         self, first: Float[np.ndarray, "k d"], second: Float[np.ndarray, "k d"]
     ) -> Float64[np.ndarray, "k 3"] | None:
         """Probabilities of -1, 0 and 1; None without validation pairs to fit them on."""
-        said = self._compare(first, second)
-        return self.decision.probability(said.delta, said.logits)
+        compared = self._compare(first, second)
+        return self.decision.probability(compared.delta, compared.logits)
 
     def write(self, folder: str | os.PathLike, stem: str) -> None:
         """Write the arrays of the model to ``STEM.safetensors`` and everything else to ``STEM.json`` in ``folder``."""
@@ -249,15 +249,15 @@ def fit(name: str, train: Observations, val: Observations, context: Context) -> 
         return fitted
     model = fitted.model
     pairs = fine_pairs(val, config.pairs, config.order)
-    said = model.compare(val.u, pairs.first, pairs.second)
+    compared = model.compare(val.u, pairs.first, pairs.second)
     score, in_units = val.score.astype(np.float64), model.in_score_units
     change = true_change(val.score[pairs.first], val.score[pairs.second], threshold)
-    error = said.delta - (score[pairs.second] - score[pairs.first]) if in_units else None
-    decision = fit_decision(said.delta, said.logits, change, threshold, in_units)
+    error = compared.delta - (score[pairs.second] - score[pairs.first]) if in_units else None
+    decision = fit_decision(compared.delta, compared.logits, change, threshold, in_units)
     return Readout(
         model=model,
         decision=decision,
-        calibration=calibrate(decision.probability(said.delta, said.logits), change, error, pairs.patient),
+        calibration=calibrate(decision.probability(compared.delta, compared.logits), change, error, pairs.patient),
         score_name=context.score_name,
         change_threshold=threshold,
         pairs=config.pairs,
