@@ -145,7 +145,7 @@ class Setting:
         return Program.of(step.lower(variables, self.batch).compile(), time.perf_counter() - start)
 
     def least(self, passes: int) -> float:
-        """Seconds below which no step goes."""
+        """The least time of a step in seconds, by the roofline."""
         copies = self.recipe.objective.n_augmentations if passes == TRAINING else 1
         return bound(
             of_one_device(self.recipe.backbone.layers, self.spec, copies, self.mesh.size), PEAKS[self.kind], passes
@@ -153,7 +153,7 @@ class Setting:
 
 
 def faults(setting: Setting, training: Program, scoring: Program) -> list[str]:
-    """What does not hold."""
+    """What fails to hold, in sentences."""
     found = []
     for name, program in (("training", training), ("scoring", scoring)):
         if program.memory > HBM:
@@ -163,22 +163,23 @@ def faults(setting: Setting, training: Program, scoring: Program) -> list[str]:
     statistics = sum(leaf.size for leaf in jax.tree.leaves(setting.state.stats))
     projections = setting.spec.b * setting.recipe.objective.n_augmentations * setting.config.objective.projection
     of_z = [one.kind for one in training.exchanged if not one.slow and one.moves("f32", projections)]
-    # a sum of their gradient that is scattered, or goes over slices, ends with a gather, which is none of their own
+    # if the sum of their gradient is scattered, or goes over slices, it ends with a gather, which does not count
     sums = of_z.count("reduce-scatter") + (of_z.count("all-reduce") if setting.mesh.shape["replica"] > 1 else 0)
     if of_z.count("all-gather") - sums != 1:
         found.append(f"the projections are not gathered once: {', '.join(of_z)}")
-    # beside the gradient: that of the projections, statistics there and back, a row's fields, scalars
+    # what may be exchanged besides gradients of parameters: those of projections, statistics forward and backward, the
+    # fields of rows, scalars
     beside = 2 * projections + 6 * statistics + 100 * setting.spec.b + 1000
     reduced = sum(one.size for one in training.exchanged if "reduce" in one.kind and not one.slow)
     if not weights <= reduced <= weights + beside:
         found.append(f"{reduced:,} numbers are summed over chips, and there are {weights:,} parameters")
     moved = sum(one.size for one in training.exchanged if "reduce" not in one.kind and not one.slow)
-    # parameters that are cut; or the gradient, of which each chip of a slice takes a part to the others
+    # sharded parameters; or the gradient, of which each chip of a slice sends a part to the other slices
     once = weights if setting.config.mesh.fsdp > 1 or setting.mesh.shape["replica"] > 1 else 0
     if moved > once + beside:
-        found.append(f"{moved:,} numbers are gathered or change their chip, and there are {weights:,} parameters")
+        found.append(f"{moved:,} numbers are gathered or moved between chips, and there are {weights:,} parameters")
     between = sum(one.size for one in training.exchanged if one.slow) * CHIPS
-    if between > 1.05 * weights + CHIPS * beside:  # of fewer than 128 channels, 128 are sent
+    if between > 1.05 * weights + CHIPS * beside:  # fewer than 128 channels are padded to 128
         found.append(f"{between:,} numbers go between slices, and there are {weights:,} parameters")
     return found
 
@@ -235,7 +236,7 @@ def main() -> int:
             found = faults(setting, training, scoring)
             print(*(f"wrong: {one}" for one in found), sep="\n", end="\n" if found else "")
             wrong += found
-    print(f"{len(wrong)} things do not hold" if wrong else "all that must hold does")
+    print(f"{len(wrong)} things do not hold" if wrong else "everything holds that must")
     return 1 if wrong else 0
 
 
