@@ -96,8 +96,14 @@ class Fitted:
     """A model and what is to be told about its fitting."""
 
     model: Model
-    fitted_on: str  # ``60 training visits``
+    fitted_on: str  # for people, see :func:`count_observations`
     warning: str = ""
+
+
+def count_observations(n: int, mode: str, of: int | None = None) -> str:
+    """``60 training visits``, with ``of`` ``8,192 of 20,000 training visits``; in mode ``scans`` scans."""
+    among = f" of {of:,}" if of is not None and of > n else ""
+    return f"{n:,}{among} training {mode}"
 
 
 @dataclasses.dataclass(frozen=True)

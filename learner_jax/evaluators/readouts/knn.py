@@ -7,9 +7,8 @@ from jaxtyping import Float, Float32, Float64
 
 from learner_jax.evaluators.blockwise import float64, over_rows, unit, whole
 from learner_jax.evaluators.pairs import Observations, draw
-from learner_jax.evaluators.readouts.api import Context, Fitted, ScoreDifference, register
+from learner_jax.evaluators.readouts.api import Context, Fitted, ScoreDifference, count_observations, register
 from learner_jax.evaluators.readouts.checks import labeled
-from learner_jax.evaluators.readouts.training_pairs import count_observations
 
 NEIGHBOURS = (1, 3, 5, 10, 20, 50)
 DEFAULT = 10

@@ -7,9 +7,8 @@ from jaxtyping import Float, Float32, Float64, Int
 
 from learner_jax.evaluators.blockwise import cosine_distance, float64, over_rows, pair_distance
 from learner_jax.evaluators.pairs import Observations
-from learner_jax.evaluators.readouts.api import Compared, Context, Fitted, register
+from learner_jax.evaluators.readouts.api import Compared, Context, Fitted, count_observations, register
 from learner_jax.evaluators.readouts.checks import labeled
-from learner_jax.evaluators.readouts.training_pairs import count_observations
 
 POOL = 10
 

@@ -7,10 +7,9 @@ from jaxtyping import Bool, Float, Float32, Float64
 
 from learner_jax.evaluators.blockwise import blocks, float64, moments
 from learner_jax.evaluators.pairs import Observations
-from learner_jax.evaluators.readouts.api import Context, Fitted, register
+from learner_jax.evaluators.readouts.api import Context, Fitted, count_observations, register
 from learner_jax.evaluators.readouts.checks import labeled
 from learner_jax.evaluators.readouts.linear_score import LinearScore
-from learner_jax.evaluators.readouts.training_pairs import count_observations
 
 PENALTIES = np.logspace(4, -4, 25)  # per training observation, on standardised embeddings; strongest first
 _RANK = 1e-13  # of the largest squared singular value: directions below it are only rounding

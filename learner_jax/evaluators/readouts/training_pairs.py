@@ -67,12 +67,6 @@ def training_pairs(known: Observations, mode: str, change_threshold: float) -> T
     return TrainingPairs(x, change, weight, scale, described, warning)
 
 
-def count_observations(n: int, mode: str, of: int | None = None) -> str:
-    """``60 training visits``, with ``of`` ``8,192 of 20,000 training visits``; in mode ``scans`` scans."""
-    among = f" of {of:,}" if of is not None and of > n else ""
-    return f"{n:,}{among} training {mode}"
-
-
 def _differences(
     u: Float[np.ndarray, "n d"], first: np.ndarray, second: np.ndarray
 ) -> tuple[Float64[np.ndarray, "k d"], Float64[np.ndarray, " d"]]:
