@@ -1,6 +1,6 @@
-"""Read-outs fitted on train and val -> everything that they score on test.
+"""Read-outs fitted on train and val -> everything that they score on test. Only :func:`score` sees test.
 
-With ``config.eval.patients=val`` they are fitted on train alone and scored on val.
+With ``config.eval.patients=val`` they are fitted on train alone and scored on val, and nothing sees test.
 """
 
 import dataclasses

@@ -31,9 +31,8 @@ def view_weights(
         mine = np.flatnonzero((view == v) & ~np.isnan(score))
         if len(mine) < 2 * _FOLDS or len(np.unique(patient[mine])) < _FOLDS or np.ptp(score[mine]) == 0:
             continue
-        fold = (
-            np.unique(patient[mine], return_inverse=True)[1] % _FOLDS
-        )  # over the patients with this view, so that no fold is empty
+        # only patients with this view are dealt into folds, so that none is empty
+        fold = np.unique(patient[mine], return_inverse=True)[1] % _FOLDS
         error = np.zeros(len(mine))
         for k in range(_FOLDS):
             out = fold == k
