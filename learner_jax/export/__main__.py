@@ -90,7 +90,7 @@ def about(run: TrainedRun) -> dict[str, Any]:
         "calibration": vars(bound),
         "calibrated_on": f"{readout.order} pairs of visits, each the mean of up to {plural(len(run.views), 'view')}",
         "views": list(run.views),
-        "made_up": run.made_up,
+        "synthetic": run.synthetic,
         "stored": stored,
         "intensity": readout.spec["intensity"],
     }

@@ -10,7 +10,7 @@ _ALWAYS = ("modality", "axis0", "dtype", "scan_shape")
 _SAID = {"axis0": "first axis", "scan_shape": "record shape (t h w c)", "name": "builder", "version": "builder version"}
 
 
-def is_made_up(stored: dict[str, Any]) -> bool:
+def is_synthetic(stored: dict[str, Any]) -> bool:
     """Whether the run was trained on simulated scans; no file can be prepared as these were."""
     return stored["preprocessing"].get("reader") == "simulate"
 
@@ -31,7 +31,7 @@ def refuse_unlike(meta: DatasetMeta, stored: dict[str, Any], folder: Path) -> No
     """
     own = {**vars(meta), "scan_shape": list(meta.scan_shape)}
     compared = {name: (own[name], stored[name]) for name in _ALWAYS}
-    if not is_made_up(stored):
+    if not is_synthetic(stored):
         compared |= {name: (own[name], stored[name]) for name in ("name", "version")}
         theirs = stored["preprocessing"]
         compared |= {

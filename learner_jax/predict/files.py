@@ -57,8 +57,8 @@ def answer(prediction: Prediction, run: TrainedRun, names: tuple[str, str]) -> l
     ]
     if len(run.views) > 1:
         lines.append(f"  one scan of each visit; the run was calibrated on visits of up to {len(run.views)} views")
-    if run.made_up:
-        lines.append("  the run was trained on made-up scans")
+    if run.synthetic:
+        lines.append("  the run was trained on synthetic scans")
     lines.append(f"{run.workdir}, step {run.step}: {NOT_CLINICAL}")
     return lines
 
@@ -73,8 +73,8 @@ def picture(prediction: Prediction, opened: Opened) -> bytes:
     middle = pixels.shape[1] // 2
     frame = {"time": "frame", "depth": "slice", "none": "picture"}[opened.cohort.meta.axis0]
     titles = tuple(f"{when}: {frame} {middle + 1} of {pixels.shape[1]}" for when in ("earlier", "later"))
-    made_up = " The run was trained on made-up scans." if run.made_up else ""
-    sentence = f"{_headline(prediction)}. {_difference(prediction, run)}.{made_up}"
+    synthetic = " The run was trained on synthetic scans." if run.synthetic else ""
+    sentence = f"{_headline(prediction)}. {_difference(prediction, run)}.{synthetic}"
     return draw(
         prediction,
         pixels[:, middle].mean(axis=-1),

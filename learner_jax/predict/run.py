@@ -9,7 +9,7 @@ from learner_jax.config import Config, check, refuse_changes
 from learner_jax.evaluators import places
 from learner_jax.evaluators.readouts import Readout
 from learner_jax.fields import from_dict, override
-from learner_jax.predict.compatible import is_made_up
+from learner_jax.predict.compatible import is_synthetic
 from tfds_builders.errors import InputError
 from tfds_builders.whole import read_object
 
@@ -31,9 +31,9 @@ class TrainedRun:
         return tuple(self.readout.spec["views"])
 
     @property
-    def made_up(self) -> bool:
+    def synthetic(self) -> bool:
         """Whether the run was trained on simulated scans."""
-        return is_made_up(self.readout.spec["stored"])
+        return is_synthetic(self.readout.spec["stored"])
 
 
 def open_run(workdir: Path, step: int | None = None, overrides: Iterable[str] = ()) -> TrainedRun:

@@ -47,7 +47,7 @@ def write(predictions: Sequence[Prediction], run: TrainedRun, path: Path) -> Pat
         "words": dict(zip(WORDS, words(run.config.eval.better), strict=True)),
         "change_threshold": readout.change_threshold,
         "calibration": vars(readout.calibration),
-        "made_up": run.made_up,
+        "synthetic": run.synthetic,
         "fitted_on": readout.spec["fingerprints"],
         "pairs": lines,
     }
@@ -61,9 +61,9 @@ def summary(predictions: Sequence[Prediction], run: TrainedRun) -> str:
     order = (*reversed(words(run.config.eval.better)), "abstained", "refused")
     told = ", ".join(f"{counts[word]} {word}" for word in order)
     patients = len({p.patient for p in predictions})
-    made_up = " The run was trained on made-up scans." if run.made_up else ""
+    synthetic = " The run was trained on synthetic scans." if run.synthetic else ""
     pairs = f"{plural(len(predictions), 'pair')} of {plural(patients, 'patient')}"
-    return f"{pairs}: {told}.{made_up} {NOT_CLINICAL.capitalize()}."
+    return f"{pairs}: {told}.{synthetic} {NOT_CLINICAL.capitalize()}."
 
 
 def _line(one: Prediction) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def test_test_pairs_are_predicted_as_they_were_scored_to_the_bit(trained, datase
         assert (row["abstain"] == "") == alone
     printed = capsys.readouterr().out
     assert printed.startswith("15 pairs of 5 patients: ")
-    assert "The run was trained on made-up scans. Not for clinical use.\n" in printed
+    assert "The run was trained on synthetic scans. Not for clinical use.\n" in printed
     about = json.loads((tmp_path / "p.json").read_text(), parse_constant=pytest.fail)
     assert (about["note"], about["better"], about["step"], about["score"]) == (
         "Not for clinical use.", "higher", 4, "sf_ratio",

@@ -33,7 +33,7 @@ def test_two_files_give_what_the_same_records_give(trained, dataset, files, tmp_
     lines = printed.splitlines()
     assert lines[0] == "day1.avi → day5.avi"
     assert lines[-1] == f"{trained}, step 4: not for clinical use"
-    assert "  the run was trained on made-up scans" in lines
+    assert "  the run was trained on synthetic scans" in lines
     assert re.fullmatch(r"  probability: (\w+ \d\.\d\d, ){2}\w+ \d\.\d\d", lines[2])
     amount = re.search(r"sf_ratio ([+-]\S+), 90 % interval ([+-]\S+) to ([+-]\S+) \(stable: up to 30\)", printed)
     opened = Opened(open_run(trained), dataset)
