@@ -1,4 +1,4 @@
-"""Numbers with bounds, as types of the config's fields: ``steps: Count = 1000``."""
+"""Bounded numbers as types for the config's fields: ``steps: Count = 1000``."""
 
 import dataclasses
 import math
@@ -12,7 +12,13 @@ _SIGNS = {operator.gt: ">", operator.ge: "≥", operator.lt: "<", operator.le: "
 
 @dataclasses.dataclass(frozen=True)
 class Bound:
-    """``holds(value, limit)``, and in ``words`` what does not hold otherwise."""
+    """A bound on a number.
+
+    Attributes:
+      holds: whether ``(value, limit)`` satisfies it.
+      limit: the bound itself.
+      words: what to tell the user when it does not hold.
+    """
 
     holds: Callable[[float | int, float | int], bool]
     limit: float | int
@@ -57,7 +63,7 @@ def signs(kind: Any) -> str:
 
 
 def broken(kind: Any, value: Any) -> str:
-    """What is wrong with a value for a type, in words: of another kind, not finite, beyond a bound; empty: nothing."""
+    """What is wrong with a value of a field of this type: its type, not finite, out of bounds; empty if nothing is."""
     plain, *bounds = get_args(kind) if get_origin(kind) is Annotated else (kind,)
     taken = plain | int if isinstance(0.0, plain) else plain  # 1 for 1.0, but not True
     if not isinstance(value, taken) or (isinstance(value, bool) and plain is not bool):

@@ -1,6 +1,6 @@
-"""Every field of the config in words: what it takes, its default, and the comment beside it in config.py.
+"""The config's fields as documentation: what each takes, its default, and its comment in config.py.
 
-``python -m learner_jax.main --helpfull`` shows them, and docs/config.md is made by
+``python -m learner_jax.main --helpfull`` prints them. To regenerate docs/config.md:
 
     python -m learner_jax.config_fields > docs/config.md
 """
@@ -16,15 +16,15 @@ from learner_jax.config import Config
 from learner_jax.fields import get, walk
 
 _PAGE = """# Fields of the config
-A config is a file with a `get_config()` that returns a `learner_jax.config.Config`; those in `configs/` are to start
-from. The command line changes any field of it, as `--config.data.frames=16` does, also in scoring and predicting where
-nothing that was learnt depends on it. This page is made from the comments of `learner_jax/config.py`, and
-`python -m learner_jax.main --helpfull` shows the same in a terminal."""
+A config is a file with a `get_config()` that returns a `learner_jax.config.Config`; those in `configs/` are starting
+points. Any field can be set on the command line, as in `--config.data.frames=16`; scoring and predicting also take
+those on which nothing learnt depends. This page is generated from the comments in `learner_jax/config.py`;
+`python -m learner_jax.main --helpfull` prints the same in a terminal."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One field: its section and its dotted path, what it takes, its default, and what it is."""
+    """Section and dotted path of one field, what it takes, its default, and what it means."""
 
     section: str
     path: str
@@ -34,7 +34,7 @@ class Field:
 
 
 def described() -> Iterator[Field]:
-    """All fields, in the order of config.py. One without a comment is what the docstring of its section says."""
+    """All fields, in the order of config.py. The docstring of its section describes a field without a comment."""
     whole = Config()
     for path, field, value in walk(whole):
         section = path.rpartition(".")[0]
@@ -45,7 +45,7 @@ def described() -> Iterator[Field]:
 
 
 def comments(kind: type) -> dict[str, str]:
-    """Field of a dataclass -> the comment behind it, or the line of comment above it; empty where there is none."""
+    """Field of a dataclass -> the comment after it, or else the line of comment above it; empty where there is none."""
     source = inspect.getsource(kind)
     lines, found = source.splitlines(), {}
     for node in ast.parse(source).body[0].body:
@@ -65,7 +65,7 @@ def text() -> str:
 
 
 def page() -> str:
-    """All fields as Markdown, a table for each section."""
+    """All fields as a Markdown page with a table for each section."""
     tables: dict[str, list[str]] = {}
     for one in described():
         head = [f"\n## {one.section or 'The run'}", "| field | takes | default | what it is |", "|---|---|---|---|"]

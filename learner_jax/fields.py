@@ -1,4 +1,4 @@
-"""Fields of a nested dataclass by their dotted path: read, set, compare, store."""
+"""Fields of a nested dataclass by their dotted path: walk, read, rebuild, override."""
 
 import dataclasses
 import typing
@@ -43,7 +43,7 @@ def check_override(kind: type, argument: str) -> None:
     """Refuse ``--config.a.b=…`` when there is no field ``a.b``.
 
     Raises:
-      InputError: with the fields that exist at that place and the nearest one.
+      InputError: with the first unknown name, the nearest field and all fields of its section.
     """
     path = argument.lstrip("-").split("=")[0].split(".")[1:]
     section = kind
@@ -66,7 +66,7 @@ def override(config: Any, argument: str) -> None:
     """
     check_override(type(config), argument)
     left, equals, text = argument.lstrip("-").partition("=")
-    if not equals:  # an empty text must be meant
+    if not equals:  # an empty text must be set explicitly, by --config.field=
         raise InputError(f"{argument!r} sets no value; write --{left}=VALUE")
     *sections, name = left.split(".")[1:]
     section = get(config, ".".join(sections)) if sections else config

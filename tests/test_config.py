@@ -145,13 +145,13 @@ def test_every_field_is_on_its_page_with_what_it_takes_its_default_and_a_sentenc
     assert sorted(row[0].strip("| `") for row in rows) == sorted(path for path, *_ in walk(Config()))
     assert all(len(row) == 4 and all(row) and "Bound(" not in row[3] for row in rows)
     for row in (
-        "| `steps` | int > 0 | 1000 | batches in the whole run; each makes an update, or optim.accumulate of them do |",
-        "| `data.std` | float > 0 | 0.25 | intensity range that the backbone sees as 1; likewise |",
-        "| `data.max_bad_fraction` | float ≥ 0, ≤ 1 | 0.001 | of the training scans, ",
-        "| `augment.flip` | bool | False | mri, photograph: exchange left and right every other time |",
+        "| `steps` | int > 0 | 1000 | batches in the whole run; an update takes one, or optim.accumulate of them |",
+        "| `data.std` | float > 0 | 0.25 | intensity difference that the backbone sees as 1; likewise |",
+        "| `data.max_bad_fraction` | float ≥ 0, ≤ 1 | 0.001 | largest fraction of unreadable scans ",
+        "| `augment.flip` | bool | False | mri, photograph: exchange left and right in half of the scans, at random |",
         "| `eval.better` | empty, higher, lower | empty | which scores mean better health; empty: not stated |",
-        "| `eval.patients` | test, val | test | whom scores are of; ",  # its comment stands above it
+        "| `eval.patients` | test, val | test | which patients to score; ",  # its comment stands above it
         "| `eval.change_threshold` | float or None | None | \\|score difference\\| up to which a patient counts as ",
-        "| `objective.weights.simclr` | float ≥ 0 | 1.0 | Weight of the objective of that name where it is ",
+        "| `objective.weights.simclr` | float ≥ 0 | 1.0 | Weight of the objective of that name within a sum |",
     ):
         assert f"\n{row}" in page
