@@ -1,17 +1,17 @@
 """Train one run: ``python -m learner_jax.main --config configs/demo.py --workdir runs/demo/combined``.
 
-Any field of the config is changed on the command line, for example ``--config.objective.name=mse --config.steps=500``.
-The same command goes on where an interrupted run stopped.
+Any field of the config can be set on the command line, for example ``--config.objective.name=mse --config.steps=500``.
+After an interruption the same command continues the run where it stopped.
 
---dry_run compiles the step without reading scans, and says what it needs of memory and of time.
+--dry_run compiles the step without reading any scans and reports the memory and time it would need.
 
---allow_changed trains on with another config than the checkpoint's; --helpfull lists all flags and fields.
+--allow_changed resumes a checkpoint with a different config; --helpfull lists all flags and fields.
 
-On several hosts every host runs the same command. Cloud TPU and SLURM tell the processes of each other; elsewhere
---coordinator_address, --num_processes and --process_id do.
+On several hosts, run the same command on each. On Cloud TPU and SLURM the processes find each other; elsewhere give
+--coordinator_address, --num_processes and --process_id.
 
-Exit codes: 0 the run is finished; 2 the input is at fault, as the message says; 143 preempted after a committed
-checkpoint, start the same command again; 1 anything else.
+Exit codes: 0 the run is finished; 2 the input is at fault, and the message says how; 143 preempted after committing a
+checkpoint, so start the same command again; 1 anything else.
 """
 
 import dataclasses
@@ -31,40 +31,41 @@ from learner_jax.host_memory import keep_pages
 from tfds_builders.errors import InputError, exit_code
 from tfds_builders.program import import_from_here, worded
 
-BEGAN = time.perf_counter()  # importing JAX and finding the other processes are part of the start-up
+BEGAN = time.perf_counter()  # start-up includes importing JAX and finding the other processes
 CONFIG = config_flags.DEFINE_config_file("config", None, "File whose get_config() returns a Config.")
 PARSERS = {int: flags.IntegerParser(), float: flags.FloatParser()}
 for kind in (field.type for _, field, _ in walk(Config())):
-    if get_origin(kind) is Annotated:  # a number with bounds: ml_collections knows plain ones alone
+    if get_origin(kind) is Annotated:  # a bounded number; ml_collections only knows how to parse plain ones
         config_flags.register_flag_parser_for_type(kind, PARSERS[get_args(kind)[0]])
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of this run alone, or gs://BUCKET/FOLDER: checkpoints, metrics, scores."
 )
-COORDINATOR = flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0, where no cluster tells it.")
-PROCESSES = flags.DEFINE_integer("num_processes", None, "Processes of the run, likewise.")
-PROCESS = flags.DEFINE_integer("process_id", None, "Number of this process, from 0, likewise.")
-ALLOW_CHANGED = flags.DEFINE_bool("allow_changed", False, "Train on with another config than the checkpoint's.")
-DRY_RUN = flags.DEFINE_bool("dry_run", False, "Compile the step, say what it needs, and train nothing.")
+COORDINATOR = flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0, unless the cluster tells it.")
+PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes in the run, likewise.")
+PROCESS = flags.DEFINE_integer("process_id", None, "Index of this process, from 0, likewise.")
+ALLOW_CHANGED = flags.DEFINE_bool("allow_changed", False, "Resume a checkpoint with a different config.")
+DRY_RUN = flags.DEFINE_bool("dry_run", False, "Compile the step and report what it needs, without training.")
 
 
 def main(argv: list[str]) -> None:
-    """Train as the flags say."""
+    """Run what the flags ask for."""
     if argv[1:]:
         raise InputError(f"{argv[1]!r} is not a flag; fields of the config are set by --config.section.field=value")
     if not CONFIG.value or not (WORKDIR.value or DRY_RUN.value):
         raise InputError("both --config FILE and --workdir FOLDER are needed; --help shows an example")
-    logging.set_verbosity(logging.FATAL)  # orbax warns of its own defaults, and tells an error that it raises 40 times
-    stdlib_logging.getLogger("asyncio").setLevel(stdlib_logging.CRITICAL)  # once more
+    logging.set_verbosity(logging.FATAL)  # Orbax warns about its own defaults, and logs an error it raises 40 times
+    stdlib_logging.getLogger("asyncio").setLevel(stdlib_logging.CRITICAL)  # which logs it once more
     from learner_jax import bucket, distributed
     from learner_jax.compilation_cache import keep_compiled
     from learner_jax.dry_run import dry_run
     from learner_jax.preemption import EXIT_CODE, Preempted
+    from learner_jax.pulse import Pulse, fail, leave
     from learner_jax.train import train
 
     keep_compiled()
     distributed.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     try:
-        with distributed.Pulse():
+        with Pulse():
             if DRY_RUN.value:
                 dry_run(CONFIG.value)
             else:
@@ -72,15 +73,15 @@ def main(argv: list[str]) -> None:
     except Preempted as stop:
         print(f"{stop}; the checkpoint is committed, the same command goes on from there", file=sys.stderr)
         sys.stderr.flush()
-        distributed.leave(EXIT_CODE)  # reader threads and a dead peer's collectives must not delay a restart
+        leave(EXIT_CODE)  # a restart must not wait for reader threads or a dead peer's collectives
     except Exception as fault:
         if distributed.alone():
             raise
-        distributed.fail(fault)
+        fail(fault)
 
 
 def run() -> None:
-    """Entry point: one sentence and exit code 2 for whatever is the user's to mend."""
+    """Entry point: whatever the user can fix ends in one sentence and exit code 2."""
     keep_pages()
     import_from_here()
     try:
@@ -103,15 +104,16 @@ def _parse(argv: list[str]) -> list[str]:
             check_override(Config, argument)
     try:
         positional = flags.FLAGS(argv)
-        dataclasses.fields(CONFIG.value) if CONFIG.value is not None else ()  # a file that failed to load says so here
+        if CONFIG.value is not None:
+            dataclasses.fields(CONFIG.value)  # if the file failed to load, this raises its error
     except flags.Error as fault:
         for argument in argv[1:]:
             if argument.startswith("--config.") and "=" in argument:
-                override(Config(), argument)  # says which value is of another kind than its field
+                override(Config(), argument)  # raises if the value does not fit the field's type
         here = "fields of the config are set by --config.section.field=value, and --help shows an example"
         raise InputError(f"{fault}; {here}") from fault
     except (OSError, AttributeError, ImportError, TypeError, SyntaxError) as fault:
-        if missing := re.search(r"No such file or directory: '(.+?)'", str(fault)):  # ml_collections' words: five lines
+        if missing := re.search(r"No such file or directory: '(.+?)'", str(fault)):  # ml_collections says it in 5 lines
             raise InputError(f"there is no file {missing[1]}; give --config one with a get_config()") from fault
         raise InputError(f"the config cannot be loaded: {fault}. Give --config a file with a get_config()") from fault
     return positional

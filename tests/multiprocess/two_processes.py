@@ -8,6 +8,7 @@ import time
 import jax
 
 from learner_jax import distributed
+from learner_jax.pulse import Pulse, fail
 
 
 def main(process: int, port: int, what: str) -> None:
@@ -16,7 +17,7 @@ def main(process: int, port: int, what: str) -> None:
     jax.devices()  # at this JAX itself waits for all
     if process == 1:
         if what == "freezes":
-            with distributed.Pulse():
+            with Pulse():
                 time.sleep(2)
                 os.kill(os.getpid(), signal.SIGSTOP)
         time.sleep(60)
@@ -24,8 +25,8 @@ def main(process: int, port: int, what: str) -> None:
         try:
             distributed.meet("the door")
         except distributed.Unreachable as fault:
-            distributed.fail(fault)
-    with distributed.Pulse(silence=3):
+            fail(fault)
+    with Pulse(silence=3):
         time.sleep(60)
 
 
