@@ -1,4 +1,4 @@
-"""What the commands share that take fields of the config beside flags of their own; the trainer has absl's."""
+"""The frame of every command that takes fields of the config beside its own flags, except the trainer's."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -12,14 +12,17 @@ def run(
     do: Callable[[argparse.Namespace, list[str]], None],
     stopped: str,
 ) -> int:
-    """Parse, do it, and return the exit code: 0; 2 after a sentence; 130 after Ctrl-C and what ``stopped`` says.
+    """Parse the command line, run the command and return its exit code.
 
     Args:
       parser: of the command's own flags.
-      arguments: of the command line; None: the process's.
-      do: is given those flags and ``--config.section.field=value`` as they came. Before, absl's flags are parsed for
-        grain, Orbax's warnings of its own defaults are off, and compiled programs are kept.
-      stopped: see :func:`tfds_builders.errors.exit_code`.
+      arguments: the command line; None: that of the process.
+      do: the command, called with the parsed flags and the list of ``--config.section.field=value`` arguments, after
+        :func:`quiet`.
+      stopped: what to add after Ctrl-C, see :func:`tfds_builders.errors.exit_code`.
+
+    Returns:
+      0; 2 after a sentence on what is wrong with the input; 130 after Ctrl-C.
     """
     known, fields = parser.parse_known_args(arguments)
 
@@ -34,11 +37,11 @@ def run(
 
 
 def quiet() -> None:
-    """Imports what takes seconds, so ``--help`` and a wrong flag come before."""
+    """Prepare absl and JAX. The imports take seconds, so this comes after ``--help`` and wrong flags are handled."""
     from absl import flags, logging
 
     from learner_jax.compilation_cache import keep_compiled
 
     flags.FLAGS.mark_as_parsed()  # grain reads an absl flag
-    logging.set_verbosity(logging.ERROR)  # orbax warns of its own defaults
+    logging.set_verbosity(logging.ERROR)  # Orbax warns about its own defaults
     keep_compiled()

@@ -1,4 +1,4 @@
-"""What a run would need, without running it: its step is compiled for the devices that are there."""
+"""What a run would need, without running it: compile its step for the devices at hand."""
 
 import jax
 
@@ -13,18 +13,18 @@ _MIB, _GIGA = 2**20, 1e9
 
 
 def dry_run(config: Config) -> None:
-    """Print mesh, memory and time of the step of a run; the dataset's tables are read, and no scan.
+    """Print mesh, memory and time of a run's step; reads the dataset's tables but no scan.
 
     Raises:
-      InputError: what the run itself would refuse before its first step.
+      InputError: whatever the run itself would refuse before its first step.
     """
-    lines = told(assemble(config))
+    lines = needs(assemble(config))
     if first():
         print("\n".join(lines))
 
 
-def told(parts: Parts) -> list[str]:
-    """Lines for the user. Memory is XLA's own account of the compiled step, for one device."""
+def needs(parts: Parts) -> list[str]:
+    """What the step needs, as lines for the user. Memory is XLA's own account of the compiled step, for one device."""
     config, mesh, shapes = parts.config, parts.mesh, parts.state_shapes()
     device = mesh.devices.flat[0]
     memory = compiled(parts.recipe, shapes, parts.reader.shapes(config.batch_size, mesh)).memory_analysis()
@@ -48,7 +48,7 @@ def told(parts: Parts) -> list[str]:
 
 
 def _speed(parts: Parts) -> list[str]:
-    """Operations of the model in a step, and the time that its layers need at least on devices of known peak."""
+    """The model's operations per step and, on devices of known peak, the least time that its layers take."""
     mesh, kind = parts.mesh, parts.mesh.devices.flat[0].device_kind
     copies = parts.recipe.objective.n_augmentations
     own = of_one_device(parts.recipe.backbone.layers, parts.spec, copies, mesh.size)

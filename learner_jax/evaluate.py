@@ -1,11 +1,11 @@
 """Score the checkpoints of a run, or of every run in a folder: ``python -m learner_jax.evaluate --workdir runs/demo``.
 
-Scores the newest checkpoint of each run that has no scores yet, on whatever device this process has, and the label-free
-floors beside it. ``--follow`` stays with a running job and scores each new checkpoint until the job ends. Fields that
-concern scoring are changed as in training: ``--config.eval.pairs=scans``. ``--config.eval.patients=val`` scores the
-validation patients instead, to choose a recipe by, into ``validation/`` instead of ``eval/``; no test scan is opened.
-``--config.data.dir=…`` names where the dataset is now, or another one to score on; patients whom the run was trained on
-are refused in either.
+Scores the newest checkpoint of each run unless it has scores already, on whatever device this process has, along with
+the label-free floors. ``--follow`` scores each new checkpoint of a running job until the job ends. Fields that concern
+scoring are set as in training: ``--config.eval.pairs=scans``. ``--config.eval.patients=val`` scores the validation
+patients instead, to choose a recipe, and writes to ``validation/`` instead of ``eval/``; no test scan is opened.
+``--config.data.dir=…`` says where the dataset is now, or names another one to score on; either way, patients whom the
+run was trained on are refused.
 """
 
 import argparse
@@ -37,7 +37,15 @@ _POLL_SECONDS = 2.0
 
 
 class Run:
-    """A run on disk, seen by the evaluator alone: its config, its checkpoints and its cohort."""
+    """A run on disk, ready to be scored: its config, its checkpoints, its cohort.
+
+    Args:
+      workdir: folder of the run.
+      overrides: ``--config.section.field=value`` for fields on which nothing learnt depends.
+
+    Raises:
+      InputError: the folder, the overrides or the dataset do not allow scoring.
+    """
 
     def __init__(self, workdir: Path, overrides: Iterable[str] = ()):
         self.workdir = workdir
@@ -65,19 +73,19 @@ class Run:
         """Score the checkpoint of a step and write the result.
 
         Raises:
-          InputError: the checkpoint was trained with another split than the run's folder holds, or the run's dataset
-            has other records now and no other dataset was named.
+          InputError: the checkpoint was trained with another split than the one in the run's folder, or the run's
+            dataset has changed since and no other dataset was named.
         """
         with Checkpoints(self.workdir) as checkpoints:
-            self._compare(checkpoints.meta(step), step)
+            self._check_data(checkpoints.meta(step), step)
             variables, heads = checkpoints.restore_for_scoring(step, self._abstract)
         self.evaluator.write(self.evaluator.evaluate(variables, heads, step), self.workdir, step)
 
-    def _compare(self, trained_on: dict, step: int) -> None:
+    def _check_data(self, trained_on: dict, step: int) -> None:
         if trained_on["fingerprints"]["split"] != self._trained_split.fingerprint:
             raise InputError(
-                f"step {step} of {self.workdir} was trained with another split than its {seen.FILE} holds, so its test "
-                "patients may be among those it was trained on; put back the file of that split"
+                f"step {step} of {self.workdir} was trained with another split than its {seen.FILE} holds, so the test "
+                "patients may be among those it was trained on; restore the file of that split"
             )
         if changed := [one for one in changes(trained_on["config"], self.config) if one.startswith("data.")]:
             print(
@@ -100,7 +108,7 @@ class Run:
         )
 
     def floors_key(self) -> str:
-        """Runs with the same key have the same floors."""
+        """A key that is equal for runs whose floors are equal."""
         config = self.config
         parts = repr((self._cohort.fingerprints, config.data, config.backbone, config.eval))
         return hashlib.sha256(parts.encode()).hexdigest()
@@ -136,69 +144,75 @@ def evaluate(
     compare: Path | None = None,
     runs: Sequence[str] = (),
 ) -> None:
-    """Score the newest checkpoint (``every``: all of them) of each run in ``folder``, the floors, and arms of seeds.
+    """Score the newest checkpoint of each run in ``folder`` and the floors; average arms over their seeds.
 
     A run that cannot be scored is left out of the arms, and the others are scored.
 
     Args:
       folder: a run or a folder of runs.
       overrides: ``--config.section.field=value`` that concern scoring alone.
-      every: all checkpoints instead of the newest.
-      again: also those that have scores.
-      compare: an evaluated run, here or elsewhere, that every arm is tested against.
-      runs: names of those in the folder that are meant; none: all.
+      every: score all checkpoints, not only the newest.
+      again: score also those that have scores.
+      compare: an evaluated run, here or elsewhere, to test every arm against.
+      runs: names of the runs in the folder to score; empty: all.
 
     Raises:
-      InputError: a run could not be scored; in a folder once all others are.
+      InputError: there is no such run, or a run cannot be scored or compared; in a folder the others are scored first.
     """
-    found = find(folder)
-    if missing := set(runs) - {run.name for run in found}:
+    workdirs = find(folder)
+    if missing := set(runs) - {workdir.name for workdir in workdirs}:
         raise InputError(f"--runs names {', '.join(sorted(missing))}, of which {folder} holds no run")
-    found = [run for run in found if not runs or run.name in runs]
+    workdirs = [workdir for workdir in workdirs if not runs or workdir.name in runs]
     scored: list[Run] = []
     floors: dict[str, tuple] = {}
-    for workdir in found:
+    for workdir in workdirs:
         try:
             run = Run(workdir, overrides)
             _score(run, floors, every=every, again=again, compare=compare)
         except InputError as fault:
-            if len(found) == 1:
+            if len(workdirs) == 1:
                 raise
             print(f"{workdir} is left out: {fault}", file=sys.stderr)
         else:
             scored.append(run)
-    if scored and scored[-1].config.eval.patients == "test":
-        _summarise(folder, [run.workdir for run in scored], scored[-1].config, compare)
-    if left_out := len(found) - len(scored):
-        raise InputError(f"{left_out} of {plural(len(found), 'run')} in {folder} could not be scored, as said above")
+    if tested := [run for run in scored if run.config.eval.patients == "test"]:
+        _summarise(folder, [run.workdir for run in tested], tested[-1].config, compare)
+    if left_out := len(workdirs) - len(scored):
+        raise InputError(f"{left_out} of {plural(len(workdirs), 'run')} in {folder} could not be scored, as said above")
 
 
 def _score(run: Run, floors: dict[str, tuple], *, every: bool, again: bool, compare: Path | None) -> None:
-    """Score a run and its floors; ``floors`` keeps those of runs before, by what they were computed from."""
-    workdir = run.workdir
+    """Score checkpoints of a run, and its floors unless it has them; ``floors`` collects those that runs share."""
     if compare is not None and run.config.eval.patients != "test":
         raise InputError(
-            f"--compare tests scores of test patients, and {workdir} is scored on those of validation: leave it "
+            f"--compare tests scores of test patients, and {run.workdir} is scored on those of validation: leave it "
             "out, or set --config.eval.patients=test"
         )
     steps = run.steps()
     if not steps:
-        print(f"{workdir}: no checkpoint yet")
+        print(f"{run.workdir}: no checkpoint yet")
     for step in steps if every else steps[-1:]:
-        if again or not run.evaluator.has_scored(workdir, step):
+        if again or not run.evaluator.has_scored(run.workdir, step):
             run.score(step)
         print(run.line(step))
+    if run.config.eval.patients == "test":
+        _write_floors(run, floors, again)
+
+
+def _write_floors(run: Run, known: dict[str, tuple], again: bool) -> None:
+    """Write a run's floors unless it has them; ``known`` collects those that runs share, by their key."""
     key = run.floors_key()
-    if run.config.eval.patients != "test" or (artifacts.floors_key(workdir) == key and not again):
+    if artifacts.floors_key(run.workdir) == key and not again:
         return
-    if key not in floors:
+    if key not in known:
         print(f"floors of {run.config.data.dir}: majority, first score, time, view, pixels, an untrained encoder …")
-        floors[key] = run.evaluator.floors()
-    artifacts.write_floors(*floors[key], key, workdir)
+        known[key] = run.evaluator.floors()
+    artifacts.write_floors(*known[key], key, run.workdir)
 
 
-def _summarise(folder: Path, found: list[Path], config: Config, compare: Path | None) -> None:
-    grouped = arms.group(found)
+def _summarise(folder: Path, workdirs: list[Path], config: Config, compare: Path | None) -> None:
+    """Average arms over their seeds and test them against ``compare``."""
+    grouped = arms.group(workdirs)
     averaged = {arm: arm.averaged(config.eval) for arm in grouped if compare is not None or len(arm.runs) > 1}
     for name in arms.write_arms(folder, averaged, config.eval):
         print(f"{name}: the mean over its seeds is in {folder / arms.ARMS_FILE}")
@@ -237,10 +251,10 @@ def follow(workdir: Path, overrides: Iterable[str] = ()) -> None:
 
 
 def score_if_kept(run: Run, step: int) -> bool:
-    """Score a step of a running job, which may remove old checkpoints at any moment; False when it was removed."""
+    """Score a step of a running job; False if the job has removed its checkpoint, as it may at any moment."""
     try:
         run.score(step)
-    except Exception as fault:  # orbax has no one name for a file that is gone
+    except Exception as fault:  # Orbax raises various exceptions when a file is gone
         gone = isinstance(fault, DamagedCheckpoint) or not isinstance(fault, InputError)
         if not gone or step in run.steps():
             raise
@@ -249,24 +263,17 @@ def score_if_kept(run: Run, step: int) -> bool:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The flags, but for fields of the config."""
+    """The flags, without the fields of the config."""
     module, kind = "learner_jax.evaluate", argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module), formatter_class=kind)
     parser.add_argument("--workdir", required=True, help="a run, or a folder of runs")
     parser.add_argument("--all", action="store_true", help="score every checkpoint, not only the newest")
     parser.add_argument("--again", action="store_true", help="score also what has scores")
+    parser.add_argument("--follow", action="store_true", help="score each new checkpoint of a running job")
     parser.add_argument(
-        "--follow", action="store_true", help="score each new checkpoint of one running job until it ends"
+        "--compare", type=Path, metavar="RUN", help="an evaluated run to test each arm against; writes its rows too"
     )
-    parser.add_argument(
-        "--compare",
-        type=Path,
-        metavar="RUN",
-        help="an evaluated run that each arm is tested against; writes its rows too",
-    )
-    parser.add_argument(
-        "--runs", default="", help="names of the runs in the folder that are meant, with commas between"
-    )
+    parser.add_argument("--runs", default="", help="comma-separated names of the runs in the folder to score")
     return parser
 
 
@@ -287,7 +294,7 @@ def _do(known: argparse.Namespace, fields: list[str]) -> None:
                 )
         follow(workdir, fields)
         return
-    # who is scored is no change: their scores lie elsewhere
+    # eval.patients alone is no reason to score again: scores of other patients are stored elsewhere
     again = known.again or any(not field.startswith("--config.eval.patients=") for field in fields)
     runs = [name for name in known.runs.split(",") if name]
     evaluate(workdir, fields, every=known.all, again=again, compare=known.compare, runs=runs)

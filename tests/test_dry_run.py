@@ -8,7 +8,7 @@ import jax
 import pytest
 
 from learner_jax.assembly import assemble
-from learner_jax.dry_run import dry_run, told
+from learner_jax.dry_run import dry_run, needs
 from learner_jax.report import speed
 from tests.command import ROOT
 from tfds_builders.errors import InputError
@@ -26,7 +26,7 @@ def test_its_figures_are_those_of_the_run(make_config, monkeypatch):
     state = parts.state()
     kind = jax.devices()[0].device_kind
     monkeypatch.setitem(speed.PEAKS, kind, speed.Peak(1e12, 1e11))
-    lines = told(parts)
+    lines = needs(parts)
     assert lines[0].startswith("mesh         replica 1, fsdp 2, data 4; 8 x")
     assert any(re.match(r"cut +\S+ .*/2", line) for line in lines)
     assert number(lines, "parameters") == sum(leaf.size for leaf in jax.tree.leaves(state.params))
