@@ -1,1 +1,1 @@
-"""Cohort and split -> rows of each step -> records -> batches on the devices."""
+"""Cohort and split -> rows of a step -> records -> batches on the devices."""

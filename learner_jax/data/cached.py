@@ -1,7 +1,8 @@
-"""The training scans in the memory of every device: read once, and batches gathered from there.
+"""All training scans in the memory of every device: read once, then each batch is gathered from there.
 
-A step's frames are chosen on the host by the same random words as without the cache; what is gathered by them has been
-scaled before, which changes no bit. Rows are drawn from the whole cohort, so each device holds all of them.
+The host chooses a step's frames by the same random words as without the cache. Scans are scaled before their frames are
+gathered rather than after, which changes no bit. Any row can be drawn at any place in a batch, so every device holds
+all scans.
 """
 
 import dataclasses
@@ -26,8 +27,8 @@ _READ_AT_ONCE = 32  # rows
 class Cache:
     """``n`` training scans with all stored frames."""
 
-    scan: Shaped[Array, "n t h w c"]  # as stored but for their size; on every device
-    place: np.ndarray  # i32 [cohort]: of a row of the cohort in the others; -1: none
+    scan: Shaped[Array, "n t h w c"]  # as stored, but scaled to ``data.size``; on every device
+    place: np.ndarray  # i32 [cohort]: index of each cohort row in the other fields; -1: not cached
     scale: np.ndarray  # f32 [n]
     offset: np.ndarray
     readable: np.ndarray  # bool [n]
@@ -36,10 +37,10 @@ class Cache:
 def cached_batches(
     reader: Reader, sampler: Sampler, seed: int, start: int, stop: int, mesh: Mesh
 ) -> grain.IterDataset[Batch]:
-    """The global batches of steps ``start`` to ``stop`` (exclusive), once all training scans have been read.
+    """Read all training scans; then the global batches of steps ``start`` to ``stop`` (exclusive).
 
     Raises:
-      InputError: more of the training scans than ``data.max_bad_fraction`` cannot be read.
+      InputError: a larger fraction of the training scans than ``data.max_bad_fraction`` cannot be read.
     """
     cache = fill(reader, mesh)
     mine = local_rows(mesh, len(sampler.rows(seed, start)))
@@ -51,8 +52,8 @@ def cached_batches(
         frame = [stored[sample.pick(len(stored), random)] for random in words(seed, step, rows, mine)]
         rows = rows[mine]
         place = cache.place[rows]
-        about = reader.about(rows, cache.scale[place], cache.offset[place], cache.readable[place])
-        return {"place": place, "frame": np.stack(frame), **about}
+        fields = reader.fields(rows, cache.scale[place], cache.offset[place], cache.readable[place])
+        return {"place": place, "frame": np.stack(frame), **fields}
 
     def gathered(local: dict[str, np.ndarray]) -> Batch:
         fields = to_global(mesh, local)
@@ -66,23 +67,20 @@ def fill(reader: Reader, mesh: Mesh) -> Cache:
     """Read every training row once.
 
     Raises:
-      InputError: more of them than ``data.max_bad_fraction`` cannot be read.
+      InputError: a larger fraction of them than ``data.max_bad_fraction`` cannot be read.
     """
     rows, fit = reader.cohort.labeled_train, reader.transforms[1]
+    chunks = [slice(start, start + _READ_AT_ONCE) for start in range(0, len(rows), _READ_AT_ONCE)]
 
-    def read(chunk: int) -> tuple[np.ndarray, ...]:
-        return reader.scans(rows[chunk * _READ_AT_ONCE : (chunk + 1) * _READ_AT_ONCE], lambda _, scan: fit(scan, None))
+    def read(chunk: slice) -> tuple[np.ndarray, ...]:
+        return reader.scans(rows[chunk], lambda _, scan: fit(scan, None))
 
     host = np.empty(_shape(reader), reader.cohort.meta.dtype)
-    scale, offset, readable = (
-        np.empty(len(rows), np.float32),
-        np.empty(len(rows), np.float32),
-        np.empty(len(rows), bool),
-    )
-    chunks = grain.MapDataset.range(math.ceil(len(rows) / _READ_AT_ONCE)).map(read)
-    for chunk, found in enumerate(read_ahead(chunks, reader.config)):
-        part = slice(chunk * _READ_AT_ONCE, (chunk + 1) * _READ_AT_ONCE)
-        host[part], scale[part], offset[part], readable[part] = found
+    scale, offset = np.empty(len(rows), np.float32), np.empty(len(rows), np.float32)
+    readable = np.empty(len(rows), bool)
+    found = read_ahead(grain.MapDataset.source(chunks).map(read), reader.config)
+    for chunk, parts in zip(chunks, found, strict=True):
+        host[chunk], scale[chunk], offset[chunk], readable[chunk] = parts
     reader.damage.count(rows[~readable], rows, "training")
     place = np.full(len(reader.cohort.score), -1, np.int32)
     place[rows] = np.arange(len(rows))
@@ -91,27 +89,28 @@ def fill(reader: Reader, mesh: Mesh) -> Cache:
 
 
 def check_fits(reader: Reader, mesh: Mesh) -> None:
-    """Refuse training scans that one of this process's devices has no memory for, where it tells how much it has.
+    """Refuse training scans that do not fit the free memory of one of this process's devices, where that is known.
 
     Raises:
-      InputError: with the bytes needed and those there.
+      InputError: with the memory needed and the memory left.
     """
     needed = math.prod(_shape(reader)) * np.dtype(reader.cohort.meta.dtype).itemsize
     for device in mesh.local_devices:
-        stats = device.memory_stats() or {}  # a CPU tells nothing
+        stats = device.memory_stats() or {}  # a CPU has none
         if "bytes_limit" in stats:
             refuse(needed, stats["bytes_limit"] - stats.get("bytes_in_use", 0), str(device))
 
 
-def refuse(needed: int, there: int, device: str) -> None:
-    """
+def refuse(needed: int, left: int, device: str) -> None:
+    """Refuse a cache of ``needed`` bytes for a device that has ``left``.
+
     Raises:
-      InputError: more bytes are needed than there.
+      InputError: more bytes are needed than left.
     """
-    if needed > there:
+    if needed > left:
         raise InputError(
             f"config.data.cache is 'device': the training scans take {needed / 2**30:.2f} GiB, and {device} has "
-            f"{there / 2**30:.2f} GiB left. Set --config.data.cache=none, or fewer pixels by --config.data.size"
+            f"{left / 2**30:.2f} GiB left. Set --config.data.cache=none, or fewer pixels by --config.data.size"
         )
 
 

@@ -1,8 +1,8 @@
-"""What training may see of the training patients: some of them, one visit of each, and their scores in grades.
+"""Restrict what training sees of its patients: fewer patients, one visit of each, scores coarsened to grades.
 
-Between patients large differences are seen and within them none: the setting in which the paper's question is asked.
-Which patients and visits are drawn depends on their hashes and ``data.draw`` alone, so every arm and seed sees the
-same.
+Then training sees large differences between patients and none within them, the setting in which the paper asks its
+question. The draw of patients and visits depends only on their hashes and ``data.draw``, so it is the same for all arms
+and seeds.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ def training_rows(
     visit: Int[np.ndarray, " n"],
     labeled: np.ndarray,
 ) -> Int[np.ndarray, " s"]:
-    """Of the ``rows`` of all training patients those that training sees, ascending.
+    """The rows that training sees, ascending.
 
     Args:
       rows: cohort rows of the training part.
@@ -57,11 +57,11 @@ def training_rows(
 def in_grades(
     score: Float[np.ndarray, " n"], cuts: str, seen: Int[np.ndarray, " s"], rows: Int[np.ndarray, " r"]
 ) -> Float[np.ndarray, " n"]:
-    """The scores with those at ``rows`` replaced by the mean score of their grade; score units.
+    """The scores, in score units, with those of training patients replaced by the mean score of their grade.
 
     Args:
       score: NaN where unlabeled.
-      cuts: ascending numbers with commas between; a score of exactly a cut is in the grade above it.
+      cuts: ascending numbers, comma-separated; a score equal to a cut is in the grade above it.
       seen: rows that training sees; the means are over these.
       rows: of all training patients. Those of other parts keep their scores.
 
@@ -69,7 +69,8 @@ def in_grades(
       InputError: ``cuts`` are not ascending numbers.
     """
     try:
-        edges = np.array([float(cut) for cut in cuts.split(",")], score.dtype)  # else 0.7 would be above a score of 0.7
+        # in the scores' own precision: a cut of 0.7 in float64 would lie above a score of 0.7 in float32
+        edges = np.array([float(cut) for cut in cuts.split(",")], score.dtype)
     except ValueError:
         edges = np.array([np.nan])
     if not (np.isfinite(edges).all() and (np.diff(edges) > 0).all()):
@@ -81,18 +82,20 @@ def in_grades(
     for g in np.unique(grade[rows]):
         known = score[seen[(grade[seen] == g) & np.isfinite(score[seen])]]
         mine = rows[(grade[rows] == g) & np.isfinite(score[rows])]
-        score[mine] = known.astype(np.float64).mean() if known.size else np.nan  # a grade that training never sees
+        score[mine] = known.astype(np.float64).mean() if known.size else np.nan  # NaN: training never sees this grade
     return score
 
 
 def _one_visit(
     rows: np.ndarray, patient: np.ndarray, visit: np.ndarray, labeled: np.ndarray, lot: Callable[[int], int]
 ) -> np.ndarray:
-    """Rows of one visit of each patient, a labeled one where there is one."""
+    """Rows of one visit of each patient, a labeled visit if there is one."""
     by_patient = rows[np.argsort(patient[rows], kind="stable")]
     patients, starts = np.unique(patient[by_patient], return_index=True)
     keep = [rows[:0]]
-    for p, mine in zip(patients.tolist(), np.split(by_patient, starts[1:]), strict=False):  # no rows make one part
+    for p, mine in zip(
+        patients.tolist(), np.split(by_patient, starts[1:]), strict=False
+    ):  # splitting no rows gives one part
         visits = np.unique(visit[mine[labeled[mine]] if labeled[mine].any() else mine])
         keep.append(mine[visit[mine] == visits[lot(p) % len(visits)]])
     return np.sort(np.concatenate(keep))

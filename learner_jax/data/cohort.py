@@ -22,11 +22,11 @@ _COLUMNS = ("patient", "scan_id", "site", "visit", "time_days", "view")
 
 @dataclasses.dataclass(frozen=True)
 class Cohort:
-    """One entry per scan, in the order of the records; ``n`` scans.
+    """``n`` scans, one entry each, in the order of the records.
 
-    ``score`` is in score units, NaN where unlabeled, and with ``score_cuts`` the mean of its grade in training
-    patients; ``standardise`` maps it to what objectives see. ``train`` holds the rows that training may see: with
-    ``visits_per_patient = one`` a single visit of each training patient.
+    ``score`` is in score units and NaN where unlabeled; with ``score_cuts``, training patients have the mean of their
+    grade. :meth:`standardise` maps it to what objectives see. ``train`` holds the rows that training may see: with
+    ``visits_per_patient = one``, those of a single visit of each training patient.
     """
 
     meta: DatasetMeta
@@ -46,7 +46,7 @@ class Cohort:
     test: np.ndarray
     score_mean: float  # of the labeled training rows
     score_std: float
-    split: Split  # who is in which part; a patient may have no scan here
+    split: Split  # which patients are in which part; some may have no scan here
 
     def standardise(self, score: np.ndarray) -> np.ndarray:
         """Score units -> mean 0 and SD 1 on the labeled training rows."""
@@ -54,22 +54,22 @@ class Cohort:
 
     @property
     def labeled_train(self) -> np.ndarray:
-        """Training rows that carry the score: what the stream is made of."""
+        """Training rows that carry the score, from which the stream is drawn."""
         return self.train[np.isfinite(self.score[self.train])]
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """What a checkpoint must agree with: the records, the split, and the rows that training draws from."""
+        """Fingerprints that must match a checkpoint's: of the records, the split, and the rows that training draws."""
         rows = hashlib.sha256(self.labeled_train.astype("<i8").tobytes()).hexdigest()[:16]
         return {"data": self.meta.fingerprint, "split": self.split.fingerprint, "training_rows": rows}
 
 
 def load(config: DataConfig) -> Cohort:
-    """Read the cohort table and the split of a built dataset, and check that neither patients nor pixels cross it.
+    """Read the cohort table and the split of a built dataset, and check that no patient and no pixels are in two parts.
 
     Raises:
-      InputError: no complete dataset there, a table that is not that of its records, unknown score or split, a patient
-        or identical pixels in two parts, no labeled training scan, or training scores that are all equal.
+      InputError: the dataset is missing or incomplete, its table does not match its records, the score or split is
+        unknown, a patient or identical pixels are in two parts, or training has no labeled scan or only equal scores.
     """
     folder = Path(config.dir)
     check_complete(folder)
@@ -84,10 +84,10 @@ def load(config: DataConfig) -> Cohort:
     splits.check(hashes, split, splits.duplicates(folder))
     rows = split.rows(hashes)
 
-    about = _of_table(frame)
+    fields = _fields(frame)
     score = frame[f"score.{config.score}"].to_numpy().astype(np.float32)
     train = training_rows(
-        rows["train"], config, about["patients"], about["patient"], about["visit"], np.isfinite(score)
+        rows["train"], config, fields["patients"], fields["patient"], fields["visit"], np.isfinite(score)
     )
     if config.score_cuts:
         score = in_grades(score, config.score_cuts, train, rows["train"])
@@ -105,7 +105,7 @@ def load(config: DataConfig) -> Cohort:
         )
     return Cohort(
         meta=meta,
-        **about,
+        **fields,
         score=score,
         train=train,
         val=rows["val"],
@@ -117,13 +117,15 @@ def load(config: DataConfig) -> Cohort:
 
 
 def load_unscored(folder: Path | str, views: tuple[str, ...]) -> Cohort:
-    """All scans of a built dataset, in no part and with scores that are not known: what a prediction is made of.
+    """All scans of a built dataset, in no part and without scores, as prediction needs them.
 
     Args:
+      folder: of the dataset.
       views: the vocabulary that ``Cohort.view`` indexes.
 
     Raises:
-      InputError: no complete dataset there, a table that is not that of its records, or a view that is not among those.
+      InputError: the dataset is missing or incomplete, its table does not match its records, or it has a view that is
+        not in ``views``.
     """
     check_complete(Path(folder))
     meta = DatasetMeta.read(folder)
@@ -135,7 +137,7 @@ def load_unscored(folder: Path | str, views: tuple[str, ...]) -> Cohort:
     none = np.zeros(0, np.int64)
     return Cohort(
         meta=meta,
-        **_of_table(frame, views),
+        **_fields(frame, views),
         score=np.full(frame.height, np.nan, np.float32),
         train=none,
         val=none,
@@ -147,7 +149,7 @@ def load_unscored(folder: Path | str, views: tuple[str, ...]) -> Cohort:
 
 
 def _table(folder: Path | str, meta: DatasetMeta) -> pl.DataFrame:
-    """The cohort table, once it is sure that its rows are those of the records."""
+    """The cohort table, checked to have the columns and the number of rows that its records were built with."""
     frame = table.read_table(folder)
     columns = (*_COLUMNS, *(f"score.{name}" for name in meta.scores))
     missing = [name for name in columns if name not in frame.columns]
@@ -161,8 +163,8 @@ def _table(folder: Path | str, meta: DatasetMeta) -> pl.DataFrame:
     return frame
 
 
-def _of_table(frame: pl.DataFrame, views: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """What the table says of each row, whatever is asked of it."""
+def _fields(frame: pl.DataFrame, views: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """The fields of a Cohort that depend on its table alone."""
     patients, patient = _codes(frame["patient"].to_list())
     views, view = _codes(frame["view"].to_list(), views)
     sites, site = _codes(frame["site"].to_list())
@@ -181,6 +183,7 @@ def _of_table(frame: pl.DataFrame, views: tuple[str, ...] | None = None) -> dict
 
 
 def _codes(values: list[str], names: tuple[str, ...] | None = None) -> tuple[tuple[str, ...], np.ndarray]:
+    """The vocabulary, ``names`` or the sorted distinct values, and each value's index in it."""
     names = names or tuple(sorted(set(values)))
     index = {name: i for i, name in enumerate(names)}
     return names, np.array([index[v] for v in values], np.int32)

@@ -1,4 +1,4 @@
-"""Batches as global arrays on the mesh, two batches ahead of the step that uses them."""
+"""Batches as global arrays on the mesh, placed two batches ahead of the step that uses them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -18,11 +18,12 @@ _AHEAD = 2  # batches placed while the steps before them compute
 
 
 def training_stream(reader: Reader, sampler: Sampler, seed: int, start: int, stop: int, mesh: Mesh) -> Iterator[Batch]:
-    """Global batches of steps ``start`` to ``stop`` (exclusive), from the records or, as ``data.cache`` says, from
-    memory: the same to the bit.
+    """Global batches of steps ``start`` to ``stop`` (exclusive).
+
+    They come from the records or, with ``data.cache``, from the devices' memory; either way the same to the bit.
 
     Raises:
-      InputError: the training scans do not fit the devices, or too many of them cannot be read.
+      InputError: the training scans do not fit the devices' memory, or too many of them cannot be read.
     """
     if reader.config.cache == "device":
         check_fits(reader, mesh)
@@ -36,8 +37,7 @@ def on_device(batches: grain.IterDataset[Batch], mesh: Mesh) -> Iterator[Batch]:
 
 
 def _ready(batches: grain.IterDataset[Batch]) -> Iterator[Batch]:
-    """The same, made by a thread before they are asked for: on a busy host the loop's own thread, which starts the
-    steps, would lose its core to them meanwhile."""
-    queued = _AHEAD - 1  # and one that waits for its place in the queue
+    """The same batches, prepared ahead by a thread: on a busy host they would delay the thread that starts steps."""
+    queued = _AHEAD - 1  # one more waits for a place in the queue
     with contextlib.closing(iter(ThreadPrefetchIterDataset(batches, prefetch_buffer_size=queued))) as ahead:
         yield from ahead

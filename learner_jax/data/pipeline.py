@@ -1,5 +1,7 @@
-"""Step -> Batch: a grain dataset over steps, so that resuming needs only the step, and any process count sees the same
-global batches."""
+"""Step -> Batch: a grain dataset over steps.
+
+So resuming needs only the step, and any number of processes sees the same global batches.
+"""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -20,7 +22,7 @@ from learner_jax.mesh import batch_sharding, local_rows
 
 @dataclasses.dataclass(frozen=True)
 class Reader:
-    """Rows of the cohort -> a host's Batch."""
+    """Cohort rows -> this host's part of a Batch."""
 
     cohort: Cohort
     records: Records
@@ -29,13 +31,12 @@ class Reader:
     damage: Damage
 
     def spec(self, batch_size: int) -> BatchSpec:
-        """Shape of the batches to come, without reading one."""
-        return BatchSpec(
-            batch_size, self.config.frames, self.config.size, self.config.size, self.cohort.meta.scan_shape[3]
-        )
+        """Shape of the global batches, without reading one."""
+        size, channels = self.config.size, self.cohort.meta.scan_shape[3]
+        return BatchSpec(batch_size, self.config.frames, size, size, channels)
 
     def shapes(self, batch_size: int, mesh: Mesh) -> Batch:
-        """Shapes and dtypes of the global batches to come, each with its place."""
+        """Shapes, dtypes and shardings of the global batches."""
         return shapes_of(self.spec(batch_size), self.cohort.meta.dtype, batch_sharding(mesh))
 
     def read(self, rows: np.ndarray, mask: np.ndarray, random: Sequence[np.random.Philox] | None = None) -> Batch:
@@ -43,8 +44,8 @@ class Reader:
 
         Args:
           rows: i64 ``[b]`` cohort rows.
-          mask: bool ``[b]``; False rows pad the batch, and so do those that cannot be read: black, at scale 0.
-          random: words of each row, for random temporal sampling; None in evaluation.
+          mask: bool ``[b]``; False for padding. In the batch it is also False for unreadable rows, black at scale 0.
+          random: of each row, for random temporal sampling; None in evaluation.
         """
 
         def seen(i: int, scan: np.ndarray) -> np.ndarray:
@@ -54,11 +55,18 @@ class Reader:
             return scan
 
         scan, scale, offset, readable = self.scans(rows, seen)
-        return Batch(scan=scan, **self.about(rows, scale, offset, mask & readable))
+        return Batch(scan=scan, **self.fields(rows, scale, offset, mask & readable))
 
     def scans(self, rows: np.ndarray, change: Callable[[int, np.ndarray], np.ndarray]) -> tuple[np.ndarray, ...]:
-        """``change(i, stored scan)`` of the given rows, the i-th of them, and of each its scale, its offset and whether
-        it can be read."""
+        """Read scans.
+
+        Args:
+          rows: i64 ``[b]`` cohort rows.
+          change: ``(i, stored scan) -> scan``, applied to the i-th of them.
+
+        Returns:
+          The changed scans, stacked; their scales and offsets f32 ``[b]``; and whether each was readable, bool ``[b]``.
+        """
         meta = self.cohort.meta
         scans, scales, offsets, readable = [], [], [], np.ones(len(rows), bool)
         for i, (row, record) in enumerate(zip(rows.tolist(), self.records.read(rows), strict=True)):
@@ -70,8 +78,10 @@ class Reader:
             offsets.append(record["offset"])
         return np.stack(scans), np.array(scales, np.float32), np.array(offsets, np.float32), readable
 
-    def about(self, rows: np.ndarray, scale: np.ndarray, offset: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
-        """The fields of a batch of these rows, but for the scan."""
+    def fields(
+        self, rows: np.ndarray, scale: np.ndarray, offset: np.ndarray, mask: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """All fields of a batch of these rows except the scan."""
         c = self.cohort
         return {
             "scale": scale,
@@ -88,20 +98,20 @@ class Reader:
 
 
 def words(seed: int, step: int, rows: np.ndarray, mine: np.ndarray) -> list[np.random.Philox]:
-    """Random words of rows of a global batch: of each what any number of hosts draws, see :func:`draws`.
+    """Sources of random words for rows of a global batch, the same for any number of hosts; see :func:`draws`.
 
     Args:
       seed: of the run.
       step: from 0.
       rows: i64 ``[b]`` of the whole batch.
-      mine: places in it of the rows that are asked for.
+      mine: places in the batch of the rows to make them for.
     """
     drawn = draws(rows, np)[mine].tolist()
     return [np.random.Philox(key=[seed, step], counter=[max(one, 0), max(-one, 0), 0, 0]) for one in drawn]
 
 
 def open_reader(cohort: Cohort, config: DataConfig) -> Reader:
-    """Open the records of a cohort with the transforms its config asks for."""
+    """Open a cohort's records, with the transforms that the config asks for."""
     records = Records(config.dir, cohort.scan_ids)
     damage = Damage(cohort.scan_ids, config.max_bad_fraction)
     return Reader(cohort, records, for_backbone(config, cohort.meta), config, damage)
@@ -113,7 +123,8 @@ def training_batches(
     """This process's part of the global batches of steps ``start`` to ``stop`` (exclusive), read ahead by threads.
 
     Raises:
-      InputError: of the batch at which more of the training scans than ``data.max_bad_fraction`` are unreadable.
+      InputError: on reaching a batch with which more than ``data.max_bad_fraction`` of the training scans are
+        unreadable.
     """
     mine = local_rows(mesh, len(sampler.rows(seed, start)))
 
@@ -129,9 +140,9 @@ def training_batches(
 
 
 def evaluation_batches(reader: Reader, rows: np.ndarray, batch_size: int, mesh: Mesh) -> grain.IterDataset[Batch]:
-    """This process's part of the given rows, in order; the last batch repeats its last row under a False mask.
+    """This process's part of the given rows, in order.
 
-    Rows that cannot be read come under a False mask too.
+    The mask is False for unreadable rows and for repeats of the last row, which fill the last batch.
     """
     mine = local_rows(mesh, batch_size)
 
@@ -144,8 +155,8 @@ def evaluation_batches(reader: Reader, rows: np.ndarray, batch_size: int, mesh: 
 
 
 def read_ahead(steps: grain.MapDataset, config: DataConfig) -> grain.IterDataset:
-    """The elements in order, made by threads before they are asked for."""
-    # grain's default buffers 500 elements, and an element is a global batch here: 500 batches would be gigabytes; but
-    # threads that have no place in the buffer to make a batch for would stand still
+    """The elements in order, prepared ahead by threads."""
+    # By default grain buffers 500 elements. Here each is a batch, so that would be gigabytes. A thread needs a place in
+    # the buffer, or it would be idle.
     ahead = max(config.read_ahead, config.read_threads)
     return steps.to_iter_dataset(grain.ReadOptions(num_threads=config.read_threads, prefetch_buffer_size=ahead))

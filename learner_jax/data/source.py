@@ -1,4 +1,4 @@
-"""Records of a built dataset, by row, and what is wrong with those that cannot be used."""
+"""Records of a built dataset by row, and what is wrong with those that cannot be used."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from jaxtyping import Int
 
 @dataclasses.dataclass(frozen=True)
 class Unreadable:
-    """In the place of a record that cannot be used."""
+    """Stands for a record that cannot be used."""
 
-    reason: str  # names no path
+    reason: str  # contains no path
 
 
 class Records:
@@ -21,11 +21,11 @@ class Records:
 
     Args:
       folder: of a built dataset.
-      scan_ids: of the cohort's rows. A record under another name is a shard from elsewhere.
+      scan_ids: of the cohort's rows. A record with another one is unusable: its shard belongs to another dataset.
     """
 
     def __init__(self, folder: Path | str, scan_ids: Sequence[str]):
-        import tensorflow_datasets as tfds  # half a second, and only those who read records need it
+        import tensorflow_datasets as tfds  # takes half a second, and only reading records needs it
 
         self._source = tfds.builder_from_directory(str(folder)).as_data_source("scans")
         self._scan_ids = scan_ids
@@ -37,17 +37,17 @@ class Records:
     def read(self, rows: Int[np.ndarray, " b"]) -> list[dict[str, Any] | Unreadable]:
         """Records of the given rows, in that order; see ``tfds_builders.record.features`` for what each holds.
 
-        One that is damaged makes a read of many fail as a whole, so they are then read one by one. That is a second
-        try as well: what fails in it stays unreadable for this process.
+        A damaged record makes the read of all of them fail. They are then read again one by one, and one that fails
+        this second time counts as unreadable from then on.
         """
         rows = rows.tolist()
-        known = [self._unreadable.get(row) for row in rows]  # once: other threads add to them meanwhile
+        known = [self._unreadable.get(row) for row in rows]  # looked up once, as other threads may add to them
         hopeful = [row for row, lost in zip(rows, known, strict=True) if lost is None]
         try:
             records = self._source.__getitems__(hopeful)
         except MemoryError:
             raise
-        except Exception:  # of Riegeli RuntimeError, of protobuf DecodeError, of TFDS ValueError
+        except Exception:  # RuntimeError from Riegeli, DecodeError from protobuf, ValueError from TFDS
             records = [self._one(row) for row in hopeful]
         following = map(self._checked, hopeful, records)
         return [next(following) if lost is None else lost for lost in known]
@@ -67,17 +67,17 @@ class Records:
 
 
 def fault(record: dict[str, Any], scan_id: str) -> str:
-    """What is wrong with a record that could be decoded, as checksums do not see it; empty where all is well.
+    """What is wrong with a decoded record that its checksums do not detect; empty if nothing.
 
     Args:
       record: as decoded.
-      scan_id: that the cohort gives it.
+      scan_id: of its row in the cohort.
     """
     scan = record["scan"]
     if (name := record["scan_id"].decode()) != scan_id:
         return f"holds the scan {name}"
-    # float16: infinite and NaN are all that is as large as the bits of infinity (0.2 ms a volume of 96x112x96,
-    # np.isfinite 3.5; November 2026)
+    # Infinite or NaN: without the sign, the bits are at least those of infinity. This takes 0.2 ms for a volume of
+    # 96x112x96, np.isfinite 3.5 (November 2026).
     if scan.dtype == np.float16 and (scan.view(np.uint16) & 0x7FFF).max() >= 0x7C00:
         return "holds pixels that are not finite"
     return "" if np.isfinite([record["scale"], record["offset"]]).all() else "its scale or offset is not finite"

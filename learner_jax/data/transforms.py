@@ -1,7 +1,7 @@
-"""From a stored scan to the frames and size that a backbone sees, on the host.
+"""Stored scan -> the frames and the size that a backbone sees, on the host.
 
-Each transform is a frozen dataclass, called with one scan ``[t h w c]`` and a source of random words (None:
-evaluation, no randomness), and keeps the stored dtype. What is random per pixel happens on the device, in
+Each transform is a frozen dataclass, called with one scan ``[t h w c]`` and a source of random words (None in
+evaluation, which is not random), and keeps the stored dtype. Random changes of pixels happen on the device, in
 ``augment/``.
 """
 
@@ -20,8 +20,8 @@ from tfds_builders.record import DatasetMeta
 class SampleFrames:
     """``[t h w c] -> [frames h w c]``.
 
-    Of moments (``jitter``) evenly spaced ones, in training from a random start: what lies between two is one time. A
-    volume's slices are places: those nearest to an even division of the whole depth, always the same.
+    With ``jitter``, for moments in time: evenly spaced frames at one interval, in training from a random start.
+    Without, for the slices of a volume: always those nearest to an even division of the whole depth.
     """
 
     frames: int
@@ -31,7 +31,7 @@ class SampleFrames:
         return scan[self.pick(len(scan), rng)]
 
     def pick(self, stored: int, rng: np.random.BitGenerator | None) -> Int[np.ndarray, " frames"]:
-        """Which of the stored frames are seen."""
+        """Indices of the chosen frames among ``stored`` ones."""
         places = np.arange(self.frames)
         if not self.jitter:
             return -(-((2 * places + 1) * stored - 2 * self.frames) // (2 * self.frames))  # ceil((i + 1/2) t / n - 1)
@@ -42,10 +42,10 @@ class SampleFrames:
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """``[t h w c] -> [t size size c]``: scaled until its longer side is ``size``, then padded with black on both sides.
+    """``[t h w c] -> [t size size c]``: scaled so that the longer side is ``size``, then padded with black to a square.
 
-    The filter is the antialiased triangle of ``jax.image.resize(…, 'linear')``. What becomes of a frame does not depend
-    on the others, to the bit, so it may be scaled before frames are chosen or after.
+    The filter is the antialiased triangle of ``jax.image.resize(…, 'linear')``. The result for a frame does not depend
+    on the other frames, to the bit, so scaling before or after choosing frames is the same.
     """
 
     size: int
@@ -54,7 +54,7 @@ class Fit:
         t, height, width, c = scan.shape
         h, w = fitted_size(height, width, self.size)
         if (h, w) != (height, width):
-            # one product for each frame and channel: einsum gave a frame other last bits beside other frames (2026-11)
+            # a product for each frame and channel: in einsum, a frame's last bits depended on the others (2026-11)
             planes = np.moveaxis(scan, -1, 1).astype(np.float32, order="C")
             smaller = np.moveaxis(resampling(height, h) @ planes @ resampling(width, w).T, 1, -1)
             scan = np.rint(smaller).astype(scan.dtype) if scan.dtype.kind == "u" else smaller.astype(scan.dtype)
@@ -67,14 +67,14 @@ class Fit:
 
 
 def fitted_size(height: int, width: int, size: int) -> tuple[int, int]:
-    """Height and width of a picture whose longer side is scaled to ``size``."""
+    """Height and width after scaling a picture so that its longer side is ``size``."""
     scale = size / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 @functools.cache
 def resampling(n_in: int, n_out: int) -> np.ndarray:
-    """Rows of the resampling matrix f32 ``[n_out n_in]``; each sums to 1."""
+    """The resampling matrix, f32 ``[n_out n_in]``, whose rows sum to 1."""
     scale = n_in / n_out
     centre = (np.arange(n_out)[:, None] + 0.5) * scale - 0.5
     weight = np.maximum(0, 1 - np.abs(np.arange(n_in)[None] - centre) / max(scale, 1.0))
@@ -85,7 +85,7 @@ def for_backbone(config: DataConfig, meta: DatasetMeta) -> tuple[SampleFrames, F
     """The transforms between this dataset's records and ``data.frames`` × ``data.size``².
 
     Raises:
-      InputError: when more frames or pixels are asked for than the dataset stores.
+      InputError: more frames or pixels are asked for than the dataset stores.
     """
     t, h, w, _ = meta.scan_shape
     for field, asked, stored, what in (
