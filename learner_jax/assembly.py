@@ -1,4 +1,4 @@
-"""Config -> the parts of a run that do not change, each checked against the others."""
+"""Config -> the fixed parts of a run, checked against each other."""
 
 import dataclasses
 import functools
@@ -32,7 +32,7 @@ from learner_jax.step import Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What a run is made of."""
+    """The fixed parts of a run."""
 
     config: Config
     cohort: Cohort
@@ -43,25 +43,34 @@ class Parts:
 
     @property
     def mesh(self) -> Mesh:
-        """Of all devices of the run."""
+        """All devices of the run."""
         return self.recipe.mesh
 
     def state(self, start: Variables | None = None) -> TrainState:
-        """The state at step 0, of fresh weights or of ``start``."""
-        recipe, averaged = self.recipe, self.config.optim.average > 0
-        numbers = (self.config.seed, self.config.optim.learning_rate)
-        own = (recipe.backbone, recipe.objective, recipe.optimizer, self.spec, self.mesh)
-        return init_state(*numbers, *own, start, averaged)
+        """The state at step 0, with the backbone's variables from ``start`` or fresh ones."""
+        recipe, optim = self.recipe, self.config.optim
+        return init_state(
+            self.config.seed,
+            optim.learning_rate,
+            recipe.backbone,
+            recipe.objective,
+            recipe.optimizer,
+            self.spec,
+            self.mesh,
+            start,
+            averaged=optim.average > 0,
+        )
 
     def state_shapes(self) -> TrainState:
-        """Shapes, dtypes and places of a state."""
+        """Shapes, dtypes and shardings of a state."""
         return placed_shapes(jax.eval_shape(self.state), self.mesh)
 
 
 def assemble(config: Config) -> Parts:
-    """
+    """The parts that a config describes.
+
     Raises:
-      InputError: the config asks for what there is not, or its parts do not fit together.
+      InputError: the config names something that does not exist, or its parts do not fit together.
     """
     check(config)
     check_reporting(config)
@@ -79,21 +88,21 @@ def assemble(config: Config) -> Parts:
     check_chunk(config.train.grad_cache_chunk, config.batch_size * recipe.objective.n_augmentations, mesh)
     weights.check_licence(config.backbone)
     chosen_readouts(config.eval.readouts)
-    check_same(_told(config, cohort))
+    check_same(_shared_by_processes(config, cohort))
     return Parts(config, cohort, sampler, reader, spec, recipe)
 
 
-def _told(config: Config, cohort: Cohort) -> dict[str, Any]:
-    """All that the processes of a run must have been told alike; a host may have its own copy of the data."""
+def _shared_by_processes(config: Config, cohort: Cohort) -> dict[str, Any]:
+    """What must be equal on all processes of a run. Not ``data.dir``: a host may have its own copy of the data."""
     fields = {f"config.{path}": value for path, _, value in walk(config) if path != "data.dir"}
     return fields | cohort.fingerprints | {"the version of JAX": jax.__version__}
 
 
 def compose(config: Config, mesh: Mesh, spec: BatchSpec, n_patients: int, augmentation: Augmentation) -> Recipe:
-    """The recipe of a run on batches like ``spec``; runs whose programs are the same have the same one.
+    """The recipe of a run on batches like ``spec``; runs whose programs are equal get the same object.
 
     Raises:
-      InputError: the backbone cannot take them, or the config names what there is not.
+      InputError: the backbone cannot take such scans, or the config names something that does not exist.
     """
     return _composed(programs.key_of(config), mesh, spec, n_patients, augmentation)
 

@@ -1,7 +1,7 @@
 """Batch: what a step sees of the scans, and the only place where axis letters and field shapes are defined.
 
 Axis letters: ``b`` batch, ``t`` time or depth, ``h`` height, ``w`` width, ``c`` channels, ``d`` embedding, ``n``
-anything that is counted once for a whole cohort.
+anything counted over a whole cohort.
 """
 
 import dataclasses
@@ -18,13 +18,13 @@ Array = jax.Array | np.ndarray
 
 @array_tree
 class Batch:
-    """Scans of one step, in the order of the stream. Rows whose ``mask`` is False pad the batch and change nothing."""
+    """The scans of one step, in the order of the stream. Rows whose ``mask`` is False are padding without effect."""
 
     scan: Shaped[Array, "b t h w c"]  # as stored: uint8, uint16 or float16
     scale: Float32[Array, " b"]  # intensity = scan * scale + offset, between 0 and 1
     offset: Float32[Array, " b"]
     score: Float32[Array, " b"]  # standardised on training patients; NaN: unlabeled
-    patient: Int32[Array, " b"]  # these four index the cohort's patients, views and sites
+    patient: Int32[Array, " b"]  # index into the cohort's patients; view and site likewise
     visit: Int32[Array, " b"]
     view: Int32[Array, " b"]
     site: Int32[Array, " b"]
@@ -35,16 +35,18 @@ class Batch:
     @property
     def labeled(self) -> Bool[Array, " b"]:
         """Rows that are real and carry a score."""
-        return self.mask & ~(self.score != self.score)
+        return self.mask & ~(self.score != self.score)  # NaN differs from itself, in NumPy as in JAX
 
 
 def draws(row: Int[Array, " b"], xp: Any) -> Int[Array, " b"]:
-    """By which number each row of a global batch draws what is random in it: its row of the cohort, or minus its place
-    where the batch has held that scan before. So a scan that comes twice is not seen twice alike.
+    """The number from which each row of a global batch derives its randomness.
+
+    It is the row of the cohort or, if the scan occurs earlier in the batch, minus the place in the batch: repeats of a
+    scan are sampled and augmented differently.
 
     Args:
       row: of the whole batch, in the order of the stream.
-      xp: ``numpy`` or ``jax.numpy``, as ``row`` is.
+      xp: ``numpy`` or ``jax.numpy``, whichever ``row`` belongs to.
     """
     order = xp.argsort(row, stable=True)
     first = order[xp.searchsorted(row[order], row)]
@@ -54,7 +56,7 @@ def draws(row: Int[Array, " b"], xp: Any) -> Int[Array, " b"]:
 
 @dataclasses.dataclass(frozen=True)
 class BatchSpec:
-    """What a backbone needs to know of the batches to come: shape of one scan and the number of rows."""
+    """What a backbone needs to know about its batches: the number of rows and the shape of one scan."""
 
     b: int
     t: int
@@ -68,7 +70,7 @@ class BatchSpec:
 
 
 def shapes_of(spec: BatchSpec, stored: Any, place: Any) -> Batch:
-    """Shapes, dtypes and places of a batch, without one.
+    """A Batch of ``jax.ShapeDtypeStruct``, with shardings.
 
     Args:
       spec: of the global batch.

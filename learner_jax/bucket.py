@@ -1,4 +1,4 @@
-"""Folders on this machine and in buckets, ``gs://lab/run``: which one a text names, and what is in it."""
+"""Folders on this machine or in buckets, ``gs://lab/run``: resolve a name, list what is there."""
 
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,10 @@ from tfds_builders.errors import InputError
 
 
 def place(text: str) -> Path | epath.Path:
-    """A folder on this machine, or one in a bucket of Google Cloud Storage.
+    """The folder that a ``--workdir`` names: on this machine, or in a bucket of Google Cloud Storage.
 
     Raises:
-      InputError: it is in a place of another kind, or what buckets need is not installed.
+      InputError: it is in some other kind of place, or the package for buckets is not installed.
     """
     if not is_remote(text):
         return Path(text)
@@ -29,7 +29,7 @@ def place(text: str) -> Path | epath.Path:
 
 
 def local(text: str) -> Path:
-    """A folder or a file on this machine, for commands that work nowhere else.
+    """The folder or file that a text names, for commands that work on this machine only.
 
     Raises:
       InputError: it is in a bucket.
@@ -43,12 +43,12 @@ def local(text: str) -> Path:
 
 
 def is_remote(folder: Any) -> bool:
-    """Whether a place has a scheme, as in ``gs://lab/run``."""
+    """Whether a path has a scheme, as in ``gs://lab/run``."""
     return "://" in str(folder)
 
 
 def files_of(folder: Any) -> Any:
-    """The file system of a remote folder, which remembers no listing: Tensorstore and others write there too."""
+    """The file system of a remote folder. Listings are not cached, since Tensorstore and others write there too."""
     import fsspec
 
     return fsspec.core.url_to_fs(str(folder), use_listings_cache=False)[0]

@@ -1,9 +1,9 @@
-"""Checkpoints that are either whole or not there, and that notice when a byte changed.
+"""Checkpoints that exist only when they are complete, and that detect a changed byte.
 
-Orbax writes and commits by renaming, or by a last object where a bucket has no rename. It restores a flipped byte in
-silence and counts an empty folder named like a step as the newest checkpoint (0.12.8). So every checkpoint gets a
-manifest before its commit, with the size and sha256 of each of its files. What has none does not count, and what does
-not match it is passed over.
+Orbax writes a checkpoint and commits it by a rename or, in a bucket, by a last object. But it restores a flipped byte
+silently, and takes an empty folder named like a step for the newest checkpoint (0.12.8). So every checkpoint gets a
+manifest with the size and sha256 of each file before it is committed. One without a manifest does not count, and one
+that does not match its manifest is skipped.
 """
 
 import dataclasses
@@ -21,19 +21,20 @@ from orbax import checkpoint as ocp
 
 from learner_jax import bucket
 from learner_jax.distributed import agreed, first
+from learner_jax.pytree import path_text
 from learner_jax.state import TrainState
 from tfds_builders.errors import InputError
 
 MANIFEST = "manifest.json"
-_LATE = "_CHECKPOINT_METADATA"  # times alone; not needed to restore
+_LATE = "_CHECKPOINT_METADATA"  # timestamps, which Orbax adds at the commit; not needed to restore
 _COMMITTED = "commit_success.txt"  # what Orbax writes last in a bucket
 _ITEMS = ("encoder", "heads", "training")
 
-# Orbax cuts what several devices hold into a slice for each, so that all hosts write. It compiles a program for every
-# shape and slice, which for small arrays takes far longer than writing them.
+# Orbax cuts replicated arrays into one slice per device, so that all hosts write. It compiles a program for every shape
+# and slice, which takes far longer than writing when arrays are small.
 _LEAST_SLICE = 2**20  # bytes
 _verbosity = logging.get_verbosity()
-logging.set_verbosity(logging.ERROR)  # Orbax warns of each handler that takes another's place
+logging.set_verbosity(logging.ERROR)  # Orbax warns about every replaced handler
 ocp.type_handlers.register_type_handler(
     jax.Array, ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=_LEAST_SLICE), override=True
 )
@@ -41,18 +42,18 @@ logging.set_verbosity(_verbosity)
 
 
 class DamagedCheckpoint(InputError):
-    """A file is not the one that was written."""
+    """A file of a checkpoint differs from what was written."""
 
 
 class Checkpoints:
     """The checkpoints of one run, in ``WORKDIR/checkpoints/STEP``.
 
-    Each holds ``encoder`` (parameters and statistics) and ``heads`` (the objective's parameters), which scoring needs,
-    ``training`` (everything else that exact resuming needs), ``meta`` (config, fingerprints) and the manifest.
+    Each holds ``encoder`` (parameters and statistics) and ``heads`` (the objective's parameters), which scoring needs;
+    ``training`` (everything else needed to resume exactly); ``meta`` (config, fingerprints); and the manifest.
 
     Args:
       workdir: of the run.
-      keep: newest checkpoints that stay on disk; None: this process only reads.
+      keep: how many of the newest checkpoints to keep; None: this process only reads.
     """
 
     def __init__(self, workdir: Path | epath.Path | str, keep: int | None = None):
@@ -63,19 +64,19 @@ class Checkpoints:
             max_to_keep=keep,
             create=keep is not None,
             read_only=keep is None,
-            cleanup_tmp_directories=keep is not None,  # what a save that was cut off has left
+            cleanup_tmp_directories=keep is not None,  # left over from an interrupted save
             async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
         )
         self._manager = ocp.CheckpointManager(self._folder, item_names=(*_ITEMS, "meta"), options=options)
 
     def save(self, state: TrainState, meta: dict[str, Any]) -> None:
-        """Start to write the state of its step; the buffers may be donated as soon as this returns."""
+        """Start writing the state; its buffers may be donated as soon as this returns."""
         step = int(state.step)
         if step == self._manager.latest_step():
             return
         parts = _split(state)
         heads = jax.tree.map(lambda x: {"shape": list(x.shape), "dtype": str(x.dtype)}, parts.get("heads", {}))
-        self._manager.wait_until_finished()  # the one before takes its name from _saving until it is committed
+        self._manager.wait_until_finished()  # until the previous save is committed, _seal needs its _saving
         self._saving = step
         self._manager.save(
             step,
@@ -85,7 +86,8 @@ class Checkpoints:
             ),
         )
 
-    def _seal(self) -> None:  # called by orbax on the first process, when all is written and nothing is renamed yet
+    def _seal(self) -> None:
+        """Write the manifest. Orbax calls this on the first process, after writing and before the rename."""
         folder = self._folder / str(self._saving)
         if not self._remote:
             (folder,) = self._folder.glob(f"{self._saving}.orbax-checkpoint-tmp*")
@@ -95,7 +97,7 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Commit what is under way and release the folder."""
+        """Finish a save that is under way and release the folder."""
         self._manager.close()
 
     def steps(self) -> list[int]:
@@ -109,17 +111,17 @@ class Checkpoints:
         return sorted(int(step.name) for step in whole)
 
     def meta(self, step: int) -> dict[str, Any]:
-        """What was stored beside the arrays."""
+        """What was stored beside the arrays, see :func:`learner_jax.resume.metadata`."""
         return self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
 
     def newest(self) -> int | None:
-        """Step of the newest checkpoint that matches its manifest, the same on every process; None: there is none.
+        """Step of the newest checkpoint that matches its manifest, the same on every process; None where there is none.
 
-        What is newer than that and damaged, or has no manifest, is moved to ``WORKDIR/damaged``, unless this process
-        only reads.
+        Unless this process only reads, newer ones that are damaged or have no manifest are moved to
+        ``WORKDIR/damaged``.
 
         Raises:
-          InputError: when there are committed checkpoints and all are damaged.
+          InputError: there are committed checkpoints, and all are damaged.
         """
         step, fault = agreed(self._newest() if first() else None)
         if fault:
@@ -143,29 +145,36 @@ class Checkpoints:
         return whole, ""
 
     def _named(self) -> list[Path]:
-        """Folders with their final name; one that is being written has a longer one, or in a bucket lacks a mark."""
+        """Folders named like a step; one being written has a longer name or, in a bucket, lacks a mark."""
         if self._remote:
             steps = {name.partition("/")[0] for name in bucket.names(self._folder)}
             return [self._folder / step for step in sorted(steps) if step.isdigit()]
         return [path for path in self._folder.glob("*") if path.name.isdigit()]
 
     def restore(self, step: int, abstract: TrainState) -> TrainState:
-        """State of a step that :meth:`newest` found whole, in the shapes and places of ``abstract``."""
+        """The state of a step that :meth:`newest` returned, with the shapes and shardings of ``abstract``."""
         return _join(self._restore(step, _split(abstract)))
 
     def restore_for_scoring(self, step: int, encoder: Any) -> tuple[Any, dict[str, Any]]:
-        """The encoder ``{"params", "stats"}`` of a step, in the shapes and places of ``encoder``, and the objective's
-        parameters as numpy arrays.
+        """The encoder and the heads of a step.
+
+        Args:
+          step: with a committed checkpoint.
+          encoder: shapes and shardings of the backbone's ``{"params", "stats"}``.
+
+        Returns:
+          The restored encoder, and the objective's parameters as NumPy arrays.
 
         Raises:
-          DamagedCheckpoint: when a file is not the one that was written.
+          DamagedCheckpoint: a file differs from what was written.
+          InputError: the encoder has other shapes.
         """
         fault = agreed(_fault(self._folder / str(step)) if first() else None)
         if fault:
             raise DamagedCheckpoint(
                 f"checkpoint {self._folder}/{step} is damaged: {fault}. Copy it again, or use another step"
             )
-        # Shapes are stored: those of a head may depend on a cohort that is not the one to score.
+        # The heads' shapes come from the checkpoint: they may depend on the training cohort, and another may be scored.
         is_shape = lambda x: isinstance(x, dict) and set(x) == {"shape", "dtype"}  # noqa: E731
         shaped = lambda x: np.empty(x["shape"], x["dtype"])  # noqa: E731
         heads = jax.tree.map(shaped, self.meta(step)["heads"], is_leaf=is_shape)
@@ -173,7 +182,7 @@ class Checkpoints:
         return restored["encoder"], restored.get("heads", {})
 
     def _restore(self, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
-        if differing := self._differing(step, abstract):  # first: a read that fails leaves others running
+        if differing := self._differing(step, abstract):  # checked first: a read that fails leaves others running
             raise InputError(
                 f"step {step} in {self._folder} holds other arrays than this config's backbone, objective and "
                 f"optimizer have: {differing}. Set those fields as they were, or use a new --workdir"
@@ -183,7 +192,7 @@ class Checkpoints:
         return {name: restored[name] for name in abstract}
 
     def _differing(self, step: int, abstract: dict[str, Any]) -> str:
-        """The first array whose shape in a checkpoint is not the one asked for; empty: all are."""
+        """The first array whose shape in the checkpoint is not the one asked for; empty where all agree."""
         for name, tree in abstract.items():
             with ocp.PyTreeCheckpointer() as reader:
                 stored = _shapes(reader.metadata(self._folder / str(step) / name).item_metadata.tree)
@@ -195,12 +204,11 @@ class Checkpoints:
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in leaves}
+    return {path_text(path): tuple(leaf.shape) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
 def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    """``path within the folder -> size and sha256`` of every file that orbax does not write again at the commit."""
+    """``path within the folder -> size and sha256`` of every file that Orbax leaves alone when it commits."""
     if bucket.is_remote(folder):
         names = bucket.names(folder)
     else:
@@ -216,7 +224,7 @@ def _mark(path: Path) -> dict[str, Any]:
 
 
 def _fault(folder: Path) -> str:
-    """What is wrong with a checkpoint; empty where all its files are those that were written."""
+    """What is wrong with a checkpoint; empty if it matches its manifest."""
     try:
         marks = json.loads((folder / MANIFEST).read_text())
         wrong = [name for name, mark in marks.items() if not (folder / name).is_file() or _mark(folder / name) != mark]
@@ -235,22 +243,22 @@ def _set_aside(folder: Path) -> None:
         for name in held:
             bucket.files_of(folder).cp_file(f"{folder}/{name}", f"{target}/{name}")
         for name in held:
-            (folder / name).unlink()  # by Orbax's way into the bucket, which remembers what it has listed
+            (folder / name).unlink()  # through epath as Orbax does, so that its cached listings are updated
     else:
         folder.rename(target)
     _say(f"checkpoint {folder} is not whole; it is moved to {target}")
 
 
-def _say(text: str) -> None:  # not by a logger: main silences Orbax, which shares them
+def _say(text: str) -> None:  # not through logging, which main silences because of Orbax
     print(f"WARNING: {text}", file=sys.stderr, flush=True)
 
 
 def _split(state: TrainState) -> dict[str, Any]:
     parts = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
-    scored = parts.pop("average") or parts.pop("params")  # with an average, the parameters serve training alone
+    scored = parts.pop("average") or parts.pop("params")  # with an average, the parameters themselves are not scored
     encoder = {"params": scored["backbone"], "stats": parts.pop("stats")}
     split = {"encoder": encoder, "heads": scored["objective"], "training": parts}
-    return {name: tree for name, tree in split.items() if tree}  # orbax keeps no item without an array
+    return {name: tree for name, tree in split.items() if tree}  # Orbax cannot store an item without arrays
 
 
 def _join(parts: dict[str, Any]) -> TrainState:

@@ -1,10 +1,10 @@
-"""Compiled programs kept on disk, so that a restarted or repeated command starts at once."""
+"""A cache of compiled programs on disk, so that a restarted or repeated command starts at once."""
 
 import os
 from pathlib import Path
 
 import jax
-from jax._src.lru_cache import LRUCache  # what writes its cache has no public name
+from jax._src.lru_cache import LRUCache  # there is no public name for what writes JAX's cache
 
 from learner_jax.bucket import is_remote
 
@@ -12,7 +12,7 @@ _put = LRUCache.put
 
 
 def keep_compiled() -> None:
-    """Keep what JAX compiles in ``~/.cache/learner_jax``, unless JAX_COMPILATION_CACHE_DIR names another place."""
+    """Cache what JAX compiles in ``~/.cache/learner_jax``, or where JAX_COMPILATION_CACHE_DIR says."""
     LRUCache.put = _put_whole
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "learner_jax"
@@ -20,12 +20,12 @@ def keep_compiled() -> None:
 
 
 def _put_whole(self: LRUCache, key: str, value: bytes) -> None:
-    """Write beside the entry and rename.
+    """Write an entry under a temporary name and rename it.
 
-    JAX writes it in place (0.10 to 0.12): another process may read a part, and what a kill or a full disk leaves of it
-    is never replaced, so that each later start warns of it and compiles anew.
+    JAX writes entries in place (0.10 to 0.12). Another process may then read a partial one, and a partial one that a
+    kill or a full disk leaves behind is never replaced: every later start warns about it and compiles again.
     """
-    if self.eviction_enabled or is_remote(self.path):  # it locks; objects of a bucket are written whole
+    if self.eviction_enabled or is_remote(self.path):  # JAX locks the former; in a bucket, writes are atomic
         return _put(self, key, value)
     entry = Path(self.path) / f"{key}-cache"
     if entry.exists():

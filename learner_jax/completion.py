@@ -1,12 +1,12 @@
-"""What TAB completes after the installed commands: ``python -m learner_jax.completion bash`` prints it for a shell.
+"""TAB completion of the installed commands: ``python -m learner_jax.completion bash`` prints a script for a shell.
 
-With the extra ``completion``, and again after an update of the package:
+Install the extra ``completion``; run this once, and again after each update of the package:
 
     python -m learner_jax.completion bash > ~/.learner_jax.bash    # in ~/.bashrc: . ~/.learner_jax.bash
     python -m learner_jax.completion zsh > ~/.learner_jax.zsh      # in ~/.zshrc: eval "$(<~/.learner_jax.zsh)"
 
-Nothing of this package is started when TAB is pressed: names of flags, commands and fields are written down as they are
-in the installed version.
+Pressing TAB starts nothing of this package: the script contains the flags, commands and fields of the installed
+version.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def scripts(shell: str) -> str:
-    """What a shell must know, for all commands.
+    """The completion script of a shell, for all commands.
 
     Raises:
       InputError: shtab is not installed.
@@ -44,7 +44,7 @@ def scripts(shell: str) -> str:
 
 
 def parsers() -> list[argparse.ArgumentParser]:
-    """One for each command, named as it is installed."""
+    """A parser for each command, under its installed name."""
     from learner_jax import evaluate, status
     from learner_jax.predict import scans
     from learner_jax.report import __main__ as report
@@ -68,7 +68,7 @@ def parsers() -> list[argparse.ArgumentParser]:
 
 
 def _trainer() -> argparse.ArgumentParser:
-    """The trainer's flags, which absl parses, and all fields of the config, as argparse would have them."""
+    """An argparse parser with the trainer's flags, which absl parses, and all fields of the config."""
     from absl import flags
 
     from learner_jax import main as trainer
@@ -85,7 +85,7 @@ def _trainer() -> argparse.ArgumentParser:
 
 
 def _complete_files(parser: argparse.ArgumentParser, files: dict[str, str]) -> None:
-    """Whatever takes a value that is not one of a few may be a path."""
+    """Complete file names wherever a value is not one of a few choices."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():

@@ -1,4 +1,4 @@
-"""Batch -> embeddings as training sees them: copied, augmented, normalised, encoded; at once or chunk by chunk."""
+"""Batch -> embeddings in training: copy, augment, normalise and encode, at once or chunk by chunk."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ Stats = dict[str, Any]
 
 
 def copies(batch: Batch, n: int, mesh: Mesh) -> tuple[Batch, Int[Array, " b"]]:
-    """Every row ``n`` times, next to each other and on the device of the row, and what each draws its numbers by."""
+    """Each row ``n`` times, its copies adjacent and on its device; and the number by which each copy is augmented."""
     draw = draws(everywhere(batch.row, mesh), jnp)
     if n == 1:
         return batch, draw
@@ -42,11 +42,11 @@ def encode(
     Args:
       config: of the run.
       backbone: what embeds.
-      augmentation: what the scans go through before, as :class:`learner_jax.augment.Augmentation` is called.
+      augmentation: called like :class:`learner_jax.augment.Augmentation`.
       variables: parameters of the backbone, in ``train.compute``, and its statistics.
-      batch: global, or a chunk of it.
-      draw: i32 ``[b]``; rows that share one are augmented alike.
-      key: of this step.
+      batch: the global batch, or a chunk of it.
+      draw: i32 ``[b]``; rows with equal numbers are augmented alike.
+      key: random key of this step.
     """
     scan = augmentation(intensity(batch), draw, batch.view, jax.random.fold_in(key, 2))
     scan = normalise(scan, *normalisation(config, scan.shape[-1]))
@@ -57,18 +57,18 @@ def encode(
 
 
 def encode_in_chunks(encode: Any, params: Any, stats: Stats, rows: Any, size: int, mesh: Mesh) -> tuple[Array, Stats]:
-    """Embeddings of a large batch from the memory of a small one, with the gradient of the whole.
+    """Embeddings of a large batch in the memory of a small one, with the gradient of the whole batch.
 
-    The forward pass keeps the embeddings alone; the backward pass encodes each chunk again with the gradient of the
-    objective at its embeddings, which was taken over the whole batch: gradient caching, Gao et al., arXiv 2101.06983.
-    Batch norm sees one chunk at a time, so the gradient equals the whole batch's for other norms only.
+    Gradient caching, Gao et al., arXiv 2101.06983: the forward pass keeps only the embeddings; the backward pass
+    encodes each chunk again and applies the gradient of the objective, taken over the whole batch, at its embeddings.
+    Batch norm sees one chunk at a time, so with it the gradient is not that of the whole batch.
 
     Args:
       encode: ``(variables, rows) -> (u, stats)``.
       params: of the backbone.
       stats: of the backbone.
-      rows: tree of arrays ``[b …]``, cut over the mesh; a chunk takes an equal part of each device's rows.
-      size: rows of a chunk over all devices.
+      rows: tree of arrays ``[b …]``, sharded over the mesh; a chunk takes an equal share of each device's rows.
+      size: rows of a chunk, over all devices.
       mesh: of :func:`learner_jax.mesh.make_mesh`.
 
     Returns:
@@ -93,10 +93,10 @@ def encode_in_chunks(encode: Any, params: Any, stats: Stats, rows: Any, size: in
 
 
 def check_chunk(size: int, rows: int, mesh: Mesh) -> None:
-    """Refuse a chunk that does not divide the batch and the devices.
+    """Refuse a chunk size that does not divide the batch, or that the devices cannot share.
 
     Raises:
-      InputError: with the sizes that do.
+      InputError: with the sizes that fit.
     """
     devices = mesh.size
     if size and (rows % size or size % devices):

@@ -1,4 +1,4 @@
-"""One trainer in a work folder of a bucket at a time: an object that its owner writes again every few seconds."""
+"""One trainer at a time in a work folder in a bucket: its owner keeps rewriting an object every few seconds."""
 
 import contextlib
 import json
@@ -14,19 +14,19 @@ from typing import Any
 from tfds_builders.errors import InputError
 
 BEAT = 10.0  # seconds between two signs of life
-SILENT = 60.0  # seconds without one after which the owner counts as dead
+SILENT = 60.0  # seconds without one until the owner counts as dead
 
 
 @contextlib.contextmanager
 def lease(files: Any, path: str) -> Iterator[None]:
-    """Hold the object ``path`` of a file system of fsspec while the block lasts.
+    """Hold the object ``path`` of an fsspec file system during the ``with`` block.
 
-    It is made on the condition that there is none. Where there is one, its owner is dead if it does not change for
-    ``SILENT`` seconds, as seen from here, so that clocks need not agree. A trainer that was cut off for longer ends
-    itself as soon as it sees that another has taken its place.
+    The object is created on condition that it does not exist yet. If it does, its owner counts as dead when it has not
+    changed for ``SILENT`` seconds by this machine's clock, so clocks need not agree. A trainer that was cut off for
+    longer ends itself as soon as it sees that another has taken over.
 
     Raises:
-      InputError: another trainer holds it, and which; or there is no such bucket, or it may not be written to.
+      InputError: another trainer holds it (named in the message), or the bucket does not exist or is not writable.
     """
     mine = {"owner": f"process {os.getpid()} on {socket.gethostname()}", "id": uuid.uuid4().hex, "beat": 0}
     _take(files, path, mine)
@@ -38,7 +38,7 @@ def lease(files: Any, path: str) -> Iterator[None]:
     finally:
         over.set()
         beating.join()
-        with contextlib.suppress(Exception):  # what is left there counts as dead soon, and how the run ended is told
+        with contextlib.suppress(Exception):  # a lease left behind soon expires, and the run's own outcome matters more
             if _owner(files, path).get("id") == mine["id"]:
                 files.rm_file(path)
 
@@ -50,7 +50,7 @@ def _take(files: Any, path: str, mine: dict[str, Any]) -> None:
             return files.pipe_file(path, json.dumps(mine).encode(), mode="create")
         except FileExistsError:
             pass
-        except (FileNotFoundError, PermissionError) as fault:  # any other may pass by itself
+        except (FileNotFoundError, PermissionError) as fault:  # other errors may be temporary
             raise InputError(f"{path} cannot be written ({type(fault).__name__}: {fault}); see --workdir") from fault
         other = _owner(files, path)
         if other and not seen:
@@ -63,7 +63,7 @@ def _take(files: Any, path: str, mine: dict[str, Any]) -> None:
             )
         elif other and time.monotonic() - since > SILENT:
             files.pipe_file(path, json.dumps(mine).encode())
-            time.sleep(BEAT / 5)  # of several that take it at once, the one that wrote last has it
+            time.sleep(BEAT / 5)  # if several take it at once, the last writer wins
             seen, since = _owner(files, path), time.monotonic()
             if seen == mine:
                 return
@@ -72,7 +72,7 @@ def _take(files: Any, path: str, mine: dict[str, Any]) -> None:
 
 def _beat(files: Any, path: str, mine: dict[str, Any], over: threading.Event) -> None:
     while not over.wait(BEAT):
-        with contextlib.suppress(Exception):  # a bucket that cannot be reached now may be at the next beat
+        with contextlib.suppress(Exception):  # an unreachable bucket may be back at the next beat
             other = _owner(files, path)
             if other and other.get("id") != mine["id"]:
                 print(f"this trainer was silent, and {other.get('owner')} has taken {path}: it ends", file=sys.stderr)

@@ -17,11 +17,13 @@ from tfds_builders.errors import InputError
 
 @contextlib.contextmanager
 def only_trainer(workdir: Path) -> Iterator[None]:
-    """Hold ``workdir/lock`` while the block lasts; the system frees it when the process dies, however it dies. In a
-    bucket it is a :func:`lease`. Of several processes one stands for all, and they wait for it.
+    """Hold ``workdir/lock`` during the ``with`` block.
+
+    The system releases it when the process dies, in whatever way. In a bucket it is a :func:`lease`. The first process
+    of a run holds it for all, and the others wait until it does.
 
     Raises:
-      InputError: another process holds it, and which.
+      InputError: another process holds it (named in the message), or the folder cannot be written.
     """
     if not first():
         agreed(None)
@@ -42,7 +44,7 @@ def _held(workdir: Path) -> Iterator[None]:
         workdir.mkdir(parents=True, exist_ok=True)
         file = (workdir / "lock").open("a+")
     except OSError as fault:
-        if fault.errno == errno.ENOSPC:  # told of with what to do about it
+        if fault.errno == errno.ENOSPC:  # exit_code has a sentence for a full disk
             raise
         raise InputError(f"{workdir} cannot be written ({fault.strerror}); see --workdir") from fault
     with file:
@@ -61,7 +63,11 @@ def _held(workdir: Path) -> Iterator[None]:
 
 
 def _take(file: int) -> None:
-    """Try for some moments: ``python -m learner_jax.status`` holds a lock for less than one when it looks at it."""
+    """Lock the file, trying for a moment: ``python -m learner_jax.status`` locks it briefly to see whether it is held.
+
+    Raises:
+      BlockingIOError: another process holds it.
+    """
     for _ in range(4):
         with contextlib.suppress(BlockingIOError):
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

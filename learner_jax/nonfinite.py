@@ -1,4 +1,4 @@
-"""Steps that changed nothing, as their loss or gradient was not finite: told with their rows; ten in a row end it."""
+"""Steps without effect, as their loss or gradient was not finite: report their rows, and stop after ten in a row."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,17 +9,17 @@ import numpy as np
 from learner_jax.config import Config
 from tfds_builders.errors import InputError
 
-IN_A_ROW = 10  # after which a run will not come to itself
+IN_A_ROW = 10  # after so many, a run will not recover
 
 
 class NonFinite:
-    """After each step, looks at the one before, so that the host never waits for the step that is running.
+    """Called after each step, checks the step before it, so that the host never waits for the one that is running.
 
     Args:
       config: of the run.
-      rows: ``step -> i64 [b]``, the rows of the cohort that the step saw; steps count from 1.
-      skipped: steps that had changed nothing before this process began.
-      say: takes a sentence for the user.
+      rows: ``step -> i64 [b]``, the cohort rows that the step saw; steps count from 1.
+      skipped: steps without effect before this process started.
+      say: called with a sentence for the user.
     """
 
     def __init__(self, config: Config, rows: Callable[[int], np.ndarray], skipped: int, say: Callable[[str], None]):
@@ -28,10 +28,10 @@ class NonFinite:
         self._pending: tuple[int, Any] | None = None
 
     def __call__(self, step: int, state: object, metrics: dict[str, Any]) -> None:
-        """Look at the step before.
+        """Check the step before this one.
 
         Raises:
-          InputError: too many in a row, with what to try.
+          InputError: ``IN_A_ROW`` steps in a row had no effect; with what to try.
         """
         before, self._pending = self._pending, (step, metrics["skipped"])
         if before is not None:

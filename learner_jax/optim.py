@@ -1,4 +1,4 @@
-"""Config -> optax optimizer with its schedule, and what of a backbone it moves how far."""
+"""Config -> optax optimizer with its schedule, and how far it moves which parameters."""
 
 import dataclasses
 import fnmatch
@@ -11,9 +11,10 @@ import optax
 from flax.traverse_util import flatten_dict
 
 from learner_jax.config import OptimConfig
+from learner_jax.pytree import path_text
 from tfds_builders.errors import InputError
 
-_BACKBONE = "backbone/"  # what the paths of a backbone's parameters begin with in those of a whole state
+_BACKBONE = "backbone/"  # prefix of a backbone's parameters among those of a whole state
 
 
 def schedule(config: OptimConfig, steps: int) -> optax.Schedule:
@@ -35,16 +36,16 @@ def decayed(params: Any) -> Any:
 def make_optimizer(
     config: OptimConfig, steps: int, distances: Mapping[str, int] | None = None
 ) -> optax.GradientTransformation:
-    """AdamW, SGD with Nesterov momentum, or LAMB, behind clipping of the global gradient norm, at a learning rate of 1.
+    """AdamW, SGD with Nesterov momentum, or LAMB, after clipping the global gradient norm, at a peak rate of 1.
 
-    Whoever applies the updates multiplies them by ``config.learning_rate``: in all three they are proportional to it,
-    weight decay included. So rates share a program, which is given the rate as a number.
+    The train step multiplies the updates by ``config.learning_rate``. In all three optimizers they are proportional to
+    it, weight decay included, so runs with different rates share a program that takes the rate as an input.
 
     Args:
-      config: ``layer_decay`` makes the rate of a parameter ``layer_decay ** distance`` of the schedule's; what
-        ``freeze`` names does not move and has no moments.
-      steps: of the whole run; with ``accumulate`` = k only each k-th is an update, by the mean of k gradients.
-      distances: of the backbone's parameters from the embedding, by path; those that are not named have 0.
+      config: with ``layer_decay``, a parameter's rate is ``layer_decay ** distance`` times the schedule's; parameters
+        that match ``freeze`` are not updated and have no moments.
+      steps: of the whole run; with ``accumulate`` = k every k-th is an update, by the mean of k gradients.
+      distances: of the backbone's parameters from the embedding, by path; 0 for any that are missing.
     """
     rate = schedule(dataclasses.replace(config, learning_rate=1.0), steps // config.accumulate)
     if config.name == "adamw":
@@ -70,14 +71,20 @@ def make_optimizer(
 
 
 def moving_average(config: OptimConfig, average: Any, params: Any, batches: Any) -> Any:
-    """The average after ``params`` came out of the batch number ``batches`` (from 1) that was finite.
+    """The moving average of the parameters after one more batch.
 
-    ``a <- d a + (1 - d) p`` after each update, with ``d = min(config.average, (1 + n) / (10 + n))`` after n of them: an
-    early average would else be the initial parameters for long. As ``tf.train.ExponentialMovingAverage``.
+    After the n-th update ``a <- d a + (1 - d) p`` with ``d = min(config.average, (1 + n) / (10 + n))``: a smaller decay
+    at first keeps the initial parameters from dominating. As in ``tf.train.ExponentialMovingAverage``.
+
+    Args:
+      config: ``average`` is the decay; only every ``accumulate``-th batch is an update.
+      average: before the batch.
+      params: after it.
+      batches: how many had a finite loss and gradient so far, this one included.
     """
     n, rest = jnp.divmod(batches, config.accumulate)
     decay = jnp.minimum(config.average, (1 + n) / (10 + n))
-    keep = jnp.where(rest == 0, decay, 1.0)  # in between the parameters have not moved
+    keep = jnp.where(rest == 0, decay, 1.0)  # between updates the parameters have not moved
     return jax.tree.map(lambda a, p: keep * a + (1 - keep) * p, average, params)
 
 
@@ -89,27 +96,27 @@ def _scaled(factors: Mapping[str, float]) -> optax.GradientTransformation:
 
 
 def hold(params: Any, freeze: str) -> Any:
-    """The parameters ``{"backbone": …, "objective": …}``, those that ``freeze`` names without a gradient."""
+    """The parameters ``{"backbone": …, "objective": …}``, with the gradient stopped at those that ``freeze`` names."""
     if not freeze:
         return params
     return _by_path(lambda path, leaf: jax.lax.stop_gradient(leaf) if stays(path, freeze) else leaf, params)
 
 
 def stays(path: str, freeze: str) -> bool:
-    """Whether one of the comma-separated patterns fits the path of a parameter of the backbone."""
+    """Whether a parameter's path is in the backbone and matches one of the comma-separated patterns."""
     within = path.removeprefix(_BACKBONE)
     return within != path and any(fnmatch.fnmatchcase(within, pattern) for pattern in _patterns(freeze))
 
 
 def check_freeze(freeze: str, params: Any) -> None:
-    """Refuse patterns that name nothing.
+    """Refuse patterns that match nothing.
 
     Args:
       freeze: ``config.optim.freeze``.
       params: of the backbone, arrays or shapes.
 
     Raises:
-      InputError: with the parameters that there are.
+      InputError: with the parameters that exist.
     """
     paths = list(flatten_dict(params, sep="/"))
     for pattern in _patterns(freeze):
@@ -126,6 +133,4 @@ def _patterns(freeze: str) -> list[str]:
 
 
 def _by_path(function: Callable[[str, Any], Any], tree: Any) -> Any:
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: function("/".join(str(key.key) for key in path), leaf), tree
-    )
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: function(path_text(path), leaf), tree)

@@ -1,4 +1,4 @@
-"""Where the state of a run lives: whole on every device, or cut over those that share a copy (``config.mesh.fsdp``)."""
+"""Where a run's state lives: whole on every device, or sharded over those that share a copy (``config.mesh.fsdp``)."""
 
 import math
 from typing import Any
@@ -9,12 +9,13 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from learner_jax.mesh import FSDP, replicated
+from learner_jax.pytree import path_text
 
-SMALLEST = 2**14  # numbers of an array that is worth cutting; below, the exchange costs more than the memory
+SMALLEST = 2**14  # elements of the smallest array worth sharding; below, the exchange costs more than the memory
 
 
 def place(leaf: Any, mesh: Mesh) -> NamedSharding:
-    """Where an array lives: cut along its longest axis that ``fsdp`` divides, or whole on every device.
+    """The sharding of an array: along its longest axis that ``fsdp`` divides, or replicated.
 
     Args:
       leaf: an array, or its shape and dtype.
@@ -34,12 +35,12 @@ def places(tree: Any, mesh: Mesh) -> Any:
 
 
 def placed_shapes(tree: Any, mesh: Mesh) -> Any:
-    """Shapes and dtypes of a tree with the place of each: where restored arrays are born."""
+    """Shapes, dtypes and shardings of a tree's leaves, as restoring a checkpoint needs them."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place(leaf, mesh)), tree)
 
 
 def on_host(tree: Any) -> Any:
-    """The arrays whole, as NumPy's, on every process; what is cut comes together one array at a time."""
+    """The arrays as whole NumPy arrays on every process; sharded ones are gathered one at a time."""
 
     def whole(leaf: Any) -> np.ndarray:
         if isinstance(leaf, jax.Array) and not leaf.is_fully_replicated:
@@ -50,13 +51,12 @@ def on_host(tree: Any) -> Any:
 
 
 def describe(params: Any, mesh: Mesh) -> list[str]:
-    """A line for each array that is cut."""
+    """A line for each sharded array."""
     n, lines = mesh.shape[FSDP], []
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         cut = [axis for axis, name in enumerate(place(leaf, mesh).spec) if name]
         if cut:
-            name = "/".join(str(key.key) for key in path)
             shape = "x".join(f"{length}/{n}" if axis in cut else str(length) for axis, length in enumerate(leaf.shape))
             mib = math.prod(leaf.shape) * leaf.dtype.itemsize / n / 2**20
-            lines.append(f"{name} {shape} {leaf.dtype}: {mib:.2f} MiB a device")
+            lines.append(f"{path_text(path)} {shape} {leaf.dtype}: {mib:.2f} MiB a device")
     return lines

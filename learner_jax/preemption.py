@@ -1,4 +1,4 @@
-"""SIGTERM -> a flag that the loop reads between steps, the same on every process."""
+"""SIGTERM -> a flag that the loop reads between steps, with the same answer on every process."""
 
 import contextlib
 import signal
@@ -8,23 +8,23 @@ from types import TracebackType
 import jax
 from jax.experimental import multihost_utils
 
-EXIT_CODE = 143  # what a launcher must answer by starting the same command again
+EXIT_CODE = 143  # a launcher must respond to it by starting the same command again
 _IN_AN_EVALUATION = "stopped in an evaluation, which comes again"
 
 
 class Preempted(Exception):
-    """The run was told to stop and has committed a checkpoint; the same command goes on from there."""
+    """The run was asked to stop and has committed a checkpoint, from which the same command continues."""
 
 
 class Preemption:
-    """While entered, SIGTERM no longer kills; :meth:`requested` tells that it came."""
+    """While entered, SIGTERM does not kill the process; :meth:`requested` tells whether it came."""
 
     def __init__(self) -> None:
         self._flag = self._at_once = False
         self._asked = 0
 
     def __enter__(self) -> "Preemption":
-        self._alone = jax.process_count() == 1  # else the handler stays that JAX's service has in place
+        self._alone = jax.process_count() == 1  # otherwise the handler of JAX's service stays in place
         self._before = signal.signal(signal.SIGTERM, self._note) if self._alone else None
         return self
 
@@ -38,25 +38,25 @@ class Preemption:
             raise Preempted(_IN_AN_EVALUATION)
 
     def requested(self, _step: int = 0) -> bool:
-        """Whether to stop here; all processes of a run, which ask equally often, hear the same answer."""
+        """Whether to stop here. All processes must ask equally often, and get the same answers."""
         if self._alone:
             return self._flag
-        self._asked += 1  # the place at which JAX lets all stop is the next number after that of who came furthest
+        self._asked += 1  # after SIGTERM, JAX lets all stop at the number after the largest that any has reached
         return multihost_utils.reached_preemption_sync_point(self._asked)
 
     def between(self) -> None:
-        """Called at the same places by all processes of what is done :meth:`at_once`: several can only end it there.
+        """A point at which several processes can stop what they do :meth:`at_once`; all call it at the same points.
 
         Raises:
-          Preempted: SIGTERM has come to one of several.
+          Preempted: one of several processes got SIGTERM.
         """
         if self._at_once and not self._alone and self.requested():
             raise Preempted(_IN_AN_EVALUATION)
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
-        """While entered, SIGTERM ends what is done: for what takes long and changes nothing. Of several processes it
-        does where they call :meth:`between`.
+        """While entered, SIGTERM interrupts at once: for work that takes long and changes nothing. Several processes
+        are interrupted where they call :meth:`between`.
 
         Raises:
           Preempted: SIGTERM comes, or came before.

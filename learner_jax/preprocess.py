@@ -1,4 +1,4 @@
-"""Scans as stored -> what a backbone sees, on the device; the same in training, scoring and export."""
+"""Stored scans -> the input of a backbone, on the device; the same in training, scoring and export."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +8,7 @@ from learner_jax.backbones import weights
 from learner_jax.batch import Batch
 from learner_jax.config import Config
 
-Constant = float | tuple[float, ...]  # one for all channels, or one for each
+Constant = float | tuple[float, ...]  # for all channels, or one for each
 
 
 def intensity(batch: Batch) -> Float[Array, "b t h w c"]:
@@ -18,10 +18,10 @@ def intensity(batch: Batch) -> Float[Array, "b t h w c"]:
 
 
 def normalisation(config: Config, channels: int) -> tuple[Constant, Constant]:
-    """Mean and std of the intensities: the config's, or those that the published weights of the run were trained with.
+    """Mean and std by which intensities are normalised: those of the run's published weights, else the config's.
 
-    Grey scans get the averages over the weights' channels, for which :func:`learner_jax.backbones.adapt.fold_stem`
-    made the stem.
+    For scans of one channel they are averaged over the weights' channels, as
+    :func:`learner_jax.backbones.adapt.fold_stem` assumes.
     """
     published = weights.of(config.backbone)
     if published is None or not published.mean:

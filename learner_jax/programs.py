@@ -1,7 +1,7 @@
-"""What a compiled program depends on, so that the runs of one process share programs: traced and compiled once.
+"""What a compiled program depends on, so that the runs of one process can share programs.
 
-A sweep trains many runs that differ in seed, dataset or patients alone. Tracing and loading the step of a small net
-takes longer than training it.
+A sweep trains many runs that differ only in their seed, dataset or patients. For a small net, tracing and loading the
+step takes longer than training.
 """
 
 import dataclasses
@@ -14,17 +14,17 @@ KEPT = 16  # programs of each kind that a process keeps
 
 
 def key_of(config: Config) -> str:
-    """The config without what reaches no program but as data: the same text, the same programs.
+    """The config as text, without the fields that reach programs only as data: equal texts mean equal programs.
 
-    Seed and learning rate are in the state, patients and scores in the batches, and shapes are arguments of their own.
+    Seed and learning rate are part of the state, patients and scores part of the batches; shapes are keyed separately.
     """
     data = DataConfig(frames=config.data.frames, size=config.data.size, mean=config.data.mean, std=config.data.std)
-    apart = {"init_from": "", "seed": 0, "log_every": 1, "trackers": "", "profile": "", "data": data}
+    irrelevant = {"init_from": "", "seed": 0, "log_every": 1, "trackers": "", "profile": ""}
+    irrelevant |= {"checkpoint": CheckpointConfig(), "eval": EvalConfig()}
     optim = dataclasses.replace(config.optim, learning_rate=1.0)
-    sections = {"optim": optim, "checkpoint": CheckpointConfig(), "eval": EvalConfig()}
-    return json.dumps(dataclasses.asdict(dataclasses.replace(config, **apart, **sections)))
+    return json.dumps(dataclasses.asdict(dataclasses.replace(config, data=data, optim=optim, **irrelevant)))
 
 
 def config_of(key: str) -> Config:
-    """A config of its own for the program: what is changed in that of a run later does not reach it."""
+    """A fresh config from its key: later changes to a run's own config cannot reach a cached program."""
     return from_dict(Config, json.loads(key))

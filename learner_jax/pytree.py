@@ -1,18 +1,23 @@
-"""Dataclasses of arrays as JAX trees."""
+"""Trees of arrays: dataclasses as JAX trees, and the paths of leaves as text."""
 
 import dataclasses
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 
 Kind = TypeVar("Kind", bound=type)
 
 
-def array_tree(kind: Kind) -> Kind:
-    """Class decorator: a frozen dataclass whose fields are arrays or trees of arrays.
+def path_text(path: tuple[Any, ...]) -> str:
+    """A leaf's path as ``backbone/layer1/0/conv1/kernel``."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
-    JAX rebuilds trees around things that are not arrays (shardings, shapes, blocks of rows), so unflattening skips
-    ``__init__`` and with it the shape checks of the tests.
+
+def array_tree(kind: Kind) -> Kind:
+    """Class decorator: make a frozen dataclass, whose fields are arrays or trees of arrays, a JAX tree.
+
+    JAX also builds such trees from things that are not arrays of these shapes (shardings, blocks of rows), so
+    unflattening bypasses ``__init__`` and thereby the shape checks that tests install.
     """
     kind = dataclasses.dataclass(frozen=True)(kind)
     names = [field.name for field in dataclasses.fields(kind)]

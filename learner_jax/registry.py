@@ -1,4 +1,4 @@
-"""Name -> thing, for everything that a config chooses by name."""
+"""Name -> thing, for everything that the config selects by name."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -10,7 +10,7 @@ Thing = TypeVar("Thing")
 
 
 class Registry(Generic[Thing]):
-    """Things of one kind under their names.
+    """Things of one kind by their names.
 
     >>> colours = Registry("colour", "config.paint.colour")
     >>> @colours.register("red")
@@ -24,7 +24,11 @@ class Registry(Generic[Thing]):
         self._things: dict[str, Thing] = {}
 
     def register(self, name: str) -> Callable[[Thing], Thing]:
-        """Decorator that files a thing under ``name``; a name is given once."""
+        """Decorator that files a thing under ``name``.
+
+        Raises:
+          ValueError: the name is taken.
+        """
 
         def file(thing: Thing) -> Thing:
             if name in self._things:

@@ -1,4 +1,4 @@
-"""Whether the newest checkpoint of a workdir may go on under a config, and what a checkpoint tells of its run."""
+"""Whether a run may resume from the newest checkpoint of its workdir, and what a checkpoint records about its run."""
 
 import dataclasses
 from typing import Any
@@ -16,17 +16,17 @@ from tfds_builders.errors import InputError
 
 
 def resume(checkpoints: Checkpoints, parts: Parts, allow_changed: bool) -> tuple[TrainState, list[str]] | None:
-    """The newest whole state, and a sentence for each change of its recipe so far; None: there is no checkpoint.
+    """The newest intact state and a sentence for each change of its recipe so far; None where there is no checkpoint.
 
     Raises:
-      InputError: it was trained with another recipe, which is not allowed, or on another dataset or split; or nothing
-        is left to train with the other recipe.
+      InputError: it was trained with another recipe and ``allow_changed`` is False, or on another dataset or split, or
+        the recipe changed but no steps are left to train.
     """
     config, cohort, step = parts.config, parts.cohort, checkpoints.newest()
     if step is None:
         return None
     meta = checkpoints.meta(step)
-    if not allow_changed:  # before the arrays: another backbone's would look like damage
+    if not allow_changed:  # before reading the arrays: those of another backbone would look damaged
         remedy = "Use a new --workdir, set them back, or train on with them by --allow_changed"
         refuse_changes(meta["config"], config, remedy)
     if meta["fingerprints"] != cohort.fingerprints:
@@ -46,12 +46,12 @@ def resume(checkpoints: Checkpoints, parts: Parts, allow_changed: bool) -> tuple
         print(change)
     state = checkpoints.restore(step, parts.state_shapes())
     numbers = {"seed": np.uint32(config.seed), "learning_rate": np.float32(config.optim.learning_rate)}
-    told = jax.device_put(numbers, replicated(parts.mesh))  # the checkpoint's are those from before a change
-    return dataclasses.replace(state, **told), meta.get("changed", []) + changed
+    current = jax.device_put(numbers, replicated(parts.mesh))  # the checkpoint holds those from before a change
+    return dataclasses.replace(state, **current), meta.get("changed", []) + changed
 
 
-def about(parts: Parts, changed: list[str]) -> dict[str, Any]:
-    """What is stored beside the arrays of a checkpoint."""
+def metadata(parts: Parts, changed: list[str]) -> dict[str, Any]:
+    """What a checkpoint stores beside its arrays."""
     config, cohort = parts.config, parts.cohort
     return {
         "config": dataclasses.asdict(config),

@@ -1,4 +1,4 @@
-"""What a new run starts from: fresh weights, published ones, or the encoder of an earlier run."""
+"""The weights a new run starts from: fresh, published, or the encoder of an earlier run."""
 
 import dataclasses
 from pathlib import Path
@@ -14,10 +14,11 @@ from tfds_builders.errors import InputError
 
 
 def initial(parts: Parts, workdir: Path) -> Variables | None:
-    """Parameters and statistics of the backbone at step 0; None: fresh ones.
+    """The backbone's parameters and statistics at step 0; None where the run starts from fresh ones.
 
     Raises:
-      InputError: the config names two sources, or one that cannot be used or has seen this cohort's test patients.
+      InputError: the config names two sources of weights, or one that cannot be used or that was trained on this
+        cohort's test patients.
     """
     config, backbone, spec = parts.config, parts.recipe.backbone, parts.spec
     if not config.init_from:
@@ -44,7 +45,7 @@ def initial(parts: Parts, workdir: Path) -> Variables | None:
 
 
 def _check_weights(earlier: Path, theirs: BackboneConfig, ours: BackboneConfig) -> None:
-    """Refuse other published weights than the earlier run's: they bring what intensities are normalised by."""
+    """Refuse published weights other than the earlier run's: they determine how intensities are normalised."""
     published = weights.of(theirs)
     if published is not None and published.mean and not ours.weights:
         raise InputError(

@@ -1,4 +1,4 @@
-"""TrainState: everything that a step changes, and the numbers in which runs may differ that share a program."""
+"""TrainState: everything a step changes, and the numbers in which runs that share a compiled program may differ."""
 
 import dataclasses
 import functools
@@ -22,7 +22,7 @@ from learner_jax.trail import START
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """State after ``step`` updates. Leaves are arrays, or what JAX puts in their place: shapes, shardings."""
+    """State after ``step`` updates. Leaves are arrays, or what JAX puts in their place, such as shapes or shardings."""
 
     step: Any  # i32 []
     params: dict[str, Any]  # {"backbone": …, "objective": …}
@@ -30,14 +30,14 @@ class TrainState:
     stats: dict[str, Any]  # batch statistics of the backbone
     optimizer: Any  # state of the optax optimizer
     objective: dict[str, Any]  # state of the objective: queues and the like
-    skipped: Any  # i32 []: steps whose loss or gradient was not finite and which changed nothing
-    trail: Any  # u32 []: tells which rows were seen, see learner_jax/trail.py
-    seed: Any  # u32 []: of what a step draws
-    learning_rate: Any  # f32 []: at the height of the schedule
+    skipped: Any  # i32 []: steps without effect, as their loss or gradient was not finite
+    trail: Any  # u32 []: identifies the rows seen so far, see learner_jax/trail.py
+    seed: Any  # u32 []: of all random numbers that a step draws
+    learning_rate: Any  # f32 []: at the peak of the schedule
 
     @property
     def scored(self) -> dict[str, Any]:
-        """The parameters that scoring and whatever comes after training take."""
+        """The parameters that scoring, prediction and export use."""
         return self.average or self.params
 
 
@@ -52,11 +52,21 @@ def init_state(
     start: Variables | None = None,
     averaged: bool = False,
 ) -> TrainState:
-    """Initial state, born on the devices of the mesh.
+    """Initial state, created in place on the devices of the mesh.
 
-    The backbone's weights depend on ``seed`` alone, so runs that differ in their objective start from the same encoder
-    (and share its compiled program). ``start``, from published weights, takes their place. ``averaged``: a moving
-    average of the parameters is kept.
+    The backbone's weights depend on ``seed`` alone, so runs with different objectives start from the same encoder (and
+    share its compiled program).
+
+    Args:
+      seed: of the initial weights, and kept for the steps.
+      learning_rate: at the peak of the schedule.
+      backbone: what encodes scans.
+      objective: whose heads and state are initialised too.
+      optimizer: likewise.
+      spec: shape of the global batch.
+      mesh: devices on which the state lives.
+      start: variables of the backbone to use instead of fresh ones.
+      averaged: whether to keep a moving average of the parameters.
     """
     key, numbers = jax.random.key(seed), (jnp.asarray(seed, jnp.uint32), jnp.asarray(learning_rate, jnp.float32))
     if start is None:
@@ -66,8 +76,8 @@ def init_state(
 
 @functools.lru_cache(maxsize=programs.KEPT)
 def fresh(backbone: Backbone, spec: BatchSpec, mesh: Mesh) -> Callable[[jax.Array], Variables]:
-    """The program ``key -> variables`` of an untrained backbone, born on the devices of the mesh."""
-    return _born_in_place(functools.partial(backbone.init, spec=spec), mesh, jax.random.key(0))
+    """The program ``key -> variables`` of an untrained backbone, which creates them on the devices of the mesh."""
+    return _created_in_place(functools.partial(backbone.init, spec=spec), mesh, jax.random.key(0))
 
 
 @functools.lru_cache(maxsize=programs.KEPT)
@@ -81,17 +91,17 @@ def _rest(
 ) -> Callable[[tuple[Variables, jax.Array, jax.Array, jax.Array]], TrainState]:
     def build(given: tuple[Variables, jax.Array, jax.Array, jax.Array]) -> TrainState:
         variables, key, *numbers = given
-        own, memory = objective.init(jax.random.fold_in(key, 1), backbone.dim)
-        params = {"backbone": variables["params"], "objective": own}
+        heads, queue = objective.init(jax.random.fold_in(key, 1), backbone.dim)
+        params = {"backbone": variables["params"], "objective": heads}
         zero = jnp.zeros((), jnp.int32)
         trail = jnp.asarray(START, jnp.uint32)
         average = jax.tree.map(jnp.copy, params) if averaged else {}
-        changing = (zero, params, average, variables["stats"], optimizer.init(params), memory, zero, trail)
+        changing = (zero, params, average, variables["stats"], optimizer.init(params), queue, zero, trail)
         return TrainState(*changing, *numbers)
 
     start = jax.eval_shape(fresh(backbone, spec, mesh), jax.random.key(0))
-    return _born_in_place(build, mesh, (start, jax.random.key(0), jnp.uint32(0), jnp.float32(0)))
+    return _created_in_place(build, mesh, (start, jax.random.key(0), jnp.uint32(0), jnp.float32(0)))
 
 
-def _born_in_place(build: Callable[[Any], Any], mesh: Mesh, of: Any) -> Callable[[Any], Any]:
+def _created_in_place(build: Callable[[Any], Any], mesh: Mesh, of: Any) -> Callable[[Any], Any]:
     return jax.jit(build, out_shardings=places(jax.eval_shape(build, of), mesh))

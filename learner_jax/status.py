@@ -1,10 +1,11 @@
-"""``python -m learner_jax.status DIR…``: what runs, how far, how fast, how healthy. Starts without JAX."""
+"""``python -m learner_jax.status DIR…``: what is running, how far, how fast, how healthy. Does not import JAX."""
 
 import argparse
 import dataclasses
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 from rich import box
@@ -28,8 +29,8 @@ def parser() -> argparse.ArgumentParser:
     command = program("learner_jax.status")
     parser = argparse.ArgumentParser(
         prog=command,
-        description="Tell of each run, in these folders and below: what runs, how far, how fast, how healthy. Only "
-        "reads; a run is not disturbed.",
+        description="Show all runs in these folders and below: what is running, how far, how fast, how healthy. Only "
+        "reads files, so runs are not disturbed.",
         epilog=f"example: {command} runs/demo, or: watch -n 10 {command} runs",
     )
     parser.add_argument("dir", metavar="DIR", nargs="+", help="a run, or a folder of runs at any depth")
@@ -41,7 +42,7 @@ def status(folders: Sequence[str], as_json: bool = False) -> None:
     """Print the health of the runs in ``folders``.
 
     Raises:
-      InputError: there is no run, or a file of one is damaged; the others are told of before.
+      InputError: there is no run, or a run has a damaged file; the other runs are printed first.
     """
     found, faults = [], []
     for run in runs_below(folders):
@@ -64,16 +65,15 @@ def _print(found: Sequence[Health]) -> None:
     for health in found:
         for warning in health.warnings:
             console.print(f"warning: {_name(health, base)}: {warning}")
-    counts = [(sum(health.state == state for health in found), state) for state in ("running", "finished")]
-    interrupted = [health.ended for health in found if health.state == "interrupted"]
-    told = [f"{count} {state}" for count, state in counts if count]
-    if interrupted:
-        told.append(f"{len(interrupted)} interrupted: the command that started it goes on from its newest checkpoint")
-    console.print(", ".join(told), soft_wrap=True)
+    counts = Counter(health.state for health in found)
+    summary = [f"{counts[state]} {state}" for state in ("running", "finished") if counts[state]]
+    if n := counts["interrupted"]:
+        summary.append(f"{n} interrupted: the command that started it goes on from its newest checkpoint")
+    console.print(", ".join(summary), soft_wrap=True)
 
 
 def _print_table(console: Console, found: Sequence[Health], names: Sequence[str]) -> None:
-    """A line for each run; where that is too wide, each name has a line of its own above."""
+    """A line for each run or, where that is too wide, two: its name, and below it the rest."""
     table = _table(found, names)
     endless = console.options.update(max_width=100_000)
     if console.measure(table, options=endless).maximum <= console.width:
@@ -88,7 +88,7 @@ def _print_table(console: Console, found: Sequence[Health], names: Sequence[str]
 
 
 def _table(found: Sequence[Health], names: Sequence[str] = ()) -> Table:
-    """With the runs' names, and how one has ended below its state; without, each run is one line."""
+    """A table of runs. With ``names`` it has their column, and how a run ended below its state; else a line each."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     if names:
         table.add_column("run", no_wrap=True)
@@ -112,7 +112,7 @@ def _table(found: Sequence[Health], names: Sequence[str] = ()) -> Table:
 
 
 def _common(found: Sequence[Health]) -> str:
-    """The folder that all runs lie below."""
+    """The deepest folder above all runs."""
     parents = [os.path.dirname(os.path.abspath(health.run)) for health in found]
     return os.path.commonpath(parents)
 

@@ -1,4 +1,4 @@
-"""One update: batch in, better state out. Pure, so a test calls it as it is and a pod runs it under jit."""
+"""One update: (state, batch) -> (state, metrics). A pure function: tests call it directly, training compiles it."""
 
 import dataclasses
 from functools import partial
@@ -27,7 +27,7 @@ from learner_jax.trail import follow
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Recipe:
-    """The parts of a step that do not change: the same recipe, the same program."""
+    """The parts of a step that do not change during a run; steps with the same recipe share a program."""
 
     config: Config
     backbone: Backbone
@@ -40,16 +40,16 @@ class Recipe:
 def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     """One update of the parameters.
 
-    A step whose loss or gradient is not finite changes nothing but its number and the count of skipped steps.
+    If the loss or the gradient is not finite, only the step number, the count of skipped steps and the trail change.
 
     Args:
       recipe: config, backbone, objective, optimizer, augmentation and mesh.
       state: donated when jitted.
-      batch: the global batch, as stored.
+      batch: the global batch, scans as stored.
 
     Returns:
-      The new state and scalars f32: ``loss``, ``gradient_norm``, ``skipped`` and what the objective reports; and
-      ``trail``, u32, of the rows seen.
+      The new state, and scalar metrics: ``loss``, ``gradient_norm``, ``skipped`` and those of the objective, all f32;
+      and ``trail``, u32, which identifies the rows seen so far.
     """
     config = recipe.config
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(state.seed), 2), state.step)
@@ -68,30 +68,31 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     def loss_of(params):
         params = hold(params, config.optim.freeze)
         backbone = jax.tree.map(lambda leaf: leaf.astype(config.train.compute), params["backbone"])
-        # else XLA gathers again for the backward pass, and cuts products as their parameters are and sends activations:
-        # VideoMAE-B 1,150 MB on the links of a TPU of 16 instead of 519 (libtpu's account, November 2026)
+        # Without this, XLA gathers the parameters again in the backward pass, or shards products like their parameters
+        # and exchanges activations: VideoMAE-B then sends 1,150 MB over the links of each of 16 TPUs instead of 519
+        # (by libtpu's account, November 2026).
         backbone, heads = everywhere((backbone, params["objective"]), recipe.mesh)
         u, stats = embed(backbone)
         z = project(heads, u)
-        loss, metrics, memory = recipe.objective.loss(
+        loss, metrics, objective = recipe.objective.loss(
             heads, state.objective, z, u, batch, jax.random.fold_in(key, 1), progress
         )
-        return loss, (metrics, stats, memory)
+        return loss, (metrics, stats, objective)
 
-    (loss, (metrics, stats, memory)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+    (loss, (metrics, stats, objective)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
     gradients = jax.lax.with_sharding_constraint(gradients, places(gradients, recipe.mesh))
     norm = optax.tree.norm(gradients)
     updates, optimizer = recipe.optimizer.update(gradients, state.optimizer, state.params)
     params = optax.apply_updates(state.params, optax.tree.scale(state.learning_rate, updates))
 
-    fine = jnp.isfinite(loss) & jnp.isfinite(norm)
+    finite = jnp.isfinite(loss) & jnp.isfinite(norm)
     average = state.average
     if average:
         average = moving_average(config.optim, average, params, state.step + 1 - state.skipped)
     old = (state.params, state.average, state.stats, state.optimizer, state.objective)
-    new = jax.tree.map(partial(jnp.where, fine), (params, average, stats, optimizer, memory), old)
-    counts = (state.skipped + ~fine, trail)
+    new = jax.tree.map(partial(jnp.where, finite), (params, average, stats, optimizer, objective), old)
+    counts = (state.skipped + ~finite, trail)
     state = TrainState(state.step + 1, *new, *counts, state.seed, state.learning_rate)
     state = jax.lax.with_sharding_constraint(state, places(state, recipe.mesh))
-    told = {"loss": loss, "gradient_norm": norm, "skipped": state.skipped.astype(jnp.float32), "trail": trail}
-    return state, metrics | told
+    own = {"loss": loss, "gradient_norm": norm, "skipped": state.skipped.astype(jnp.float32), "trail": trail}
+    return state, metrics | own

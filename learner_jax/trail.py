@@ -1,4 +1,4 @@
-"""The trail of a run: one number that tells which rows it has seen, in which steps and places."""
+"""The trail of a run: one number that identifies which rows it has seen, in which steps and places."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int32, UInt32
@@ -9,14 +9,14 @@ START = 2166136261
 def follow(trail: UInt32[Array, ""], row: Int32[Array, " b"], mask: Bool[Array, " b"]) -> UInt32[Array, ""]:
     """The trail after a step on these rows of the cohort.
 
-    ``31 trail + sum of mix(row, place)`` in integers modulo 2^32: exact for any number of devices, and another row,
-    place or step makes another number but for one chance in four billion. Two runs with the same trail have trained on
-    the same scans in the same order: none lost, none repeated.
+    ``31 trail + sum of mix(row, place)`` in integers modulo 2^32: exact for any number of devices, and different for
+    another row, place or step, except by one chance in four billion. Two runs with equal trails have trained on the
+    same scans in the same order, with none lost and none repeated.
 
     Args:
-      trail: before; ``START`` at step 0.
+      trail: before the step; ``START`` at step 0.
       row: of the global batch.
-      mask: False where a row pads the batch.
+      mask: False for rows that pad the batch.
     """
     place = jnp.arange(len(row), dtype=jnp.uint32)
     mixed = (row.astype(jnp.uint32) + 1) * jnp.uint32(0x9E3779B1) + (place + 1) * jnp.uint32(0x85EBCA77)

@@ -1,4 +1,4 @@
-"""The run: state, stream and step put together, and the loop."""
+"""A whole run: put state, stream and step together, and run the loop."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ from learner_jax.distributed import agreed, first, meet
 from learner_jax.evaluators import seen
 from learner_jax.evaluators.api import Evaluator
 from learner_jax.lock import only_trainer
-from learner_jax.mesh import told
+from learner_jax.mesh import in_words
 from learner_jax.nonfinite import NonFinite
 from learner_jax.objectives.api import Metrics
 from learner_jax.placement import describe
@@ -32,7 +32,7 @@ from learner_jax.report.ledger import Ledger
 from learner_jax.report.profiler import traced
 from learner_jax.report.reporter import reporting
 from learner_jax.report.speed import efficiency
-from learner_jax.resume import about, resume
+from learner_jax.resume import metadata, resume
 from learner_jax.start import initial
 from learner_jax.state import TrainState
 from learner_jax.step import Recipe, train_step
@@ -43,9 +43,12 @@ from tfds_builders.whole import write_whole
 
 @dataclasses.dataclass(frozen=True)
 class Action:
-    """Something done after a step: every so many steps (0: never in between) and always after the last one.
+    """Something to do after a step.
 
-    ``at_preemption`` True: also before the run stops earlier; False: not then, even if it is due.
+    Attributes:
+      run: called with the step, the state and the step's metrics.
+      every: steps between calls; 0: only after the last step, which always counts as due.
+      at_preemption: whether to run when the run is stopped early, due or not; None: only if it is due.
     """
 
     run: Callable[[int, TrainState, Metrics], None]
@@ -53,6 +56,7 @@ class Action:
     at_preemption: bool | None = None
 
     def due(self, step: int, last: int, stopping: bool) -> bool:
+        """Whether to run after ``step`` of ``last``; ``stopping``: the run ends here."""
         if stopping and step < last and self.at_preemption is not None:
             return self.at_preemption
         return step == last or (self.every > 0 and step % self.every == 0)
@@ -66,10 +70,10 @@ def loop(
     last: int,
     preempted: Callable[[int], bool],
 ) -> TrainState:
-    """Update the state with each batch and do what is due.
+    """Update the state with each batch, running the actions that are due after it.
 
     Raises:
-      Preempted: ``preempted`` said so before the last step; the actions marked ``at_preemption`` are done.
+      Preempted: ``preempted(step)`` was True before the last step; the actions with ``at_preemption`` have run.
     """
     for step, batch in enumerate(batches, int(state.step) + 1):
         state, metrics = update(state, batch)
@@ -89,19 +93,19 @@ def train(
     allow_changed: bool = False,
     began: float | None = None,
 ) -> None:
-    """Train to ``config.steps``, going on from the newest whole checkpoint in ``workdir``.
+    """Train to ``config.steps``, resuming from the newest intact checkpoint in ``workdir``.
 
     Args:
-      config: every knob.
-      workdir: of this run alone: config.json, split.json, environment.json, metrics.jsonl, goodput.json, checkpoints/,
-        eval/; one of ``bucket.place``.
-      preempted: whether to stop after a step; None: when SIGTERM came.
-      allow_changed: go on also with another recipe than the checkpoint's; all checkpoints from then on tell of it.
-      began: ``time.perf_counter()`` when the process did; None: now.
+      config: every knob of the run.
+      workdir: folder of this run alone, as made by ``bucket.place``. Gets config.json, split.json, environment.json,
+        metrics.jsonl, goodput.json, checkpoints/ and eval/.
+      preempted: whether to stop after a given step; None: stop when SIGTERM arrives.
+      allow_changed: resume even if the checkpoint was trained with another recipe; later checkpoints record the change.
+      began: ``time.perf_counter()`` at the start of the process; None: now.
 
     Raises:
-      InputError: the config, the dataset or the workdir does not allow the run.
-      Preempted: asked to stop; a checkpoint is committed.
+      InputError: the run is not possible with this config, dataset or workdir.
+      Preempted: stopped as asked, after committing a checkpoint.
     """
     ledger = Ledger(began)
     parts = assemble(config)
@@ -115,7 +119,7 @@ def train(
         preemption,
         only_trainer(workdir),
         working_in(workdir) as work,
-        contextlib.ExitStack() as afterwards,  # no tracker holds up the commit of the last checkpoint
+        contextlib.ExitStack() as afterwards,  # closes the trackers last, so none delays the last checkpoint's commit
         keeping(work.local, ledger, config.batch_size, reached) as books,
         ledger.leaving("checkpoint", Checkpoints(workdir, config.checkpoint.keep)) as checkpoints,
         Watchdog() as watchdog,
@@ -127,20 +131,20 @@ def train(
             print(line)
         if start == config.steps and first():
             print(f"{workdir} is finished: step {start} of {config.steps}")
-        _write_config(work.local, config, cohort, goes_on=resumed is not None)
+        _write_inputs(work.local, config, cohort, goes_on=resumed is not None)
         if first():
             environment.note(work.local, mesh.devices.ravel().tolist(), jax.process_count())
         with reporting(config, work.local, start, books, afterwards) as reporter:
 
             def save(step: int, state: TrainState, metrics: Metrics) -> None:
-                reporter.flush()  # the line of this step must not be lost where its checkpoint is not
+                reporter.flush()  # if this checkpoint survives, so must the metrics of its step
                 with ledger.on("checkpoint"):
                     work.push()
-                    checkpoints.save(state, about(parts, changed))
+                    checkpoints.save(state, metadata(parts, changed))
                 reporter.saved()
 
             def evaluate(step: int, state: TrainState, metrics: Metrics) -> None:
-                save(step, state, metrics)  # it may take longer than who stops the run waits
+                save(step, state, metrics)  # an evaluation may outlast the grace period of a preemption
                 with ledger.on("evaluation"):
                     with preemption.at_once():
                         found = evaluator.evaluate_state(state)
@@ -157,11 +161,11 @@ def train(
                 scoring := Action(evaluate, config.eval.every, at_preemption=False),
             ]
             owed = start > 0 and scoring.due(start, config.steps, stopping=False)
-            if owed and not agreed(evaluator.has_scored(work.local, start)):  # it was stopped before it had written
+            if owed and not agreed(evaluator.has_scored(work.local, start)):  # the run stopped before writing them
                 evaluate(start, state, {})
             if start < config.steps:
                 if first():
-                    print(f"{told(mesh)}; compiling the step of {config.backbone.name}", flush=True)
+                    print(f"{in_words(mesh)}; compiling the step of {config.backbone.name}", flush=True)
                 with ledger.on("compile", then="start"):
                     update = compiled(recipe, state, reader.shapes(config.batch_size, mesh))
                 batches = training_stream(reader, sampler, config.seed, start, config.steps, mesh)
@@ -172,10 +176,10 @@ def train(
 
 
 def compiled(recipe: Recipe, state: TrainState, batch: Batch) -> Callable[[TrainState, Batch], tuple]:
-    """The update as a program for arrays like these, ready on all processes before one of them runs it.
+    """The compiled update for arrays like these; returns once every process has compiled it.
 
-    A collective on a CPU waits 30 s for the others at its first use, and compiling may take one process far longer: JAX
-    keeps what is compiled where the first process is, and for the others only if that folder is theirs too.
+    The first collective on a CPU waits only 30 s for the other processes, but their compile times can differ by far
+    more: only the first process writes JAX's compilation cache, and the others may not share its folder.
     """
     leaves, tree = jax.tree.flatten((state, batch))
     program = _program(recipe, tree, tuple((leaf.shape, leaf.dtype, leaf.sharding) for leaf in leaves))
@@ -190,7 +194,7 @@ def _program(recipe: Recipe, tree: jax.tree_util.PyTreeDef, leaves: tuple) -> ja
     return update.lower(*shapes).compile(compiler_options())
 
 
-def _write_config(workdir: Path, config: Config, cohort: Cohort, goes_on: bool) -> None:
+def _write_inputs(workdir: Path, config: Config, cohort: Cohort, goes_on: bool) -> None:
     if first():
-        seen.write(workdir, cohort, config.init_from, goes_on)  # first: who finds a config finds a split
+        seen.write(workdir, cohort, config.init_from, goes_on)  # before the config: where that is, a split must be
         write_whole(workdir / "config.json", json.dumps(dataclasses.asdict(config), indent=1) + "\n")

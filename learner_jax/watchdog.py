@@ -1,15 +1,15 @@
-"""Where a run hangs: the stacks of all threads, once no step has ended for long."""
+"""Show where a run hangs: the stacks of all threads, once no step has ended for a long time."""
 
 import faulthandler
 import sys
 
-SECONDS = 600.0  # an evaluation of 100,000 scans takes 251 s (November 2026), a large net as long to compile
+SECONDS = 600.0  # evaluating 100,000 scans takes 251 s (November 2026), compiling a large net about as long
 
 
 class Watchdog:
-    """While entered, writes all stacks to stderr when ``seconds`` have gone since the last call, and again as often.
+    """While entered, writes all stacks to stderr whenever another ``seconds`` have passed since the last call.
 
-    It ends nothing: what is slow and not stuck goes on.
+    It stops nothing: a run that is slow but not stuck continues.
     """
 
     def __init__(self, seconds: float = SECONDS):

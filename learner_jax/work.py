@@ -1,8 +1,7 @@
-"""Where a run does its work: its folder, or a local one that stands for a folder in a bucket.
+"""Where a run writes: its work folder or, for one in a bucket, a local folder that is copied there.
 
-A bucket has no rename, no append and no lock, but each of its objects is written whole. So checkpoints go there
-directly, and everything else into the local folder, from which what changed is copied at each checkpoint and each
-evaluation.
+A bucket has no rename, no append and no lock, but writes to an object are atomic. So checkpoints go there directly, and
+everything else into a local folder, from which changed files are copied at each checkpoint and each evaluation.
 """
 
 import contextlib
@@ -16,11 +15,16 @@ from learner_jax.bucket import files_of, is_remote, names
 from learner_jax.distributed import first, meet
 
 _NOT_COPIED = ("checkpoints/", "damaged/", "lock")
-_LAST = "scores.json"  # what makes an evaluation complete
+_LAST = "scores.json"  # copied last, as it marks an evaluation as complete
 
 
 class Work:
-    """The local folder ``local`` that stands for a work folder; ``push`` brings what changed to where it belongs."""
+    """The local folder that stands for a work folder; it starts with what a remote one holds.
+
+    Args:
+      workdir: the work folder.
+      local: the local folder; ``workdir`` itself if that is on this machine.
+    """
 
     def __init__(self, workdir: Any, local: Path):
         self._workdir, self.local = str(workdir), local
@@ -35,7 +39,7 @@ class Work:
             self._pushed = self._marks()
 
     def push(self) -> None:
-        """Have in the bucket what is in the local folder; for a folder of this machine there is nothing to do."""
+        """Copy what changed to the bucket, from the first process; does nothing for a folder on this machine."""
         if not self._remote:
             return
         marks = self._marks()
@@ -53,8 +57,8 @@ class Work:
 
 @contextlib.contextmanager
 def working_in(workdir: Any) -> Iterator[Work]:
-    """The local folder for a run in ``workdir``: itself, or one that is filled from the bucket and copied back a last
-    time at the end, however it ends."""
+    """The local folder for a run in ``workdir``; one that stands for a bucket is copied there a last time at the end,
+    however the run ends."""
     if not is_remote(workdir):
         yield Work(workdir, workdir)
         return
