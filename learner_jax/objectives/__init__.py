@@ -1,6 +1,6 @@
 """What is minimised in pretraining. ``python -m learner_jax.objectives`` lists all with formula and source."""
 
-from learner_jax.objectives import (  # noqa: F401  they file themselves
+from learner_jax.objectives import (  # noqa: F401  importing a module registers its objectives
     adacon,
     conr,
     identity,

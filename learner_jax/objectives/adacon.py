@@ -1,19 +1,16 @@
 """AdaCon: a margin that grows with the difference of the scores."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from learner_jax.config import ObjectiveConfig
 from learner_jax.objectives.api import Projected, log_sum_exp, others, score_distance, similarity
 from learner_jax.objectives.ordinal import score_bin
-from learner_jax.objectives.parts import Shared, pairwise
+from learner_jax.objectives.parts import LossAndWeight, Shared, pairwise
 
 
 @pairwise("adacon", temperature=1 / 150)
-def adacon(
-    config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected
-) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
-    """As supcon, but rows of other bins must stay away by a margin that grows with the difference of the scores.
+def adacon(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> LossAndWeight:
+    """Like supcon, but rows of other bins are pushed away by a margin that grows with the difference of the scores.
 
     Formula:
       mean_i -1/|P(i)| sum_{p in P(i)} log [ exp(c_ip / τ) / sum_{a != i} exp((c_ia + m_ia) / τ) ];  c = cos(z_i, z_j)

@@ -1,7 +1,7 @@
-"""What every objective gives, and the parts that are written once: gather over devices and blocks of anchors.
+"""The contract of an objective, and what pairwise objectives share: their rows, masks of pairs, blocks of anchors.
 
-A pairwise objective only says what one block of anchors sees of all rows of the *global* batch; ``mesh.everywhere``
-brings the rows together, and :func:`over_anchors` bounds the memory to block x batch.
+A pairwise objective only says what one block of anchors contributes, given all rows of the *global* batch.
+``mesh.everywhere`` gathers the rows, and :func:`over_anchors` bounds the memory to block x batch.
 """
 
 import dataclasses
@@ -21,8 +21,8 @@ from learner_jax.pytree import array_tree
 
 Metrics = dict[str, jax.Array]
 
-# Elements of one block x batch array: 16 MiB in f32. About 25 such arrays live in the backward pass of the
-# Rank-N-Contrast block, so that 65,536 rows stay below 1 GiB (64 anchors at once).
+# Elements of one block x batch array: 16 MiB in f32. The backward pass of a Rank-N-Contrast block holds about 25 such
+# arrays, so 65,536 rows stay below 1 GiB (64 anchors at once).
 _MOST_ELEMENTS = 2**22
 
 
@@ -30,8 +30,8 @@ _MOST_ELEMENTS = 2**22
 class Loss(Protocol):
     """``(params, state, z [b p], u [b d], batch, rng, progress) -> (scalar, metrics, state)`` over the global batch.
 
-    Rows whose mask is False, and rows without a score, change nothing. ``progress`` is the part of the run that is
-    done, 0 to 1. The sums are made in float32, or in float64 when ``z`` is.
+    Rows whose mask is False or that have no score have no effect. ``progress`` is the fraction of the run that is done,
+    0 to 1. Sums are in float32, or in float64 if ``z`` is.
     """
 
     def __call__(
@@ -48,12 +48,12 @@ class Loss(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """A pretraining loss with parameters (heads) and state (a queue) of its own.
+    """A pretraining loss with its own parameters (heads) and state (a queue).
 
     Attributes:
       init: ``(rng, dim) -> (params, state)`` for embeddings of width ``dim``.
       loss: see :class:`Loss`.
-      n_augmentations: augmented copies of each scan that a step makes; they lie next to each other in the batch.
+      n_augmentations: augmented copies that a step makes of each scan; they are adjacent in the batch.
     """
 
     init: Callable[[jax.Array, int], tuple[Params, Params]]
@@ -63,20 +63,20 @@ class Objective:
 
 @array_tree
 class Projected:
-    """Scans as a pairwise objective sees them. All zeros and False: a row that pads a block and changes nothing."""
+    """Scans as a pairwise objective sees them. Rows of zeros and False pad a block and have no effect."""
 
     z: Float[Array, "k p"]
     score: Float[Array, " k"]  # standardised; 0 where unlabeled
-    prediction: Float[Array, " k"]  # of a head, for the objectives that compare predictions; else 0
+    prediction: Float[Array, " k"]  # of a head, for objectives that compare predictions; else 0
     patient: Int32[Array, " k"]
-    row: Int32[Array, " k"]  # of the cohort table: augmented copies of one scan share it
+    row: Int32[Array, " k"]  # of the cohort table, the same for augmented copies of a scan
     index: Int32[Array, " k"]  # place in the global batch, unique
     labeled: Bool[Array, " k"]  # real and with a score
     mask: Bool[Array, " k"]  # real
 
     @property
     def unit(self) -> Float[Array, "k p"]:
-        """``z`` on the unit sphere; the tiny number keeps the gradient of an all-zero row finite."""
+        """``z`` on the unit sphere. The small constant keeps the gradient at zero finite."""
         return self.z * jax.lax.rsqrt(jnp.square(self.z).sum(-1, keepdims=True) + 1e-12)
 
 
@@ -114,13 +114,13 @@ def fine(anchors: Projected, everyone: Projected) -> Bool[Array, "k n"]:
 
 
 def similarity(anchors: Float[Array, "k p"], everyone: Float[Array, "n p"]) -> Float[Array, "k n"]:
-    """Inner products in full precision: a TPU would otherwise round the factors to 8 bits, a GPU to 10."""
+    """Inner products in full precision; by default a TPU rounds the factors to 8 bits, a GPU to 10."""
     return jnp.matmul(anchors, everyone.T, precision=jax.lax.Precision.HIGHEST)
 
 
 def euclidean(anchors: Float[Array, "k p"], rows: Float[Array, "n p"], real: Bool[Array, " n"]) -> Float[Array, "k n"]:
-    """``|a_i - b_j|₂`` to rows of which those that are real set the origin; gradient 0 where it is 0."""
-    # |a|² + |b|² - 2ab loses |a - b|² where both lie far from the origin and near each other: the mean goes first
+    """``|a_i - b_j|₂`` between anchors and rows, with gradient 0 at distance 0; ``real`` rows set the origin."""
+    # |a|² + |b|² - 2ab cancels when both are far from the origin and close to each other, so subtract the mean first
     mean = jax.lax.stop_gradient((rows * real[:, None]).sum(0) / jnp.maximum(real.sum(), 1))
     anchors, rows = anchors - mean, rows - mean
     squares = jnp.square(anchors).sum(1)[:, None] + jnp.square(rows).sum(1)[None] - 2 * similarity(anchors, rows)
@@ -134,17 +134,14 @@ def score_distance(anchors: Projected, everyone: Projected) -> Float[Array, "k n
 
 
 def log_sum_exp(logits: Float[Array, "k n"], real: Bool[Array, "k n"]) -> Float[Array, " k"]:
-    """Logarithm of the sum of ``exp(logits)`` over what is real; 0, with gradient 0, where nothing is."""
+    """``log sum exp(logits)`` over the real pairs of each row; 0 with gradient 0 if there are none."""
     some = real.any(1, keepdims=True)
     inside = jnp.where(real, logits, jnp.where(some, -jnp.inf, 0))
     return jnp.where(some[:, 0], jax.nn.logsumexp(inside, axis=1), 0)
 
 
-Block = Callable[[Any, Any, Any], Any]
-
-
 def over_anchors(
-    block: Block,
+    block: Callable[[Any, Any, Any], Any],
     anchors: Any,
     everyone: Any,
     shared: Any,
@@ -152,22 +149,21 @@ def over_anchors(
     size: int,
     prepare: Callable[[Any], Any] = lambda everyone: everyone,
 ) -> Any:
-    """Sum of ``block(anchors, everyone, shared)`` over blocks of anchors, over the whole global batch.
+    """Sum of ``block(anchors, prepare(everyone), shared)`` over blocks of anchors of the whole global batch.
 
     Args:
-      block: takes a tree like ``anchors`` with ``[k …]`` of them, what ``prepare`` made of ``everyone``, and
-        ``shared``; returns a tree of sums over its anchors. Blocks are padded with zeros, so a row that is all zeros
-        must contribute nothing.
-      anchors: tree of arrays ``[b …]``, cut over the devices of the mesh and padded to share them out.
-      everyone: tree like ``anchors`` of the rows ``[n …]`` that they are compared with, of ``mesh.everywhere``.
-      shared: tree of arrays that every device holds whole, such as heads and temperatures; gradients reach them.
+      block: takes ``k`` anchors as a tree like ``anchors``, the prepared rows and ``shared``; returns a tree of sums
+        over its anchors. Blocks are padded with zeros, so an all-zero row must contribute nothing.
+      anchors: tree of arrays ``[b …]``, sharded over the mesh; padded if the devices cannot share them evenly.
+      everyone: tree of the rows ``[n …]`` to compare with, whole on every device (``mesh.everywhere``).
+      shared: tree of arrays that are whole on every device, such as heads and temperatures; gradients reach them.
       mesh: of :func:`learner_jax.mesh.make_mesh`.
-      size: most anchors in a block; fewer where block x batch would exceed 4 million elements. Activations of a block
-        are recomputed in the backward pass.
-      prepare: done once per device with all rows before the first block, such as sorting them.
+      size: largest number of anchors in a block; reduced so that block x batch has at most 4 million elements. The
+        backward pass recomputes the activations of a block.
+      prepare: applied to ``everyone`` once per device before the first block, for example to sort the rows.
 
     Returns:
-      The tree summed over blocks and devices; the same on every device and for any number of devices.
+      The sums over all blocks and devices; the same on every device, for any number of devices.
     """
 
     def device_part(mine: Any, everyone: Any, shared: Any) -> Any:

@@ -1,9 +1,9 @@
-"""Sums over all rows that are farther from an anchor in score than another row is, without n x n x n masks.
+"""Sums over the rows whose score is farther from an anchor's than that of another row, without n x n x n masks.
 
-Scores lie on a line. Seen from anchor i, the rows at least as far away as row j are therefore the first and the last
-rows of the order of scores: a prefix and a suffix. One sort of the batch serves every anchor, and the sums of an anchor
-are prefix sums and suffix sums of its similarities. Where scores repeat, the rows of one score are summed first, and a
-few hundred scores take the place of all rows.
+Scores are on a line, so the rows at least as far from anchor i as row j is are a prefix and a suffix of the rows in the
+order of scores. One sort of the batch serves all anchors, and an anchor's sums are prefix sums and suffix sums of its
+similarities. If scores repeat, the rows of each score are summed first, and the prefix and suffix sums run over a few
+hundred scores instead of all rows.
 """
 
 from functools import partial
@@ -15,26 +15,26 @@ from jaxtyping import Array, Bool, Float, Int32
 from learner_jax.objectives.api import Projected
 from learner_jax.pytree import array_tree
 
-# Scores, and differences of scores, that are closer than this many SD are the same: standardising in float32 moves
-# equal differences of integer scores apart by up to 1e-6.
+# Scores, and differences of scores, count as equal when they differ by less than this many SD: standardising in float32
+# separates equal differences of integer scores by up to 1e-6.
 SAME = 1e-5
 
-# Room below the largest logit of an anchor: the largest exp(70) leaves n exp(70) finite, and exp(-80) is the smallest
-# that float32 holds with full precision.
+# An anchor's largest logit is shifted to 70: n exp(70) stays finite, and logits down to -80, 150 below, keep the full
+# precision of float32.
 _HEADROOM = 70.0
 
-_MOST_LEVELS = 256  # distinct scores up to which sums by score are made
+_MOST_LEVELS = 256  # with more distinct scores, sums are made by row
 
 
 @array_tree
 class Ordered:
-    """All rows in the order of their scores, those without a score last."""
+    """All rows in the order of their scores, unlabeled ones last."""
 
     rows: Projected
     score: Float[Array, " n"]  # +inf where unlabeled
-    level: Int32[Array, " n"]  # number of the row's score among the distinct ones
-    levels: Float[Array, " m"]  # the distinct scores in order; +inf where there are fewer than m
-    few: Bool[Array, ""]  # whether ``levels`` holds them all
+    level: Int32[Array, " n"]  # index of the row's score among the distinct ones; m: unlabeled, or not in ``levels``
+    levels: Float[Array, " m"]  # the first m distinct scores in order, padded with +inf
+    few: Bool[Array, ""]  # whether ``levels`` holds all of them
     before: Int32[Array, " n"]  # rows with a smaller score
     upto: Int32[Array, " n"]  # rows with a smaller or the same score
 
@@ -69,16 +69,16 @@ def sum_of_logs(
     Args:
       anchors: block of rows.
       everyone: all rows in order.
-      logits: ``s_ik``. Terms that lie more than 150 below an anchor's largest (float32) count as that far below it, so
-        that value and gradient stay finite.
+      logits: ``s_ik``. Those more than 150 below the anchor's largest (in float32) count as 150 below, which keeps
+        value and gradient finite.
       real: pairs (i, k) that exist.
-      weight: ``w_ij``, 0 where (i, j) does not exist and, without ties, where no row is farther from i than j.
-      ties: whether rows as far away as j, and so j itself, are in the sum.
+      weight: ``w_ij``; must be 0 where (i, j) does not exist and, without ties, where no row is farther from i than j.
+      ties: whether the inner sum includes rows exactly as far away as j, and so j itself (``d_ik >= d_ij``).
     """
     top = jnp.where(real, logits, -jnp.inf).max(1, keepdims=True, initial=-jnp.inf)
     top = jax.lax.stop_gradient(jnp.where(jnp.isfinite(top), top, 0)) - _HEADROOM
     mass = jnp.where(real, jnp.exp(jnp.where(real, logits - top, 0)), 0)
-    # Each way is checkpointed by itself: a cond keeps what both of its branches want for the backward pass.
+    # Each branch is checkpointed by itself, since a cond keeps the residuals of both branches for the backward pass.
     few, many = (jax.checkpoint(partial(way, ties=ties)) for way in (_by_level, _by_row))
     logs = jax.lax.cond(everyone.few, few, many, anchors, everyone, mass, weight)
     return logs + weight.sum(1) * top[:, 0]
@@ -96,12 +96,12 @@ def _by_level(anchors: Projected, everyone: Ordered, mass: Array, weight: Array,
 
 
 def _by_row(anchors: Projected, everyone: Ordered, mass: Array, weight: Array, ties: bool) -> Float[Array, " k"]:
-    """The same where scores hardly repeat: one sum per row."""
+    """One sum per row, for scores that hardly repeat."""
     n, score, y = len(everyone.score), everyone.score, anchors.score[:, None]
     finite = jnp.where(everyone.rows.labeled, score, 0)
     side = jnp.where(score < y - SAME, -1, jnp.where(score > y + SAME, 1, 0))
     slack = SAME if ties else -SAME
-    # on its own side of the anchor a row's tie group ends the sum; on the other side its mirror image does
+    # on the row's own side of the anchor, the rows of equal score bound the sum; on the other side, their mirror image
     mirror = jnp.searchsorted(score, 2 * y - finite + side * slack).astype(jnp.int32)
     left, right = (everyone.upto, everyone.before) if ties else (everyone.before, everyone.upto)
     near = (n, n) if ties else (_count_below(score, y - SAME), _count_below(score, y + SAME))
@@ -115,7 +115,7 @@ def _count_below(score: Float[Array, " n"], limit: Float[Array, "k 1"]) -> Int32
 
 
 def _outer_sums(x: Float[Array, "k n"], low: Array, high: Array) -> Array:
-    """``x[:, :low].sum() + x[:, high:].sum()``: sums of what is wanted, as a difference of two sums would cancel."""
+    """``x[:, :low].sum() + x[:, high:].sum()``, without subtracting sums, which could cancel."""
     prefix = jnp.pad(jax.lax.cumsum(x, 1), ((0, 0), (1, 0)))
     suffix = jnp.pad(jax.lax.cumsum(x, 1, reverse=True), ((0, 0), (0, 1)))
     return jnp.take_along_axis(prefix, low, 1) + jnp.take_along_axis(suffix, high, 1)

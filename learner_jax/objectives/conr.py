@@ -1,21 +1,18 @@
-"""ConR: push apart what a regression wrongly takes for alike."""
+"""ConR: push apart rows that a regression wrongly predicts to be similar."""
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from learner_jax.config import ObjectiveConfig
 from learner_jax.objectives.api import Projected, log_sum_exp, others, score_distance, similarity
-from learner_jax.objectives.parts import Shared, pairwise, predicted_score, score_head
+from learner_jax.objectives.parts import LossAndWeight, Shared, pairwise, predicted_score, score_head
 
 
 @pairwise("conr", compares="u", temperature=0.2, regularises=True, init=score_head, predict=predicted_score)
-def conr(
-    config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected
-) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
-    """Rows of alike scores attract; rows of other scores that the regression takes for alike are pushed away.
+def conr(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> LossAndWeight:
+    """Rows of similar scores attract; rows of other scores for which the regression predicts similar ones repel.
 
-    Add it to a regression (``mse+conr``), whose head it looks at. No gradient flows through the choice of the pairs.
+    Add it to a regression (``mse+conr``), whose head it reads. No gradient flows through the choice of the pairs.
 
     Formula:
       mean_i -1/|P(i)| sum_{p in P(i)} log [ exp(s_ip) / Z_i ]
@@ -24,8 +21,8 @@ def conr(
       0 for anchors without a row in N(i) or in P(i)
 
     Source:
-      Keramati, Meng, Evans, ICLR 2024, arXiv 2309.06651. Its published code adds exp(0) to the denominator for each row
-      that is no positive; the paper's formula does not, nor does this.
+      Keramati, Meng, Evans, ICLR 2024, arXiv 2309.06651. Unlike the published code, which adds exp(0) to the
+      denominator for each row that is not a positive, this follows the paper's formula.
     """
     real, d = others(anchors, everyone), score_distance(anchors, everyone)
     guess = jax.lax.stop_gradient(jnp.abs(anchors.prediction[:, None] - everyone.prediction[None]))

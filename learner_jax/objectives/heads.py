@@ -1,4 +1,4 @@
-"""Small trained layers between embedding and objective: plain dictionaries of parameters and what they compute."""
+"""Small trained layers between embedding and objective, as plain dictionaries of parameters and functions of them."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def dense(rng: jax.Array, d_in: int, d_out: int) -> Params:
 
 
 def apply_dense(params: Params, x: Float[Array, "b i"]) -> Float[Array, "b o"]:
-    """``x @ kernel + bias``; a layer without a bias adds none."""
+    """``x @ kernel + bias``; the bias may be missing."""
     out = x @ params["kernel"]
     return out + params["bias"] if "bias" in params else out
 

@@ -1,4 +1,4 @@
-"""Is the embedding alive? Figures that are logged with every objective, from at most 1,024 rows of the global batch."""
+"""Has the embedding collapsed? Figures logged with every objective, from at most 1,024 rows of the global batch."""
 
 import jax
 import jax.numpy as jnp
@@ -9,23 +9,23 @@ _MOST_ROWS = 1024
 
 
 def health(rows: Projected, similar: float) -> dict[str, jax.Array]:
-    """Figures of the projections (of the embeddings, where an objective has no projection); no gradient flows.
+    """Figures of the projections (or of the embeddings, for objectives without a projection), without a gradient.
 
-    * ``mean_cosine``: mean of cos(z_i, z_j) over pairs of rows; 1: all point the same way.
-    * ``effective_rank``: (tr C)² / tr C², C the covariance of z: how many directions are in use, the participation
-      ratio (order-2 form of Roy & Vetterli, EUSIPCO 2007); needs no eigenvalues. 0: no variance at all.
+    * ``mean_cosine``: mean of cos(z_i, z_j) over pairs of rows; 1 if all have the same direction.
+    * ``effective_rank``: (tr C)² / tr C² with C the covariance of z: how many directions are in use, as the
+      participation ratio (order-2 form of Roy & Vetterli, EUSIPCO 2007), without eigenvalues; 0 without variance.
     * ``alignment``: mean |ẑ_i - ẑ_j|² over coarse pairs whose scores differ by at most ``similar`` (Wang & Isola,
-      arXiv 2005.10242, with alike scores in place of augmented copies); small is good.
+      arXiv 2005.10242, with similar scores in place of augmented copies); smaller is better.
     * ``uniformity``: log mean exp(-2 |ẑ_i - ẑ_j|²) over pairs of rows, between -8 (opposite) and 0 (one point).
-    * ``contrastive_accuracy``: of an anchor and two other scans, how often the one nearer in score is nearer in
-      cosine; 0.5 is chance. Triplets are (i, j, j + 1) for all i and j.
+    * ``contrastive_accuracy``: how often, of two scans, the one nearer to an anchor in score is also nearer in cosine;
+      0.5 is chance. Triplets are (i, j, j + 1) for all i and j.
 
     Args:
       rows: of the global batch, whole on every device.
-      similar: in SD of the training scores.
+      similar: largest score difference of similar scans, in SD of the training scores.
 
     Returns:
-      Scalars; NaN where the batch holds nothing to measure.
+      Scalars; NaN where the batch has nothing to measure.
     """
     n = min(len(rows.z), _MOST_ROWS)
     rows = jax.tree.map(lambda x: jax.lax.stop_gradient(x[:n]), rows)

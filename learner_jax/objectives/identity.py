@@ -1,4 +1,4 @@
-"""Keeping out of the embedding what tells patients apart and says nothing of their health."""
+"""Remove from the embedding what identifies a patient and says nothing about health."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from learner_jax.batch import Batch
 from learner_jax.config import ObjectiveConfig
 from learner_jax.objectives.api import Projected
 from learner_jax.objectives.heads import Params, apply_dense, dense
-from learner_jax.objectives.parts import pointwise
+from learner_jax.objectives.parts import LossAndWeight, pointwise
 
 
 def _patient_head(rng: jax.Array, dim: int, n_patients: int, config: ObjectiveConfig) -> Params:
@@ -20,13 +20,11 @@ def _patient_head(rng: jax.Array, dim: int, n_patients: int, config: ObjectiveCo
 
 
 @pointwise("patient_adversary", init=_patient_head)
-def patient_adversary(
-    config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch
-) -> tuple[Float[Array, " b"], Float[Array, " b"]]:
-    """A head learns to name the patient; the encoder, whose gradient is reversed, learns to prevent it.
+def patient_adversary(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch) -> LossAndWeight:
+    """A head learns to identify the patient; the encoder, whose gradient is reversed, learns to prevent it.
 
     Add it to another objective (``learner+patient_adversary``); its weight is the strength of the reversal. It needs
-    patients with several scans: of one scan, identity and health are not told apart.
+    patients with several scans: in a single scan, identity and health cannot be told apart.
 
     Formula:
       mean_i -log softmax(W relu(V R(u_i)))[patient_i];  R(u) = u forward, -1 times the gradient backward
@@ -43,7 +41,7 @@ def patient_adversary(
 
 @jax.custom_vjp
 def reverse_gradient(x: jax.Array) -> jax.Array:
-    """``x``, with the gradient's sign changed on the way back."""
+    """``x``; its gradient changes sign."""
     return x
 
 
@@ -53,18 +51,18 @@ reverse_gradient.defvjp(lambda x: (x, None), lambda _, gradient: (-gradient,))
 def centre_patients(rows: Projected) -> Projected:
     """Projections and scores as differences from their patient's mean in the batch.
 
-    Comparing what is left compares change with change and cannot use what is constant in a patient. A patient with
-    one labeled scan has no change: the row counts as unlabeled.
+    Objectives then compare changes with changes and cannot use what is constant in a patient. The row of a patient with
+    a single labeled scan counts as unlabeled, as it shows no change.
 
     Formula:
       z_i - mean(z_j: j of i's patient, labeled);  y_i likewise
 
     Source:
-      The within-transformation of panel regression (Mundlak, Econometrica 46 (1978) 69), put on embeddings; our own
+      The within-transformation of panel regression (Mundlak, Econometrica 46 (1978) 69), applied to embeddings; our own
       combination.
     """
     n = len(rows.patient)
-    # patients of the batch, numbered from 0 to n - 1 whatever their number in the cohort is
+    # patients of the batch, numbered from 0, so that segments are as many as rows and not as the cohort's patients
     _, place = jnp.unique(rows.patient, return_inverse=True, size=n)
     counted = rows.labeled.astype(rows.z.dtype)
     count = jax.ops.segment_sum(counted, place, n)
@@ -76,5 +74,5 @@ def centre_patients(rows: Projected) -> Projected:
 
     first = jax.ops.segment_min(jnp.where(rows.labeled, rows.row, jnp.iinfo(rows.row.dtype).max), place, n)
     last = jax.ops.segment_max(jnp.where(rows.labeled, rows.row, -1), place, n)
-    several = rows.labeled & (first < last)[place]  # scans, and not augmented copies of one
+    several = rows.labeled & (first < last)[place]  # several scans, not just augmented copies of one
     return dataclasses.replace(rows, z=centred(rows.z), score=centred(rows.score), labeled=several)

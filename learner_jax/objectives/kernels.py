@@ -1,4 +1,4 @@
-"""Contrast under a kernel of the score: which rows attract an anchor how much, and which ones push it away."""
+"""Contrast under a kernel of the score: how strongly each row attracts an anchor, and which rows repel it."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -7,16 +7,14 @@ from learner_jax.config import ObjectiveConfig
 from learner_jax.objectives.api import Projected, log_sum_exp, others, score_distance, similarity
 from learner_jax.objectives.by_distance import SAME, Ordered, order_by_score, sum_of_logs
 from learner_jax.objectives.ordinal import score_bin
-from learner_jax.objectives.parts import Shared, pairwise
-
-Block = tuple[Float[Array, " k"], Float[Array, " k"]]
+from learner_jax.objectives.parts import LossAndWeight, Shared, pairwise
 
 
 @pairwise("supcon", temperature=0.1)
-def supcon(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> Block:
-    """Rows in the same bin of the score attract each other, all others are pushed away.
+def supcon(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> LossAndWeight:
+    """Rows in the same bin of the score attract each other; all others repel.
 
-    Anchors that are alone in their bin count nothing.
+    Anchors that are alone in their bin do not count.
 
     Formula:
       mean_i -1/|P(i)| sum_{p in P(i)} log [ exp(s_ip) / sum_{a != i} exp(s_ia) ];  s = cos(z_i, z_j) / τ
@@ -31,8 +29,8 @@ def supcon(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone
 
 
 @pairwise("y_aware", temperature=0.1)
-def y_aware(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> Block:
-    """Rows attract each other by how near their scores are.
+def y_aware(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> LossAndWeight:
+    """Rows attract each other the more, the closer their scores are.
 
     Formula:
       mean_i -sum_k w_ik / sum_t w_it · log [ exp(s_ik) / sum_{a != i} exp(s_ia) ];  s = cos(z_i, z_j) / τ
@@ -48,8 +46,8 @@ def y_aware(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyon
 
 
 @pairwise("exp_kernel", temperature=0.1)
-def exp_kernel(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> Block:
-    """As y_aware, but rows push an anchor away the less the nearer their score is.
+def exp_kernel(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> LossAndWeight:
+    """Like y_aware, but the closer a row's score is, the less it repels the anchor.
 
     Formula:
       mean_i -sum_k w_ik / sum_t w_it · [ s_ik - log sum_{t != i} exp(s_it (1 - w_it)) ];  w, s as in y_aware
@@ -65,10 +63,10 @@ def exp_kernel(config: ObjectiveConfig, shared: Shared, anchors: Projected, ever
 
 
 @pairwise("threshold_kernel", temperature=0.1, prepare=order_by_score)
-def threshold_kernel(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Ordered) -> Block:
-    """As y_aware, but a positive is contrasted with rows alone whose score is farther from the anchor's than its own.
+def threshold_kernel(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Ordered) -> LossAndWeight:
+    """Like y_aware, but a positive is contrasted only with rows whose score is farther from the anchor's than its own.
 
-    The rows that are farthest from the anchor have nothing to be contrasted with and are left out.
+    The rows farthest from the anchor have nothing to be contrasted with and are left out.
 
     Formula:
       mean_i -sum_k w_ik / sum_t w_it · log [ exp(s_ik) / sum_{t: w_it < w_ik} exp(s_it) ];  w, s as in y_aware, sums
@@ -92,13 +90,13 @@ def _logits(shared: Shared, anchors: Projected, everyone: Projected) -> Float[Ar
 
 
 def _kernel(config: ObjectiveConfig, d: Float[Array, "k n"], real: Bool[Array, "k n"]) -> Float[Array, "k n"]:
-    """``w_ik / sum_t w_it``; taken relative to the nearest row, as all weights of an outlier would underflow."""
+    """``w_ik / sum_t w_it``, computed relative to the nearest row, as otherwise all weights of an outlier underflow."""
     nearest = jnp.where(real, d, jnp.inf).min(1, keepdims=True)
     nearest = jnp.where(jnp.isfinite(nearest), nearest, 0)
     w = jnp.where(real, jnp.exp(-(jnp.square(d) - jnp.square(nearest)) / (2 * config.sigma**2)), 0)
     return w / jnp.where(real.any(1), w.sum(1), 1)[:, None]
 
 
-def _attract(w: Float[Array, "k n"], logits: Float[Array, "k n"], real: Bool[Array, "k n"]) -> Block:
-    """``-sum_k w_ik log softmax_k``, the softmax over what is real; weights of an anchor sum to 1 or are all 0."""
+def _attract(w: Float[Array, "k n"], logits: Float[Array, "k n"], real: Bool[Array, "k n"]) -> LossAndWeight:
+    """``-sum_k w_ik log softmax_k``, the softmax over real pairs; an anchor's weights must sum to 1 or be all 0."""
     return log_sum_exp(logits, real) * w.sum(1) - (w * logits).sum(1), (w.sum(1) > 0).astype(w.dtype)

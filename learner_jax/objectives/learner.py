@@ -1,8 +1,8 @@
 """LEARNER: compare scans of different patients by the difference of their scores. arXiv 2411.01144.
 
-The text of the paper's Eq 3 could not be read by us. What is known: it compares scans of several patients, a weighted
-form does best, and the wanted picture is cosine distance that rises with the score difference. The forms here are our
-readings of that picture and not the paper's formula.
+We could not read the text of the paper's Eq 3. What is known: it compares scans of several patients, a weighted form
+does best, and cosine distance should rise with the score difference. The forms here are our reading of that picture,
+not the paper's formula.
 """
 
 from typing import Any
@@ -13,14 +13,13 @@ from jaxtyping import Array, Float
 
 from learner_jax.config import ObjectiveConfig
 from learner_jax.objectives.api import Projected, coarse, score_distance, similarity
-from learner_jax.objectives.parts import Shared, pairwise, together
+from learner_jax.objectives.parts import LossAndWeight, Shared, pairwise, together
 
-_DENSITY_BINS = 16  # of the score difference, over score_range; the last one is open
-Block = tuple[Float[Array, " k"], Float[Array, " k"]]
+_DENSITY_BINS = 16  # of the score difference, over score_range; the last one is open-ended
 
 
 def count_pairs(config: ObjectiveConfig, anchors: Projected, everyone: Projected) -> Any:
-    """Coarse pairs by the bin of their score difference, ``[16]``; None where no weight asks for it."""
+    """Number of coarse pairs in each bin of the score difference, ``[16]``; None unless the weights need it."""
     if config.pair_weight != "inverse_density":
         return None
     place, pairs = _density_bin(config, score_distance(anchors, everyone)), coarse(anchors, everyone)
@@ -29,7 +28,7 @@ def count_pairs(config: ObjectiveConfig, anchors: Projected, everyone: Projected
 
 
 @pairwise("learner", temperature=0.1, survey=count_pairs)
-def learner(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> Block:
+def learner(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> LossAndWeight:
     """Cosine distance that grows with the score difference of coarse pairs (our reading of the paper's figures).
 
     The form is ``config.objective.form``, the weight ``config.objective.pair_weight``.
@@ -42,14 +41,14 @@ def learner(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyon
       w_ij             uniform 1;  distance d^weight_power (the largest d cancels);  inverse_density 1 / number of
                        coarse pairs of the batch in the same sixteenth of score_range
 
-    Under distance_match projections of width p that lie at random, whatever the scans show, cost
-    sum w cos²(πx) / sum w + 1/p on average. So in many dimensions a batch whose weighted differences are mostly about
-    half of R can be paid for without learning anything, and in a plane (``config.objective.projection=2``) cannot.
+    Under distance_match, random projections of width p cost sum w cos²(πx) / sum w + 1/p on average, whatever the scans
+    show. So with many dimensions, a batch whose weighted differences are mostly around R / 2 has a low loss without
+    anything being learnt; in a plane (``config.objective.projection=2``) it has not.
 
     Source:
-      LEARNER, arXiv 2411.01144: our reading, not the paper's formula. Half a circle (distance_match) is a target that a
-      plane realises exactly, so that zero loss is within reach; inverse density is the label distribution smoothing
-      of Yang et al., arXiv 2102.09554, put on differences.
+      LEARNER, arXiv 2411.01144: our reading, not the paper's formula. The target of distance_match is half a circle,
+      which a plane can realise exactly, so zero loss is possible; inverse density is the label distribution smoothing
+      of Yang et al., arXiv 2102.09554, applied to differences.
     """
     pairs, d = coarse(anchors, everyone), score_distance(anchors, everyone)
     cosine = similarity(anchors.unit, everyone.unit)
@@ -65,12 +64,12 @@ def learner(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyon
     return (w * cost).sum(1), w.sum(1)
 
 
-def _soft_infonce(config, temperature, cosine, d, pairs, w) -> Block:
+def _soft_infonce(config, temperature, cosine, d, pairs, w) -> LossAndWeight:
     logits = jnp.where(pairs, cosine / temperature, -jnp.inf)
     some = pairs.any(1) & (w.sum(1) > 0)
     logits = jnp.where(some[:, None], logits, 0)
     log_softmax = jnp.where(pairs, jax.nn.log_softmax(logits, axis=1), 0)
-    # the smallest d of an anchor cancels, and without it far pairs would underflow together
+    # subtracting an anchor's smallest d changes nothing but keeps the weights of an outlier from underflowing
     nearest = jnp.where(w > 0, d, jnp.inf).min(1, keepdims=True, initial=jnp.inf)
     q = w * jnp.exp(-jnp.where(w > 0, d - nearest, 0) / config.sigma)
     q = q / jnp.where(some, q.sum(1), 1)[:, None]
@@ -92,11 +91,11 @@ def _density_bin(config: ObjectiveConfig, d: Float[Array, "k n"]) -> Array:
 
 @together("learner_combined", "mse", "learner")
 def learner_combined():
-    """The squared error and the contrastive part together, as the paper's best arm.
+    """Squared error plus contrast, the paper's best arm.
 
     Formula:
       weights.mse · mse + ramp · weights.learner · learner
 
     Source:
-      LEARNER, arXiv 2411.01144; its weights could not be read by us.
+      LEARNER, arXiv 2411.01144; we could not read its weights.
     """

@@ -1,6 +1,4 @@
-"""The score cut into bins: classes without an order, and with one."""
-
-from typing import Any
+"""The score cut into bins: as classes without an order, and with one."""
 
 import jax
 import jax.numpy as jnp
@@ -10,13 +8,11 @@ from jaxtyping import Array, Float, Int
 from learner_jax.batch import Batch
 from learner_jax.config import ObjectiveConfig
 from learner_jax.objectives.heads import Params, apply_dense, dense
-from learner_jax.objectives.parts import pointwise
-
-Rows = tuple[Float[Array, " b"], Float[Array, " b"]]
+from learner_jax.objectives.parts import LossAndWeight, pointwise
 
 
 def score_bin(config: ObjectiveConfig, score: Float[Array, " b"]) -> Int[Array, " b"]:
-    """Which of ``bins`` equal bins over ±score_range/2 around the mean a standardised score lies in; ends are open."""
+    """Which of ``bins`` equal bins over ±score_range/2 contains a standardised score; the outer ones are open-ended."""
     place = (score / config.score_range + 0.5) * config.bins
     return jnp.clip(jnp.floor(place), 0, config.bins - 1).astype(jnp.int32)
 
@@ -26,8 +22,8 @@ def _bin_head(rng: jax.Array, dim: int, n_patients: int, config: ObjectiveConfig
 
 
 @pointwise("cross_entropy", init=_bin_head)
-def cross_entropy(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch) -> Rows:
-    """A linear head names the bin of the score, as if bins had no order.
+def cross_entropy(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch) -> LossAndWeight:
+    """A linear head predicts the bin of the score, as if bins had no order.
 
     Formula:
       mean_i -log softmax(W u_i + b)[bin_i];  ``bins`` equal bins over score_range
@@ -40,12 +36,12 @@ def cross_entropy(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"
 
 
 def _threshold_head(rng: jax.Array, dim: int, n_patients: int, config: ObjectiveConfig) -> Params:
-    # evenly spread at the start, and in order
+    # the thresholds start evenly spaced and in order
     return {"thresholds": {"kernel": dense(rng, dim, 1)["kernel"], "bias": jnp.linspace(1.0, -1.0, config.bins - 1)}}
 
 
 @pointwise("coral", init=_threshold_head)
-def coral(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch) -> Rows:
+def coral(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch) -> LossAndWeight:
     """One direction and a threshold per bin: is the score above bin k?
 
     Formula:
@@ -64,6 +60,6 @@ def _bins(config: ObjectiveConfig, batch: Batch) -> Int[Array, " b"]:
     return score_bin(config, jnp.nan_to_num(batch.score))
 
 
-def _labeled(cost: Float[Array, " b"], batch: Any) -> Rows:
+def _labeled(cost: Float[Array, " b"], batch: Batch) -> LossAndWeight:
     weight = jnp.asarray(batch.labeled, cost.dtype)
     return weight * cost, weight

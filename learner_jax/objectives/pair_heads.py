@@ -1,4 +1,4 @@
-"""Heads that compare two scans by the difference of one number each: antisymmetric, and zero for a scan with itself."""
+"""Heads that compare two scans by the difference of one number each: antisymmetric, zero for a scan with itself."""
 
 import jax
 import jax.numpy as jnp
@@ -8,13 +8,11 @@ from learner_jax.config import ObjectiveConfig
 from learner_jax.objectives.api import Projected, coarse, fine, others, score_distance
 from learner_jax.objectives.by_distance import SAME
 from learner_jax.objectives.heads import Params, dense
-from learner_jax.objectives.parts import Shared, pairwise
-
-Block = tuple[Float[Array, " k"], Float[Array, " k"]]
+from learner_jax.objectives.parts import LossAndWeight, Shared, pairwise
 
 
 def _difference_head(key: str):
-    """A linear head without a bias, so that swapping the scans changes the sign and nothing else."""
+    """A linear head without a bias, so that swapping the scans only changes the sign."""
 
     def init(rng: jax.Array, dim: int, n_patients: int, config: ObjectiveConfig) -> Params:
         return {key: {"kernel": dense(rng, dim, 1)["kernel"]}}
@@ -26,7 +24,7 @@ def _difference_head(key: str):
 
 
 @pairwise("lilac", **_difference_head("difference"))
-def lilac(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> Block:
+def lilac(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> LossAndWeight:
     """A head on the difference of two embeddings predicts the difference of their scores.
 
     Formula:
@@ -34,8 +32,8 @@ def lilac(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone:
       them (coarse) or both (all)
 
     Source:
-      LILAC-s: Kim et al., PNAS 122 (2025) e2411492122. Pairs of a scan with itself, which it counts, always cost 0 and
-      are left out.
+      LILAC-s: Kim et al., PNAS 122 (2025) e2411492122. It also counts pairs of a scan with itself, which always cost 0;
+      they are left out here.
     """
     pairs = _pairs(config, anchors, everyone)
     found = everyone.prediction[None] - anchors.prediction[:, None]
@@ -44,14 +42,14 @@ def lilac(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone:
 
 
 @pairwise("lilac_order", **_difference_head("order"))
-def lilac_order(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> Block:
-    """A head on the difference of two embeddings says which score is higher.
+def lilac_order(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> LossAndWeight:
+    """A head on the difference of two embeddings predicts which score is higher.
 
     Formula:
       mean over ordered pairs of BCE(sigmoid(w·(u_j - u_i)), t);  t = 1 where y_j > y_i, 0 where lower, 1/2 where equal
 
     Source:
-      LILAC-o: Kim et al., PNAS 122 (2025) e2411492122, with the order of scores in place of that of time.
+      LILAC-o: Kim et al., PNAS 122 (2025) e2411492122, with the order of scores instead of the order in time.
     """
     pairs = _pairs(config, anchors, everyone)
     found = everyone.prediction[None] - anchors.prediction[:, None]
@@ -66,8 +64,8 @@ def _davidson_head(rng: jax.Array, dim: int, n_patients: int, config: ObjectiveC
 
 
 @pairwise("davidson", **_difference_head("davidson") | {"init": _davidson_head})
-def davidson(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> Block:
-    """A likelihood of three outcomes for each pair: higher, lower or alike, with a learnt width of alike.
+def davidson(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> LossAndWeight:
+    """The likelihood of three outcomes for each pair: higher, lower or alike, with a learnt propensity for alike.
 
     Formula:
       mean over pairs of -log P;  r = w·(u_j - u_i) / 2, ν = exp(log_tie)

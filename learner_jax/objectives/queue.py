@@ -1,7 +1,7 @@
-"""The newest rows of earlier steps, which anchors are compared with too: a wide contrast from a small batch.
+"""The newest rows of earlier steps, which anchors are compared with too: many comparisons with a small batch.
 
-He et al., MoCo, arXiv 1911.05722, without its momentum encoder: at a learning rate that changes the encoder little from
-step to step, old projections stay comparable (Wang et al., Cross-Batch Memory, arXiv 1912.06798).
+He et al., MoCo, arXiv 1911.05722, without its momentum encoder: if the learning rate is low enough for the encoder to
+change little from step to step, old projections stay comparable (Wang et al., Cross-Batch Memory, arXiv 1912.06798).
 """
 
 import dataclasses
@@ -21,16 +21,16 @@ def empty(size: int, projection: int) -> Params:
 
 
 def rows(state: Params) -> Projected | None:
-    """The queue's rows; None where the objective keeps no queue."""
+    """The queue's rows; None for an objective without a queue."""
     if not state:
         return None
     queue = Projected(**state["queue"])
-    # below 0: no row of the batch has such a place
+    # negative, as no row of the batch has
     return dataclasses.replace(queue, index=-1 - jnp.arange(len(queue.index), dtype=jnp.int32))
 
 
 def push(state: Params, new: Projected) -> Params:
-    """The state with the batch's rows in front and the oldest dropped; masked rows are not kept."""
+    """The state with the batch's rows added in front and the oldest dropped; masked rows are not kept."""
     if not state:
         return state
 

@@ -1,21 +1,18 @@
-"""Rank-N-Contrast: similarities ordered as the scores are."""
+"""Rank-N-Contrast: similarities ordered like the scores."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from learner_jax.config import ObjectiveConfig
 from learner_jax.objectives.api import Projected, euclidean, others
 from learner_jax.objectives.by_distance import Ordered, order_by_score, sum_of_logs
-from learner_jax.objectives.parts import Shared, pairwise
+from learner_jax.objectives.parts import LossAndWeight, Shared, pairwise
 
 
 @pairwise("rank_n_contrast", temperature=2.0, prepare=order_by_score)
-def rank_n_contrast(
-    config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Ordered
-) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
-    """Each row is drawn to another more than to all rows whose score is at least as far away.
+def rank_n_contrast(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Ordered) -> LossAndWeight:
+    """Each row is attracted to another one more than to the rows whose score is at least as far away.
 
-    O(n²p) time and O(np + block·n) memory; see ``by_distance``, which also says when scores tie.
+    O(n²p) time and O(np + block·n) memory; see ``by_distance``, also for when scores count as tied.
 
     Formula:
       mean over ordered pairs (i, j) of -log [ exp(s_ij) / sum_{k != i: |y_i - y_k| >= |y_i - y_j|} exp(s_ik) ]

@@ -1,4 +1,4 @@
-"""RankSim: neighbours in the embedding ranked as they are in score."""
+"""RankSim: neighbours ranked by embedding as they are by score."""
 
 from functools import partial
 
@@ -9,21 +9,19 @@ from jaxtyping import Array, Bool, Float
 from learner_jax.config import ObjectiveConfig
 from learner_jax.objectives.api import Projected, score_distance, similarity
 from learner_jax.objectives.by_distance import SAME
-from learner_jax.objectives.parts import Shared, pairwise
+from learner_jax.objectives.parts import LossAndWeight, Shared, pairwise
 
 
 @pairwise("ranksim", compares="u", regularises=True)
-def ranksim(
-    config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected
-) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
-    """The other rows, ranked by similarity to the anchor, stand in the same order as ranked by score.
+def ranksim(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> LossAndWeight:
+    """Ranks the rows by similarity to the anchor in the same order as by score.
 
-    Add it to a regression (``mse+ranksim``). Ranks have no slope: the gradient is the difference between the ranks now
-    and after a step of ``ranksim_step`` down the loss.
+    Add it to a regression (``mse+ranksim``). Ranks have no gradient; in its place is the difference between the ranks
+    after a step of ``ranksim_step`` down the loss and before it.
 
     Formula:
       mean_i mean_j (R_ij - S_ij)²;  R_ij = rank of cos(u_i, u_j), S_ij = rank of -|y_i - y_j|, each over the labeled
-      rows, largest first, divided by their number; equal ones share their mean rank
+      rows, largest first, divided by their number; ties share their mean rank
 
     Source:
       Gong, Mori, Tung, ICML 2022, arXiv 2205.15236; its gradient is that of Vlastelica et al., ICLR 2020, arXiv
@@ -38,7 +36,7 @@ def ranksim(
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _mismatch(step: float, x: Float[Array, "k n"], wanted: Float[Array, "k n"], real: Bool[Array, "k n"]) -> Array:
-    """Mean squared difference of the ranks of ``x`` from those wanted, over what is real in each row."""
+    """Mean squared difference between the ranks of ``x`` and those wanted, over the real entries of each row."""
     return jnp.where(real, jnp.square(_rank(x, real) - wanted), 0).sum(1) / jnp.maximum(real.sum(1), 1)
 
 
@@ -59,12 +57,12 @@ _mismatch.defvjp(_forward, _backward)
 
 def _rank(x: Float[Array, "k n"], real: Bool[Array, "k n"]) -> Float[Array, "k n"]:
     """1/n for the largest of a row to 1 for the smallest."""
-    # similarities of a collapsed embedding differ by rounding alone, which must not rank them
+    # in a collapsed embedding, similarities differ only by rounding, which must not rank them
     return _mean_rank(jnp.where(real, -x, jnp.inf), 1e-6) / jnp.maximum(real.sum(1, keepdims=True), 1)
 
 
 def _mean_rank(x: Float[Array, "k n"], same: float) -> Float[Array, "k n"]:
-    """1 for the smallest of a row; those that differ by at most ``same`` share their mean rank."""
+    """Ranks from 1 for the smallest of a row; values that differ by at most ``same`` share their mean rank."""
     rows = _sort(x)
     first = jax.vmap(jnp.searchsorted)(rows, x - same)
     last = jax.vmap(partial(jnp.searchsorted, side="right"))(rows, x + same)
@@ -72,10 +70,10 @@ def _mean_rank(x: Float[Array, "k n"], same: float) -> Float[Array, "k n"]:
 
 
 def _sort(x: Float[Array, "k n"]) -> Float[Array, "k n"]:
-    """Rows in ascending order. Sorted as integers of the same order, which takes a CPU a quarter of the time."""
+    """Rows in ascending order, sorted as integers of the same order: a quarter of the time on a CPU."""
     whole = {4: jnp.int32, 8: jnp.int64}[x.dtype.itemsize]
 
-    def turn(bits):  # of a negative number all but the sign, for which larger bits mean a smaller number; undoes itself
+    def turn(bits):  # inverts all bits of a negative number but the sign, as its order is reversed; its own inverse
         return bits ^ ((bits >> (8 * x.dtype.itemsize - 1)) & jnp.iinfo(whole).max)
 
     bits = jnp.sort(turn(jax.lax.bitcast_convert_type(x, whole)), axis=1)

@@ -1,4 +1,4 @@
-"""Regression of the score from a single scan: the baselines that the paper's kind of pretraining is compared with."""
+"""Regression of the score from a single scan, the baseline for contrastive pretraining."""
 
 import jax
 import jax.numpy as jnp
@@ -8,13 +8,11 @@ from jaxtyping import Array, Float
 from learner_jax.batch import Batch
 from learner_jax.config import ObjectiveConfig
 from learner_jax.objectives.heads import Params
-from learner_jax.objectives.parts import pointwise, predicted_score, score_head
-
-Rows = tuple[Float[Array, " b"], Float[Array, " b"]]
+from learner_jax.objectives.parts import LossAndWeight, pointwise, predicted_score, score_head
 
 
 @pointwise("mse", regression=True, init=score_head)
-def mse(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch) -> Rows:
+def mse(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch) -> LossAndWeight:
     """Mean squared error of a linear head on the embedding.
 
     Formula:
@@ -27,20 +25,20 @@ def mse(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: 
 
 
 @pointwise("l1", regression=True, init=score_head)
-def l1(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch) -> Rows:
+def l1(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch) -> LossAndWeight:
     """Mean absolute error of a linear head on the embedding.
 
     Formula:
       mean_i |w·u_i + b - y_i|
 
     Source:
-      Laplace; the regression of Rank-N-Contrast's and RankSim's age experiments.
+      Laplace; the regression in the age experiments of Rank-N-Contrast and RankSim.
     """
     return _over_labeled(jnp.abs, params, u, batch)
 
 
 @pointwise("huber", regression=True, init=score_head)
-def huber(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch) -> Rows:
+def huber(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch: Batch) -> LossAndWeight:
     """Squared error for small errors, absolute for large ones.
 
     Formula:
@@ -52,8 +50,8 @@ def huber(config: ObjectiveConfig, params: Params, u: Float[Array, "b d"], batch
     return _over_labeled(lambda error: optax.losses.huber_loss(error, delta=config.huber_delta), params, u, batch)
 
 
-def _over_labeled(cost, params: Params, u: jax.Array, batch: Batch) -> Rows:
-    # the target of an unlabeled row is its own prediction: NaN must not enter, or its gradient stays NaN
+def _over_labeled(cost, params: Params, u: jax.Array, batch: Batch) -> LossAndWeight:
+    # an unlabeled row's target is its own prediction: a NaN would survive in the gradient even at weight 0
     predicted = predicted_score(params, u)
     target = jnp.where(batch.labeled, jnp.nan_to_num(batch.score), jax.lax.stop_gradient(predicted))
     weight = jnp.asarray(batch.labeled, u.dtype)

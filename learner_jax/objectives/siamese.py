@@ -1,19 +1,16 @@
-"""The between-patient precursor: alike or not, with a margin."""
+"""The precursor of comparisons between patients: similar or not, with a margin."""
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from learner_jax.config import ObjectiveConfig
 from learner_jax.objectives.api import Projected, coarse, euclidean, score_distance
-from learner_jax.objectives.parts import Shared, pairwise
+from learner_jax.objectives.parts import LossAndWeight, Shared, pairwise
 
 
 @pairwise("siamese_margin")
-def siamese_margin(
-    config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected
-) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
-    """Coarse pairs of alike score are pulled together, all others at least a margin apart.
+def siamese_margin(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> LossAndWeight:
+    """Coarse pairs of similar scores are pulled together, all others pushed at least a margin apart.
 
     Formula:
       mean over coarse pairs of (1 - c) D² + c [margin - D]₊²;  D = |z_i - z_j|₂, c = [|y_i - y_j| > similar]

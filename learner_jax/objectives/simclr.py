@@ -1,18 +1,15 @@
-"""SimCLR: what can be learnt without any score."""
+"""SimCLR: what can be learnt without scores."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from learner_jax.config import ObjectiveConfig
 from learner_jax.objectives.api import Projected, log_sum_exp, similarity
-from learner_jax.objectives.parts import Shared, pairwise
+from learner_jax.objectives.parts import LossAndWeight, Shared, pairwise
 
 
 @pairwise("simclr", temperature=0.1, augmentations=2)
-def simclr(
-    config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected
-) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
-    """Augmented copies of one scan attract each other, all other scans are pushed away; scores play no part.
+def simclr(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyone: Projected) -> LossAndWeight:
+    """Augmented copies of one scan attract each other, all other scans repel; scores are not used.
 
     Formula:
       mean_i -1/|P(i)| sum_{p in P(i)} log [ exp(s_ip) / sum_{a != i} exp(s_ia) ];  s = cos(z_i, z_j) / τ

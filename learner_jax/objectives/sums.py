@@ -1,4 +1,4 @@
-"""``config.objective`` -> Objective: one part or a weighted sum of parts, over one projection, one queue, one head."""
+"""``config.objective`` -> Objective: one part, or a weighted sum of parts that share projection, queue and heads."""
 
 import dataclasses
 import zlib
@@ -21,7 +21,7 @@ from tfds_builders.errors import InputError
 
 
 def list_objectives() -> list[str]:
-    """Names for ``config.objective.name``; several with ``+`` between them are a sum."""
+    """Names for ``config.objective.name``; several joined by ``+`` are a sum."""
     return parts.list()
 
 
@@ -29,7 +29,7 @@ def create(config: ObjectiveConfig, mesh: Mesh, n_patients: int) -> Objective:
     """The objective that the config names, for a cohort of ``n_patients``.
 
     Raises:
-      InputError: for an unknown name, a part named twice, or a part that lacks what it regularises.
+      InputError: a name is unknown or named twice, or a part that regularises a regression is without one.
     """
     chosen = _chosen(config.name)
     compares = any(part.pairwise and part.compares == "z" for part in chosen)
@@ -57,7 +57,7 @@ def create(config: ObjectiveConfig, mesh: Mesh, n_patients: int) -> Objective:
                 both = rows[part.compares], everyone[part.compares]
                 value, idle = _compare(part, config, params, tau, *both, u, queue, mesh)
             else:
-                value, idle = _mean_of(_sums(*part.described(config, params, u, batch), rows["u"].mask))
+                value, idle = _mean_of(_sums(*part.function(config, params, u, batch), rows["u"].mask))
             factor = 1.0 if part.regression else ramp(config, progress)
             total += factor * getattr(config.weights, part.name, 1.0) * value
             metrics |= {part.name: value, "zero_loss_share": jnp.maximum(metrics.get("zero_loss_share", 0.0), idle)}
@@ -67,14 +67,14 @@ def create(config: ObjectiveConfig, mesh: Mesh, n_patients: int) -> Objective:
 
 
 def temperature(part: Part, config: ObjectiveConfig, progress: Any) -> jax.Array:
-    """The part's temperature: constant, or geometric from ``temperature`` to ``temperature_end`` over the run."""
+    """A part's temperature: constant, or geometric from ``temperature`` to ``temperature_end`` over the run."""
     start = config.temperature or part.temperature or 1.0
     end = config.temperature_end or start
     return start * jnp.power(end / start, jnp.asarray(progress, jnp.result_type(float)))
 
 
 def ramp(config: ObjectiveConfig, progress: Any) -> jax.Array:
-    """Factor of all but the regression parts: 1, rising from 0 over the first, or falling to 0 over the last part."""
+    """Factor of all but the regression parts: 1, or rising from 0 at the start, or falling to 0 at the end of a run."""
     progress = jnp.asarray(progress, jnp.result_type(float))
     if config.ramp == "rise":
         return jnp.clip(progress / config.ramp_share, 0, 1)
@@ -112,14 +112,14 @@ def _compare(part, config, params, tau, rows: Projected, everyone: Projected, u,
         survey = over_anchors(count, *jax.lax.stop_gradient((rows, everyone)), None, mesh, config.block)
 
     def block(anchors, everyone, shared):
-        return _sums(*part.described(config, shared, anchors, everyone), anchors.mask)
+        return _sums(*part.function(config, shared, anchors, everyone), anchors.mask)
 
     shared = Shared(params, tau, survey)
     return _mean_of(over_anchors(block, rows, everyone, shared, mesh, config.block, part.prepare))
 
 
 def _sums(loss: jax.Array, weight: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
-    idle = mask & (loss == 0)  # nothing to learn from: satisfied, or alone
+    idle = mask & (loss == 0)  # rows without a gradient: satisfied, or with nothing to compare
     return {"loss": loss.sum(), "weight": weight.sum(), "idle": idle.sum(dtype=loss.dtype), "rows": mask.sum()}
 
 
@@ -129,5 +129,5 @@ def _mean_of(sums: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
 
 
 def _key(rng: jax.Array, name: str) -> jax.Array:
-    # by name, so that a head starts alike in whatever sum it stands
+    # derived from the name, so that a head starts the same in any sum
     return jax.random.fold_in(rng, zlib.crc32(name.encode()))
