@@ -1,11 +1,11 @@
-"""Look at what augmentation does to a scan before training on it.
+"""See what augmentation does to a scan before training on it.
 
     python -m learner_jax.augment --data_dir data/lus --out augmented.png --config.augment.speckle=0.3
 
-The first row is the scan as the backbone sees it without augmentation; below it, one row for each operation alone and
-one for all together, each with copies that draw different numbers at the strengths of the config. A clip is its middle
-frame (for dropped frames: its middle column over time, left to right); a volume its middle axial slice above its
-middle coronal one.
+The first row of the picture is the scan as the backbone sees it without augmentation. Below it are a row for each
+operation alone and a row for all together, each with several random copies at the strengths of the config. A clip is
+shown by its middle frame (for dropped frames, by its middle column over time, left to right), a volume by its middle
+axial slice above its middle coronal slice.
 """
 
 import argparse
@@ -57,8 +57,8 @@ def picture(data_dir: Path, out: Path, row: int, copies: int, overrides: Sequenc
     """Write the picture.
 
     Raises:
-      InputError: no dataset or no such row there, no copies, no kind of picture, or a field of the config is not what
-        it can be.
+      InputError: there is no such dataset or row, ``copies`` is below 1, ``out`` is no kind of picture, or an override
+        is invalid.
     """
     if copies < 1:
         raise InputError(f"--copies is {copies}; it takes 1 or more")
@@ -80,7 +80,7 @@ def picture(data_dir: Path, out: Path, row: int, copies: int, overrides: Sequenc
     whole = for_cohort(config, meta, views)
     scan = _read(row, config.data, meta, frame["scan_id"].to_list())
 
-    # One program for all arms takes 20 s to compile and eager operations 2 s, so this is not jitted.
+    # Not jitted: compiling one program for all rows takes 20 s, eager operations take 2 s.
     same = jnp.broadcast_to(scan, (copies, *scan.shape))
     rows, view = jnp.arange(copies), jnp.full(copies, views.index(names[row]))
     sheet = [("stored", [_tile(scan, meta)])]
@@ -95,7 +95,7 @@ def picture(data_dir: Path, out: Path, row: int, copies: int, overrides: Sequenc
 
 
 def _arms(config: AugmentConfig, modality: str) -> list[tuple[str, str, AugmentConfig]]:
-    """Each operation alone that the config has switched on, then all of them."""
+    """Name, strength and config of each operation that is switched on, alone; then of all together."""
     off = AugmentConfig(**{field.name: type(field.default)() for field in dataclasses.fields(AugmentConfig)})
     strengths = [(name, getattr(config, name)) for name in _OPERATIONS[modality]]
     arms = [(name, f"{value}", dataclasses.replace(off, **{name: value})) for name, value in strengths if value]

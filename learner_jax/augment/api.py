@@ -1,8 +1,8 @@
-"""What the step calls: every scan draws its own numbers, and the dataset's modality says what is done with them.
+"""What the step calls: each scan draws its own random numbers, and the dataset's modality decides the operations.
 
-A scan's key is ``fold_in(step key, cohort row)``, and the step key comes from (seed, step). So the numbers depend on
-neither the order of the batch nor the number of devices; of a scan that comes again in a batch, on its place in it.
-Each operation draws from a key of its own: switching one off leaves the numbers of the others as they were.
+A scan's key is ``fold_in(step key, cohort row)``, and the step's key comes from (seed, step). So the numbers depend
+neither on the order of the batch nor on the number of devices; for a scan that occurs again in a batch they depend on
+its place. Each operation has a key of its own, so switching one off does not change the numbers of the others.
 """
 
 import dataclasses
@@ -28,16 +28,16 @@ MODALITIES = tuple(_FAMILIES)
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """Augmentation of the scans of one dataset; all that it knows is fixed when the step is compiled.
+    """Augmentation of the scans of one dataset, fixed when the step is compiled.
 
     Attributes:
-      config: how strong; an operation of strength 0 is not compiled at all.
-      modality: of the dataset; chooses the family of operations.
-      flipped: codes of the views (indices into the cohort's ``views``) that are flipped left to right every other time.
-      gap: distance between slices in pixels, so that a volume that is turned keeps its angles.
+      config: strengths; an operation of strength 0 is not compiled at all.
+      modality: of the dataset; selects the operations.
+      flipped: indices into the cohort's ``views`` of those that are flipped left to right, at random in half of cases.
+      gap: distance between slices in pixels, so that a rotated volume keeps its angles.
     """
 
-    config: AugmentConfig = dataclasses.field(hash=False)  # it can be changed, and compares by value
+    config: AugmentConfig = dataclasses.field(hash=False)  # mutable, and compared by value
     modality: str
     flipped: tuple[int, ...] = ()
     gap: float = 1.0
@@ -49,9 +49,9 @@ class Augmentation:
 
         Args:
           scan: intensities between 0 and 1.
-          row: cohort row, or what else tells the scans of a step apart: those that share one are augmented alike.
+          row: cohort row, or another number for each scan; scans with equal numbers are augmented alike.
           view: index into the cohort's views.
-          key: of this step.
+          key: random key of this step.
 
         Returns:
           Intensities between 0 and 1.
@@ -64,21 +64,21 @@ class Augmentation:
 
 
 def on_each_device(augmentation: Augmentation, mesh: Mesh) -> Callable[..., Array]:
-    """The same of a global batch: each device augments the scans that it holds.
+    """The same for a global batch: each device augments the scans that it holds.
 
-    XLA cannot cut every operation that moves pixels over devices by itself, and would gather the whole batch on each.
+    XLA cannot partition every operation that moves pixels, and would gather the whole batch on each device.
     """
     rows = P(BATCH)
     return jax.shard_map(augmentation, mesh=mesh, in_specs=(rows, rows, rows, P()), out_specs=rows)
 
 
 def for_cohort(config: Config, meta: DatasetMeta, views: tuple[str, ...]) -> Augmentation:
-    """The augmentation of a dataset, as ``config.augment`` asks for it.
+    """The augmentation of a dataset that ``config.augment`` asks for.
 
     Args:
-      config: also of what the backbone sees: its frames and pixels say how far apart the slices of a volume lie.
-      meta: of the dataset; volumes are stored with one spacing along all axes.
-      views: names, in the order of the cohort's codes.
+      config: of the run; ``data.frames`` and ``data.size`` determine the distance between the slices of a volume.
+      meta: of the dataset; volumes are stored with equal spacing along all axes.
+      views: of the cohort.
 
     Raises:
       InputError: ``config.augment.flip_views`` names a view that the dataset does not have, or the config asks for the

@@ -1,4 +1,4 @@
-"""MRI volumes ``[slices rows columns]``: how the head lies in the scanner; what coil, sequence and noise do to it."""
+"""MRI volumes ``[slices rows columns]``: other positions of the head, and effects of coil, sequence and noise."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from learner_jax.augment.geometry import Scan, rotation, warp_plane
 from learner_jax.augment.random_fields import polar_noise, spline_basis
 from learner_jax.config import AugmentConfig
 
-_BLACK = 0.5 / 255  # half a grey level: air that the builder's window cut off, padding, what skull-stripping removed
+_BLACK = 0.5 / 255  # half a grey level: air below the builder's window, padding, what skull-stripping removed
 _BIAS_KNOTS = 4
 _GHOSTS = 2, 3, 4
 
@@ -16,14 +16,14 @@ _GHOSTS = 2, 3, 4
 def augment(
     scan: Scan, key: jax.Array, side: Float[Array, ""], config: AugmentConfig, flips: bool = False, gap: float = 1.0
 ) -> Scan:
-    """Move the head, change its shading, contrast and noise; only a ghost puts anything where it is black.
+    """Move the head; change shading, contrast and noise. Only a ghost puts anything where the scan is black.
 
     Args:
       scan: intensities between 0 and 1; slices from inferior to superior, rows from anterior to posterior, columns
         from left to right.
-      key: of this scan in this step.
+      key: random key of this scan in this step.
       side: -1 to exchange left and right, else 1.
-      config: how strong; 0 leaves an operation out.
+      config: strengths; 0 switches an operation off.
       flips: whether ``side`` can be -1 at all.
       gap: distance between slices, in pixels of a slice.
     """
@@ -59,10 +59,10 @@ def moved(
     side: Float[Array, ""],
     gap: float,
 ) -> Scan:
-    """Affine in three axes about the middle of the volume: place ``q`` shows ``R_hw R_th R_tw D q - shift`` of the
-    scan, where ``D`` scales by ``side / zoom``. What comes in from outside is black, as outside the field of view.
+    """An affine map in three axes about the middle of the volume: place ``q`` shows ``R_hw R_th R_tw D q - shift`` of
+    the scan, where ``D`` scales by ``side / zoom``. What enters from outside the field of view is black.
 
-    A volume without depth (``t = 1``) moves in its plane alone.
+    A volume without depth (``t = 1``) moves only in its plane.
     """
     turn = rotation(angle[0]) / zoom[1] if len(scan) == 1 else rotation(angle[0])
     scan = warp_plane(scan, turn, -shift[1:], axes=(1, 2))
@@ -76,37 +76,43 @@ def moved(
 
 
 def bias_field(key: jax.Array, shape: tuple[int, int, int], strength: float) -> Float[Array, "t h w"]:
-    """Factor of each voxel between ``exp(-strength)`` and ``exp(strength)``: the exponential of a cubic B-spline with
-    4 x 4 x 4 coefficients, the model of N4 (Tustison et al. 2010, doi 10.1109/TMI.2010.2046908)."""
+    """A factor for each voxel, between ``exp(-strength)`` and ``exp(strength)``.
+
+    It is the exponential of a cubic B-spline with 4 x 4 x 4 coefficients, the model of N4 (Tustison et al. 2010, doi
+    10.1109/TMI.2010.2046908).
+    """
     knots = strength * jax.random.uniform(key, (_BIAS_KNOTS,) * 3, minval=-1, maxval=1)
-    for n in shape:  # each round turns the axes by one
+    for n in shape:  # each pass rotates the axes by one
         knots = jnp.tensordot(knots, spline_basis(n, _BIAS_KNOTS), axes=(0, 1))
     return jnp.exp(knots)
 
 
 def noisy(scan: Scan, key: jax.Array, strength: float) -> Scan:
-    """Magnitude of the scan with complex Gaussian noise, each part with an SD up to ``strength``: Rician
-    (Gudbjartsson and Patz 1995, doi 10.1002/mrm.1910340618). Black stays black: the window cut its noise off too."""
+    """Rician noise: the magnitude of the scan plus complex Gaussian noise of an SD up to ``strength`` in each part.
+
+    Gudbjartsson and Patz 1995, doi 10.1002/mrm.1910340618. Black stays black, as the builder's window cuts noise off
+    there too.
+    """
     strong, points = jax.random.split(key)
     sd = strength * jax.random.uniform(strong)
     radius, angle = polar_noise(points, scan.shape)
     radius *= sd
-    # |scan + radius e^(i angle)|, of which the imaginary part need not be made
-    power = scan**2 + radius * (2 * scan * jnp.cos(angle) + radius)  # below 0 by rounding, where the two cancel
+    # |scan + radius e^(i angle)|² without computing the imaginary part
+    power = scan**2 + radius * (2 * scan * jnp.cos(angle) + radius)  # can be below 0 by rounding
     return jnp.where(scan <= _BLACK, scan, jnp.sqrt(power.clip(0, 1)))
 
 
 def draw_ghost(key: jax.Array, strength: float) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """How many ghosts (2, 3 or 4, counting the head) and how much of their lines of k-space is lost."""
+    """How many copies of the head appear (2, 3 or 4, counting the head), and how much their k-space lines lose."""
     number, part = jax.random.split(key)
     return jax.random.choice(number, jnp.array(_GHOSTS, jnp.float32)), strength * jax.random.uniform(part)
 
 
 def ghosted(scan: Scan, number: Float[Array, ""], part: Float[Array, ""]) -> Scan:
-    """Every ``number``-th line of k-space along the rows loses ``part`` of its size, but for the one in the middle.
+    """Attenuate every ``number``-th line of k-space along the rows by ``part``, except the central one.
 
-    The loss of regular lines is a convolution, so the transform to k-space and back is one product with a circulant
-    matrix. Copies of the head appear ``h / number`` rows apart. Rows run along the usual direction of phase encoding.
+    Attenuating regular lines is a convolution, so going to k-space and back is one product with a circulant matrix.
+    Copies of the head appear ``h / number`` rows apart. Rows are the usual direction of phase encoding.
     """
     h = scan.shape[1]
     line = jnp.fft.fftfreq(h, 1 / h)

@@ -1,4 +1,4 @@
-"""Photographs: a little geometry and light."""
+"""Photographs: small changes of geometry and light."""
 
 import jax
 import jax.numpy as jnp
@@ -11,16 +11,15 @@ from learner_jax.config import AugmentConfig
 def augment(
     scan: Scan, key: jax.Array, side: Float[Array, ""], config: AugmentConfig, flips: bool = False, gap: float = 1.0
 ) -> Scan:
-    """Flip, turn, zoom and shift about the middle, then contrast and gain; where nothing arrives it shows
-    what it showed before.
+    """Flip; rotate, zoom and shift about the centre; change contrast and gain. Where nothing arrives, the scan stays.
 
     Args:
       scan: intensities between 0 and 1.
-      key: of this scan in this step.
+      key: random key of this scan in this step.
       side: -1 to flip left to right, else 1.
-      config: how strong; 0 leaves an operation out.
+      config: strengths; 0 switches an operation off.
       flips: whether ``side`` can be -1 at all.
-      gap: means nothing here.
+      gap: not used.
     """
     _, h, w, _ = scan.shape
     draw = jax.random.uniform(key, (6,), minval=-1, maxval=1)

@@ -1,4 +1,4 @@
-"""Random fields that cost little: smooth ones from a few coefficients, and Gaussian ones from one word a point."""
+"""Cheap random fields: smooth ones from a few coefficients, and Gaussian ones from one random word per point."""
 
 import functools
 import math
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 def spline_basis(n: int, knots: int) -> np.ndarray:
     """Values f32 ``[n knots]`` of uniform cubic B-splines at ``n`` evenly spaced places; rows sum to 1.
 
-    A curve ``basis @ coefficients`` is twice differentiable and stays between its least and largest coefficient.
+    A curve ``basis @ coefficients`` is twice differentiable and stays between its smallest and largest coefficient.
     """
     d = np.abs(np.linspace(1, knots - 2, n)[:, None] - np.arange(knots))
     near, far = 2 / 3 - d * d + d**3 / 2, (2 - d) ** 3 / 6
@@ -24,7 +24,7 @@ def spline_basis(n: int, knots: int) -> np.ndarray:
 def grain_basis(n: int, cell: int) -> np.ndarray:
     """Weights f32 ``[n, ceil(n / cell) + 1]`` of points ``cell`` pixels apart; the squares of each row sum to 1.
 
-    White noise of variance 1 at the points becomes noise of variance 1 with a grain of about ``cell`` pixels.
+    They turn white noise of variance 1 at the points into noise of variance 1 with a grain of about ``cell`` pixels.
     """
     knots = -(-n // cell) + 3
     basis = spline_basis((knots - 3) * cell + 1, knots)[:n]
@@ -32,9 +32,9 @@ def grain_basis(n: int, cell: int) -> np.ndarray:
 
 
 def polar_noise(key: jax.Array, shape: tuple[int, ...]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Radius and angle of a complex Gaussian with variance 1 in each part, from one 32-bit word a point.
+    """Radius and angle of a complex Gaussian of variance 1 in each part, from one 32-bit word per point.
 
-    Box and Muller (1958, doi 10.1214/aoms/1177706645) with 16 bits for each: the radius ends at 4.85.
+    Box and Muller (1958, doi 10.1214/aoms/1177706645) with 16 bits for each, so the radius is at most 4.85.
     """
     word = jax.random.bits(key, shape)
     radius = jnp.sqrt(-2 * jnp.log(((word >> 16).astype(jnp.float32) + 0.5) / 65536))

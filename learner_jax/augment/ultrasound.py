@@ -1,7 +1,7 @@
-"""Ultrasound clips: what another hand, another probe position and other knobs would have shown.
+"""Ultrasound clips: what another operator, another probe position and other settings would have shown.
 
-Depth keeps its direction: there is no vertical flip. The picture moves *inside the fan*, whose outline stays where it
-was, for it belongs to the scanner and not to the patient.
+Depth keeps its direction, so there is no vertical flip. The picture moves *inside the fan*, whose outline stays in
+place: it belongs to the scanner, not to the patient.
 """
 
 import math
@@ -14,8 +14,8 @@ from learner_jax.augment.geometry import Scan, rotation, warp_over
 from learner_jax.augment.random_fields import grain_basis, polar_noise, spline_basis
 from learner_jax.config import AugmentConfig
 
-_BLACK = 4.5 / 255  # H.264 leaves 1 to 4 grey levels outside the fan of POCUS and COVID-BLUES clips
-_EDGE = 2  # pixels along the fan's outline that the resize and the video's compression have darkened
+_BLACK = 4.5 / 255  # in clips of POCUS and COVID-BLUES, H.264 leaves 1 to 4 grey levels outside the fan
+_EDGE = 2  # pixels along the fan's outline, darkened by resizing and video compression
 _TGC_SLIDERS = 6
 _FADE = 0.3
 _MEAN, _SD = math.sqrt(math.pi / 2), math.sqrt(2 - math.pi / 2)  # of the Rayleigh distribution
@@ -25,18 +25,18 @@ _GRAIN = 2, 3  # pixels in depth and across: a scanner resolves better in depth
 def augment(
     scan: Scan, key: jax.Array, side: Float[Array, ""], config: AugmentConfig, flips: bool = False, gap: float = 1.0
 ) -> Scan:
-    """Flip, move, amplify and speckle one clip, and let frames stand still.
+    """Flip, move, amplify and speckle a clip, and drop frames.
 
     Args:
       scan: intensities between 0 and 1.
-      key: of this scan in this step.
+      key: random key of this scan in this step.
       side: -1 to flip left to right, else 1.
-      config: how strong; 0 leaves an operation out.
+      config: strengths; 0 switches an operation off.
       flips: whether ``side`` can be -1 at all.
-      gap: means nothing where frames are moments.
+      gap: not used, as frames are moments in time.
     """
     move, amplify, grain, drop = jax.random.split(key, 4)
-    if flips:  # the whole picture with its fan, as the scanner's own button does it
+    if flips:  # the whole picture including the fan, like the scanner's own flip button
         scan = jnp.where(side < 0, scan[:, :, ::-1], scan)
     if config.shift or config.rotate or config.zoom:
         scan = move_inside_fan(scan, *draw_move(move, scan.shape, config))
@@ -51,11 +51,11 @@ def augment(
 
 
 def fan_of(scan: Scan) -> Bool[Array, "h w"]:
-    """The fan: what lies between pixels that are not black over all frames, both in its row and in its column.
+    """The fan: pixels between others that are lit in some frame, both within their row and within their column.
 
-    So dark tissue inside belongs to it, and the dark bay above the arc of a convex probe does not.
+    So it includes dark tissue inside, but not the dark area above the arc of a convex probe.
     """
-    lit = ~(scan.max((0, 3)) <= _BLACK)  # NaN is not black: the step must see it
+    lit = ~(scan.max((0, 3)) <= _BLACK)  # NaN counts as lit, so that the step sees it
     row, column = jnp.indices(lit.shape)
     inside = jnp.ones(lit.shape, bool)
     for place, axis in ((row, 0), (column, 1)):
@@ -75,10 +75,10 @@ def draw_move(
 
 
 def move_inside_fan(scan: Scan, shift: Float[Array, " 2"], zoom: Float[Array, ""], angle: Float[Array, ""]) -> Scan:
-    """Zoom about the middle of the probe's face, turn about the fan's middle, then shift; all in one warp.
+    """Zoom about the middle of the probe's face, rotate about the fan's centre, then shift; all in one warp.
 
-    Outside the fan the scan stays as it is. Inside, where the fan's own content does not reach after the move, it shows
-    what it showed before: the layers under the probe's face stay there. The outermost pixels of the fan do not move.
+    The scan stays as it is outside the fan and, inside, where no content of the fan arrives: so the layers under the
+    probe's face stay there. The outermost pixels of the fan do not move.
     """
     _, h, w, _ = scan.shape
     fan = fan_of(scan)
@@ -86,8 +86,8 @@ def move_inside_fan(scan: Scan, shift: Float[Array, " 2"], zoom: Float[Array, ""
     top, bottom = jnp.where(fan, row, h).min(), jnp.where(fan, row, -1).max()
     left, right = jnp.where(fan, column, w).min(), jnp.where(fan, column, -1).max()
     centre = jnp.stack([top + bottom - (h - 1), left + right - (w - 1)]) / 2  # from the middle of the picture
-    # p = centre + shift + R (zoom (q - face) + face) takes a place q in the scan, counted from the centre, to the place
-    # p where it is seen; face is the middle of the probe's face, R turns. Solved for q:
+    # p = centre + shift + R (zoom (q - face) + face) maps a place q in the scan, relative to the centre, to the place p
+    # where it appears; face is the middle of the probe's face and R the rotation. Solved for q:
     face = jnp.stack([(top - bottom) / 2, jnp.zeros(())])
     matrix = rotation(-angle) / zoom
     moved = warp_over(scan, _eroded(fan), matrix, centre + face - face / zoom - matrix @ (centre + shift))
@@ -96,7 +96,7 @@ def move_inside_fan(scan: Scan, shift: Float[Array, " 2"], zoom: Float[Array, ""
 
 def _eroded(fan: Bool[Array, "h w"]) -> Bool[Array, "h w"]:
     size = 2 * _EDGE + 1
-    wider = jnp.pad(fan, _EDGE, mode="edge")  # the border of the picture cuts the fan and is no edge of it
+    wider = jnp.pad(fan, _EDGE, mode="edge")  # where the picture's border cuts the fan, that is not its edge
     return jax.lax.reduce_window(wider, True, jax.lax.bitwise_and, (size, size), (1, 1), "VALID")
 
 
@@ -104,8 +104,8 @@ def amplified(scan: Scan, key: jax.Array, config: AugmentConfig) -> Scan:
     """``scan * (1 + contrast) + gain + tgc(depth)``, each drawn up to its strength in the config.
 
     The picture is the logarithm of the echo, so gain adds and dynamic range multiplies. ``tgc`` is a smooth curve over
-    depth, as the sliders of time gain compensation set it. What is added fades out below 0.3 of the intensity range:
-    black stays black, noise beside it does not jump, and a dark clip (the median of COVID-BLUES is 0.08) is not lost.
+    depth, like one set by the sliders of time gain compensation. What is added fades out below 0.3 of the intensity
+    range: black stays black, faint noise does not jump, and a dark clip (the median of COVID-BLUES is 0.08) survives.
     """
     contrast, gain, *sliders = jax.random.uniform(key, (2 + _TGC_SLIDERS,), minval=-1, maxval=1)
     curve = gain * config.gain + config.tgc * (spline_basis(scan.shape[1], _TGC_SLIDERS) @ jnp.stack(sliders))
@@ -113,11 +113,11 @@ def amplified(scan: Scan, key: jax.Array, config: AugmentConfig) -> Scan:
 
 
 def speckle(key: jax.Array, shape: tuple[int, int, int], strength: float) -> Float[Array, "t h w"]:
-    """Factor of each pixel, of mean 1 and an SD up to ``strength``, linear in the magnitude of a complex Gaussian field
-    with a grain of 2 x 3 pixels: fully developed speckle, Rayleigh distributed (Wagner et al. 1983, doi
-    10.1109/T-SU.1983.31404).
+    """A factor for each pixel, of mean 1 and an SD up to ``strength``.
 
-    Every frame has its own: frames lie 0.1 s and more apart, and speckle changes as soon as tissue moves by a grain.
+    It is linear in the magnitude of a complex Gaussian field with a grain of 2 x 3 pixels: fully developed, Rayleigh
+    distributed speckle (Wagner et al. 1983, doi 10.1109/T-SU.1983.31404). It is independent between frames, which are
+    at least 0.1 s apart: speckle changes as soon as tissue moves by a grain.
     """
     strong, noise = jax.random.split(key)
     t, h, w = shape
@@ -131,7 +131,10 @@ def speckle(key: jax.Array, shape: tuple[int, int, int], strength: float) -> Flo
 
 
 def held_frames(key: jax.Array, t: int, rate: float) -> Array:
-    """Which frame to show at each time, i32 ``[t]``: a frame is dropped with probability ``rate``, and the last one
-    before it that was kept stands still. The first frame is always kept."""
+    """Which frame to show at each time, i32 ``[t]``.
+
+    A frame is dropped with probability ``rate`` and replaced by the last one before it that was kept. The first frame
+    is always kept.
+    """
     kept = ~jax.random.bernoulli(key, rate, (t,))
     return jax.lax.cummax(jnp.where(kept, jnp.arange(t), 0))
