@@ -1,4 +1,4 @@
-"""What every sampler gives, and what they draw from and with."""
+"""The contract of a sampler, and what samplers draw from and with."""
 
 import dataclasses
 import functools
@@ -14,10 +14,10 @@ from learner_jax.registry import Registry
 
 @runtime_checkable
 class Sampler(Protocol):
-    """Rows of the global batch of a step, a pure function of seed and step: any host can ask for any step.
+    """Rows of the global batch of a step, as a pure function of seed and step, so any host can ask for any step.
 
     Attributes:
-      note: a sentence to the user on scans that are never drawn, or twice in a batch; empty where there are none.
+      note: a sentence for the user on scans that are never drawn or come twice in a batch; empty if there are none.
     """
 
     note: str
@@ -29,10 +29,10 @@ class Sampler(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Pool:
-    """Labeled training scans, one entry each: what samplers draw from. ``row`` is the row of the cohort table."""
+    """The labeled training scans, one entry each, from which samplers draw."""
 
-    row: np.ndarray  # i64 [n]
-    patient: np.ndarray  # i32 [n]; these four as in Cohort
+    row: np.ndarray  # i64 [n], of the cohort table
+    patient: np.ndarray  # i32 [n]; this and the next three as in Cohort
     visit: np.ndarray
     view: np.ndarray
     site: np.ndarray
@@ -42,7 +42,7 @@ class Pool:
         return len(self.row)
 
     def take(self, chosen: np.ndarray) -> "Pool":
-        """The entries at these places, or where True."""
+        """The entries at the chosen places, or where a mask is True."""
         return Pool(*(getattr(self, field.name)[chosen] for field in dataclasses.fields(self)))
 
     @property
@@ -54,10 +54,10 @@ samplers: Registry[Callable[[Config, Pool], Sampler]] = Registry("sampler", "con
 
 
 def create(config: Config, cohort: Cohort) -> Sampler:
-    """The sampler that the config names, on the labeled training scans.
+    """The sampler that the config names, over the labeled training scans.
 
     Raises:
-      InputError: for an unknown name, or where the training split cannot make a batch by its rule.
+      InputError: the name is unknown, or the training split cannot fill a batch by the sampler's rule.
     """
     rows = cohort.labeled_train
     fields = (cohort.patient, cohort.visit, cohort.view, cohort.site, cohort.score)
@@ -70,10 +70,10 @@ def list_samplers() -> list[str]:
 
 
 def random_bits(n: int, seed: int, number: int, purpose: int = 0) -> np.ndarray:
-    """u64 ``[n]``, a function of its arguments alone; ``number`` counts epochs or steps, ``purpose`` tells uses apart.
+    """u64 ``[n]``, a function of its arguments alone; ``number`` is an epoch or a step, ``purpose`` separates uses.
 
-    Philox's raw words are fixed by its definition; Generator's methods may change with a NumPy release, and then an
-    upgraded library would resume on another stream without a word.
+    Philox's raw words are fixed by its definition. The methods of Generator may change with a NumPy release, and a run
+    resumed after an upgrade would then silently continue on another stream.
     """
     return np.random.Philox(key=[seed, number], counter=[0, 0, 0, purpose]).random_raw(n)
 
@@ -89,20 +89,20 @@ def uniform(n: int, seed: int, number: int, purpose: int = 0) -> np.ndarray:
 
 
 class Endless:
-    """Permutations of ``0 … n-1`` one after the other, each of its own, whose places can be asked for in any order.
+    """An endless sequence of independent permutations of ``0 … n-1``, with access to any part of it.
 
     Args:
-      n: numbers.
+      n: length of a permutation.
       purpose: see :func:`random_bits`.
     """
 
     def __init__(self, n: int, purpose: int = 0):
         self._n = n
-        # a million take 0.15 s to permute and 8 MiB, so the newest are kept, and no more of them
+        # a permutation of a million takes 0.15 s and 8 MiB: worth caching, but only the newest ones
         self._order = functools.lru_cache(maxsize=2)(lambda seed, epoch: permutation(n, seed, epoch, purpose))
 
     def __call__(self, start: int, stop: int, seed: int) -> np.ndarray:
-        """Places ``start`` to ``stop`` (exclusive, and above it), i64."""
+        """Elements ``start`` to ``stop`` (exclusive; must be above ``start``) of the sequence, i64."""
         n = self._n
         epochs = range(start // n, -(-stop // n))
         return np.concatenate([self._order(seed, one)[max(start - one * n, 0) : stop - one * n] for one in epochs])

@@ -1,4 +1,4 @@
-"""An epoch as a table of batches in which no owner comes twice: units (scans, groups of scans) dealt out like cards."""
+"""An epoch as a table of batches in which no owner occurs twice: units (scans or groups of scans) dealt like cards."""
 
 import functools
 import threading
@@ -10,17 +10,17 @@ from learner_jax.data.samplers.api import permutation, random_bits
 
 
 class Planned:
-    """A sampler whose epochs are planned as a whole: every epoch has the same number of batches.
+    """A sampler that plans whole epochs, all with the same number of batches.
 
     Args:
       plan: ``(seed, epoch)`` -> cohort rows i64 ``[batches, batch_size]``.
-      batches: of an epoch.
-      note: a sentence to the user.
+      batches: in an epoch.
+      note: a sentence for the user, see :class:`~learner_jax.data.samplers.api.Sampler`.
     """
 
     def __init__(self, plan: Callable[[int, int], np.ndarray], batches: int, note: str = ""):
-        self._plan = functools.lru_cache(maxsize=2)(plan)  # reading ahead crosses the end of an epoch
-        self._planning = threading.Lock()  # threads that come to a new epoch wait for one plan: 6 s for a million scans
+        self._plan = functools.lru_cache(maxsize=2)(plan)  # two, as reading ahead crosses the end of an epoch
+        self._planning = threading.Lock()  # one thread plans a new epoch, 6 s for a million scans; the others wait
         self._batches, self.note = batches, note
 
     def rows(self, seed: int, step: int) -> np.ndarray:
@@ -31,16 +31,16 @@ class Planned:
 
 
 def deal(owner: np.ndarray, batches: int, size: int, seed: int, epoch: int) -> np.ndarray:
-    """Units in batches, no owner twice in one, and every unit at least once but for owners with too many.
+    """Deal units into batches: no owner twice in a batch, and every unit at least once, unless its owner has too many.
 
-    Units lie owner by owner in random order and are dealt to one batch after the other, so that two units of an owner
-    meet only where he has more units than there are batches; of those he gives as many as there are batches, and other
-    ones in the next epoch. Batches that come out short are filled with units of owners that they lack.
+    Units are lined up owner by owner in random order and dealt to the batches in turn, so two units of an owner can
+    only meet if it has more units than there are batches. Such an owner gives one unit to each batch, and other units
+    in the next epoch. Batches that come out short are filled with units of owners that they lack.
 
     Args:
-      owner: i ``[n]`` of each unit; at least ``size`` different ones.
+      owner: int ``[n]`` of each unit; at least ``size`` different ones.
       batches: at least n / size.
-      size: units of a batch.
+      size: units in a batch.
       seed: of the run.
       epoch: counted from 0.
 
@@ -50,7 +50,7 @@ def deal(owner: np.ndarray, batches: int, size: int, seed: int, epoch: int) -> n
     n = len(owner)
     owners, of = np.unique(owner, return_inverse=True)
     count = np.bincount(of)
-    # a fixed order of an owner's units, which the epochs walk through in turns
+    # a fixed order of each owner's units, of which successive epochs take successive parts
     first = np.lexsort((random_bits(n, seed, 0, purpose=1), of))
     rank = np.empty(n, np.int64)
     rank[first] = np.arange(n) - np.repeat(np.cumsum(count) - count, count)
@@ -81,7 +81,7 @@ def absent(owner: np.ndarray, present: np.ndarray, wanted: int, seed: int, numbe
             chosen[mine] = unit
     if len(chosen) == wanted:
         return np.array(list(chosen.values()), np.int64)
-    # few owners are left: look at all units, which takes 10 ms for 100,000
+    # few owners are left, so look at all units: 10 ms for 100,000
     order = permutation(len(owner), seed, number, purpose=6)
     order = order[~np.isin(owner[order], present)]
     _, first = np.unique(owner[order], return_index=True)

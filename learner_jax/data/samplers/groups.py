@@ -1,4 +1,4 @@
-"""Several visits of one patient in a batch: what fine pairs, and the removal of identity, need."""
+"""Several visits of one patient in a batch, as fine pairs and the removal of identity need them."""
 
 import numpy as np
 
@@ -8,15 +8,15 @@ from learner_jax.data.samplers.deal import Planned, absent, deal
 from tfds_builders.errors import InputError
 from tfds_builders.wording import plural
 
-_MOST_CANDIDATES = 2**20  # scans that may fill groups, looked at at once: about 100 MiB
+_MOST_CANDIDATES = 2**20  # scans considered at once for filling groups: about 100 MiB
 
 
 @samplers.register("patients_by_visits")
 def patients_by_visits(config: Config, pool: Pool) -> Planned:
     """P patients with K = ``sampler.visits`` visits each, P = batch_size / K; one scan of each visit.
 
-    Within a group the scans are of one view where the patient has it in K visits. Patients with fewer visits are not
-    drawn; an epoch holds every scan of the others at least once, but of those with more visits than there are batches.
+    The scans of a group are of one view if the patient has it in K visits. Patients with fewer visits are not drawn. An
+    epoch has every scan of the others at least once, except of patients with more visits than there are batches.
 
     Raises:
       InputError: K does not divide the batch, or there are too few patients with K visits.
@@ -41,12 +41,12 @@ def patients_by_visits(config: Config, pool: Pool) -> Planned:
 
 @samplers.register("mixed")
 def mixed(config: Config, pool: Pool) -> Planned:
-    """A share of the batch, ``sampler.mix``, as groups of K visits of a patient; the rest one scan of other patients.
+    """A fraction ``sampler.mix`` of the batch as groups of K visits of a patient, the rest as single scans of others.
 
-    An epoch holds every scan at least once among the single ones, as far as ``inter_patient`` does.
+    An epoch has every scan at least once among the single ones, to the extent that ``inter_patient`` does.
 
     Raises:
-      InputError: the mix leaves no group or no single scan, or there are too few patients.
+      InputError: the mix leaves no room for a group or for a single scan, or there are too few patients.
     """
     k, size = config.sampler.visits, config.batch_size
     n_groups = int(config.sampler.mix * size) // k
@@ -78,7 +78,7 @@ def mixed(config: Config, pool: Pool) -> Planned:
 
 
 def _with_visits(pool: Pool, k: int, needed: int) -> tuple[Pool, str]:
-    """The scans of patients with at least ``k`` visits, and a sentence on the others."""
+    """The scans of patients with at least ``k`` visits, and a note on the others."""
     _, one = np.unique(_paired(pool.patient, pool.visit), return_index=True)
     patients, visits = np.unique(pool.patient[one], return_counts=True)
     fit = patients[visits >= k]
@@ -94,13 +94,13 @@ def _with_visits(pool: Pool, k: int, needed: int) -> tuple[Pool, str]:
 
 
 def _cells(pool: Pool) -> tuple[np.ndarray, np.ndarray]:
-    """Number of the (patient, view) of each scan, and the patient of each number."""
+    """Index of each scan's (patient, view), and the patient of each index."""
     _, one, of = np.unique(_paired(pool.patient, pool.view), return_index=True, return_inverse=True)
     return of, pool.patient[one]
 
 
 def _n_groups(pool: Pool, k: int) -> np.ndarray:
-    """Groups that the scans of each (patient, view) make: enough for all, and for each repeat of a visit one."""
+    """Number of groups for each (patient, view): enough for all its scans, and for repeats of a visit to separate."""
     of, patient = _cells(pool)
     _, cell, repeats = np.unique(_paired(of, pool.visit), return_index=True, return_counts=True)
     most = np.zeros(len(patient), np.int64)
@@ -116,9 +116,8 @@ def _owners(pool: Pool, k: int) -> np.ndarray:
 def _groups(pool: Pool, k: int, seed: int, epoch: int) -> np.ndarray:
     """All scans in groups of ``k`` visits of one patient and, where possible, one view: i64 ``[groups, k]``.
 
-    The scans of a (patient, view) lie visit by visit in random order and are dealt to its groups one after the other,
-    so that repeats of a visit part. A group that comes out short is filled from visits that it lacks, its own view
-    first.
+    The scans of a (patient, view) are lined up visit by visit in random order and dealt to its groups in turn, which
+    separates repeats of a visit. A group that comes out short is filled from visits that it lacks, its own view first.
     """
     n, (of, _) = len(pool), _cells(pool)
     count = _n_groups(pool, k)
@@ -135,7 +134,7 @@ def _groups(pool: Pool, k: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def _fill(pool: Pool, table: np.ndarray, key: np.ndarray) -> None:
-    """Give each short group scans of visits that it lacks, in place: of its view before others, then by ``key``."""
+    """Fill short groups, in place, with scans of visits that they lack: of their view first, then by ``key``."""
     k, held = table.shape[1], (table >= 0).sum(1)
     by_patient = np.argsort(pool.patient, kind="stable")
     short = np.flatnonzero(held < k)
@@ -159,13 +158,13 @@ def _fill(pool: Pool, table: np.ndarray, key: np.ndarray) -> None:
 
 
 def _paired(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """i64 ``[n]``: one number for each two, in their order. A tenth of the time of np.unique over rows of two."""
+    """i64 ``[n]``: a number for each pair, in the same order. ``np.unique`` over pairs would take ten times as long."""
     low, high = (int(second.min()), int(second.max())) if len(second) else (0, 0)
     return first.astype(np.int64) * (high - low + 1) + (second - low)
 
 
 def _mixed_key(salt: np.uint64, *fields: np.ndarray) -> np.ndarray:
-    """A random number for each distinct combination of the fields: a few rounds of splitmix64's finaliser."""
+    """A random number for each distinct combination of the fields, by splitmix64's finaliser."""
     x = np.full(len(fields[0]), salt, np.uint64)
     for field in fields:
         x = x ^ (field.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15))

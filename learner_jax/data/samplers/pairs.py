@@ -1,4 +1,4 @@
-"""Batches of pairs of patients whose scores differ by as much as asked: evenly, or far apart first."""
+"""Batches of pairs of patients with prescribed score differences: spread evenly, or large ones first."""
 
 import dataclasses
 import functools
@@ -15,13 +15,13 @@ from tfds_builders.errors import InputError
 class Pairs:
     """Rows 2i and 2i + 1 are scans of two patients; the differences of their scores are spread evenly.
 
-    The first of each pair walks through permutations of all scans, and an extreme difference that it cannot reach is
-    given to a random scan that can: of scans in the middle of the score some are then left out of an epoch.
+    The first scans of the pairs run through permutations of all scans. A difference too large for such a scan goes to a
+    random scan that can reach it instead, so an epoch leaves out some scans with scores in the middle.
 
     Attributes:
       pool: in the order of the scores.
       batch_size: even.
-      least: step -> smallest score difference asked for, as a share of the largest one.
+      least: step -> smallest score difference, as a fraction of the largest.
     """
 
     pool: Pool
@@ -38,7 +38,7 @@ class Pairs:
         wanted = np.sort((low + (1 - low) * wanted) * largest)
         reach = self._reach
         first = self._endless(step * half, (step + 1) * half, seed)
-        first = first[np.argsort(reach[first], kind="stable")]  # the widest differences to those that reach them
+        first = first[np.argsort(reach[first], kind="stable")]  # the largest differences go to those with most reach
         bits = random_bits(3 * half, seed, step, purpose=2).reshape(3, half)
         pairs = []
         for anchor, difference, (swap, side, tie) in zip(first.tolist(), wanted.tolist(), bits.T.tolist(), strict=True):
@@ -50,7 +50,7 @@ class Pairs:
         return self.pool.row[pairs.ravel()]
 
     def _partner(self, anchor: int, difference: float, up: bool, tie: int) -> int:
-        """The scan of another patient whose score is nearest to ``difference`` above or below; ties by ``tie``."""
+        """The scan of another patient whose score is closest to ``difference`` above or below; ``tie`` breaks ties."""
         score, patient = self._score, self.pool.patient
         y = float(score[anchor])
         if up and y + difference > score[-1]:
@@ -76,7 +76,7 @@ class Pairs:
 
     @functools.cached_property
     def _score(self) -> np.ndarray:
-        """The scores in float64: to look a Python number up in float32, NumPy copies all of them into that first."""
+        """The scores in float64; to search float32 for a Python float, NumPy would convert all of them each time."""
         return self.pool.score.astype(np.float64)
 
     @functools.cached_property

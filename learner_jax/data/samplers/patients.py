@@ -1,4 +1,4 @@
-"""One scan of each patient in a batch: all pairs are between patients, which is the paper's setting."""
+"""One scan of each patient in a batch, so that all pairs are between patients: the paper's setting."""
 
 from learner_jax.config import Config
 from learner_jax.data.samplers.api import Pool, samplers
@@ -8,11 +8,11 @@ from tfds_builders.errors import InputError
 
 @samplers.register("inter_patient")
 def inter_patient(config: Config, pool: Pool) -> Planned:
-    """Batches of different patients; an epoch holds every scan at least once, as far as
+    """Batches of different patients; an epoch has every scan at least once, to the extent that
     :func:`~learner_jax.data.samplers.deal.deal` can.
 
     Raises:
-      InputError: fewer patients than a batch has scans.
+      InputError: there are fewer patients than scans in a batch.
     """
     size = config.batch_size
     if pool.n_patients < size:

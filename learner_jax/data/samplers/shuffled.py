@@ -11,7 +11,7 @@ from learner_jax.data.samplers.api import Endless, Pool, samplers
 
 @dataclasses.dataclass(frozen=True)
 class Shuffled:
-    """Batches run on over the end of an epoch.
+    """Batches may cross the end of an epoch.
 
     Attributes:
       row: i64 ``[n]`` cohort rows to draw from.
@@ -33,9 +33,7 @@ class Shuffled:
 
 @samplers.register("shuffled")
 def shuffled(config: Config, pool: Pool) -> Shuffled:
-    """Whoever comes next, whatever the patient."""
+    """The next scans in shuffled order, whatever their patient."""
     size, n = config.batch_size, len(pool)
-    note = (
-        f"a batch of {size} holds scans more than once, since there are {n} labeled training scans" if size > n else ""
-    )
-    return Shuffled(pool.row, size, note)
+    more = f"a batch of {size} holds scans more than once, since there are {n} labeled training scans"
+    return Shuffled(pool.row, size, note=more if size > n else "")

@@ -1,4 +1,4 @@
-"""The same number of scans of each site in every batch, however large the sites are."""
+"""The same number of scans of each site in every batch, whatever the sizes of the sites."""
 
 import dataclasses
 import functools
@@ -12,9 +12,9 @@ from tfds_builders.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class SiteBalanced:
-    """Each site is walked through in an order of its own, again and again: small ones come more often.
+    """Cycles through each site in an order of its own, so scans of small sites occur more often.
 
-    Where the batch does not divide by the sites, the further scans go round from site to site.
+    If the number of sites does not divide the batch, the sites take turns with the remaining scans.
     """
 
     sites: tuple[np.ndarray, ...]  # cohort rows of each
@@ -43,7 +43,7 @@ def site_balanced(config: Config, pool: Pool) -> SiteBalanced:
     """Sites in equal parts.
 
     Raises:
-      InputError: more sites than a batch has scans.
+      InputError: there are more sites than scans in a batch.
     """
     sites = np.unique(pool.site)
     if len(sites) > config.batch_size:

@@ -1,4 +1,4 @@
-"""Batches of one anatomical view: a lung zone is compared with the same zone, a sequence with itself."""
+"""Batches of one anatomical view: a lung zone is compared with the same zone, a sequence with the same sequence."""
 
 import numpy as np
 
@@ -11,12 +11,12 @@ from tfds_builders.wording import plural
 
 @samplers.register("same_view")
 def same_view(config: Config, pool: Pool) -> Planned:
-    """All scans of a batch are of one view, and of different patients where the view has enough of them.
+    """All scans of a batch are of one view, and of different patients if the view has enough of them.
 
-    Views come in proportion to their scans; those with fewer scans than a batch are not drawn.
+    Views are drawn in proportion to their scans; those with fewer scans than a batch are not drawn.
 
     Raises:
-      InputError: no view has a batch of scans.
+      InputError: no view has enough scans for a batch.
     """
     size = config.batch_size
     views, count = np.unique(pool.view, return_counts=True)
@@ -42,7 +42,7 @@ def same_view(config: Config, pool: Pool) -> Planned:
 def _table(part: Pool, batches: int, size: int, seed: int, epoch: int) -> np.ndarray:
     if part.n_patients >= size:
         return deal(part.patient, batches, size, seed, epoch)
-    # too few patients: scans lie patient by patient and are dealt out, so that a patient's are spread evenly
+    # too few patients: line the scans up patient by patient and deal them, which spreads each patient's scans evenly
     line = np.lexsort((permutation(len(part), seed, epoch), part.patient))
     place = np.arange(len(line))
     table = np.full((batches, size), -1, np.int64)
