@@ -7,8 +7,6 @@ that does not match its manifest is skipped.
 """
 
 import dataclasses
-import hashlib
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,14 +17,12 @@ from absl import logging
 from etils import epath
 from orbax import checkpoint as ocp
 
-from learner_jax import bucket
+from learner_jax import bucket, manifest
 from learner_jax.distributed import agreed, first
 from learner_jax.pytree import path_text
 from learner_jax.state import TrainState
 from tfds_builders.errors import InputError
 
-MANIFEST = "manifest.json"
-_LATE = "_CHECKPOINT_METADATA"  # timestamps, which Orbax adds at the commit; not needed to restore
 _COMMITTED = "commit_success.txt"  # what Orbax writes last in a bucket
 _ITEMS = ("encoder", "heads", "training")
 
@@ -91,7 +87,7 @@ class Checkpoints:
         folder = self._folder / str(self._saving)
         if not self._remote:
             (folder,) = self._folder.glob(f"{self._saving}.orbax-checkpoint-tmp*")
-        (folder / MANIFEST).write_text(json.dumps(_manifest(folder), indent=1))
+        manifest.write(folder)
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -104,10 +100,10 @@ class Checkpoints:
         """Steps with a committed checkpoint, oldest first."""
         if self._remote:
             held = set(bucket.names(self._folder))
-            marks = lambda step: {f"{step.name}/{MANIFEST}", f"{step.name}/{_COMMITTED}"}  # noqa: E731
+            marks = lambda step: {f"{step.name}/{manifest.FILE}", f"{step.name}/{_COMMITTED}"}  # noqa: E731
             whole = [step for step in self._named() if marks(step) <= held]
         else:
-            whole = [step for step in self._named() if (step / MANIFEST).exists()]
+            whole = [step for step in self._named() if (step / manifest.FILE).exists()]
         return sorted(int(step.name) for step in whole)
 
     def meta(self, step: int) -> dict[str, Any]:
@@ -132,7 +128,7 @@ class Checkpoints:
     def _newest(self) -> tuple[int | None, str]:
         steps, whole = self.steps(), None
         for step in reversed(steps):
-            fault = _fault(self._folder / str(step))
+            fault = manifest.fault(self._folder / str(step))
             if not fault:
                 whole = step
                 break
@@ -169,7 +165,7 @@ class Checkpoints:
           DamagedCheckpoint: a file differs from what was written.
           InputError: the encoder has other shapes.
         """
-        fault = agreed(_fault(self._folder / str(step)) if first() else None)
+        fault = agreed(manifest.fault(self._folder / str(step)) if first() else None)
         if fault:
             raise DamagedCheckpoint(
                 f"checkpoint {self._folder}/{step} is damaged: {fault}. Copy it again, or use another step"
@@ -205,32 +201,6 @@ class Checkpoints:
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
     return {path_text(path): tuple(leaf.shape) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
-
-
-def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    """``path within the folder -> size and sha256`` of every file that Orbax leaves alone when it commits."""
-    if bucket.is_remote(folder):
-        names = bucket.names(folder)
-    else:
-        names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {name: _mark(folder / name) for name in names if name.rpartition("/")[2] != _LATE}
-
-
-def _mark(path: Path) -> dict[str, Any]:
-    opened = bucket.files_of(path).open(str(path), "rb") if bucket.is_remote(path) else path.open("rb")
-    with opened as file:
-        mark = hashlib.file_digest(file, "sha256").hexdigest()
-        return {"bytes": file.tell(), "sha256": mark}
-
-
-def _fault(folder: Path) -> str:
-    """What is wrong with a checkpoint; empty if it matches its manifest."""
-    try:
-        marks = json.loads((folder / MANIFEST).read_text())
-        wrong = [name for name, mark in marks.items() if not (folder / name).is_file() or _mark(folder / name) != mark]
-    except (OSError, ValueError, AttributeError) as fault:
-        return f"its manifest cannot be read ({fault})"
-    return f"{len(wrong)} of {len(marks)} files do not match its manifest, the first is {wrong[0]}" if wrong else ""
 
 
 def _set_aside(folder: Path) -> None:
