@@ -9,7 +9,7 @@ from tfds_builders.errors import exit_code
 
 
 def describe(name: str) -> str:
-    """A line of width and scans, and one of the weights that fit, where any do."""
+    """A line with width and shapes of scans, and one with the weights that fit, if any do."""
     backbone = backbones.create(name)
     lines = [f"{name}: embeddings of {backbone.dim}, takes {backbone.takes}"]
     weights = [entry.name for entry in PUBLISHED if name in entry.backbones]

@@ -1,4 +1,4 @@
-"""Weights for other inputs than they were trained on: fewer channels, more axes, other grids; once, when loaded."""
+"""Adapt weights, when they are loaded, to inputs they were not trained on: fewer channels, more axes, other grids."""
 
 import math
 
@@ -11,7 +11,7 @@ def fold_stem(
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
 ) -> tuple[Float[np.ndarray, "*space 1 d"], Float[np.ndarray, " d"]]:
-    """A first kernel over RGB as one over grey.
+    """Fold a first kernel over RGB into one over grey.
 
     A grey picture ``g`` shown to an RGB net has ``(g - mean_c) / std_c`` in channel ``c``. The folded kernel takes
     ``(g - m) / s`` with ``m`` and ``s`` the averages over channels:
@@ -19,10 +19,14 @@ def fold_stem(
         ``sum_c K_c (g - mean_c) / std_c = K (g - m) / s + k``
         ``K = sum_c K_c s / std_c``, ``k = sum_c K_c (m - mean_c) / std_c``
 
+    Args:
+      kernel: of the RGB net.
+      mean, std: by channel, with which the net was trained.
+
     Returns:
-      (``K``, ``k``: the constant to add to every output). Zero padding is outside of the picture and not grey, so where
-      means differ between channels the outputs whose window reaches over the border differ by their missing part of
-      ``k``; where mean and std are equal over channels ``k`` is 0 and the fold is exact everywhere.
+      ``K``, and ``k``, the constant to add to every output. If mean and std are equal over channels, ``k`` is 0 and the
+      fold is exact. Otherwise it is exact except at the border: zero padding is not part of the picture, so outputs
+      whose window reaches over it should only get a part of ``k``.
     """
     mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
     kernel64 = kernel.astype(np.float64)
@@ -32,18 +36,18 @@ def fold_stem(
 
 
 def inflate(kernel: Float[np.ndarray, "kh kw c d"], frames: int) -> Float[np.ndarray, "kt kh kw c d"]:
-    """A kernel over pictures as one over ``frames`` of them: a still video gives what the picture gave.
+    """Inflate a kernel over pictures to one over ``frames`` frames: repeated, and divided by their number.
 
-    Carreira and Zisserman (I3D), arXiv 1705.07750: repeated and divided by the number of frames.
+    For a still video it gives what the picture gave. Carreira and Zisserman (I3D), arXiv 1705.07750.
     """
     return np.repeat(kernel[None], frames, 0) / np.asarray(frames, kernel.dtype)
 
 
 def resize_positions(table: Float[np.ndarray, "*one n d"], grid: tuple[int, ...]) -> Float[np.ndarray, "*grid d"]:
-    """Embeddings of positions for another grid of patches.
+    """Resize embeddings of positions to another grid of patches.
 
-    ``n`` positions lie row by row on a square (a cube, for three axes), or on ``grid`` itself where ``n`` is no square;
-    a table that is neither comes back as it is, and its shape tells.
+    The ``n`` positions are taken row by row for those of a square (for three axes, of a cube) or, if ``n`` does not fit
+    one, of ``grid`` itself. A table that fits neither is returned unchanged, for the caller to refuse by its shape.
     """
     table = table.reshape(-1, table.shape[-1])
     side = round(len(table) ** (1 / len(grid)))
@@ -54,10 +58,10 @@ def resize_positions(table: Float[np.ndarray, "*one n d"], grid: tuple[int, ...]
 def resize(values: Float[np.ndarray, "*old d"], grid: tuple[int, ...]) -> Float[np.ndarray, "*grid d"]:
     """Cubic interpolation along each axis but the last: Keys' kernel with ``a = -1/2``, pixel centres at halves.
 
-    Where an axis gets shorter the kernel is stretched over what one new value stands for (antialiasing). A kernel that
-    reaches over the border is cut there and its weights are scaled to 1 again. This is ``F.interpolate`` of PyTorch
-    with ``mode="bicubic", antialias=True``, by which timm resizes; over volumes it is our reading, one axis more.
-    Keys (1981), doi 10.1109/TASSP.1981.1163711.
+    Where an axis gets shorter, the kernel is stretched to the width that a new value covers (antialiasing). Beyond the
+    border it is cut off and rescaled to sum to 1. This is PyTorch's ``F.interpolate`` with ``mode="bicubic",
+    antialias=True``, which timm uses; the third axis for volumes is our extension. Keys (1981), doi
+    10.1109/TASSP.1981.1163711.
     """
     resized = values.astype(np.float64)
     for axis, size in enumerate(grid):
@@ -76,9 +80,9 @@ def _cubic(old: int, new: int) -> Float[np.ndarray, "new old"]:
 
 
 def resize_linear(values: Float[np.ndarray, "old d"], size: int) -> Float[np.ndarray, "new d"]:
-    """Linear interpolation along the first axis, centres at halves, constant beyond the outermost two.
+    """Linear interpolation along the first axis, with centres at halves and constant beyond the outermost two.
 
-    This is ``F.interpolate`` of PyTorch with ``mode="linear"``, by which MViTv2 resizes its relative positions.
+    This is PyTorch's ``F.interpolate`` with ``mode="linear"``, by which MViTv2 resizes its relative positions.
     """
     if len(values) == size:
         return values
@@ -88,11 +92,11 @@ def resize_linear(values: Float[np.ndarray, "old d"], size: int) -> Float[np.nda
 
 
 def resize_bias(table: Float[np.ndarray, "n heads"], shape: tuple[int, ...]) -> Float[np.ndarray, "*sides heads"]:
-    """Biases of the distances in a window, ``n = (2 t - 1) (2 h - 1) (2 w - 1)``, for windows of another length.
+    """Resize the biases of distances in a window, ``n = (2 t - 1) (2 h - 1) (2 w - 1)``, to windows of another length.
 
-    The window has the height and width that ``shape`` asks for; one of a picture (``n = (2 h - 1) (2 w - 1)``) gives
-    every distance in time the same bias, as Video Swin starts from Swin (arXiv 2106.13230). A table of another window
-    or other heads comes back as it is, and its shape tells.
+    Height and width of the window must be those of ``shape``. The table of a 2-D window (``n = (2 h - 1) (2 w - 1)``)
+    gives all distances in time the same bias, as Video Swin does with weights of Swin (arXiv 2106.13230). A table of
+    another window or number of heads is returned unchanged, for the caller to refuse by its shape.
     """
     frame = math.prod(shape[1:-1])
     fits = len(table) % frame == 0 and table.shape[-1] == shape[-1]

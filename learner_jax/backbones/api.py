@@ -1,7 +1,7 @@
-"""What every backbone gives: ``init``, ``apply``, ``dim`` and ``flops``, with plain dicts of arrays at the boundary.
+"""The contract of a backbone: ``init``, ``apply``, ``dim`` and ``flops``, with plain dicts of arrays at the boundary.
 
-Layers are Flax NNX modules; the trainer, the optimizer and the checkpoints only see the dicts. Splitting and merging
-happen while tracing, so a compiled step pays nothing for them (``nnx.jit`` costs 20 ms a step, measured November 2026).
+Layers are Flax NNX modules; trainer, optimizer and checkpoints only see the dicts. Modules are split and merged while
+tracing, at no cost in the compiled step (``nnx.jit`` costs 20 ms a step, measured November 2026).
 """
 
 import dataclasses
@@ -22,6 +22,7 @@ from learner_jax.backbones.names import Names
 from learner_jax.batch import BatchSpec
 from learner_jax.registry import Registry
 from tfds_builders.errors import InputError
+from tfds_builders.wording import plural
 
 Variables = dict[str, dict[str, Any]]  # {"params": nested dict, "stats": nested dict}
 Shape = tuple[int, int, int, int]  # of one scan: frames or slices, height, width, channels
@@ -32,32 +33,36 @@ class Takes:
     """The shapes of scans that a backbone can take, in frames (or slices), height and width.
 
     Attributes:
-      least: smallest of each.
-      multiple: each is a multiple of it.
+      least: smallest size of each.
+      multiple: each must be a multiple of it.
     """
 
     least: tuple[int, int, int] = (1, 32, 32)
     multiple: tuple[int, int, int] = (1, 1, 1)
 
     def __str__(self) -> str:
-        (t, h, w), (every, *grid) = self.least, self.multiple
-        steps = [f"{every} frames"] * (every > 1) + ["{}x{} pixels".format(*grid)] * (grid != [1, 1])
-        return f"at least {t} frame{'s' * (t > 1)} of {h}x{w}" + f", in multiples of {' and '.join(steps)}" * bool(
-            steps
-        )
+        (t, h, w), (frames, rows, columns) = self.least, self.multiple
+        steps = []
+        if frames > 1:
+            steps.append(f"{frames} frames")
+        if (rows, columns) != (1, 1):
+            steps.append(f"{rows}x{columns} pixels")
+        least = f"at least {plural(t, 'frame')} of {h}x{w}"
+        return f"{least}, in multiples of {' and '.join(steps)}" if steps else least
 
     def fits(self, size: tuple[int, int, int]) -> bool:
+        """Whether the backbone takes scans of this size."""
         return all(n >= least and n % m == 0 for n, least, m in zip(size, self.least, self.multiple, strict=True))
 
 
 @dataclasses.dataclass(frozen=True)
 class Stem:
-    """Where a backbone meets the pixels: paths of parameters such as ``conv1/kernel``.
+    """Where a backbone reads the pixels, as paths of parameters such as ``conv1/kernel``.
 
     Attributes:
       kernel: the first kernel.
-      offset: what takes a constant added to all of its outputs: the bias behind it, or the running mean (taking it
-        away) of the batch norm behind it.
+      offset: what can absorb a constant added to all of its outputs: the bias after it or, by subtraction, the running
+        mean of the batch norm after it.
     """
 
     kernel: str
@@ -73,9 +78,9 @@ class Backbone:
       build: ``(shape of one scan (t, h, w, c), rngs) -> module``; the module maps ``(scan [b t h w c], mask [b], train,
         rngs)`` to ``[b dim]``.
       dim: width of the embedding.
-      takes: the shapes that it can take.
-      names: what each library that publishes weights calls the parameters, by library.
-      stems: where the pixels come in.
+      takes: the shapes of scans that it can take.
+      names: by library, the names of the parameters in the weights that it publishes.
+      stems: where pixels are read.
     """
 
     name: str
@@ -86,17 +91,17 @@ class Backbone:
     stems: tuple[Stem, ...] = ()
 
     def init(self, rng: jax.Array, spec: BatchSpec) -> Variables:
-        """Fresh parameters and statistics; jit it.
+        """Fresh parameters and statistics; to be jitted.
 
         Raises:
-          InputError: when the backbone cannot take scans of this shape.
+          InputError: the backbone cannot take scans of this shape.
         """
         self.check(spec)
         params, stats = nnx.state(self.build(spec.shape[1:], _keys(params=rng)), nnx.Param, nnx.BatchStat)
         return {"params": nnx.to_pure_dict(params), "stats": nnx.to_pure_dict(stats)}
 
     def shapes(self, spec: BatchSpec) -> Variables:
-        """``jax.ShapeDtypeStruct`` of all that `init` gives."""
+        """``jax.ShapeDtypeStruct`` of everything that :meth:`init` returns."""
         return jax.eval_shape(functools.partial(self.init, spec=spec), jax.random.key(0))
 
     def apply(
@@ -108,7 +113,7 @@ class Backbone:
         train: bool,
         rng: jax.Array | None = None,
     ) -> tuple[Float[Array, "b d"], dict]:
-        """Embeddings and new statistics. Masked rows do not enter batch statistics; ``rng`` feeds stochastic layers."""
+        """Embeddings, and the new batch statistics, which masked rows do not affect; ``rng`` is for random layers."""
         module = nnx.merge(self._graph(scan.shape[1:]), variables["params"], variables["stats"])
         u = module(scan, mask, train=train, rngs=None if rng is None else _keys(default=rng))
         return u, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
@@ -134,11 +139,11 @@ class Backbone:
         return list(_layers(self, spec))
 
     def distances(self, spec: BatchSpec) -> dict[str, int]:
-        """How many blocks each parameter is from the embedding, by its path, such as ``layer1/0/conv1/kernel``."""
+        """Number of blocks between each parameter and the embedding, by path, such as ``layer1/0/conv1/kernel``."""
         return distances(self._trace(spec), flatten_dict(self.shapes(spec)["params"], sep="/"))
 
     def _trace(self, spec: BatchSpec) -> Any:
-        """The jaxpr of a forward pass in training, whose arguments are parameters, scan, statistics and mask."""
+        """The jaxpr of a forward pass in training; its arguments are parameters, scan, statistics and mask."""
         variables = self.shapes(spec)
         scan = jax.ShapeDtypeStruct(spec.shape, jnp.float32)
         mask = jax.ShapeDtypeStruct((spec.b,), jnp.bool_)
@@ -146,7 +151,7 @@ class Backbone:
         def forward(params: Any, scan: Array, stats: Any, mask: Array) -> tuple[Array, dict]:
             return self.apply({"params": params, "stats": stats}, scan, mask, train=True)
 
-        with tracing_for("any"):  # a CPU's and a TPU's formulations spend other operations on the same result
+        with tracing_for("any"):  # the formulations for particular devices have other operations
             return jax.make_jaxpr(forward)(variables["params"], scan, variables["stats"], mask).jaxpr
 
     def _graph(self, shape: Shape) -> nnx.GraphDef:
@@ -160,9 +165,9 @@ def _layers(backbone: Backbone, spec: BatchSpec) -> tuple[costs.Layer, ...]:
 
 
 class _Stream(nnx.RngStream):
-    """The same keys, counted outside of the trace.
+    """Flax's stream of keys, but with its counter outside of the trace.
 
-    Flax counts in an array. To change it asks a tracer for its sharding, and to say no JAX reads the trace so far.
+    Flax counts in an array. Updating that asks a tracer for its sharding, for which JAX goes through the whole trace.
     """
 
     def __init__(self, key: jax.Array, *, tag: str):
@@ -186,20 +191,20 @@ backbones: Registry[Callable[..., Backbone]] = Registry("backbone", "config.back
 
 
 def create(name: str, norm: str = "batch") -> Backbone:
-    """The backbone of that name, with mask-aware ``batch`` norm or ``group`` norm where it has a choice.
+    """The backbone of that name, with mask-aware ``batch`` norm or with ``group`` norm, if it has a choice.
 
     Raises:
-      InputError: for an unknown name.
+      InputError: the name is unknown.
     """
     return _created(backbones.get(name), norm)
 
 
 @functools.lru_cache(maxsize=64)
 def _created(make: Callable[..., Backbone], norm: str) -> Backbone:
-    """One object for each backbone, so that programs can be found by it."""
+    """The same object for the same backbone, so that it can key compiled programs."""
     return make(norm=norm)
 
 
 def list_backbones() -> list[str]:
-    """Names for ``config.backbone.name``; the tiny ``*-test`` variants are not listed."""
+    """Names for ``config.backbone.name``, without the tiny ``*-test`` variants."""
     return [name for name in backbones.list() if not name.endswith("-test")]

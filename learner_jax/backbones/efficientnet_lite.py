@@ -1,12 +1,13 @@
-"""EfficientNet-Lite over frames: TSN (frames apart, averaged at the end) and TSM (channels moved along time).
+"""EfficientNet-Lite over frames: TSN (frames separate, averaged at the end) and TSM (channels shifted along time).
 
-Tan and Le (EfficientNet), arXiv 1905.11946, in the Lite form of its authors for small devices: no squeeze and
-excitation, ReLU6 for swish, and a stem, a head and outer stages that do not grow with the net. Wang et al. (TSN), arXiv
-1608.00859; Lin et al. (TSM), arXiv 1811.08383: the shift sits before the first convolution of each block that has a
-shortcut, as its authors do with MobileNetV2.
+Tan and Le (EfficientNet), arXiv 1905.11946, in its authors' Lite form for small devices: no squeeze and excitation,
+ReLU6 instead of swish, and a stem, a head and outer stages that do not grow with the net. Wang et al. (TSN), arXiv
+1608.00859; Lin et al. (TSM), arXiv 1811.08383: the shift comes before the first convolution of each block with a
+shortcut, as the authors of TSM do in MobileNetV2.
 
-Convolutions are padded as in TensorFlow, where the nets were trained: of an even picture, stride 2 pads the far border
-only. Batch norm has TensorFlow's epsilon of 1e-3 and, as in timm, PyTorch's momentum of 0.1 (TensorFlow: 0.01).
+Convolutions are padded as in TensorFlow, where the nets were trained: for a picture of even size, stride 2 pads only
+the far border. Batch norm has TensorFlow's epsilon of 1e-3 and, as in timm, PyTorch's momentum of 0.1 (TensorFlow:
+0.01).
 """
 
 import functools
@@ -18,17 +19,15 @@ from jaxtyping import Array, Bool, Float
 
 from learner_jax.backbones.api import Backbone, Shape, Stem, Takes, backbones
 from learner_jax.backbones.layers.blocks import Blocks
-from learner_jax.backbones.layers.conv import Conv, kaiming_fan_out
+from learner_jax.backbones.layers.conv import Conv, kaiming_fan_in, kaiming_fan_out
 from learner_jax.backbones.layers.norm import NORMS
 from learner_jax.backbones.layers.shift import temporal_shift
+from learner_jax.backbones.layers.width import multiple_of_8
 from learner_jax.backbones.names import Names
-
-# of a depthwise kernel, one channel's outgoing weights are its kernel's places
-depthwise_fan_out = nnx.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 class Stage(NamedTuple):
-    """Blocks of one width; the first of them has the stride."""
+    """Blocks of one width, the first of which has the stride."""
 
     kernel: int
     stride: int
@@ -49,21 +48,15 @@ LITE0 = (
 
 
 def scaled(wider: float, deeper: float) -> tuple[Stage, ...]:
-    """Lite0 with more channels, and with more blocks in all stages but the first and the last."""
+    """Lite0 with more channels and, in all stages but the first and the last, more blocks."""
     outer = (0, len(LITE0) - 1)
     return tuple(
         stage._replace(
-            width=_multiple_of_8(stage.width * wider),
+            width=multiple_of_8(stage.width * wider),
             blocks=stage.blocks if i in outer else math.ceil(stage.blocks * deeper),
         )
         for i, stage in enumerate(LITE0)
     )
-
-
-def _multiple_of_8(width: float) -> int:
-    """The nearest one that takes away no more than a tenth."""
-    nearest = max(8, int(width + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * width else nearest
 
 
 TIMM = Names(
@@ -71,7 +64,7 @@ TIMM = Names(
         (r"^(stem|head)\.conv", r"conv_\1"),
         (r"^stem\.norm", "bn1"),
         (r"^head\.norm", "bn2"),
-        # where nothing is expanded, timm counts from the depthwise convolution on
+        # in blocks without expansion, timm's numbers start at the depthwise convolution
         (r"^(blocks\.0\.\d+)\.depthwise\.norm", r"\1.bn1"),
         (r"^(blocks\.0\.\d+)\.project\.norm", r"\1.bn2"),
         (r"^(blocks\.0\.\d+)\.project\.conv", r"\1.conv_pw"),
@@ -87,7 +80,7 @@ TIMM = Names(
 
 
 def efficientnet_lite_pytorch(stages: tuple[Stage, ...]) -> Names:
-    """Names of the package efficientnet_lite_pytorch, which numbers the blocks of all stages in one row."""
+    """Names of the package efficientnet_lite_pytorch, which numbers blocks consecutively over all stages."""
     blocks = [(s, i) for s, stage in enumerate(stages) for i in range(stage.blocks)]
     return Names(
         rules=(
@@ -119,7 +112,8 @@ class ConvNorm(nnx.Module):
         depthwise: bool = False,
         active: bool = True,
     ):
-        groups, init = (c_in, depthwise_fan_out) if depthwise else (1, kaiming_fan_out)
+        # within its group, a depthwise kernel's fan out is what JAX computes as its fan in
+        groups, init = (c_in, kaiming_fan_in) if depthwise else (1, kaiming_fan_out)
         self.conv = Conv(c_in, c_out, (kernel, kernel), rngs, stride=stride, padding="SAME", groups=groups, init=init)
         self.norm = norm(c_out, rngs, epsilon=1e-3)
         self.active = active
@@ -130,7 +124,7 @@ class ConvNorm(nnx.Module):
 
 
 class Block(nnx.Module):
-    """Inverted residual: expand, look around in each channel, project; a shortcut where size and width stay."""
+    """Inverted residual: expand, convolve depthwise, project; a shortcut if size and width do not change."""
 
     def __init__(
         self, c_in: int, c_out: int, kernel: int, stride: int, expansion: int, norm: type, shift: str, rngs: nnx.Rngs
@@ -151,7 +145,7 @@ class Block(nnx.Module):
 
 
 class EfficientNetLite(nnx.Module):
-    """Stem, stages of inverted residuals, a head of one pixel, mean over space and time."""
+    """Stem, stages of inverted residuals, a 1x1 convolution as head, mean over space and time."""
 
     def __init__(
         self,

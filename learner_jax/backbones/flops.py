@@ -1,4 +1,4 @@
-"""What a traced computation costs, layer by layer: operations, and numbers that go to and from memory."""
+"""The cost of a traced computation, layer by layer: operations, and numbers read from and written to memory."""
 
 import dataclasses
 import math
@@ -7,7 +7,7 @@ from typing import Any
 
 from jax.extend.core import jaxprs_in_params
 
-FUSED = "fused_attention"  # a jitted function of this name is one layer: its logits stay on the chip
+FUSED = "fused_attention"  # a jitted function of this name counts as one layer, whose logits stay on the chip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Layer:
     Attributes:
       kind: which of the four.
       flops: operations, 2 for each multiply-add of convolutions and products.
-      numbers: read and written, each operand and result once. What works on one number at a time (activations, sums of
-        branches, the application of a norm) is thought to be fused into the layers around it and has no entry.
+      numbers: read and written, counting each operand and result once. Elementwise operations (activations, sums of
+        branches, the application of a norm) are assumed to be fused into the layers around them and are not listed.
     """
 
     kind: str
@@ -27,7 +27,7 @@ class Layer:
 
 
 def layers(jaxpr: Any) -> list[Layer]:
-    """The layers of a jaxpr in order; those in the body of a loop once for each of its trips."""
+    """The layers of a jaxpr in order; those in the body of a loop are repeated for each iteration."""
     found = []
     for eqn in jaxpr.eqns:
         inner = [layer for part in jaxprs_in_params(eqn.params) for layer in layers(part)]

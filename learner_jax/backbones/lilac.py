@@ -1,11 +1,11 @@
-"""LILAC's encoder of volumes, whose embedding keeps its places: nothing is pooled away at the end.
+"""LILAC's encoder of volumes, whose embedding keeps spatial positions: there is no pooling at the end.
 
 Kim et al., "Learning-based inference of longitudinal image changes", PNAS 2025, doi 10.1073/pnas.2411492122, with the
-encoder of Ouyang et al. (longitudinal neighbourhood embedding), arXiv 2103.03840. LILAC takes the difference of two
-embeddings to a score by one product without a bias, so each place of the last map has weights of its own. For the
-paper's volumes of 128x128x128 the map has 8x8x8 places of 16 channels, and the embedding is all of them, channel by
-channel as in PyTorch. The map of another volume is averaged into 8x8x8 places (repeated where it has fewer): there the
-published embedding is as wide as the volume lets it be, and this one always has one width.
+encoder of Ouyang et al. (longitudinal neighbourhood embedding), arXiv 2103.03840. LILAC maps the difference of two
+embeddings to a score by one product without a bias, so each place of the last map has its own weights. For the paper's
+volumes of 128x128x128 the map has 8x8x8 places of 16 channels, and the embedding is all of them, channel by channel as
+in PyTorch. The width of the published embedding depends on the size of the volume; here it is fixed, as the map of any
+other volume is averaged into 8x8x8 places (and repeated if it has fewer).
 """
 
 import functools
@@ -17,8 +17,9 @@ from jaxtyping import Array, Bool, Float
 
 from learner_jax.backbones.api import Backbone, Shape, Stem, Takes, backbones
 from learner_jax.backbones.layers.blocks import Blocks
-from learner_jax.backbones.layers.conv import Conv
+from learner_jax.backbones.layers.conv import Conv, kaiming_fan_in
 from learner_jax.backbones.layers.norm import NORMS
+from learner_jax.backbones.layers.pool import halve
 from learner_jax.backbones.names import Names
 
 
@@ -27,29 +28,23 @@ def _names(prefix: str) -> Names:
     return Names((*rules, (r"^", f"{prefix}backbone.encoder.conv_blocks.")), unused=(rf"{prefix}linear\..*",))
 
 
-# its own script saves the net as it lies inside nn.DataParallel
+# LILAC's own script saves the net wrapped in nn.DataParallel
 NAMES = {"lilac": _names(""), "lilac in parallel": _names("module.")}
-he_fan_in = nnx.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 class Block(nnx.Module):
-    """Convolution of 3x3x3, norm, leaky ReLU, and means of 2x2x2 voxels; a side that is down to one voxel stays one."""
+    """Convolution of 3x3x3, norm, leaky ReLU, and means of 2x2x2 voxels."""
 
     def __init__(self, c_in: int, c_out: int, norm: type, rngs: nnx.Rngs):
-        self.conv = Conv(c_in, c_out, (3, 3, 3), rngs, use_bias=True, init=he_fan_in)
+        self.conv = Conv(c_in, c_out, (3, 3, 3), rngs, use_bias=True, init=kaiming_fan_in)
         self.norm = norm(c_out, rngs)
 
     def __call__(self, x: Float[Array, "b t h w c"], mask: Bool[Array, " b"], train: bool) -> Float[Array, "b i j k d"]:
-        x = nnx.leaky_relu(self.norm(self.conv(x), mask, train), 0.2)
-        for axis in (1, 2, 3):
-            if (size := x.shape[axis] // 2) > 0:
-                pairs = x[(slice(None),) * axis + (slice(2 * size),)]
-                x = pairs.reshape(*x.shape[:axis], size, 2, *x.shape[axis + 1 :]).mean(axis + 1)
-        return x
+        return halve(nnx.leaky_relu(self.norm(self.conv(x), mask, train), 0.2))
 
 
 class LILACEncoder(nnx.Module):
-    """Blocks, the last of them as narrow as the first, and what is left as one row."""
+    """Blocks, the last of them as narrow as the first; then the map averaged into a grid and flattened."""
 
     def __init__(self, shape: Shape, rngs: nnx.Rngs, *, width: int, blocks: int, grid: int, norm: str):
         widths = (*(width * 2**i for i in range(blocks - 1)), width)
@@ -68,7 +63,7 @@ class LILACEncoder(nnx.Module):
 
 
 def places(x: Float[Array, "b t h w c"], grid: int) -> Float[Array, "b g g g c"]:
-    """Means over ``grid`` ranges of each side of ``n``: from ``floor(i n / grid)`` to ``ceil((i + 1) n / grid)``."""
+    """Means over ``grid`` ranges of each side, the i-th from ``floor(i n / grid)`` to ``ceil((i + 1) n / grid)``."""
     for axis in (1, 2, 3):
         n = x.shape[axis]
         if n != grid:

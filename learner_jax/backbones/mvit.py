@@ -1,12 +1,13 @@
-"""MViTv2: attention whose queries, keys and values are pooled, from many narrow tokens to few wide ones.
+"""MViTv2: attention with pooled queries, keys and values, from many narrow tokens to few wide ones.
 
 Fan et al. (MViT), arXiv 2104.11227; Li et al. (MViTv2), arXiv 2112.01526; names and numbers of torchvision.
 
-Peculiar: the pooled queries are added to what attention makes of them, except for the class token, which no pooling
-touches. Positions enter only as their differences, one axis at a time: to the logit of a query ``q`` and a key that is
-``(i, j, k)`` away, ``q (T_i + H_j + W_k)`` is added. The tables have one row for each difference that the scan's grid
-has; published ones are resized to it as torchvision does within the net. The last block's tables and its convolution
-over queries have no way to the embedding, which is the class token; they are kept because they are published.
+Peculiarities: the pooled queries are added to the output of attention, except for the class token, which is never
+pooled. Positions enter only through their differences, axis by axis: the logit of a query ``q`` and a key at distance
+``(i, j, k)`` gets ``q (T_i + H_j + W_k)`` added. The tables have one row for each difference within the scan's grid;
+published ones are resized to that when loaded, as torchvision does within the net. The last block's tables and its
+convolution over queries do not affect the embedding, which is the class token; they are kept because they are
+published.
 """
 
 import functools
@@ -20,7 +21,7 @@ from learner_jax.backbones.adapt import resize_linear
 from learner_jax.backbones.api import Backbone, Shape, Stem, Takes, backbones
 from learner_jax.backbones.layers.attention import attention
 from learner_jax.backbones.layers.blocks import Blocks
-from learner_jax.backbones.layers.conv import Conv
+from learner_jax.backbones.layers.conv import Conv, torch_default
 from learner_jax.backbones.layers.linear import Linear
 from learner_jax.backbones.layers.pool import max_pool
 from learner_jax.backbones.layers.transformer import Mlp, layer_norm, normal, shortcut
@@ -43,14 +44,13 @@ TORCHVISION = Names(
 )
 
 _linear = functools.partial(Linear, kernel_init=normal)
-_uniform = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # PyTorch's own for convolutions
 
 
 class Pool(nnx.Module):
-    """A depthwise convolution over the patches of each head, and a norm; the class token has the norm only."""
+    """A depthwise convolution over the patches of each head, and a norm; the class token only gets the norm."""
 
     def __init__(self, dim: int, stride: Sides, rngs: nnx.Rngs):
-        self.conv = Conv(dim, dim, (3, 3, 3), rngs, stride=stride, groups=dim, init=_uniform)
+        self.conv = Conv(dim, dim, (3, 3, 3), rngs, stride=stride, groups=dim, init=torch_default)
         self.norm = layer_norm(dim, EPSILON, rngs)
 
     def __call__(self, x: Float[Array, "b n heads d"], grid: Sides) -> Float[Array, "b m heads d"]:
@@ -94,7 +94,7 @@ class PooledAttention(nnx.Module):
         return self.project(x.reshape(b, x.shape[1], -1))
 
     def _bias(self, q: Float[Array, "b n heads d"]) -> Float[Array, "b heads n m"]:
-        """What is added to the logits, for their positions; nothing for the class token's."""
+        """What the logits get added for their positions; 0 for those of the class token."""
         b, n, heads, d = q.shape
         q = q[:, 1:].reshape(b, *self.grid_q, heads, d)
         places = map(_places, self.grid_q, self.grid_kv)
@@ -109,19 +109,19 @@ class PooledAttention(nnx.Module):
 def _places(q: int, k: int) -> Int[np.ndarray, "q k"]:
     """Row of a table for the difference between each of ``q`` and each of ``k`` positions on the same line.
 
-    The coarser positions count in steps of the finer ones, rounded down.
+    Differences are counted in steps of the finer positions, rounded down.
     """
     fine = max(q, k)
     return np.arange(q)[:, None] * fine // q + (k - 1 - np.arange(k)) * fine // k
 
 
 def _strided(grid: Sides, stride: Sides) -> Sides:
-    """The grid behind a kernel of odd sides that is padded by half of them."""
+    """The grid after a convolution with odd kernel sides, padded by half of them."""
     return tuple(-(-n // step) for n, step in zip(grid, stride, strict=True))
 
 
 class MultiscaleBlock(nnx.Module):
-    """Attention, then an MLP, each beside a shortcut and behind its norm; the first shortcut is widened and pooled."""
+    """Attention, then an MLP, each after a norm and beside a shortcut; the first shortcut is widened and pooled."""
 
     def __init__(
         self, c_in: int, c_out: int, heads: int, grid: Sides, stride_q: Sides, stride_kv: Sides, rngs: nnx.Rngs
@@ -147,13 +147,13 @@ class MultiscaleBlock(nnx.Module):
 
 
 class MViT(nnx.Module):
-    """Overlapping patches and a class token through stages of blocks; the class token behind the last norm.
+    """Overlapping patches and a class token through stages of blocks; the embedding is the normalised class token.
 
-    The first block of each stage but the first halves height and width and doubles width and heads.
+    The first block of each stage but the first halves height and width and doubles channels and heads.
     """
 
     def __init__(self, shape: Shape, rngs: nnx.Rngs, *, dim: int, depths: tuple[int, ...], stride_kv: int):
-        self.conv_proj = Conv(shape[-1], dim, (3, 7, 7), rngs, stride=PATCH, use_bias=True, init=_uniform)
+        self.conv_proj = Conv(shape[-1], dim, (3, 7, 7), rngs, stride=PATCH, use_bias=True, init=torch_default)
         self.class_token = nnx.Param(normal(rngs.params(), (dim,)))
         grid, blocks, c_in = _strided(shape[:3], PATCH), [], dim
         for stage, depth in enumerate(depths):

@@ -1,8 +1,8 @@
-"""What a library that publishes weights calls the parameters of a backbone, and how it lays them out.
+"""Names and layout of a backbone's parameters in the weights that a library publishes.
 
-A path of ours such as ``layer1/0/conv1/kernel`` is written the way PyTorch would (``layer1.0.conv1.weight``: kernel and
-scale are its weight, mean and var its running_mean and running_var); the rules of a family rename what its library
-calls otherwise. Kernels are turned from PyTorch's ``[out, in, *space]`` to ours, ``[*space, in, out]``.
+A path of ours such as ``layer1/0/conv1/kernel`` is first written as PyTorch would (``layer1.0.conv1.weight``; kernel
+and scale become weight, mean and var become running_mean and running_var). Then a family's rules rename what its
+library calls differently. Kernels are transposed from PyTorch's ``[out, in, *space]`` to ours, ``[*space, in, out]``.
 """
 
 import dataclasses
@@ -16,11 +16,11 @@ _LEAVES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var":
 
 @dataclasses.dataclass(frozen=True)
 class From:
-    """A parameter made of several tensors, or of one that has to be cut or resized.
+    """A parameter that is made of several tensors, or of one that must be cut or resized.
 
     Attributes:
-      names: of the tensors, as replacements of the rule's pattern.
-      make: ``(*tensors, shape) -> tensor`` of that shape; kernels come and go in our layout.
+      names: of the tensors, as replacements for the rule's pattern.
+      make: ``(*tensors, shape) -> tensor`` of that shape; kernels are in our layout.
     """
 
     names: tuple[str, ...]
@@ -28,7 +28,7 @@ class From:
 
 
 def joined(*names: str) -> From:
-    """Tensors laid side by side along their last axis, such as queries, keys and values."""
+    """Tensors concatenated along their last axis, such as queries, keys and values."""
     return From(names, lambda *tensors: np.concatenate(tensors[:-1], axis=-1))
 
 
@@ -37,16 +37,16 @@ class Names:
     """Rules from our names to a library's.
 
     Attributes:
-      rules: (pattern, replacement or :class:`From`) pairs. A replacement is put in by ``re.sub`` wherever its pattern
-        occurs, one rule after another; a ``From`` ends it and its pattern must fit the whole name.
-      unused: patterns of whole names that we have no place for, such as classifiers.
+      rules: (pattern, replacement or :class:`From`) pairs, applied in order. A text replaces every match of its pattern
+        (``re.sub``); a ``From`` applies if its pattern matches the whole name, and no later rule does.
+      unused: patterns of whole names for which a backbone has no place, such as classifiers.
     """
 
     rules: tuple[tuple[str, str | From], ...] = ()
     unused: tuple[str, ...] = ()
 
     def of(self, path: str) -> tuple[tuple[str, ...], Callable[..., np.ndarray] | None]:
-        """Names of the tensors that make the parameter at ``path``, and how."""
+        """Names of the tensors that the parameter at ``path`` is made of, and :attr:`From.make`, if any."""
         *parts, leaf = path.split("/")
         name = ".".join([*parts, _LEAVES.get(leaf, leaf)])
         for pattern, replacement in self.rules:
@@ -58,14 +58,14 @@ class Names:
         return (name,), None
 
     def is_unused(self, name: str) -> bool:
-        """Whether a tensor of the library has no place in the backbone, as is known."""
+        """Whether a tensor of the library is known to have no place in the backbone."""
         return name.endswith("num_batches_tracked") or any(re.fullmatch(pattern, name) for pattern in self.unused)
 
     def take(self, path: str, tensors: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-        """The parameter at ``path`` out of a library's tensors, in our layout; its shape may differ from ``shape``.
+        """The parameter at ``path`` from a library's tensors, in our layout; its shape may differ from ``shape``.
 
         Raises:
-          KeyError: with the name of a tensor that is not there.
+          KeyError: with the name of a missing tensor.
         """
         names, make = self.of(path)
         found = [_our_layout(path, tensors[name], len(shape)) for name in names]
@@ -76,6 +76,6 @@ def _our_layout(path: str, tensor: np.ndarray, axes: int) -> np.ndarray:
     if not path.endswith("kernel") or tensor.ndim < 2:
         return tensor
     tensor = np.moveaxis(tensor, (0, 1), (-1, -2))
-    if axes == 2 and tensor.shape[:-2] == (1,) * (tensor.ndim - 2):  # a product written as a convolution of one pixel
+    if axes == 2 and tensor.shape[:-2] == (1,) * (tensor.ndim - 2):  # a product stored as a 1x1 convolution
         return tensor.reshape(tensor.shape[-2:])
     return tensor

@@ -1,7 +1,7 @@
-"""Published weights -> the variables of a backbone: safetensors only, by an explicit map of names.
+"""Published weights -> the variables of a backbone, from safetensors only, by an explicit map of names.
 
-Nothing here unpickles. ``python -m learner_jax.backbones.convert`` makes safetensors of other files, once, in a process
-of its own.
+Nothing here unpickles. ``python -m learner_jax.backbones.convert`` turns other files into safetensors, once, in a
+separate process.
 """
 
 from collections.abc import Mapping
@@ -24,23 +24,23 @@ _SHOWN = 20  # lines of a difference; a net has hundreds of parameters
 
 
 def load(path: Path, backbone: Backbone, spec: BatchSpec, mean: Channels, std: Channels) -> Variables:
-    """The variables of ``backbone`` for scans of ``spec`` out of a file of published weights.
+    """The variables of a backbone from a file of published weights.
 
     Args:
-      path: a ``.safetensors`` file under the names of any library that ``backbone.names`` knows.
-      backbone: what they are for.
-      spec: shape of the scans; an RGB stem is folded where they have one channel.
-      mean, std: of the intensities, by channel, that the weights were trained with.
+      path: a ``.safetensors`` file with the names of any library in ``backbone.names``.
+      backbone: that the weights are for.
+      spec: shape of the scans; an RGB stem is folded if they have one channel.
+      mean, std: by channel, by which intensities were normalised when the weights were trained.
 
     Raises:
-      InputError: when the file cannot be read, or is not of this backbone; with each path that differs.
+      InputError: the file cannot be read or is not of this backbone; with each path that differs.
     """
     try:
         tensors = load_file(path)
-    except (OSError, SafetensorError, AttributeError) as fault:  # the last of a type of numbers that numpy lacks
+    except (OSError, SafetensorError, AttributeError) as fault:  # AttributeError for a dtype that NumPy lacks
         raise InputError(f"cannot read the weights {path}: {fault}") from fault
     if not backbone.names:
-        raise InputError(f"there is no map of names from published weights to {backbone.name}")
+        raise InputError(f"{backbone.name} cannot start from published weights: it has no map of their names")
     faults = {}
     for library, names in backbone.names.items():
         faults[library] = differences(tensors, backbone, spec, names)
@@ -64,11 +64,11 @@ def convert(
     mean: Channels = (0.5, 0.5, 0.5),
     std: Channels = (0.5, 0.5, 0.5),
 ) -> Variables:
-    """A library's tensors as ``{"params", "stats"}``; :func:`differences` must have found none.
+    """A library's tensors as ``{"params", "stats"}``, provided that :func:`differences` finds none.
 
     Raises:
-      KeyError: for a tensor that is not there.
-      ValueError: for one of another shape.
+      KeyError: a tensor is missing.
+      ValueError: a tensor has another shape, or a folded stem needs a constant that nothing after it can absorb.
     """
     ours = _shapes(backbone, spec)
     found = {path: names.take(path.partition("/")[2], tensors, shape) for path, shape in ours.items()}
@@ -76,13 +76,15 @@ def convert(
         kernel = f"params/{stem.kernel}"
         if _is_foldable(found[kernel].shape, ours[kernel]):
             found[kernel], constant = fold_stem(found[kernel], mean, std)
-            sign, leaf = (
-                (-1, f"stats/{stem.offset}") if f"stats/{stem.offset}" in found else (1, f"params/{stem.offset}")
-            )
-            if constant.any():
-                if leaf not in found:
-                    raise ValueError(f"{backbone.name} has nothing behind its stem that takes a constant")
-                found[leaf] = found[leaf] + sign * constant
+            mean_path, bias_path = f"stats/{stem.offset}", f"params/{stem.offset}"
+            if not constant.any():
+                continue
+            if mean_path in found:
+                found[mean_path] = found[mean_path] - constant
+            elif bias_path in found:
+                found[bias_path] = found[bias_path] + constant
+            else:
+                raise ValueError(f"{backbone.name} has nothing after its stem that could absorb a constant")
     for path, tensor in found.items():
         if tensor.shape != ours[path]:
             raise ValueError(f"{path} has the shape {tensor.shape} and not {ours[path]}")
@@ -91,7 +93,7 @@ def convert(
 
 
 def differences(tensors: Tensors, backbone: Backbone, spec: BatchSpec, names: Names) -> list[str]:
-    """What keeps tensors from being weights of a backbone, a line for each path; empty when nothing does."""
+    """How tensors differ from the weights of a backbone, a line for each path; empty if they do not."""
     lines, used = [], set()
     stems = {f"params/{stem.kernel}" for stem in backbone.stems}
     for path, shape in _shapes(backbone, spec).items():

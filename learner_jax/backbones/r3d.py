@@ -1,8 +1,8 @@
-"""Residual nets of 3-D convolutions: R3D, and R(2+1)D with a convolution over space and one over time instead.
+"""Residual nets of 3-D convolutions: R3D, and R(2+1)D, which convolves over space and then over time.
 
-Tran et al., arXiv 1711.11248, as in torchvision. The stem keeps every frame and nothing is pooled before the end; each
-stage but the first halves time, height and width alike. The width between the two halves of a convolution of R(2+1)D
-gives them the parameters of the whole one; torchvision takes that of a block's first convolution for its second too,
+Tran et al., arXiv 1711.11248, as in torchvision. The stem keeps every frame, and nothing is pooled before the end; each
+stage but the first halves time, height and width. The width between the two convolutions of R(2+1)D is such that they
+have as many parameters as the 3-D one; torchvision uses the width of a block's first convolution for its second too,
 and 45 channels in the stem.
 """
 

@@ -1,8 +1,8 @@
-"""ResNet over frames: TSN (frames apart, averaged at the end) and TSM (part of the channels moved along time).
+"""ResNet over frames: TSN (frames separate, averaged at the end) and TSM (some channels shifted along time).
 
-He et al., arXiv 1512.03385; Wang et al. (TSN), arXiv 1608.00859; Lin et al. (TSM), arXiv 1811.08383. The shift sits
+He et al., arXiv 1512.03385; Wang et al. (TSN), arXiv 1608.00859; Lin et al. (TSM), arXiv 1811.08383. The shift comes
 before the first convolution of each residual block, so the shortcut keeps every frame's own channels. The stride of a
-bottleneck is in its 3x3 convolution, as in torchvision, whose names the parameters have.
+bottleneck is in its 3x3 convolution, as in torchvision, which also names the parameters.
 """
 
 import functools
@@ -25,7 +25,7 @@ TORCHVISION = Names(
 
 
 class Downsample(nnx.Module):
-    """The shortcut of a block that changes size or width: a convolution of one pixel, and a norm."""
+    """The shortcut of a block that changes size or width: a 1x1 convolution and a norm."""
 
     def __init__(self, c_in: int, c_out: int, stride: int, norm: type, rngs: nnx.Rngs):
         self.conv, self.norm = Conv(c_in, c_out, (1, 1), rngs, stride=stride), norm(c_out, rngs)
@@ -52,7 +52,7 @@ class BasicBlock(nnx.Module):
 
 
 class Bottleneck(nnx.Module):
-    """A 3x3 convolution between two of one pixel, and a shortcut; four times as wide outside as inside."""
+    """A 3x3 convolution between two 1x1 ones, and a shortcut; four times as wide outside as inside."""
 
     widening = 4
 

@@ -1,13 +1,12 @@
 """ResNet over volumes, with the shortcuts of MedicalNet.
 
 He et al., arXiv 1512.03385; Hara et al. (three axes), arXiv 1711.09577; Chen et al. (MedicalNet), arXiv 1904.00625. The
-stem is a kernel of 7x7x7 with a stride of 2 along every axis, as in MedicalNet; its two last stages are strided as in
-MONAI, where MedicalNet keeps their size and dilates (the weights fit both).
+stem is a 7x7x7 convolution with a stride of 2 along every axis, as in MedicalNet. The last two stages are strided as in
+MONAI; MedicalNet keeps their size and dilates instead (the weights fit both).
 
-MedicalNet's ResNet-18 and -34 have shortcuts of type A: every second voxel, the new channels zero. Type B is a
-convolution of one voxel and a norm: ResNet-10, -50, and ``resnet3d_18b`` and ``_34b``, into which the pictures' ResNets
-of torchvision inflate. Both published implementations cut the gradient of a shortcut of type A (they read ``.data``);
-here it flows.
+MedicalNet's ResNet-18 and -34 have shortcuts of type A: every second voxel, with zeros in the new channels. Type B is a
+1x1x1 convolution and a norm: ResNet-10, -50, and ``resnet3d_18b`` and ``_34b``, for which torchvision's 2-D ResNets can
+be inflated. Both published implementations cut the gradient of type A (they read ``.data``); here it flows.
 """
 
 import functools
@@ -34,7 +33,7 @@ NAMES = {
 
 
 class ShortcutA(nnx.Module):
-    """A shortcut without parameters: every ``stride``-th voxel, and zeros in the channels that are new."""
+    """A shortcut without parameters: every ``stride``-th voxel, and zeros in the new channels."""
 
     def __init__(self, c_in: int, c_out: int, stride: int, norm: type, rngs: nnx.Rngs):
         self.stride, self.new = stride, c_out - c_in
@@ -45,7 +44,7 @@ class ShortcutA(nnx.Module):
 
 
 class ShortcutB(nnx.Module):
-    """A convolution of one voxel, and a norm."""
+    """A 1x1x1 convolution and a norm."""
 
     def __init__(self, c_in: int, c_out: int, stride: int, norm: type, rngs: nnx.Rngs):
         self.conv, self.norm = Conv(c_in, c_out, (1, 1, 1), rngs, stride=stride), norm(c_out, rngs)
@@ -71,7 +70,7 @@ class BasicBlock(nnx.Module):
 
 
 class Bottleneck(nnx.Module):
-    """A convolution of 3x3x3, which has the stride, between two of one voxel; four times as wide outside as inside."""
+    """A strided 3x3x3 convolution between two 1x1x1 ones, and a shortcut; four times as wide outside as inside."""
 
     widening = 4
 

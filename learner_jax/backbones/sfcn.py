@@ -1,9 +1,9 @@
 """SFCN, the simple fully convolutional net for brain volumes.
 
 Peng et al., "Accurate brain age prediction with lightweight deep neural networks", doi 10.1016/j.media.2020.101871.
-Each block halves every side; the pool comes after the norm and before the ReLU, and convolutions have a bias although a
-norm is behind them. The published net is made for 160x192x160 voxels of 1 mm, whose last map of 5x6x5 it averages; here
-the mean is over whatever is left of a volume. A side that is down to one voxel stays one.
+Each block halves every side; pooling comes between norm and ReLU, and convolutions have a bias although a norm follows.
+The published net is made for 160x192x160 voxels of 1 mm and averages a last map of 5x6x5; here the mean is over the
+last map of any volume. A side of one voxel stays.
 """
 
 import functools
@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float
 
 from learner_jax.backbones.api import Backbone, Shape, Stem, Takes, backbones
 from learner_jax.backbones.layers.blocks import Blocks
-from learner_jax.backbones.layers.conv import Conv
+from learner_jax.backbones.layers.conv import Conv, torch_default
 from learner_jax.backbones.layers.norm import NORMS
 from learner_jax.backbones.layers.pool import max_pool
 from learner_jax.backbones.names import Names
@@ -24,16 +24,15 @@ def _names(prefix: str) -> Names:
     return Names((*rules, (r"^", f"{prefix}feature_extractor.")), unused=(rf"{prefix}classifier\..*",))
 
 
-# the published file is of a net inside nn.DataParallel
+# the published file holds a net wrapped in nn.DataParallel
 NAMES = {"ukbiobank": _names(""), "ukbiobank in parallel": _names("module.")}
-_torch_default = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 class Block(nnx.Module):
-    """Convolution, norm, max-pool where there is one, ReLU."""
+    """Convolution, norm, max-pool if ``pooled``, ReLU."""
 
     def __init__(self, c_in: int, c_out: int, side: int, pooled: bool, norm: type, rngs: nnx.Rngs):
-        self.conv = Conv(c_in, c_out, (side,) * 3, rngs, use_bias=True, init=_torch_default)
+        self.conv = Conv(c_in, c_out, (side,) * 3, rngs, use_bias=True, init=torch_default)
         self.norm, self.pooled = norm(c_out, rngs), pooled
 
     def __call__(self, x: Float[Array, "b t h w c"], mask: Bool[Array, " b"], train: bool) -> Float[Array, "b i j k d"]:
@@ -45,7 +44,7 @@ class Block(nnx.Module):
 
 
 class SFCN(nnx.Module):
-    """Blocks of 3x3x3 that halve the volume, one of one voxel that does not, mean over the volume."""
+    """Blocks of 3x3x3 that halve the volume, one of 1x1x1 that does not, mean over the volume."""
 
     def __init__(self, shape: Shape, rngs: nnx.Rngs, *, widths: tuple[int, ...], norm: str):
         make, last = NORMS[norm], len(widths) - 1

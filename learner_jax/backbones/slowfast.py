@@ -1,9 +1,9 @@
-"""SlowFast: a wide net over few frames, beside it one an eighth as wide over all of them that it hears from.
+"""SlowFast: a wide pathway over few frames, which gets features of another one, an eighth as wide, over all frames.
 
-Feichtenhofer et al., arXiv 1812.03982, as in pytorchvideo: "8x8" is 8 frames for the slow pathway (of 32 for the fast
-one, ``t`` of the scan). Before each stage the channels of the fast pathway, convolved over seven frames to the slow
-pathway's rate, are laid behind those of the slow one. Time is never halved. The slow pathway looks beyond single frames
-in its last two stages only. The embedding is the mean of the slow pathway, then that of the fast one.
+Feichtenhofer et al., arXiv 1812.03982, as in pytorchvideo: "8x8" means 8 frames for the slow pathway (of 32 for the
+fast one, ``t`` of the scan). Before each stage, the channels of the fast pathway are convolved over seven frames, at
+the slow pathway's rate, and appended to those of the slow one. Time is never halved. Only the last two stages of the
+slow pathway look beyond single frames. The embedding is the mean of the slow pathway followed by that of the fast one.
 """
 
 import functools
@@ -22,7 +22,7 @@ from learner_jax.backbones.names import Names
 
 ALPHA = 4  # frames of the fast pathway for each of the slow one
 BETA = 8  # channels of the slow pathway for each of the fast one
-FUSED = 2  # channels that the slow pathway hears for each of the fast one
+FUSED = 2  # channels that the slow pathway gets for each of the fast one
 PYTORCHVIDEO = Names(
     rules=(
         (r"slow\.stem", "blocks.0.multipathway_blocks.0"),
@@ -57,7 +57,7 @@ class Unit(nnx.Module):
 
 
 class Bottleneck(nnx.Module):
-    """A convolution over ``frames``, one over 3x3 pixels, one of a pixel, and a shortcut."""
+    """A convolution over ``frames``, one over 3x3 pixels, a 1x1 one, and a shortcut."""
 
     def __init__(self, c_in: int, c_out: int, frames: int, stride: int, norm: type, rngs: nnx.Rngs):
         inner, strides, resized = c_out // 4, (1, stride, stride), stride != 1 or c_in != c_out
@@ -74,9 +74,9 @@ class Bottleneck(nnx.Module):
 
 
 class Pathway(nnx.Module):
-    """Stem and stages of one pathway, whose kernels reach over so many ``frames`` each.
+    """Stem and stages of one pathway; ``frames`` is the length of their kernels in time.
 
-    A step is the stem with its pool, or a stage: between two of them the pathways meet.
+    A step is the stem with its pooling, or a stage. Between steps, the slow pathway gets features of the fast one.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class Pathway(nnx.Module):
     def step(
         self, i: int, x: Float[Array, "b t h w c"], mask: Bool[Array, " b"], train: bool
     ) -> Float[Array, "b t i j d"]:
+        """The stem, for step 0, or the ``i``-th stage."""
         if i == 0:
             return max_pool(nnx.relu(self.stem(x, mask, train)), (1, 3, 3), (1, 2, 2), (0, 1, 1))
         for block in getattr(self, f"stage{i}"):
@@ -110,11 +111,11 @@ class Pathway(nnx.Module):
 
 
 class SlowFast(nnx.Module):
-    """Two pathways, the fast one heard by the slow one before each stage; means over space and time."""
+    """Two pathways, the fast one feeding the slow one before each stage; means over space and time."""
 
     def __init__(self, shape: Shape, rngs: nnx.Rngs, *, width: int, blocks: tuple[int, ...], norm: str):
         make, fast, stages = NORMS[norm], width // BETA, len(blocks)
-        still = (1,) * (1 + stages // 2)  # the slow pathway's stem and first half of stages see frame by frame
+        still = (1,) * (1 + stages // 2)  # the slow pathway's stem and first half of stages see single frames
         self.slow = Pathway(shape[-1], width, blocks, still + (3,) * (stages - stages // 2), True, make, rngs)
         self.fast = Pathway(shape[-1], fast, blocks, (5,) + (3,) * stages, False, make, rngs)
         widths = [fast, *(4 * fast * 2**stage for stage in range(stages - 1))]
@@ -133,10 +134,10 @@ class SlowFast(nnx.Module):
 
 
 def slow_frames(frames: int) -> Int[np.ndarray, " n"]:
-    """Which frames the slow pathway sees: a quarter, from the first to the last one, rounded down between them.
+    """The frames that the slow pathway sees: a quarter, evenly spaced from the first to the last and rounded down.
 
-    Not every fourth: of 32 they are 0, 4, 8, 13, 17, 22, 26, 31. pytorchvideo rounds a line in float32, which gives the
-    same for all scans of fewer than 160 frames.
+    They are not every fourth: of 32 they are 0, 4, 8, 13, 17, 22, 26, 31. pytorchvideo truncates a line in float32,
+    which gives the same for all scans of fewer than 160 frames.
     """
     count = frames // ALPHA
     return np.arange(count) * (frames - 1) // max(count - 1, 1)

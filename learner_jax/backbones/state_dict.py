@@ -1,26 +1,26 @@
-"""What a pickle of a state dict says, without running it.
+"""Read the pickle of a state dict without running it.
 
-A file of ``torch.save`` is a pickle, that is, a program. :func:`read_pickle` goes through its operations as through
-data, knows the few names that a state dict needs and refuses all others. Nothing is imported, called or built by it but
-numbers, texts, tuples, lists and dicts. (``pickle.Unpickler`` with a strict ``find_class`` would keep out code but not
-much else: 10 bytes make Python 3.11 take 4 GiB and more for its memo, November 2026.)
+A file of ``torch.save`` is a pickle, that is, a program. :func:`read_pickle` treats its operations as data, knows the
+few names that a state dict needs and refuses all others. It imports and calls nothing, and builds nothing but numbers,
+texts, tuples, lists and dicts. (``pickle.Unpickler`` with a strict ``find_class`` would keep out code but little else:
+10 bytes make Python 3.11 allocate 4 GiB and more for its memo, November 2026.)
 """
 
 import dataclasses
 import math
 import mmap
 from collections.abc import Callable, Iterable, Iterator
-from pickletools import genops  # this alone: a disassembler, and the module would bring pickle itself within reach
+from pickletools import genops  # a disassembler; importing the whole module would bring pickle itself within reach
 from typing import Any, NoReturn
 
 import numpy as np
 
 from tfds_builders.errors import InputError
 
-# A state dict of 1,000 tensors takes 30,000 operations; the largest nets have some 2,000 tensors.
+# Limits. A state dict of 1,000 tensors takes 30,000 operations, and the largest nets have some 2,000 tensors.
 _OPERATIONS = 2_000_000
 _AXES = 16
-_COUNT = 1 << 48  # of anything; products of larger numbers could keep a machine busy for hours
+_COUNT = 1 << 48  # for any count; products of larger numbers could keep a machine busy for hours
 
 _STORAGES = {
     "torch.DoubleStorage": "<f8",
@@ -47,14 +47,14 @@ _NAMES = {*_STORAGES, *_CALLABLE, *(f"torch.{name}" for name in _DTYPES.split())
 
 @dataclasses.dataclass(frozen=True)
 class Name:
-    """What a pickle would have imported; here a word and nothing behind it."""
+    """The name of something that a pickle would import; here only a name."""
 
     text: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Storage:
-    """A row of numbers somewhere in the file: its key there, type, and how many."""
+    """A sequence of numbers somewhere in the file: its key there, their type and their count."""
 
     key: str
     dtype: str
@@ -67,7 +67,7 @@ class Storage:
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """A view of a storage, checked to lie within it."""
+    """A view of a storage, checked to stay within it."""
 
     storage: Storage
     offset: int
@@ -80,7 +80,7 @@ class Tensor:
 
 
 class Stream:
-    """Bytes to be read like a file, where asking for more than there are takes no more memory than they do."""
+    """Bytes that are read like a file; asking for more than there are takes no extra memory."""
 
     def __init__(self, data: bytes | mmap.mmap):
         self._data, self._at = data, 0
@@ -99,21 +99,21 @@ class Stream:
 
 
 def read_pickle(stream: Stream, persistent: Callable[[Any], Any] | None = None) -> Any:
-    """The value that a pickle at the stream's position describes; the stream is then behind it.
+    """The value that the pickle at the stream's position describes; leaves the stream at its end.
 
     Args:
-      stream: bytes to go through.
-      persistent: what a persistent id stands for.
+      stream: bytes to read.
+      persistent: persistent id -> what it stands for.
 
     Raises:
-      InputError: it asks for anything that a state dict does not need, by name.
-      Exception: any, where it makes no sense.
+      InputError: the pickle asks for something that a state dict does not need; the message names it.
+      Exception: of any kind, for a malformed pickle.
     """
     return _Reader(persistent).read(stream)
 
 
 class _Reader:
-    """A stack, and what each operation does with it."""
+    """The stack of a pickle, and the effect of each operation on it."""
 
     def __init__(self, persistent: Callable[[Any], Any] | None):
         self._persistent = persistent
@@ -167,14 +167,14 @@ class _Reader:
                 case "STACK_GLOBAL":
                     name, module = pop(), pop()
                     if not type(name) is type(module) is str:
-                        refuse(f"its pickle asks for what {told(module)} and {told(name)} name")
+                        refuse(f"its pickle asks for what {in_words(module)} and {in_words(name)} name")
                     push(_known(f"{module}.{name}"))
                 case "BINPERSID":
                     push(self._persistent(pop()) if self._persistent else refuse("it refers to what is not there"))
                 case "REDUCE":
                     arguments, function = pop(), pop()
                     push(_make(function, arguments))
-                case "BUILD":  # the attributes of an OrderedDict, where PyTorch keeps versions of modules
+                case "BUILD":  # sets attributes of an OrderedDict, in which PyTorch keeps the versions of modules
                     pop()
                     self._top(dict)
                 case other:
@@ -189,15 +189,15 @@ class _Reader:
 
     def _top(self, kind: type) -> Any:
         if not isinstance(self._stack[-1], kind):
-            refuse(f"its pickle would change {told(self._stack[-1])}, which no state dict needs")
+            refuse(f"its pickle would change {in_words(self._stack[-1])}, which no state dict needs")
         return self._stack[-1]
 
 
 def _entries(pairs: Iterable) -> Iterator[tuple[Any, Any]]:
-    """The same, whose keys are of types that cannot hold others: a tuple of tuples may take for ever to hash."""
+    """The same pairs, once their keys are known to be of simple types: nested tuples may take forever to hash."""
     for key, value in pairs:
         if type(key) not in (str, int, float, bool, type(None)):
-            refuse(f"a dict of it has {told(key)} for a key")
+            refuse(f"a dict of it has {in_words(key)} for a key")
         yield key, value
 
 
@@ -211,10 +211,10 @@ def _known(name: str) -> Name:
 
 
 def _make(function: Any, arguments: Any) -> Any:
-    """What calling ``function`` would have given, in plain values."""
+    """The result that calling ``function`` would have, in plain values."""
     called = function.text if isinstance(function, Name) else ""
     if called not in _CALLABLE:
-        refuse(f"its pickle would call {told(function)}, which no state dict needs")
+        refuse(f"its pickle would call {in_words(function)}, which no state dict needs")
     match called, arguments:
         case "collections.OrderedDict", ():
             return {}
@@ -233,7 +233,7 @@ def _make(function: Any, arguments: Any) -> Any:
 
 
 def view_of(storage: Storage, offset: Any, shape: tuple, strides: tuple) -> Tensor:
-    """The tensor there; refused where it would reach out of its storage."""
+    """The tensor that views a storage so; refused if it would reach beyond the storage."""
     if len(shape) != len(strides) or len(shape) > _AXES:
         refuse(f"it has a tensor with {len(shape)} sizes and {len(strides)} strides")
     for number in (offset, *shape, *strides):
@@ -246,30 +246,30 @@ def view_of(storage: Storage, offset: Any, shape: tuple, strides: tuple) -> Tens
 
 
 def storage_of(identity: Any) -> tuple[Storage, Any]:
-    """The storage that a persistent id names, and of old files which part of it."""
+    """The storage that a persistent id names and, in old files, which part of it."""
     match identity:
         case ("storage", Name() as kind, str(key), str(), count, *view) if kind.text in _STORAGES and len(view) < 2:
             _check_count(count, "the length of a storage")
             return Storage(key, _STORAGES[kind.text], count), view[0] if view else None
-    refuse(f"it refers to {told(identity)} where a storage of numbers should be")
+    refuse(f"it refers to {in_words(identity)} where a storage of numbers should be")
 
 
 def _check_count(number: Any, what: str) -> None:
     if type(number) is not int or not 0 <= number < _COUNT:
-        shown = f"{number}" if type(number) is int and abs(number) < _COUNT else told(number)
+        shown = f"{number}" if type(number) is int and abs(number) < _COUNT else in_words(number)
         refuse(f"{what} is {shown}")
 
 
-def told(value: Any) -> str:
-    """A few words for a value that may be endless."""
+def in_words(value: Any) -> str:
+    """A few words for a value of any size."""
     return value.text if isinstance(value, Name) else f"a value of type {type(value).__name__}"
 
 
 def refuse(reason: str) -> NoReturn:
-    """Raise ``InputError``; who reads the file adds its name."""
+    """Raise ``InputError``, to which the reader of the file adds its name."""
     raise InputError(reason)
 
 
 def itemsize(dtype: str) -> int:
-    """Bytes of a number of that type."""
+    """Bytes per number of a type."""
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize

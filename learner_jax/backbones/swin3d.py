@@ -1,15 +1,16 @@
-"""Video Swin: attention within windows over (t, h, w) that move by half a window from one block to the next.
+"""Video Swin: attention within windows over (t, h, w) that shift by half a window in every other block.
 
 Liu et al. (Video Swin), arXiv 2106.13230; Liu et al. (Swin), arXiv 2103.14030; names and numbers of torchvision.
 
-Peculiar are three things, all kept:
+Three peculiarities are kept:
 
-* Windows that do not fit into the grid are filled up with tokens of zeros, behind the norm and before the product for
-  queries, keys and values. Nothing hides them: the others attend to what the biases make of them.
-* Where the grid has no more than a window along an axis, the window shrinks to it and does not move along that axis.
-* The bias between two tokens is looked up by their numbers in the *whole* window. In a window that shrank in time only,
-  that is the bias of their distance; in one that shrank in height or width (in a grid below 7, under 224 pixels)
-  it is that of another one. Both published implementations do so, and their weights give here what they give there.
+* Windows that reach over the grid are filled with zero tokens, after the norm and before the product for queries, keys
+  and values. They are not masked, so other tokens attend to what the biases make of them.
+* Along an axis where the grid is no longer than a window, the window shrinks to the grid and does not shift.
+* The bias between two tokens is looked up by their numbers in the *whole* window. For a window that shrank in time
+  only, that is the bias of their distance; for one that shrank in height or width (with a grid below 7, under 224
+  pixels), it is the bias of another distance. Both published implementations do so, and published weights give the same
+  results here.
 """
 
 import functools
@@ -25,7 +26,7 @@ from learner_jax.backbones import adapt
 from learner_jax.backbones.api import Backbone, Shape, Stem, Takes, backbones
 from learner_jax.backbones.layers.attention import attention
 from learner_jax.backbones.layers.blocks import Blocks
-from learner_jax.backbones.layers.conv import Conv
+from learner_jax.backbones.layers.conv import Conv, torch_default
 from learner_jax.backbones.layers.linear import Linear
 from learner_jax.backbones.layers.transformer import Block, layer_norm, normal
 from learner_jax.backbones.names import From, Names
@@ -33,13 +34,13 @@ from learner_jax.backbones.names import From, Names
 Sides = tuple[int, int, int]  # along t, h and w
 PATCH: Sides = (2, 4, 4)
 EPSILON = 1e-5
-HIDDEN = -100.0  # added to the logit of two tokens that the move of the windows made neighbours
+HIDDEN = -100.0  # added to the logit of two tokens that only the shift brought into one window
 
 _MLP = ((r"mlp\.fc1", "mlp.0"), (r"mlp\.fc2", "mlp.3"))
 _TABLE = (r"(.*relative_position_bias_table)", From((r"\1",), adapt.resize_bias))
 _UNUSED = (r"head\..*", r".*relative_position_index")
 TORCHVISION = Names((*_MLP, _TABLE), _UNUSED)
-# Swin over pictures, whose patches are the first of its features: a kernel and a table for every frame alike
+# 2-D Swin, whose first feature is the patches: its kernel and its tables are the same for every frame
 PICTURES = Names(
     (
         (r"patch_embed\.proj\.weight", From(("features.0.0.weight",), lambda k, shape: adapt.inflate(k, shape[0]))),
@@ -53,7 +54,6 @@ PICTURES = Names(
 )
 
 _linear = functools.partial(Linear, kernel_init=normal)
-_uniform = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # PyTorch's own for convolutions
 
 
 class WindowAttention(nnx.Module):
@@ -62,10 +62,10 @@ class WindowAttention(nnx.Module):
     Args:
       dim: width of tokens.
       heads: of attention.
-      grid: how the tokens lie along t, h and w.
-      window: sides of a window, where the grid is larger.
-      moved: whether windows are moved by half of their sides.
-      rngs: of the initial parameters.
+      grid: number of tokens along t, h and w.
+      window: sides of a window, if the grid is larger.
+      moved: whether windows are shifted by half of their sides.
+      rngs: for the initial parameters.
     """
 
     def __init__(self, dim: int, heads: int, grid: Sides, window: Sides, moved: bool, rngs: nnx.Rngs):
@@ -101,14 +101,14 @@ class WindowAttention(nnx.Module):
 
 
 def _places(window: Sides) -> Int[Array, "n n"]:
-    """Where in the flat table the bias between two tokens of a window lies, by their numbers in it."""
+    """Index into the flat table of the bias between two tokens of a window, by their numbers in it."""
     t, h, w = np.indices(window).reshape(3, -1)
     number = jnp.asarray((t * (2 * window[1] - 1) + h) * (2 * window[2] - 1) + w)
     return number[:, None] - number[None, :] + number[-1]
 
 
 def _hidden(padded: Sides, window: Sides, move: Sides) -> Float[Array, "windows 1 n n"]:
-    """What keeps tokens of a moved window apart that were no neighbours before the move."""
+    """The mask that separates tokens of a shifted window which were not neighbours before the shift."""
     parts = np.zeros(padded, np.int32)
     for axis, (n, side, m) in enumerate(zip(padded, window, move, strict=True)):
         if m:  # the last window along the axis holds the end of the grid and, behind it, its beginning
@@ -130,7 +130,7 @@ def _joined(x: Float[Array, "b windows n c"], padded: Sides, window: Sides) -> F
 
 
 class PatchMerging(nnx.Module):
-    """Four neighbours of a frame become one token of twice the width; a row or a column of zeros makes them even."""
+    """Four neighbours in a frame become one token of twice the width; zeros make odd sides even."""
 
     def __init__(self, dim: int, grid: Sides, rngs: nnx.Rngs):
         self.norm = layer_norm(4 * dim, EPSILON, rngs)
@@ -145,10 +145,10 @@ class PatchMerging(nnx.Module):
 
 
 class PatchEmbed(nnx.Module):
-    """Boxes of pixels as tokens; zeros fill the last ones."""
+    """Boxes of pixels as tokens; zeros complete the last ones."""
 
     def __init__(self, channels: int, dim: int, rngs: nnx.Rngs):
-        self.proj = Conv(channels, dim, PATCH, rngs, stride=PATCH, padding=(0, 0, 0), use_bias=True, init=_uniform)
+        self.proj = Conv(channels, dim, PATCH, rngs, stride=PATCH, padding=(0, 0, 0), use_bias=True, init=torch_default)
         self.norm = layer_norm(dim, EPSILON, rngs)
 
     def __call__(self, scan: Float[Array, "b t h w c"]) -> Float[Array, "b n d"]:
@@ -158,7 +158,7 @@ class PatchEmbed(nnx.Module):
 
 
 class SwinTransformer3d(nnx.Module):
-    """Patches, stages of blocks with a merging between each two, norm, mean over tokens."""
+    """Patches, stages of blocks with patch merging between them, norm, mean over tokens."""
 
     def __init__(
         self,

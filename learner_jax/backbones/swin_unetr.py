@@ -1,14 +1,14 @@
-"""The encoder of Swin UNETR: attention within moving windows of a volume, whose tokens become fewer by 8 each layer.
+"""The encoder of Swin UNETR: attention within shifted windows of a volume, with an eighth of the tokens in each layer.
 
 Hatamizadeh et al. (Swin UNETR), arXiv 2201.01266; Tang et al. (its self-supervised training), arXiv 2111.14791; names
-and numbers of MONAI. The published net is a segmenter and has no embedding of its own. Ours is the deepest of the five
-maps that its decoder gets, of a 32nd of each side and normalised as there (a layer norm without trained scale and
-offset), averaged over the volume: 768 channels. The decoder's weights are not used.
+and numbers of MONAI. The published net is for segmentation and has no embedding. Ours is the mean over the volume of
+the deepest of the five maps that its decoder gets, with 768 channels and a 32nd of each side, normalised as there (by a
+layer norm without trained scale and offset). The decoder's weights are not used.
 
-Peculiar is what Video Swin has too (see :mod:`learner_jax.backbones.swin3d`), and the merging of tokens. Up to MONAI
-1.4, with which most published weights were trained, two of eight neighbours were taken twice and two left out; from 1.5
-on each is taken once. The parameters have the same shapes and no file tells which merging it was trained with, hence
-two variants: ``swin_unetr`` merges as MONAI does now, ``swin_unetr_monai09`` as MONAI 0.9 to 1.4.
+It has the peculiarities of Video Swin (see :mod:`learner_jax.backbones.swin3d`) and another one in merging tokens. Up
+to MONAI 1.4, with which most published weights were trained, two of eight neighbours were taken twice and two left out;
+from 1.5 on, each is taken once. The parameters have the same shapes and no file says which merging it was trained with,
+so there are two variants: ``swin_unetr`` merges as MONAI 1.5 does, ``swin_unetr_monai09`` as MONAI 0.9 to 1.4.
 """
 
 import functools
@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float
 from learner_jax.backbones.adapt import resize_bias
 from learner_jax.backbones.api import Backbone, Shape, Stem, Takes, backbones
 from learner_jax.backbones.layers.blocks import Blocks
-from learner_jax.backbones.layers.conv import Conv
+from learner_jax.backbones.layers.conv import Conv, torch_default
 from learner_jax.backbones.layers.linear import Linear
 from learner_jax.backbones.layers.transformer import Block, layer_norm, normal
 from learner_jax.backbones.names import From, Names
@@ -33,7 +33,7 @@ NEIGHBOURS_09 = ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (0, 1, 0
 
 
 def _monai(prefix: str, mlp: str, others: str) -> Names:
-    """Names behind a prefix; ``others`` is what may lie beside the encoder."""
+    """Names after a prefix; ``others`` is a pattern of what a file may hold beside the encoder."""
     table = rf"{prefix}layers\1.0.\2relative_position_bias_table"
     return Names(
         rules=(
@@ -68,7 +68,7 @@ class PatchMerging(nnx.Module):
 
 
 class Layer(nnx.Module):
-    """Blocks whose windows lie and move by turns, then the merging."""
+    """Blocks with windows in place and shifted by turns, then patch merging."""
 
     def __init__(
         self,
@@ -93,11 +93,10 @@ class Layer(nnx.Module):
 
 
 class PatchEmbed(nnx.Module):
-    """Cubes of two pixels a side as tokens; zeros fill the last ones."""
+    """Cubes of two voxels a side as tokens; zeros complete the last ones."""
 
     def __init__(self, channels: int, dim: int, rngs: nnx.Rngs):
-        init = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # PyTorch's own for convolutions
-        self.proj = Conv(channels, dim, (2, 2, 2), rngs, stride=2, padding=(0, 0, 0), use_bias=True, init=init)
+        self.proj = Conv(channels, dim, (2, 2, 2), rngs, stride=2, padding=(0, 0, 0), use_bias=True, init=torch_default)
 
     def __call__(self, scan: Float[Array, "b t h w c"]) -> Float[Array, "b i j k d"]:
         return self.proj(jnp.pad(scan, ((0, 0), *((0, n % 2) for n in scan.shape[1:-1]), (0, 0))))

@@ -1,15 +1,14 @@
-"""VideoMAE's encoder: a ViT over boxes of 2 frames and 16x16 pixels, every box attending to every other.
+"""VideoMAE's encoder: a ViT over boxes of 2 frames and 16x16 pixels, each attending to all others.
 
-Tong et al., arXiv 2203.12602; version 2, Wang et al., arXiv 2303.16727, has the same encoder. What is peculiar:
-positions are sines and cosines of the place in the sequence, counted frame by frame and row by row, and are no
-parameters; queries and values have a bias and keys have none; the embedding is the mean of all tokens, and the norm
-comes after it, as before the classifier of ``VideoMAEForVideoClassification``. A scan of another size counts its places
-anew, as in transformers: a place then means another box than it did in training.
+Tong et al., arXiv 2203.12602; version 2, Wang et al., arXiv 2303.16727, has the same encoder. Peculiarities: positions
+are not parameters but sines and cosines of the place in the sequence, counted frame by frame and row by row; queries
+and values have a bias, keys have none; the embedding is the mean of all tokens with a norm after it, like the input of
+the classifier in ``VideoMAEForVideoClassification``. In a scan of another size places are counted anew, as in
+transformers, so a place means another box than in training.
 
-Weights come under the names of transformers or of the authors. The hub's files keep the names of transformers 4
-(``q_bias``, where version 5 has ``query.bias``). Pretrained ones (``VideoMAEForPreTraining``, ``VideoMAEModel``) have
-no norm behind the mean: it starts anew, as in the authors' fine-tuning. Their norm of single tokens and their decoder
-are left out.
+Weights have the names of transformers or of the authors. Files on the hub keep the names of transformers 4 (``q_bias``
+where version 5 has ``query.bias``). Pretrained ones (``VideoMAEForPreTraining``, ``VideoMAEModel``) have no norm after
+the mean: it starts fresh, as in the authors' fine-tuning. Their norm of single tokens and their decoder are not used.
 """
 
 import functools
@@ -70,7 +69,7 @@ NAMES = {
 
 
 class Attention(nnx.Module):
-    """Multi-head self-attention whose keys have no bias."""
+    """Multi-head self-attention with biases for queries and values, but not for keys."""
 
     def __init__(self, dim: int, heads: int, rngs: nnx.Rngs):
         self.qkv = Linear(dim, 3 * dim, use_bias=False, kernel_init=normal, rngs=rngs)
@@ -86,7 +85,7 @@ class Attention(nnx.Module):
 
 
 class VideoMAE(nnx.Module):
-    """Boxes with positions through blocks; the mean of the tokens, and a norm."""
+    """Boxes with positions through blocks; the mean of the tokens; a norm."""
 
     def __init__(self, shape: Shape, rngs: nnx.Rngs, *, dim: int, depth: int, heads: int):
         self.patch_embed = Conv(shape[-1], dim, BOX, rngs, stride=BOX, padding=(0, 0, 0), use_bias=True, init=normal)
@@ -106,7 +105,7 @@ class VideoMAE(nnx.Module):
 
 @functools.cache
 def sinusoid(n: int, dim: int) -> Float[np.ndarray, "n d"]:
-    """``sin(p / 10000^(2i/d))`` at place p in channel 2i and its cosine in channel 2i + 1: arXiv 1706.03762, 3.5."""
+    """``sin(p / 10000^(2i/d))`` for place p in channel 2i, and the cosine in channel 2i + 1. arXiv 1706.03762, 3.5."""
     angle = np.arange(n)[:, None] / 10000 ** (np.arange(dim) // 2 * 2 / dim)
     return np.where(np.arange(dim) % 2, np.cos(angle), np.sin(angle)).astype(np.float32)
 

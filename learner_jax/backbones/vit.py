@@ -1,9 +1,9 @@
 """ViT over frames: each frame is embedded by its class token, and the frames are averaged.
 
-Dosovitskiy et al., arXiv 2010.11929; the small size is of Touvron et al. (DeiT), arXiv 2012.12877. Parameters have the
-names of timm, with two differences. The positions of patches lie on their grid, ``pos_embed [h w d]``, and the position
-of the class token is a parameter of its own. A scan of another shape has another grid: published positions are resized
-to it when they are loaded, bicubic and antialiased as in timm (``adapt.resize_positions``).
+Dosovitskiy et al., arXiv 2010.11929; the small size is that of Touvron et al. (DeiT), arXiv 2012.12877. Parameters have
+timm's names, with two differences: the positions of patches keep their grid, ``pos_embed [h w d]``, and the position of
+the class token is a separate parameter. When published positions are loaded, they are resized to the grid of the scan,
+bicubic and antialiased as in timm (``adapt.resize_positions``).
 """
 
 import functools
@@ -33,7 +33,7 @@ TIMM = Names(
 
 
 class ViT(nnx.Module):
-    """Patches and a class token through blocks; the class token behind the last norm, averaged over frames."""
+    """Patches and a class token through blocks; the normalised class token, averaged over frames."""
 
     def __init__(self, shape: Shape, rngs: nnx.Rngs, *, dim: int, depth: int, heads: int):
         _, h, w, channels = shape

@@ -1,16 +1,16 @@
-"""ViT over volumes: cubes of 16 voxels a side, as MONAI's ``ViT`` with positions that are learnt.
+"""ViT over volumes: cubes of 16 voxels a side, as MONAI's ``ViT`` with learnt positions.
 
 Dosovitskiy et al., arXiv 2010.11929; Hatamizadeh et al. (UNETR), arXiv 2103.10504. ``qkv`` has no bias, and the class
-token has no position. The embedding is a token behind the last norm:
+token has no position. The embedding is read after the last norm:
 
-- ``vit3d_b16``: the class token, which MONAI's classification reads (``classification=True``).
-- ``vit3d_b16_first``: there is no class token, and the first cube's is read: what BrainIAC does (Tak et al., doi
-  10.1038/s41593-026-02202-6), whose code takes a corner of the volume for a class token.
-- ``vit3d_b16_mean``: there is no class token, and all are averaged: the same weights, and no place preferred.
+- ``vit3d_b16``: from the class token, as in MONAI's classification (``classification=True``).
+- ``vit3d_b16_first``: from the first cube's token, without a class token. BrainIAC (Tak et al., doi
+  10.1038/s41593-026-02202-6) does so, as its code takes a corner of the volume for a class token.
+- ``vit3d_b16_mean``: as the mean of all tokens, without a class token: the same weights, but no preferred place.
 
-Positions lie on their grid, ``pos_embed [t h w d]``. Published ones are taken for those of a cube and resized to the
-grid of the scan, cubic along each axis (``adapt.resize_positions``). Weights follow the axes of the arrays that they
-were trained on: MONAI reads NIfTI as [x y z], and volumes here are [z y x] with y turned around.
+Positions keep their grid, ``pos_embed [t h w d]``. Published ones are taken for those of a cube and resized to the grid
+of the scan, cubic along each axis (``adapt.resize_positions``). Weights depend on the axes of the arrays they were
+trained on: MONAI reads NIfTI as [x y z], while volumes here are [z y x] with y reversed.
 """
 
 import functools
@@ -41,19 +41,19 @@ def _names(prefix: str, unused: str) -> Names:
             (r"mlp\.fc", "mlp.linear"),
             (r"^", prefix),
         ),
-        # MONAI 1.6 has an idle norm for cross-attention in every block, and some versions had the idle attention too
+        # MONAI 1.6 has an unused norm for cross-attention in every block; some versions had the unused attention too
         unused=(unused, rf"{prefix}blocks\.\d+\.(norm_)?cross_attn\..*"),
     )
 
 
 NAMES = {
     "monai": _names("", r"classification_head\..*"),
-    "BrainIAC": _names("backbone.", r"(?!backbone\.).*"),  # beside the backbone lies the head of its pretraining
+    "BrainIAC": _names("backbone.", r"(?!backbone\.).*"),  # the file also holds the head of its pretraining
 }
 
 
 class ViT3D(nnx.Module):
-    """Cubes with positions through blocks; one token behind the last norm, or the mean of all."""
+    """Cubes with positions through blocks; after a norm, one token or the mean of all."""
 
     def __init__(
         self,

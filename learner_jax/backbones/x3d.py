@@ -1,14 +1,13 @@
-"""X3D: nets whose convolutions over space and time are depthwise, of few parameters and many bytes.
+"""X3D: nets of depthwise convolutions over space and time, with few parameters but much memory traffic.
 
-Feichtenhofer, arXiv 2004.04730, as in pytorchvideo. X3D-S and X3D-M are one net for clips of different size. Every
-stage halves height and width and none touches time. Every other block, from a stage's first on, weighs its channels
+Feichtenhofer, arXiv 2004.04730, as in pytorchvideo. X3D-S and X3D-M are the same net for clips of different size. Every
+stage halves height and width; none touches time. Every other block, beginning with a stage's first, weighs its channels
 (Hu et al., squeeze and excitation, arXiv 1709.01507) between the norm and the swish of its depthwise convolution. The
-shortcut of the first stage changes size but not width and has no norm. The embedding comes from two more layers behind
-the last stage, the second of them after the mean over space and time.
+shortcut of the first stage changes size but not width and has no norm. Two more layers after the last stage give the
+embedding, the second of them after the mean over space and time.
 """
 
 import functools
-import math
 
 from flax import nnx
 from jaxtyping import Array, Bool, Float
@@ -18,11 +17,12 @@ from learner_jax.backbones.layers.blocks import Blocks
 from learner_jax.backbones.layers.conv import Conv, kaiming_fan_out
 from learner_jax.backbones.layers.linear import Linear
 from learner_jax.backbones.layers.norm import NORMS
+from learner_jax.backbones.layers.width import multiple_of_8
 from learner_jax.backbones.names import Names
 
 PYTORCHVIDEO = Names(
     rules=(
-        # pytorchvideo exchanges the names of the stem's convolutions over space and over time
+        # pytorchvideo has the names of the stem's convolutions over space and over time the wrong way round
         (r"stem\.space", "blocks.0.conv.conv_t"),
         (r"stem\.time", "blocks.0.conv.conv_xy"),
         (r"stem\.norm", "blocks.0.norm"),
@@ -51,10 +51,10 @@ class Stem3D(nnx.Module):
 
 
 class Weigh(nnx.Module):
-    """Squeeze and excitation: each channel times a number in (0, 1) that the means of all channels give it."""
+    """Squeeze and excitation: multiplies each channel by a number in (0, 1) computed from the means of all channels."""
 
     def __init__(self, channels: int, rngs: nnx.Rngs):
-        inner = rounded(channels / 16)
+        inner = multiple_of_8(channels / 16)
         self.reduce = Linear(channels, inner, kernel_init=kaiming_fan_out, rngs=rngs)
         self.expand = Linear(inner, channels, kernel_init=kaiming_fan_out, rngs=rngs)
 
@@ -95,7 +95,7 @@ class Block(nnx.Module):
 
 
 class Head(nnx.Module):
-    """A wider layer, the mean over space and time, and a wider layer still."""
+    """A wider layer, the mean over space and time, and an even wider layer."""
 
     def __init__(self, c_in: int, dim: int, norm: type, rngs: nnx.Rngs):
         inner = inside(c_in)
@@ -137,12 +137,6 @@ def inside(width: int) -> int:
     return int(2.25 * width)
 
 
-def rounded(channels: float) -> int:
-    """The multiple of 8 nearest to a number of channels, the next one if that is a tenth too small; at least 8."""
-    nearest = max(8, 8 * math.floor(channels / 8 + 0.5))
-    return nearest + 8 if nearest < 0.9 * channels else nearest
-
-
 def _variant(name: str, width: int, blocks: tuple[int, ...], dim: int, norm: str) -> Backbone:
     return Backbone(
         name,
@@ -150,8 +144,8 @@ def _variant(name: str, width: int, blocks: tuple[int, ...], dim: int, norm: str
         dim=dim,
         takes=Takes(least=(1, 32, 32)),
         names={"pytorchvideo": PYTORCHVIDEO},
-        # a constant behind the first kernel still goes through the one over time, which the borders cut: no norm's mean
-        # takes it, and weights whose intensities were alike in all channels, as pytorchvideo's, need none
+        # No norm's mean could absorb a constant, as the convolution over time, cut at the borders, comes in between.
+        # But weights trained with equal mean and std in all channels, such as pytorchvideo's, need none.
         stems=(Stem("stem/space/kernel", ""),),
     )
 

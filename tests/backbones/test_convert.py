@@ -84,7 +84,7 @@ def test_published_weights_are_checked_and_put_in_their_place(published, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nowhere.pth"], "nowhere.pth is no file, no installed package and no name of published weights"),
+        (["nowhere.pth"], "nowhere.pth is neither a file nor an installed package nor the name of published weights"),
         (["imagenet"], "there are several imagenet weights; say --for which of tsn_efficientnet_lite0"),
         (
             ["kinetics400", "--for", "r3d18"],
@@ -92,7 +92,7 @@ def test_published_weights_are_checked_and_put_in_their_place(published, tmp_pat
         ),
         (["nowhere.pth", "--as", "imagnet"], "did you mean 'imagenet'?"),
         (["nowhere.pth", "--for", "r3d18"], "--for r3d18 tells which weights of a name are meant; name them by --as"),
-        ([""], "is no file, no installed package and no name of published weights"),
+        ([""], "is neither a file nor an installed package nor the name of published weights"),
     ],
 )
 def test_what_cannot_be_found_is_said(arguments, sentence, capsys):

@@ -14,7 +14,7 @@ from learner_jax.backbones.layers.conv import Conv
 from learner_jax.backbones.layers.platform import tracing_for
 from learner_jax.backbones.layers.pool import max_pool
 from learner_jax.backbones.layers.rows import rows_over
-from learner_jax.backbones.layers.shift import SHIFTS, convolve_shifted, temporal_shift
+from learner_jax.backbones.layers.shift import convolve_shifted, temporal_shift
 from learner_jax.batch import BatchSpec
 from learner_jax.mesh import make_mesh
 
@@ -34,7 +34,7 @@ def test_the_shift_equals_its_definition_and_turns_nothing_around():
 
 
 @pytest.mark.parametrize("fold", [8, 3])
-@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("shift", ["both", "past", "none"])
 def test_a_tpu_convolves_over_frames_what_is_the_convolution_of_the_shifted(shift, fold):
     rng = np.random.default_rng(0)
     conv = Conv(16, 6, (1, 1), nnx.Rngs(0), use_bias=True)

@@ -1,1 +1,1 @@
-"""What several families are built of: convolution, norm, attention, pooling, temporal shift, numbered blocks."""
+"""What several families share: convolution, norm, attention, pooling, temporal shift, numbered blocks."""

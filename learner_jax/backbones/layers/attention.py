@@ -1,4 +1,4 @@
-"""Attention: flash attention where cuDNN or JAX's kernel for TPUs can, XLA's elsewhere, and why is said on stderr."""
+"""Attention: flash attention where cuDNN or JAX's TPU kernel supports it, else XLA's, with the reason on stderr."""
 
 import functools
 import sys
@@ -13,7 +13,7 @@ from learner_jax.backbones.layers.linear import Linear
 from learner_jax.backbones.layers.platform import platform
 from learner_jax.backbones.layers.rows import mesh_of_rows
 
-_FEW_TOKENS = 1024  # logits of fewer are small, and of a TPU's kernel much would be filling; reckoned, not measured
+_FEW_TOKENS = 1024  # with fewer, logits are small and much of a TPU kernel's work is padding; estimated, not measured
 lecun_normal = nnx.initializers.lecun_normal()
 
 
@@ -25,7 +25,7 @@ def attention(
 ) -> Float[Array, "b n h d"]:
     """``softmax(q k' / sqrt(d) + bias) v`` for each head.
 
-    ``jax.nn.dot_product_attention`` by itself never takes cuDNN (jax 0.10.2: "falls back to xla"), hence the choice.
+    The implementation is chosen here because ``jax.nn.dot_product_attention`` never chooses cuDNN (jax 0.10.2).
     """
     device = platform()
     if device not in ("gpu", "tpu"):
@@ -41,7 +41,7 @@ def attention(
 
 @functools.partial(jax.jit, static_argnames="implementation")
 def fused_attention(q: Array, k: Array, v: Array, bias: Array | None, implementation: str) -> Array:
-    """One piece of a trace, by whose name :mod:`learner_jax.backbones.flops` knows it."""
+    """Jitted, so that it is one operation in a trace, which :mod:`learner_jax.backbones.flops` knows by name."""
     return jax.nn.dot_product_attention(q, k, v, bias, implementation=implementation)
 
 
@@ -57,26 +57,32 @@ def _why_not_cudnn(q: Array, bias: Array | None) -> str | None:
 
 def _why_not_splash(q: Array, k: Array, bias: Array | None) -> str | None:
     if q.dtype != jnp.bfloat16:
-        return f"the dtype is {q.dtype}, and the kernel for TPUs is there for bfloat16"
+        return f"the dtype is {q.dtype}, and the kernel for TPUs is used for bfloat16"
     if bias is not None:
         return "there is a trained bias, which the kernel for TPUs does not take"
     if (tokens := min(q.shape[1], k.shape[1])) < _FEW_TOKENS:
-        return f"there are {tokens} tokens, and the kernel for TPUs is there for {_FEW_TOKENS} or more"
+        return f"there are {tokens} tokens, and the kernel for TPUs is used for {_FEW_TOKENS} or more"
     if mesh_of_rows() is None:
-        return "nobody has said over which devices the rows are cut"
+        return "it is not known over which devices the rows are sharded"
     return None
 
 
 @functools.cache
-def _say(reason: str) -> None:  # once, and not by a logger: the trainer silences Orbax, which shares them
+def _say(reason: str) -> None:  # cached, to say it once; not through logging, which the trainer silences for Orbax
     print(f"attention runs in XLA and not in a kernel of its own: {reason}", file=sys.stderr, flush=True)
 
 
 class SelfAttention(nnx.Module):
-    """Multi-head self-attention with one product for queries, keys and values: ``qkv``, then ``proj``.
+    """Multi-head self-attention with one product for queries, keys and values, ``qkv``, and one after it, ``proj``.
 
-    The columns of ``qkv`` are all queries (head by head), all keys, all values, as in timm. ``bias`` of ``qkv`` may be
-    left out; ``init`` draws both kernels.
+    The columns of ``qkv`` are all queries (head by head), all keys, all values, as in timm.
+
+    Args:
+      dim: width of tokens.
+      heads: of attention.
+      rngs: for the initial kernels.
+      qkv_bias: whether ``qkv`` has a bias.
+      init: initialises both kernels.
     """
 
     def __init__(

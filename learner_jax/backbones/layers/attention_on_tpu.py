@@ -1,4 +1,4 @@
-"""Flash attention on a TPU: JAX's splash kernel, for tokens that fill no whole blocks, on each device by itself."""
+"""Flash attention on a TPU: JAX's splash kernel on each device, also for tokens that do not fill whole blocks."""
 
 import functools
 
@@ -8,8 +8,8 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
-_BLOCK = 256  # queries of a block, and keys that are compared at once
-_MOST_KEYS = 4096  # of a block: they lie on the chip while queries go by
+_BLOCK = 256  # queries in a block, and keys that are compared at once
+_MOST_KEYS = 4096  # keys in a block, which stay on the chip while queries pass
 
 
 @functools.partial(jax.jit, static_argnames=("mesh", "interpret"))
@@ -20,12 +20,12 @@ def flash_attention(
     mesh: Mesh,
     interpret: bool = False,
 ) -> Float[Array, "b n h d"]:
-    """``softmax(q k' / sqrt(d)) v`` for each head, whose logits never leave the chip.
+    """``softmax(q k' / sqrt(d)) v`` for each head, without the logits leaving the chip.
 
     Args:
-      q, k, v: rows cut over all axes of the mesh.
-      mesh: its devices.
-      interpret: run the kernel's operations one by one, anywhere, for tests.
+      q, k, v: with rows sharded over all axes of the mesh.
+      mesh: the devices.
+      interpret: run the kernel's operations one by one, on any device, for tests.
     """
     rows = P(mesh.axis_names)
     one = functools.partial(_on_one_device, interpret=interpret)
@@ -33,7 +33,7 @@ def flash_attention(
 
 
 def _on_one_device(q: Array, k: Array, v: Array, interpret: bool) -> Array:
-    # experimental, so only where it is used
+    # experimental, so imported only when used
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as splash
     from jax.experimental.pallas.ops.tpu.splash_attention.splash_attention_mask import FullMask, MultiHeadMask
 
@@ -49,7 +49,7 @@ def _on_one_device(q: Array, k: Array, v: Array, interpret: bool) -> Array:
     )
     mask = MultiHeadMask([FullMask((queries, keys))] * heads)
     kernel = splash.make_splash_mha(mask, block_sizes=sizes, head_shards=1, q_seq_shards=1, interpret=interpret)
-    # queries attend to keys of the same number: the real ones
+    # queries attend to keys of their own segment: the real ones
     numbers = splash.SegmentIds(jnp.zeros(queries, jnp.int32), (jnp.arange(keys) >= m).astype(jnp.int32))
     attended = jax.vmap(kernel, in_axes=(0, 0, 0, None))(q, k, v, numbers if keys > m else None)
     return attended[:, :, :n].swapaxes(1, 2)

@@ -1,4 +1,4 @@
-"""Blocks one after another, under the names "0", "1", … that published weights give them."""
+"""Blocks in sequence, named "0", "1", … as in published weights."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from learner_jax.backbones.layers import remat
 
 
 class Blocks(nnx.Module):
-    """A list of modules whose parameters lie under ``name/0``, ``name/1`` …: plain dicts have text keys only."""
+    """A list of modules with parameters under ``name/0``, ``name/1`` …, as plain dicts have text keys only."""
 
     def __init__(self, blocks: Iterable[nnx.Module]):
         self.count = 0
@@ -18,7 +18,7 @@ class Blocks(nnx.Module):
             self.count += 1
 
     def __iter__(self) -> Iterator[Callable[..., Any]]:
-        """To be called one after another; lists of blocks come as they are."""
+        """The blocks to call, rematerialised if :func:`remat.remat` says so; nested lists are yielded as they are."""
         for module in (self[i] for i in range(self.count)):
             yield module if isinstance(module, Blocks) else remat.block(module)
 

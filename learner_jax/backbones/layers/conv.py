@@ -1,7 +1,7 @@
 """Convolution over frames and over volumes, channels last, in the formulation that is fastest on the device.
 
-:func:`definition` is the oracle of the others. Padding is symmetric and stated in numbers, as in
-PyTorch, or ``SAME`` as in TensorFlow (one pixel more after than before where stride and size ask for it).
+All formulations give the result of :func:`definition`. Padding is symmetric and given in numbers, as in PyTorch, or
+``SAME`` as in TensorFlow (one pixel more at the end than at the start where stride and size require it).
 """
 
 import math
@@ -14,11 +14,14 @@ from jaxtyping import Array, Float
 from learner_jax.backbones.layers.depthwise_on_cpu import Pads, depthwise
 from learner_jax.backbones.layers.platform import platform
 
-# up to so many channels a convolution of three axes is faster as one of two; for a CPU XLA has none of three at all.
-# cuDNN's 7x7x7 stem of one channel takes 24 of the 39 ms of a step of 3-D ResNet-18 (H200, November 2026); for a TPU
-# XLA counts 22 GB of memory traffic of that step instead of 30
+# With up to this many channels, a convolution over three axes is faster as one over two; on a CPU always, as XLA has no
+# fast one over three. With cuDNN the 7x7x7 stem of one channel takes 24 of the 39 ms of a step of 3-D ResNet-18 (H200,
+# November 2026); for a TPU, XLA counts 22 GB of memory traffic in that step instead of 30.
 _FEW_CHANNELS = 4
+
 kaiming_fan_out = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
+kaiming_fan_in = nnx.initializers.variance_scaling(2.0, "fan_in", "normal")
+torch_default = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # PyTorch's own for convolutions
 
 
 class Conv(nnx.Module):
@@ -26,13 +29,13 @@ class Conv(nnx.Module):
 
     Args:
       c_in, c_out: channels.
-      kernel: its two or three sides; ``[*kernel, c_in / groups, c_out]`` is the shape of the parameter.
-      rngs: of the initial kernel.
-      stride: of each side.
-      padding: of each side on both ends, or ``"SAME"``; none given: half of the kernel, rounded down.
-      groups: channels in so many groups; ``c_in`` of them is a depthwise convolution.
-      use_bias: whether a bias is added.
-      init: initial kernel; He's normal of the outgoing channels by default.
+      kernel: its two or three sides; the parameter has the shape ``[*kernel, c_in / groups, c_out]``.
+      rngs: for the initial kernel.
+      stride: along each side.
+      padding: at both ends of each side, or ``"SAME"``; None: half of the kernel, rounded down.
+      groups: of channels; ``c_in`` groups make a depthwise convolution.
+      use_bias: whether to add a bias.
+      init: initialises the kernel.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Conv(nnx.Module):
             y = convolve(x, kernel, self.stride, self.padding, self.groups)
         if self.bias is None:
             return y
-        precise = jnp.promote_types(x.dtype, jnp.float32)  # the gradient is a sum over all places
+        precise = jnp.promote_types(x.dtype, jnp.float32)  # as the bias's gradient is a sum over all places
         return (y + self.bias[...].astype(precise)).astype(x.dtype)
 
 
@@ -74,7 +77,7 @@ def convolve(
     padding: tuple[int, ...] | str,
     groups: int = 1,
 ) -> Float[Array, "n *out co"]:
-    """Convolution over two or three axes, as a simpler one where the kernel or the device lets it be."""
+    """Convolution over two or three axes, computed as a simpler one where the kernel and the device allow it."""
     return _fastest(x, kernel, stride, _pads(x.shape[1:-1], kernel.shape[:-2], stride, padding), groups)
 
 
@@ -94,7 +97,7 @@ def _fastest(x: Array, kernel: Array, stride: tuple[int, ...], pads: Pads, group
     if len(window) == 3 and (window[0] == 1 or (full and (device == "cpu" or x.shape[-1] <= _FEW_CHANNELS))):
         return _first_axis_as_channels(x, kernel, stride, pads, groups)
     if device == "cpu" and full and math.prod(window) > math.prod(x.shape[1:-1]):
-        # XLA would let scan and kernel change places: 390 ms for 512 channels of 2x2 under 3x3
+        # XLA would exchange scan and kernel: 390 ms for 512 channels of 2x2 under 3x3
         return _first_axis_as_channels(x, kernel, stride, pads, groups)
     return definition(x, kernel, stride, pads, groups)
 
@@ -106,20 +109,20 @@ def _pads(size: tuple[int, ...], window: tuple[int, ...], stride: tuple[int, ...
 
 
 def _product(x: Array, kernel: Array, stride: tuple[int, ...]) -> Array:
-    """Patches that lie side by side, or single pixels, times a matrix."""
+    """A convolution of adjacent patches, or of single pixels, as one product of matrices."""
     window, space = kernel.shape[:-2], range(1, x.ndim - 1)
     out = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:-1], window, stride, strict=True)]
     x = x[(slice(None), *(slice(0, (m - 1) * s + k, s // k) for m, k, s in zip(out, window, stride, strict=True)))]
     sides = [side for pair in zip(out, window, strict=True) for side in pair]
     x = x.reshape(len(x), *sides, x.shape[-1])
     x = x.transpose(0, *(2 * i - 1 for i in space), *(2 * i for i in space), x.ndim - 1)
-    # one axis of patches: XLA's CPU backend would transpose the gradient to sum over several
+    # all patches on one axis, as XLA's CPU backend would transpose the gradient to sum over several
     patches, matrix = x.reshape(len(x) * math.prod(out), -1), kernel.reshape(-1, kernel.shape[-1])
     return (patches @ matrix).reshape(len(x), *out, -1)
 
 
 def _first_axis_as_channels(x: Array, kernel: Array, stride: tuple[int, ...], pads: Pads, groups: int) -> Array:
-    """A kernel of ``k`` frames (or rows) as one of an axis less over ``k`` of them, laid on each other as channels."""
+    """A kernel of ``k`` frames (or rows) as one with an axis less, over ``k`` of them stacked as channels."""
     k, space = kernel.shape[0], x.shape[2:-1]
     x = jnp.pad(x, ((0, 0), pads[0], *((0, 0),) * (x.ndim - 2)))
     count = (x.shape[1] - k) // stride[0] + 1

@@ -1,9 +1,10 @@
-"""Depthwise convolution as XLA's CPU backend does it fast: sums of shifted scans, timed by ``benchmarks.backbones``.
+"""Depthwise convolution in a form that is fast on XLA's CPU backend: sums of shifted scans (``benchmarks.backbones``).
 
-XLA on a CPU has no fast grouped convolution (one of 3x3x3 takes 100 times as long as its multiply-adds), and what it
-derives from the sum is slow too. 32 frames of 14x14 with 240 channels under 5x5 take 3.9 ms forward on one core, but
-12.2 for the gradient of the scan, which adds what it first pads, and 41.4 for that of the kernel, which adds along the
-channels and not beside them. In the forms below they take 3.8 and 5.4 ms (November 2026).
+XLA has no fast grouped convolution on a CPU (one of 3x3x3 takes 100 times as long as its multiply-adds), and the
+gradients that JAX derives from the sum are slow too. For 32 frames of 14x14 with 240 channels and a 5x5 kernel, the
+forward pass takes 3.9 ms on one core, but the derived gradient of the scan, which pads before it adds, 12.2 ms, and
+that of the kernel, which reduces along the vectors instead of across them, 41.4 ms. The forms below take 3.8 and 5.4 ms
+(November 2026).
 """
 
 import functools
@@ -16,14 +17,14 @@ from jaxtyping import Array, Float
 
 Pads = tuple[tuple[int, int], ...]  # before and after each axis of space
 Axes = tuple[int, ...]  # a number for each axis of space
-_STRIP = 2**17  # numbers of a scan that stay near a core (512 KiB in float32)
+_STRIP = 2**17  # numbers of a scan that fit into a core's cache (512 KiB in float32)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def depthwise(
     x: Float[Array, "n *space c"], kernel: Float[Array, "*window 1 c"], stride: Axes, pads: Pads
 ) -> Float[Array, "n *out c"]:
-    """The sum over the kernel's places of the shifted scan times one number for each channel."""
+    """The sum, over the places of the kernel, of the shifted scan times that place's number for each channel."""
     return _shifted(x, kernel, stride, pads)
 
 
@@ -42,7 +43,7 @@ def _forward(x: Array, kernel: Array, stride: Axes, pads: Pads) -> tuple[Array, 
 def _backward(stride: Axes, pads: Pads, saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
     x, kernel = saved
     of_scan = scan_gradient(g, kernel, x.shape[1:-1], stride, pads)
-    if jax.device_count() > 1:  # a loop over pictures that lie on several devices would first gather them all on each
+    if jax.device_count() > 1:  # a loop over pictures on several devices would first gather them all on each
         return of_scan, jax.vjp(lambda kernel: _shifted(x, kernel, stride, pads), kernel)[1](g)[0]
     return of_scan, kernel_gradient(x, g, kernel.shape[:-2], stride, pads)
 
@@ -53,14 +54,14 @@ depthwise.defvjp(_forward, _backward)
 def scan_gradient(
     g: Float[Array, "n *out c"], kernel: Float[Array, "*window 1 c"], space: Axes, stride: Axes, pads: Pads
 ) -> Float[Array, "n *space c"]:
-    """``sum over a of g[n, (i + p - a) / s, c] kernel[a, c]`` for each place i of the scan that this divides.
+    """``sum over a of g[n, (i + p - a) / s, c] kernel[a, c]`` for each place i of the scan, where s divides.
 
-    Places that leave the same remainder by the stride meet the same places of the kernel: each of those phases is a sum
-    of shifted gradients, and the phases are laid into each other.
+    Places i with the same remainder by the stride meet the same places of the kernel. Each such phase is a sum of
+    shifted gradients, and the phases are interleaved.
     """
     window, axes = kernel.shape[:-2], range(len(space))
     size = [-(-n // s) for n, s in zip(space, stride, strict=True)]
-    # of each axis and phase: places of the kernel, and how far each shifts the gradient
+    # for each axis and phase: the places of the kernel, and how far each shifts the gradient
     meets = [
         [[(a, (phase + low - a) // s) for a in range(k) if (phase + low - a) % s == 0] for phase in range(s)]
         for k, s, (low, _) in zip(window, stride, pads, strict=True)
@@ -75,9 +76,9 @@ def scan_gradient(
         for place in itertools.product(*phase):
             start = [before[i] + shift for i, (_, shift) in enumerate(place)]
             terms.append(g[_every(start, (1,) * len(space), size)] * kernel[tuple(a for a, _ in place)][0])
-        # none, where the stride is longer than the kernel
+        # a phase has no terms where the stride is longer than the kernel
         phases.append(functools.reduce(jnp.add, terms or [jnp.zeros((len(g), *size, g.shape[-1]), g.dtype)]))
-    for i in reversed(axes):  # the last axis has the nearest neighbours in the list
+    for i in reversed(axes):  # phases of the last axis are adjacent in the list
         s = stride[i]
         rows = [jnp.stack(phases[j : j + s], axis=2 + i) for j in range(0, len(phases), s)]
         phases = [row.reshape(*row.shape[: 1 + i], -1, *row.shape[3 + i :]) for row in rows]
@@ -89,8 +90,8 @@ def kernel_gradient(
 ) -> Float[Array, "*window 1 c"]:
     """``sum over n, i of x[n, i s + a, c] g[n, i, c]`` for each place a of the kernel, of two axes or three.
 
-    One strip of a picture at a time. One sum takes a column of the kernel and all rows of the strip, and keeps the
-    strip's columns apart until the end: all additions lie side by side.
+    It goes through strips of rows. There is one sum for each column of the kernel, over all rows of a strip; it keeps
+    the strip's columns separate until the end, so that all additions are of whole vectors.
     """
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     *outer, height, width, c = g.shape[1:]
@@ -106,7 +107,7 @@ def kernel_gradient(
         near = jax.lax.dynamic_slice(x, (picture, *first, 0, 0), size)[0]
         size = (1, *(1 for _ in outer), rows, width, c)
         slope = jax.lax.dynamic_slice(g, (picture, *frame, strip * rows, 0, 0), size).reshape(rows, width, c)
-        # else the slices become part of the sums, which are then no longer made of vectors: ten times as slow
+        # without it, XLA fuses the slices into the sums, which are then no longer vectorised: ten times as slow
         near, slope = jax.lax.optimization_barrier((near, slope))
         shifted = [near[..., r * down : r * down + high, :, :] for r in range(rows)]
         end = right * (width - 1) + 1

@@ -1,4 +1,4 @@
-"""Normalisation that padding cannot touch."""
+"""Normalisation that ignores padding."""
 
 import jax.numpy as jnp
 from flax import nnx
@@ -8,9 +8,9 @@ from jaxtyping import Array, Bool, Float
 class MaskedBatchNorm(nnx.Module):
     """Batch norm over the real rows of the *global* batch.
 
-    ``y = (x - mean) / sqrt(var + epsilon) * scale + bias``; in training mean and biased variance are of the rows whose
-    mask is True, and the running averages move by ``momentum`` towards them, the variance unbiased as in PyTorch. Under
-    jit over a mesh the sums run over all devices. Ioffe and Szegedy, arXiv 1502.03167.
+    ``y = (x - mean) / sqrt(var + epsilon) * scale + bias``. In training, mean and biased variance are taken over the
+    rows whose mask is True, and the running averages move by ``momentum`` towards them, using the unbiased variance as
+    PyTorch does. Under jit over a mesh the sums run over all devices. Ioffe and Szegedy, arXiv 1502.03167.
     """
 
     def __init__(self, features: int, rngs: nnx.Rngs, momentum: float = 0.1, epsilon: float = 1e-5):
@@ -33,7 +33,7 @@ class MaskedBatchNorm(nnx.Module):
             count = rows * (x.size / (x.shape[0] * x.shape[-1]))
             unbiased = var * count / jnp.maximum(count - 1, 1.0)
             move = self.momentum * mask.any()  # an all-padding batch leaves the averages alone
-            # `self.mean[...] = ` asks a tracer for its sharding, and to say no JAX reads the whole trace so far
+            # `self.mean[...] = ` would ask a tracer for its sharding, for which JAX goes through the whole trace
             self.mean.set_value(self.mean[...] + move * (mean - self.mean[...]))
             self.var.set_value(self.var[...] + move * (unbiased - self.var[...]))
         factor = self.scale[...] / jnp.sqrt(var + self.epsilon)
@@ -41,11 +41,11 @@ class MaskedBatchNorm(nnx.Module):
 
 
 class RowGroupNorm(nnx.Module):
-    """Group norm of up to 32 groups, which looks at one row only: no mask, no averages for ``momentum`` to move.
+    """Group norm of up to 32 groups. It looks at single rows, so ``mask`` and ``momentum`` have no effect.
 
     ``y = (x - mean) / sqrt(var + epsilon) * scale + bias`` with mean and biased variance of a row's group of channels.
-    Flax's, which sets the groups apart as an axis of the activation, has the same values and costs a chip of TPU twice
-    the memory traffic of batch norm. Wu and He, arXiv 1803.08494.
+    Flax's version, which makes the groups an axis of the activations, has the same values but, on a TPU, twice the
+    memory traffic of batch norm. Wu and He, arXiv 1803.08494.
     """
 
     def __init__(self, features: int, rngs: nnx.Rngs, momentum: float = 0.1, epsilon: float = 1e-5):
@@ -70,17 +70,17 @@ class RowGroupNorm(nnx.Module):
 
 
 def _moments(x: Float[Array, "b *space c"]) -> tuple[Float[Array, "b c"], Float[Array, "b c"]]:
-    """Mean and mean square over space, in float32 at least: what masks and groups weigh is then small."""
+    """Mean and mean square over space, in float32 at least; masks and groups then only work on these small arrays."""
     space = tuple(range(1, x.ndim - 1))
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     return x.mean(space), jnp.square(x).mean(space)
 
 
 def _scaled(x: Float[Array, "..."], factor: Float[Array, "..."], shift: Float[Array, "..."]) -> Float[Array, "..."]:
-    """``x * factor + shift`` in the type of ``x``.
+    """``x * factor + shift`` in the dtype of ``x``.
 
-    The factors are spread over it before they are rounded, so that their gradients are summed in float32: in bfloat16 a
-    CPU's sum of ones stands still at 256. To multiply in float32 too took a chip of TPU 6.99 instead of 5.92 GiB for a
+    The factors are broadcast before they are rounded, so that their gradients are summed in float32: in bfloat16, a
+    CPU's sum of ones stops at 256. Multiplying in float32 as well takes 6.99 instead of 5.92 GiB of a TPU chip for a
     step of TSM-ResNet-50 (libtpu's account, 2026-11-30).
     """
     factor, shift = (jnp.broadcast_to(y, x.shape).astype(x.dtype) for y in (factor, shift))

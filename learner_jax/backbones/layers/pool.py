@@ -1,4 +1,4 @@
-"""Max-pooling, one axis at a time, or all at once where the device has an operation for it."""
+"""Pooling: the largest of a window, as fast as the device can, and the mean of 2 x 2 x 2 voxels."""
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,10 @@ from learner_jax.backbones.layers.platform import platform
 def max_pool_axis(
     x: Float[Array, "b t h w c"], axis: int, window: int = 3, stride: int = 2, padding: int = 1
 ) -> Float[Array, "b i j k c"]:
-    """Largest of ``window`` neighbours along one axis.
+    """Largest of ``window`` neighbours along one axis; equal largest values share the gradient.
 
     The gradient of ``reduce_window`` scatters, which on a CPU takes 4 times as long as these selects (102 against 26 ms
-    for 256 frames of 32x32x16, November 2026). Among equal largest values the gradient is shared.
+    for 256 frames of 32x32x16, November 2026).
     """
     size = (x.shape[axis] + 2 * padding - window) // stride + 1
     pad = [(padding, padding) if i == axis else (0, 0) for i in range(x.ndim)]
@@ -31,16 +31,25 @@ def max_pool(
     stride: tuple[int, int, int],
     padding: tuple[int, int, int],
 ) -> Float[Array, "b i j k c"]:
-    """Largest of a box of neighbours over (t, h, w), padded by minus infinity.
+    """Largest of a box of neighbours over (t, h, w), padded with minus infinity.
 
-    A TPU has an operation for it and one for its gradient, which goes to the first of equal largest values. By XLA's
-    account convolution, batch norm and pool of a stem then move 3.4 GB instead of 12.3 (TPU v5e, November 2026).
+    A TPU has operations for it and for its gradient, which goes to the first of equal largest values. By XLA's account,
+    convolution, batch norm and pooling of a stem then move 3.4 GB instead of 12.3 (TPU v5e, November 2026).
     """
     if platform() == "tpu":
         return _at_once(x, window, stride, padding)
     for axis, (k, s, p) in enumerate(zip(window, stride, padding, strict=True), start=1):
         if k > 1 or s > 1:
             x = max_pool_axis(x, axis, k, s, p)
+    return x
+
+
+def halve(x: Float[Array, "b t h w c"]) -> Float[Array, "b i j k c"]:
+    """Means of 2 x 2 x 2 voxels. An odd last voxel is dropped; a side of one voxel stays (PyTorch refuses it)."""
+    for axis in (1, 2, 3):
+        if (size := x.shape[axis] // 2) > 0:
+            pairs = x[(slice(None),) * axis + (slice(2 * size),)]
+            x = pairs.reshape(*x.shape[:axis], size, 2, *x.shape[axis + 1 :]).mean(axis + 1)
     return x
 
 

@@ -1,4 +1,4 @@
-"""Which numbers of a forward pass the backward pass finds in memory, and which it computes again."""
+"""Which values of the forward pass are kept for the backward pass, and which it recomputes."""
 
 import contextlib
 import contextvars
@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-# of the numbers within a block; what goes from block to block stays in any case
+# for values within a block; what passes between blocks is always kept
 _KEPT = {
     "blocks": jax.checkpoint_policies.nothing_saveable,
     "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
@@ -18,10 +18,11 @@ _kept: contextvars.ContextVar[Callable[..., bool] | None] = contextvars.ContextV
 
 @contextlib.contextmanager
 def remat(name: str) -> Iterator[None]:
-    """Trace what is in the ``with`` block so that each block of a backbone is computed again in the backward pass.
+    """Trace the ``with`` block so that the backward pass recomputes what is within each block of a backbone.
 
     Args:
-      name: ``none``: everything is kept; ``blocks``: nothing within a block; ``dots``: products of matrices.
+      name: what is kept within a block: ``none``: everything (nothing is recomputed); ``blocks``: nothing; ``dots``:
+        products of matrices.
     """
     token = _kept.set(None if name == "none" else _KEPT[name])
     try:
@@ -31,7 +32,7 @@ def remat(name: str) -> Iterator[None]:
 
 
 def block(module: nnx.Module) -> Callable[..., Any]:
-    """The module as a block: itself, or within :func:`remat` one whose inside is computed again."""
+    """The module itself or, within :func:`remat`, the module with recomputation in the backward pass."""
     kept = _kept.get()
     if kept is None:
         return module

@@ -1,4 +1,4 @@
-"""Over which devices the rows of a batch are cut: a kernel that XLA cannot cut runs on each of them."""
+"""The devices over which the rows of a batch are sharded, for kernels that XLA cannot partition by itself."""
 
 import contextlib
 import contextvars
@@ -11,7 +11,7 @@ _mesh: contextvars.ContextVar[Mesh | None] = contextvars.ContextVar("mesh", defa
 
 @contextlib.contextmanager
 def rows_over(mesh: Mesh) -> Iterator[None]:
-    """Trace what is in the ``with`` block for batches whose rows are cut over all axes of a mesh."""
+    """Trace the ``with`` block for batches whose rows are sharded over all axes of a mesh."""
     token = _mesh.set(mesh)
     try:
         yield
@@ -20,5 +20,5 @@ def rows_over(mesh: Mesh) -> Iterator[None]:
 
 
 def mesh_of_rows() -> Mesh | None:
-    """The mesh of :func:`rows_over`; None: nobody has said how rows are cut."""
+    """The mesh of :func:`rows_over`; None outside of it."""
     return _mesh.get()

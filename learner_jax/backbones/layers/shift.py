@@ -1,4 +1,4 @@
-"""Temporal shift: information moves between frames without an operation. Lin et al. (TSM), arXiv 1811.08383."""
+"""Temporal shift: move information between frames without arithmetic. Lin et al. (TSM), arXiv 1811.08383."""
 
 import functools
 
@@ -12,17 +12,15 @@ from learner_jax.backbones.layers.conv import Conv
 from learner_jax.backbones.layers.platform import platform
 from learner_jax.backbones.layers.rows import mesh_of_rows
 
-SHIFTS = ("both", "past", "none")
-
 
 def temporal_shift(x: Float[Array, "b t h w c"], shift: str = "both", fold: int = 8) -> Float[Array, "b t h w c"]:
-    """``c // fold`` channels show another frame, the rest their own; zeros beyond both ends.
+    """Let some channels show a neighbouring frame instead of their own, with zeros beyond both ends.
 
     Args:
       x: activations of all frames.
-      shift: ``both``: the first ``c // fold`` channels show the next frame and as many after them the one before;
-        ``past``: the first ``c // fold`` show the one before (the paper's online model); ``none``: ``x`` as it is.
-      fold: one channel in so many moves, each way.
+      shift: ``both``: the first ``c // fold`` channels show the next frame and as many after them the previous one;
+        ``past``: the first ``c // fold`` show the previous one (the paper's online model); ``none``: none do.
+      fold: one channel in ``fold`` shifts, each way.
     """
     part = x.shape[-1] // fold
     earlier, later = ((0, 0), (1, 0), (0, 0), (0, 0), (0, 0)), ((0, 0), (0, 1), (0, 0), (0, 0), (0, 0))
@@ -43,20 +41,20 @@ def temporal_shift(x: Float[Array, "b t h w c"], shift: str = "both", fold: int 
 def convolve_shifted(conv: Conv, x: Float[Array, "b t h w c"], shift: str, fold: int = 8) -> Float[Array, "b t i j d"]:
     """``conv(temporal_shift(x, shift, fold))``.
 
-    On a TPU a kernel of one pixel becomes one over three frames, zero but for the frame that a channel shows. That is
-    three times its operations, and no channel has to leave its place in a register: by the compiler's reckoning the
-    shifts of TSM-ResNet-50 take a sixth of a training step otherwise (TPU v5e, November 2026).
+    On a TPU, a 1x1 kernel becomes one over three frames that is zero except for the frame a channel shows. That triples
+    its operations but moves no channel between registers: by the compiler's estimate, the shifts of TSM-ResNet-50 would
+    otherwise take a sixth of a training step (TPU v5e, November 2026).
     """
     if shift == "none" or platform() != "tpu" or conv.kernel.shape[:2] != (1, 1) or set(conv.stride) != {1}:
         return conv(temporal_shift(x, shift, fold))
     part = x.shape[-1] // fold
-    shown = np.zeros(x.shape[-1], int)  # the frame that a channel shows, counted from its own
+    shown = np.zeros(x.shape[-1], int)  # the frame that each channel shows, relative to its own
     shown[:part] = -1 if shift == "past" else 1
     shown[part : 2 * part] = 0 if shift == "past" else -1
     over_frames = functools.partial(_over_frames, shown=shown)
     mesh = mesh_of_rows()
     if mesh is not None:
-        # else the gradient of all three frames is summed over devices, as it is where JAX checks what varies over them
+        # Otherwise the gradient of all three frames is summed over devices; so it would be with check_vma=True.
         rows = P(mesh.axis_names)
         over_frames = jax.shard_map(over_frames, mesh=mesh, in_specs=(rows, P()), out_specs=rows, check_vma=False)
     y = over_frames(x, conv.kernel[...].astype(x.dtype)[0])

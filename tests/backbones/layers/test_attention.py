@@ -104,10 +104,10 @@ def test_cudnn_is_taken_where_it_can_be_and_else_one_line_says_why_not(
 @pytest.mark.parametrize(
     ("tokens", "dtype", "bias", "mesh", "reason"),
     [
-        (1024, "float32", None, True, "the dtype is float32, and the kernel for TPUs is there for bfloat16"),
+        (1024, "float32", None, True, "the dtype is float32, and the kernel for TPUs is used for bfloat16"),
         (1024, "bfloat16", (1, 1), True, "there is a trained bias, which the kernel for TPUs does not take"),
-        (1023, "bfloat16", None, True, "there are 1023 tokens, and the kernel for TPUs is there for 1024 or more"),
-        (1024, "bfloat16", None, False, "nobody has said over which devices the rows are cut"),
+        (1023, "bfloat16", None, True, "there are 1023 tokens, and the kernel for TPUs is used for 1024 or more"),
+        (1024, "bfloat16", None, False, "it is not known over which devices the rows are sharded"),
         (1024, "bfloat16", None, True, None),
     ],
 )
