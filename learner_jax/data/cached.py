@@ -45,7 +45,8 @@ def cached_batches(
     cache = fill(reader, mesh)
     mine = local_rows(mesh, len(sampler.rows(seed, start)))
     gather = jax.jit(_gather, out_shardings=batch_sharding(mesh))
-    sample, stored = reader.transforms[0], np.arange(cache.scan.shape[1], dtype=np.int32)
+    sample, _ = reader.transforms
+    stored = np.arange(cache.scan.shape[1], dtype=np.int32)
 
     def describe(step: int) -> dict[str, np.ndarray]:
         rows = sampler.rows(seed, step)
@@ -69,7 +70,7 @@ def fill(reader: Reader, mesh: Mesh) -> Cache:
     Raises:
       InputError: a larger fraction of them than ``data.max_bad_fraction`` cannot be read.
     """
-    rows, fit = reader.cohort.labeled_train, reader.transforms[1]
+    rows, (_, fit) = reader.cohort.labeled_train, reader.transforms
     chunks = [slice(start, start + _READ_AT_ONCE) for start in range(0, len(rows), _READ_AT_ONCE)]
 
     def read(chunk: slice) -> tuple[np.ndarray, ...]:

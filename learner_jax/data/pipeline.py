@@ -16,7 +16,7 @@ from learner_jax.data.cohort import Cohort
 from learner_jax.data.damage import Damage
 from learner_jax.data.samplers import Sampler
 from learner_jax.data.source import Records, Unreadable
-from learner_jax.data.transforms import for_backbone
+from learner_jax.data.transforms import Fit, SampleFrames, for_backbone
 from learner_jax.mesh import batch_sharding, local_rows
 
 
@@ -26,7 +26,7 @@ class Reader:
 
     cohort: Cohort
     records: Records
-    transforms: tuple
+    transforms: tuple[SampleFrames, Fit]
     config: DataConfig
     damage: Damage
 
