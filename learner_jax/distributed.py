@@ -48,17 +48,18 @@ def start(coordinator_address: str | None, num_processes: int | None, process_id
       Unreachable: the others did not arrive.
     """
     given = (coordinator_address, num_processes, process_id)
-    if None in given and given != (None, None, None):
-        raise InputError(
-            "--coordinator_address, --num_processes and --process_id go together: give all three, or none where a "
-            "cluster tells them (Cloud TPU, SLURM)"
-        )
-    if coordinator_address is not None and not re.fullmatch(r".+:\d+", coordinator_address):
-        raise InputError(f"--coordinator_address is {coordinator_address!r}; it is HOST:PORT of process 0")
-    if given == (None, None, None) and os.environ.get("SLURM_NTASKS") == "1":
-        return  # JAX would leave it only the first of its GPUs
-    if None not in given:
+    by_flags = given != (None, None, None)
+    if by_flags:
+        if None in given:
+            raise InputError(
+                "--coordinator_address, --num_processes and --process_id go together: give all three, or none where a "
+                "cluster tells them (Cloud TPU, SLURM)"
+            )
+        if not re.fullmatch(r".+:\d+", coordinator_address):
+            raise InputError(f"--coordinator_address is {coordinator_address!r}; it is HOST:PORT of process 0")
         print(f"process {process_id} of {num_processes} meets the others at {coordinator_address}", file=sys.stderr)
+    elif os.environ.get("SLURM_NTASKS") == "1":
+        return  # JAX would leave it only the first of its GPUs
     met = threading.Event()
     threading.Thread(target=_give_up_unless, args=(met,), name="first meeting", daemon=True).start()
     try:
@@ -69,7 +70,7 @@ def start(coordinator_address: str | None, num_processes: int | None, process_id
             shutdown_timeout_seconds=_CLOSING,
         )
     except ValueError as fault:
-        if given != (None, None, None):
+        if by_flags:
             raise InputError(f"{fault}; got {', '.join(map(str, given))}") from fault
         if _NO_CLUSTER not in str(fault):  # a cluster that JAX misreads: going on, each process would train by itself
             raise
