@@ -84,7 +84,7 @@ def dense(name: str, z: np.ndarray, batch: Batch) -> Callable[[], object]:
         if part.predict:
             rows = dataclasses.replace(rows, prediction=part.predict(params, z))
         survey = part.survey(config, rows, rows) if part.survey else None
-        loss, weight = part.described(config, Shared(params, part.temperature or 1.0, survey), rows, part.prepare(rows))
+        loss, weight = part.function(config, Shared(params, part.temperature or 1.0, survey), rows, part.prepare(rows))
         return loss.sum() / weight.sum()
 
     return _compiled(value, z)

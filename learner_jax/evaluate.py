@@ -129,7 +129,7 @@ def find(folder: Path) -> list[Path]:
     found = each_once(path.parent for path in files if path.is_file())
     if not found:
         raise InputError(
-            f"{folder} is no run and holds none: no config.json there or one level below. "
+            f"{folder} is not a run and has none in it: there is no config.json in it or one level below. "
             "Train one: python -m learner_jax.main --config configs/demo.py --workdir …"
         )
     return found
@@ -161,7 +161,7 @@ def evaluate(
     """
     workdirs = find(folder)
     if missing := set(runs) - {workdir.name for workdir in workdirs}:
-        raise InputError(f"--runs names {', '.join(sorted(missing))}, of which {folder} holds no run")
+        raise InputError(f"--runs names {', '.join(sorted(missing))}, but {folder} has no such run")
     workdirs = [workdir for workdir in workdirs if not runs or workdir.name in runs]
     scored: list[Run] = []
     floors: dict[str, tuple] = {}

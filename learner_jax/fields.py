@@ -67,7 +67,7 @@ def override(config: Any, argument: str) -> None:
     check_override(type(config), argument)
     left, equals, text = argument.lstrip("-").partition("=")
     if not equals:  # an empty text must be set explicitly, by --config.field=
-        raise InputError(f"{argument!r} sets no value; write --{left}=VALUE")
+        raise InputError(f"{argument!r} does not set a value; write --{left}=VALUE")
     *sections, name = left.split(".")[1:]
     section = get(config, ".".join(sections)) if sections else config
     kind = typing.get_type_hints(type(section))[name]
@@ -80,5 +80,5 @@ def override(config: Any, argument: str) -> None:
     try:
         value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError, TypeError) as fault:
-        raise InputError(f"{argument!r} sets no {kind.__name__}; write --{left}=VALUE") from fault
+        raise InputError(f"{argument!r} does not set a valid {kind.__name__}; write --{left}=VALUE") from fault
     setattr(section, name, value)

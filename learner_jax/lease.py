@@ -54,7 +54,7 @@ def _take(files: Any, path: str, mine: dict[str, Any]) -> None:
             raise InputError(f"{path} cannot be written ({type(fault).__name__}: {fault}); see --workdir") from fault
         other = _owner(files, path)
         if other and not seen:
-            print(f"{path} is held by {other.get('owner')}; seeing within {SILENT:.0f} s whether it lives", flush=True)
+            print(f"{path} is held by {other.get('owner')}; waiting {SILENT:.0f} s for a sign of life", flush=True)
             seen, since = other, time.monotonic()
         elif other and other != seen:
             raise InputError(
@@ -75,7 +75,7 @@ def _beat(files: Any, path: str, mine: dict[str, Any], over: threading.Event) ->
         with contextlib.suppress(Exception):  # an unreachable bucket may be back at the next beat
             other = _owner(files, path)
             if other and other.get("id") != mine["id"]:
-                print(f"this trainer was silent, and {other.get('owner')} has taken {path}: it ends", file=sys.stderr)
+                print(f"{other.get('owner')} took {path} while this trainer was silent: it ends", file=sys.stderr)
                 sys.stderr.flush()
                 os._exit(1)
             mine["beat"] += 1

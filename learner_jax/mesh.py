@@ -40,15 +40,15 @@ def make_mesh(devices: list | None = None, config: MeshConfig | None = None) -> 
     replicas = config.replica or len(slices)
     if replicas % len(slices) or len(devices) % replicas:
         raise InputError(
-            f"config.mesh.replica is {replicas}, which cannot cut {len(devices)} devices in {len(slices)} slices into "
-            "equal groups; 0 makes each slice one. Set --config.mesh.replica=…"
+            f"config.mesh.replica is {replicas}, which cannot divide {len(devices)} devices in {len(slices)} slices "
+            "into equal groups; 0 makes one of each slice. Set --config.mesh.replica=…"
         )
     within = len(devices) // replicas
     if within % config.fsdp:
         fitting = ", ".join(str(n) for n in range(1, within + 1) if within % n == 0)
         raise InputError(
-            f"config.mesh.fsdp is {config.fsdp}, and {within} devices are near each other; {fitting} divide them. "
-            "Set --config.mesh.fsdp=…"
+            f"config.mesh.fsdp is {config.fsdp}, which does not divide the {within} devices of a replica; "
+            f"{fitting} do. Set --config.mesh.fsdp=…"
         )
     shape = (config.fsdp, within // config.fsdp)
     groups = np.array_split(np.array(list(itertools.chain(*slices)), dtype=object), replicas)

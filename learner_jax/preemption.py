@@ -9,7 +9,7 @@ import jax
 from jax.experimental import multihost_utils
 
 EXIT_CODE = 143  # a launcher must respond to it by starting the same command again
-_IN_AN_EVALUATION = "stopped in an evaluation, which comes again"
+_IN_AN_EVALUATION = "stopped during an evaluation, which will be repeated"
 
 
 class Preempted(Exception):

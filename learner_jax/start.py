@@ -27,7 +27,7 @@ def initial(parts: Parts, workdir: Path) -> Variables | None:
     if earlier.absolute() == workdir.absolute():
         raise InputError(f"config.init_from names the workdir itself, {workdir}. Use a new --workdir")
     if not (earlier / "checkpoints").is_dir():
-        raise InputError(f"config.init_from is {earlier}, where no run has left checkpoints. Set --config.init_from=…")
+        raise InputError(f"config.init_from is {earlier}, which has no checkpoints of a run. Set --config.init_from=…")
     with Checkpoints(earlier) as checkpoints:
         step = checkpoints.newest()
         if step is None:

@@ -112,7 +112,7 @@ def test_override_reads_each_type():
     ["--config.steps=abc", "--config.augment.flip=maybe", "--config.steps", "--config.data.split", "--config.data=3"],
 )
 def test_override_refuses_another_type(argument):
-    with pytest.raises(InputError, match=r"sets no|does not set a field"):
+    with pytest.raises(InputError, match=r"does not set a"):
         override(fine(), argument)
 
 

@@ -305,7 +305,7 @@ def test_what_is_learnt_cannot_be_overridden_when_scoring(finished):
 
 
 def test_no_run_is_said(tmp_path):
-    with pytest.raises(InputError, match="is no run and holds none"):
+    with pytest.raises(InputError, match="is not a run and has none in it"):
         find(tmp_path)
 
 

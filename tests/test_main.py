@@ -56,7 +56,7 @@ def test_the_full_help_lists_every_field_of_the_config():
         (("--config", "configs/none.py", "--workdir", "x"), "error: there is no file configs/none.py; give --config"),
         (("--config", "README.md", "--workdir", "x"), "the config cannot be loaded"),
         (("--config", "configs/demo.py", "--workdir", "x", "--config.objectiv.name=mse"), "did you mean 'objective'?"),
-        (("--config", "configs/demo.py", "--workdir", "x", "--config.steps=many"), "sets no int; write"),
+        (("--config", "configs/demo.py", "--workdir", "x", "--config.steps=many"), "does not set a valid int; write"),
         (("--config", "configs/demo.py", "--wordkir", "x"), "Unknown command line flag 'wordkir'"),
         (("--config", "configs/demo.py", "--steps=5"), "flag 'steps'; fields of the config are set by --config."),
         (("--config", "configs/demo.py", "--workdir", "x", "extra"), "'extra' is not a flag"),

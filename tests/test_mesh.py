@@ -30,9 +30,15 @@ def test_axes_divide_the_devices(config, shape):
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        (MeshConfig(fsdp=3), r"config.mesh.fsdp is 3, and 8 devices are near each other; 1, 2, 4, 8 divide them"),
-        (MeshConfig(replica=3), r"config.mesh.replica is 3, which cannot cut 8 devices in 1 slices into equal groups"),
-        (MeshConfig(replica=4, fsdp=8), r"config.mesh.fsdp is 8, and 2 devices are near each other; 1, 2 divide them"),
+        (MeshConfig(fsdp=3), r"config.mesh.fsdp is 3, which does not divide the 8 devices of a replica; 1, 2, 4, 8 do"),
+        (
+            MeshConfig(replica=3),
+            r"config.mesh.replica is 3, which cannot divide 8 devices in 1 slices into equal groups",
+        ),
+        (
+            MeshConfig(replica=4, fsdp=8),
+            r"config.mesh.fsdp is 8, which does not divide the 2 devices of a replica; 1, 2 do",
+        ),
     ],
 )
 def test_what_does_not_divide_is_refused_with_what_does(config, told):

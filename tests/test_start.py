@@ -61,7 +61,7 @@ def test_it_begins_at_step_0_with_that_encoder_and_goes_on_without_it(earlier, m
     [
         ({"backbone.weights": "a.safetensors"}, "name weights to start from; leave one of them empty"),
         ({"backbone.norm": "group"}, "trained tsm_resnet18-test with batch norm, and this config asks for .* group"),
-        ({"init_from": "/nowhere"}, "config.init_from is /nowhere, where no run has left checkpoints"),
+        ({"init_from": "/nowhere"}, "config.init_from is /nowhere, which has no checkpoints of a run"),
     ],
 )
 def test_what_cannot_be_started_from_is_refused(earlier, make_config, tmp_path, change, sentence):

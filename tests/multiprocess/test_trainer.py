@@ -79,7 +79,7 @@ def test_sigterm_to_one_in_an_evaluation_ends_it_on_all(start):
     assert time.monotonic() - told < 25
     assert not (run.workdir / "eval").exists()
     for process in (0, 1):
-        assert "stopped in an evaluation, which comes again; the checkpoint is committed" in run.said(process)
+        assert "stopped during an evaluation, which will be repeated; the checkpoint is committed" in run.said(process)
 
 
 def test_a_dead_process_ends_the_other_with_a_sentence(start):

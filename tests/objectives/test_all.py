@@ -49,7 +49,7 @@ def assert_equal(got, expected, tolerance):
 
 def one_of_each_file():
     """All, where all but the first of each file are marked slow."""
-    first = {inspect.getmodule(parts.get(name.split("+")[-1]).described): name for name in reversed(ALL)}.values()
+    first = {inspect.getmodule(parts.get(name.split("+")[-1]).function): name for name in reversed(ALL)}.values()
     return [name if name in first else pytest.param(name, marks=pytest.mark.slow) for name in ALL]
 
 
@@ -152,7 +152,7 @@ def test_says_what_it_computes_and_where_it_comes_from(name):
     assert len(one.summary) > 20
     assert len(one.formula) > 10
     assert len(one.source) > 10
-    assert "\n\n" in inspect.getdoc(one.described)
+    assert "\n\n" in inspect.getdoc(one.function)
 
 
 def test_each_objective_has_a_weight():

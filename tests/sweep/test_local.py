@@ -125,7 +125,7 @@ def test_a_slot_keeps_its_process_until_a_task_fails_in_it(tmp_path, monkeypatch
     outcomes = Local([slot], lambda text: None)(tasks)
     assert [one.code for one in outcomes] == [0, 0, 2, 0, 0]
     assert slot.started == [worker, worker, list(tasks[-1].command)]
-    assert "is no run and holds none" in outcomes[2].why
+    assert "is not a run and has none in it" in outcomes[2].why
     for name in ("first", "second", "third"):
         assert "Score the checkpoints of a run" in (tmp_path / f"{name}.log").read_text(), "each says it in its own log"
     assert (tmp_path / "other.log").read_text() == "hello\n"
