@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from learner_jax.checkpoint import MANIFEST, Checkpoints, DamagedCheckpoint
+from learner_jax import manifest
+from learner_jax.checkpoint import Checkpoints, DamagedCheckpoint
 from learner_jax.state import TrainState
 from tfds_builders.errors import InputError
 
@@ -127,7 +128,7 @@ def lose(folder):
 
 
 def mangle(folder):
-    (folder / MANIFEST).write_text("[]")
+    (folder / manifest.FILE).write_text("[]")
 
 
 @pytest.mark.parametrize("damage", [flip, truncate, lose, mangle])
@@ -146,7 +147,7 @@ def test_a_damaged_newest_is_noticed_and_the_one_before_is_used(tmp_path, damage
 
 
 def unseal(folder):
-    (folder / MANIFEST).unlink()
+    (folder / manifest.FILE).unlink()
 
 
 def empty(folder):
