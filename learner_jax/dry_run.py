@@ -3,11 +3,11 @@
 import jax
 
 from learner_jax.assembly import Parts, assemble
+from learner_jax.compiled_step import compiled
 from learner_jax.config import Config
 from learner_jax.distributed import first
 from learner_jax.placement import describe
 from learner_jax.report.speed import PEAKS, TRAINING, bound, of_one_device
-from learner_jax.train import compiled
 
 _MIB, _GIGA = 2**20, 1e9
 

@@ -42,8 +42,9 @@ def resume(checkpoints: Checkpoints, parts: Parts, allow_changed: bool) -> tuple
             f"the newest checkpoint is of step {step} and config.steps is {config.steps}, so nothing would be trained "
             f"{'; '.join(changed)}. Set --config.steps above {step}, or the fields back"
         )
-    for change in changed if first() else ():
-        print(change)
+    if first():
+        for change in changed:
+            print(change)
     state = checkpoints.restore(step, parts.state_shapes())
     numbers = {"seed": np.uint32(config.seed), "learning_rate": np.float32(config.optim.learning_rate)}
     current = jax.device_put(numbers, replicated(parts.mesh))  # the checkpoint holds those from before a change

@@ -2,22 +2,20 @@
 
 import contextlib
 import dataclasses
-import functools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
 
-from learner_jax import programs
 from learner_jax.assembly import assemble
-from learner_jax.backbones.layers.platform import compiler_options
 from learner_jax.batch import Batch
 from learner_jax.checkpoint import Checkpoints
+from learner_jax.compiled_step import compiled
 from learner_jax.config import Config
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.device import training_stream
-from learner_jax.distributed import agreed, first, meet
+from learner_jax.distributed import agreed, first
 from learner_jax.evaluators import seen
 from learner_jax.evaluators.api import Evaluator
 from learner_jax.lock import only_trainer
@@ -35,7 +33,6 @@ from learner_jax.report.speed import efficiency
 from learner_jax.resume import metadata, resume
 from learner_jax.start import initial
 from learner_jax.state import TrainState
-from learner_jax.step import Recipe, train_step
 from learner_jax.watchdog import Watchdog
 from learner_jax.work import working_in
 from tfds_builders.whole import write_whole
@@ -127,12 +124,12 @@ def train(
         resumed = resume(checkpoints, parts, allow_changed)
         state, changed = resumed or (parts.state(initial(parts, work.local)), [])
         start = int(state.step)
-        for line in describe(state.params, mesh) if first() else ():
-            print(line)
-        if start == config.steps and first():
-            print(f"{workdir} is finished: step {start} of {config.steps}")
-        _write_inputs(work.local, config, cohort, goes_on=resumed is not None)
         if first():
+            for line in describe(state.params, mesh):
+                print(line)
+            if start == config.steps:
+                print(f"{workdir} is finished: step {start} of {config.steps}")
+            _write_inputs(work.local, config, cohort, goes_on=resumed is not None)
             environment.note(work.local, mesh.devices.ravel().tolist(), jax.process_count())
         with reporting(config, work.local, start, books, afterwards) as reporter:
 
@@ -175,26 +172,6 @@ def train(
             reader.damage.tell()
 
 
-def compiled(recipe: Recipe, state: TrainState, batch: Batch) -> Callable[[TrainState, Batch], tuple]:
-    """The compiled update for arrays like these; returns once every process has compiled it.
-
-    The first collective on a CPU waits only 30 s for the other processes, but their compile times can differ by far
-    more: only the first process writes JAX's compilation cache, and the others may not share its folder.
-    """
-    leaves, tree = jax.tree.flatten((state, batch))
-    program = _program(recipe, tree, tuple((leaf.shape, leaf.dtype, leaf.sharding) for leaf in leaves))
-    meet("compiled", seconds=3600)
-    return program
-
-
-@functools.lru_cache(maxsize=programs.KEPT)
-def _program(recipe: Recipe, tree: jax.tree_util.PyTreeDef, leaves: tuple) -> jax.stages.Compiled:
-    shapes = tree.unflatten(jax.ShapeDtypeStruct(shape, dtype, sharding=place) for shape, dtype, place in leaves)
-    update = jax.jit(functools.partial(train_step, recipe), donate_argnums=0)
-    return update.lower(*shapes).compile(compiler_options())
-
-
 def _write_inputs(workdir: Path, config: Config, cohort: Cohort, goes_on: bool) -> None:
-    if first():
-        seen.write(workdir, cohort, config.init_from, goes_on)  # before the config: where that is, a split must be
-        write_whole(workdir / "config.json", json.dumps(dataclasses.asdict(config), indent=1) + "\n")
+    seen.write(workdir, cohort, config.init_from, goes_on)  # before the config: where that is, a split must be
+    write_whole(workdir / "config.json", json.dumps(dataclasses.asdict(config), indent=1) + "\n")

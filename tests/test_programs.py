@@ -5,8 +5,7 @@ import json
 
 import pytest
 
-from learner_jax import programs
-from learner_jax import train as trainer
+from learner_jax import compiled_step, programs
 from learner_jax.assembly import assemble
 from learner_jax.config import Config
 from learner_jax.fields import walk
@@ -62,11 +61,11 @@ def test_a_second_run_compiles_no_step_and_has_the_numbers_of_a_process_of_its_o
         return [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
 
     trained(0, "first")
-    before = trainer._program.cache_info()
+    before = compiled_step._program.cache_info()
     shared = trained(1, "shared")
-    after = trainer._program.cache_info()
+    after = compiled_step._program.cache_info()
     assert (after.hits, after.misses) == (before.hits + 1, before.misses)
-    trainer._program.cache_clear()
+    compiled_step._program.cache_clear()
     alone = trained(1, "alone")
     assert [line["loss"] for line in shared] == [line["loss"] for line in alone]
     scores = [(tmp_path / name / "eval" / "4" / "scores.json").read_text() for name in ("shared", "alone")]

@@ -149,7 +149,8 @@ def test_a_strength_that_makes_no_sense_is_refused(field, value):
 
 
 def test_training_augments_with_what_the_cohort_says(make_config, tmp_path, monkeypatch):
-    from learner_jax import train
+    from learner_jax import compiled_step
+    from learner_jax.train import train
 
     class Stopped(Exception):
         pass
@@ -158,11 +159,11 @@ def test_training_augments_with_what_the_cohort_says(make_config, tmp_path, monk
         assert recipe.augmentation == Augmentation(config.augment, "ultrasound", (0,), 1.0)
         raise Stopped
 
-    monkeypatch.setattr(train, "train_step", step)
+    monkeypatch.setattr(compiled_step, "train_step", step)
     config = make_config()
     config.augment.flip_views = "L1"
     with pytest.raises(Stopped):
-        train.train(config, tmp_path / "run")
+        train(config, tmp_path / "run")
 
 
 def test_the_picture_shows_each_operation_that_is_on_and_refuses_what_is_not_there(tiny_dataset, tmp_path, capsys):
