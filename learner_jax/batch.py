@@ -77,8 +77,11 @@ def shapes_of(spec: BatchSpec, stored: Any, place: Any) -> Batch:
       stored: dtype of the scans.
       place: sharding of the leading axis.
     """
-    one = lambda dtype, *more: np.broadcast_to(np.zeros((), dtype), (spec.b, *more))  # noqa: E731
-    numbers = {name: one(np.float32) for name in ("scale", "offset", "score", "time_days")}
-    codes = {name: one(np.int32) for name in ("patient", "visit", "view", "site", "row")}
-    batch = Batch(scan=one(stored, *spec.shape[1:]), mask=one(np.bool_), **numbers, **codes)
+
+    def zeros(dtype: Any, *more: int) -> np.ndarray:  # takes no memory
+        return np.broadcast_to(np.zeros((), dtype), (spec.b, *more))
+
+    numbers = {name: zeros(np.float32) for name in ("scale", "offset", "score", "time_days")}
+    codes = {name: zeros(np.int32) for name in ("patient", "visit", "view", "site", "row")}
+    batch = Batch(scan=zeros(stored, *spec.shape[1:]), mask=zeros(np.bool_), **numbers, **codes)
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), batch)

@@ -100,8 +100,8 @@ class Checkpoints:
         """Steps with a committed checkpoint, oldest first."""
         if self._remote:
             held = set(bucket.names(self._folder))
-            marks = lambda step: {f"{step.name}/{manifest.FILE}", f"{step.name}/{_COMMITTED}"}  # noqa: E731
-            whole = [step for step in self._named() if marks(step) <= held]
+            marks = (manifest.FILE, _COMMITTED)
+            whole = [step for step in self._named() if all(f"{step.name}/{mark}" in held for mark in marks)]
         else:
             whole = [step for step in self._named() if (step / manifest.FILE).exists()]
         return sorted(int(step.name) for step in whole)
@@ -171,9 +171,11 @@ class Checkpoints:
                 f"checkpoint {self._folder}/{step} is damaged: {fault}. Copy it again, or use another step"
             )
         # The heads' shapes come from the checkpoint: they may depend on the training cohort, and another may be scored.
-        is_shape = lambda x: isinstance(x, dict) and set(x) == {"shape", "dtype"}  # noqa: E731
-        shaped = lambda x: np.empty(x["shape"], x["dtype"])  # noqa: E731
-        heads = jax.tree.map(shaped, self.meta(step)["heads"], is_leaf=is_shape)
+        heads = jax.tree.map(
+            lambda leaf: np.empty(leaf["shape"], leaf["dtype"]),
+            self.meta(step)["heads"],
+            is_leaf=lambda node: set(node) == {"shape", "dtype"},
+        )
         restored = self._restore(step, {"encoder": encoder, "heads": heads} if heads else {"encoder": encoder})
         return restored["encoder"], restored.get("heads", {})
 

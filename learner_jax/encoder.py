@@ -24,7 +24,10 @@ def copies(batch: Batch, n: int, mesh: Mesh) -> tuple[Batch, Int[Array, " b"]]:
     draw = draws(everywhere(batch.row, mesh), jnp)
     if n == 1:
         return batch, draw
-    spread = lambda x: jnp.broadcast_to(x[:, None], (len(x), n, *x.shape[1:])).reshape(-1, *x.shape[1:])  # noqa: E731
+
+    def spread(x: Array) -> Array:
+        return jnp.broadcast_to(x[:, None], (len(x), n, *x.shape[1:])).reshape(-1, *x.shape[1:])
+
     return jax.tree.map(spread, batch), (draw[:, None] * n + jnp.arange(n, dtype=jnp.int32)).ravel()
 
 

@@ -120,10 +120,10 @@ class Run:
 
 
 def find(folder: Path) -> list[Path]:
-    """The run in ``folder``, or the runs one level below it.
+    """Folders of the runs in ``folder``: itself, and those one level below.
 
     Raises:
-      InputError: when there is none.
+      InputError: there are none.
     """
     files = [folder / "config.json", *folder.glob("*/config.json")]
     found = each_once(path.parent for path in files if path.is_file())
@@ -228,15 +228,11 @@ def _summarise(folder: Path, workdirs: list[Path], config: Config, compare: Path
 
 
 def follow(workdir: Path, overrides: Iterable[str] = ()) -> None:
-    """Score each new checkpoint of a running job until that of its last step is scored.
+    """Score each new checkpoint of a job, waiting for the job to start, until that of its last step is scored.
 
-    While no trainer works there it goes on waiting, and says so once.
+    If no trainer works there, it says so once and goes on waiting.
     """
-    there = lambda: (workdir / "config.json").is_file() and (workdir / "checkpoints").is_dir()  # noqa: E731
-    if not there():
-        print(f"waiting for a run in {workdir}", flush=True)
-    while not there():
-        time.sleep(_POLL_SECONDS)
+    _wait_for_run(workdir)
     run, trained = Run(workdir, overrides), True
     while True:
         before, trained = trained, held(workdir)  # looked at first: what it committed before it ended is seen below
@@ -247,6 +243,16 @@ def follow(workdir: Path, overrides: Iterable[str] = ()) -> None:
                 return
         if before and not trained:
             print(f"no trainer works in {workdir} now; its next checkpoints are waited for", flush=True)
+        time.sleep(_POLL_SECONDS)
+
+
+def _wait_for_run(workdir: Path) -> None:
+    def started() -> bool:
+        return (workdir / "config.json").is_file() and (workdir / "checkpoints").is_dir()
+
+    if not started():
+        print(f"waiting for a run in {workdir}", flush=True)
+    while not started():
         time.sleep(_POLL_SECONDS)
 
 

@@ -27,10 +27,10 @@ def get(config: Any, path: str) -> Any:
 
 
 def from_dict(kind: type, values: dict) -> Any:
-    """Rebuild a config from ``dataclasses.asdict``, as stored in a run's config.json.
+    """Rebuild a config from its ``dataclasses.asdict``, as stored in a run's config.json.
 
     Raises:
-      InputError: for a field that this version does not have.
+      InputError: it has a field that this version does not have.
     """
     hints = typing.get_type_hints(kind)
     unknown = set(values) - set(hints)
@@ -62,7 +62,7 @@ def override(config: Any, argument: str) -> None:
     """Set one field from ``--config.section.field=value``.
 
     Raises:
-      InputError: unknown field, no ``=``, or a value of another type.
+      InputError: the field is unknown or a whole section, there is no ``=``, or the value has the wrong type.
     """
     check_override(type(config), argument)
     left, equals, text = argument.lstrip("-").partition("=")

@@ -1,4 +1,4 @@
-"""One trainer in a workdir at a time."""
+"""One trainer at a time in a work folder."""
 
 import contextlib
 import errno

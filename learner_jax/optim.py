@@ -29,7 +29,7 @@ def schedule(config: OptimConfig, steps: int) -> optax.Schedule:
 
 
 def decayed(params: Any) -> Any:
-    """True for what weight decay may shrink: kernels, and no biases, scales, tokens or tables of positions."""
+    """True for parameters subject to weight decay: kernels, but no biases, scales, tokens or tables of positions."""
     return jax.tree_util.tree_map_with_path(lambda path, _: path[-1] == jax.tree_util.DictKey("kernel"), params)
 
 
@@ -63,8 +63,11 @@ def make_optimizer(
         update = optax.chain(update, _scaled({path: config.layer_decay**n for path, n in distances.items()}))
     if config.freeze:
         parts = {"learns": update, "stays": optax.set_to_zero()}
-        label = lambda path, _: "stays" if stays(path, config.freeze) else "learns"  # noqa: E731
-        update = optax.partition(parts, lambda params: _by_path(label, params))
+
+        def labels(params: Any) -> Any:
+            return _by_path(lambda path, _: "stays" if stays(path, config.freeze) else "learns", params)
+
+        update = optax.partition(parts, labels)
     if config.accumulate > 1:
         update = optax.MultiSteps(update, config.accumulate).gradient_transformation()
     return update

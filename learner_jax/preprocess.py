@@ -32,6 +32,6 @@ def normalisation(config: Config, channels: int) -> tuple[Constant, Constant]:
 
 
 def normalise(scan: Float[Array, "b t h w c"], mean: Constant, std: Constant) -> Float[Array, "b t h w c"]:
-    """``(intensity - mean) / std``."""
+    """``(intensity - mean) / std``, for all channels or for each."""
     mean, std = (jnp.asarray(x, scan.dtype) if isinstance(x, tuple) else x for x in (mean, std))
     return (scan - mean) / std

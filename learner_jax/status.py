@@ -19,7 +19,7 @@ from tfds_builders.program import program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a table of runs, or JSON; the exit code is 2 when the input is at fault."""
+    """Command line: print a table of runs, or JSON; returns the exit code."""
     flags = parser().parse_args(arguments)
     return exit_code(lambda: status(flags.dir, flags.json), stopped="it only reads, so nothing has changed")
 

@@ -57,13 +57,16 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     batch, draw = copies(batch, recipe.objective.n_augmentations, recipe.mesh)
     progress = state.step / config.steps
 
+    augmentation = on_each_device(recipe.augmentation, recipe.mesh)
+
+    def encode_rows(variables, rows):
+        return encode(config, recipe.backbone, augmentation, variables, *rows, key)
+
     def embed(params):
-        through = partial(encode, config, recipe.backbone, on_each_device(recipe.augmentation, recipe.mesh))
-        one = lambda variables, rows: through(variables, *rows, key)  # noqa: E731
         with rows_over(recipe.mesh):
             if size := config.train.grad_cache_chunk:
-                return encode_in_chunks(one, params, state.stats, (batch, draw), size, recipe.mesh)
-            return one({"params": params, "stats": state.stats}, (batch, draw))
+                return encode_in_chunks(encode_rows, params, state.stats, (batch, draw), size, recipe.mesh)
+            return encode_rows({"params": params, "stats": state.stats}, (batch, draw))
 
     def loss_of(params):
         params = hold(params, config.optim.freeze)

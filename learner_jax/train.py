@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
+import numpy as np
 
 from learner_jax.assembly import assemble
 from learner_jax.batch import Batch
@@ -149,7 +150,9 @@ def train(
                     work.push()
                 reporter.evaluated(step)
 
-            rows = lambda step: sampler.rows(config.seed, step - 1)  # noqa: E731
+            def rows(step: int) -> np.ndarray:
+                return sampler.rows(config.seed, step - 1)
+
             actions = [
                 Action(watchdog, every=1),
                 Action(NonFinite(config, rows, int(state.skipped), reporter.say), every=1),

@@ -32,7 +32,7 @@ def distances(jaxpr: Any, paths: Iterable[str]) -> dict[str, int]:
     # parameters that a variable comes from which does not depend on the scan, such as a kernel in another layout
     waiting = {var: {path} for var, path in zip(jaxpr.invars, paths, strict=False)}
     reached: dict[Any, _Depth] = {jaxpr.invars[len(paths)]: (0, False)}  # variables that depend on the scan
-    found: dict[str, _Depth] = {}  # of blocks, and of paths that lie in none
+    found: dict[str, _Depth] = {}  # by block, or by path for parameters in no block
     for eqn in jaxpr.eqns:
         inputs = [var for var in eqn.invars if isinstance(var, Var)]
         met = set().union(*(waiting.get(var, ()) for var in inputs))

@@ -66,9 +66,9 @@ class PooledAttention(nnx.Module):
     Args:
       c_in, c_out: width of tokens before and after.
       heads: of attention.
-      grid: how the patches lie along t, h and w.
-      stride_q, stride_kv: of the pools.
-      rngs: of the initial parameters.
+      grid: number of patches along t, h and w.
+      stride_q, stride_kv: of the pooling of queries, and of keys and values.
+      rngs: for the initial parameters.
     """
 
     def __init__(

@@ -168,7 +168,7 @@ def _from_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def _state_dict(value: Any) -> dict[str, Tensor]:
-    """The names and tensors in what was saved; training's own dicts around them are opened."""
+    """The tensors of a saved state dict by name, found also within the dicts that training scripts wrap around it."""
     for _ in range(_DEPTH):
         if not isinstance(value, dict):
             refuse(f"it holds {in_words(value)} and no state dict")

@@ -63,7 +63,7 @@ class Weigh(nnx.Module):
 
 
 class Shortcut(nnx.Module):
-    """A convolution of one pixel, and a norm where the width changes."""
+    """A 1x1x1 convolution, and a norm where the width changes."""
 
     def __init__(self, c_in: int, c_out: int, stride: int, norm: type, rngs: nnx.Rngs):
         self.conv = Conv(c_in, c_out, (1, 1, 1), rngs, stride=(1, stride, stride))
@@ -75,7 +75,7 @@ class Shortcut(nnx.Module):
 
 
 class Block(nnx.Module):
-    """A depthwise convolution between two of one pixel, and a shortcut; 2.25 times as wide inside as outside."""
+    """A depthwise convolution between two 1x1x1 ones, and a shortcut; 2.25 times as wide inside as outside."""
 
     def __init__(self, c_in: int, c_out: int, stride: int, weighs: bool, norm: type, rngs: nnx.Rngs):
         inner, resized = inside(c_out), stride != 1 or c_in != c_out

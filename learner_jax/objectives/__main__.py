@@ -8,7 +8,7 @@ from tfds_builders.errors import exit_code
 
 
 def describe(name: str) -> str:
-    """Name, what it does, formula, source and what it starts with, as a block of text."""
+    """Name, summary, formula, source and default temperature of an objective, as a block of text."""
     one = parts.get(name)
     lines = [f"{name}: {one.summary}", *(f"    {line}" for line in one.formula.splitlines())]
     lines.append(f"    source: {' '.join(one.source.split())}")

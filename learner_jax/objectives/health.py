@@ -48,7 +48,7 @@ def health(rows: Projected, similar: float) -> dict[str, jax.Array]:
 
 
 def _triplet_accuracy(cosine: jax.Array, d: jax.Array, usable: jax.Array) -> jax.Array:
-    nearer = jnp.roll(d, -1, 1) - d  # of j and j + 1, which is nearer to i in score, and which in cosine
+    nearer = jnp.roll(d, -1, 1) - d  # above 0: i is nearer to j than to j + 1 in score; below: in cosine
     closer = cosine - jnp.roll(cosine, -1, 1)
     known = usable & jnp.roll(usable, -1, 1) & (nearer != 0)
     return _mean((jnp.sign(nearer) * jnp.sign(closer) + 1) / 2, known)

@@ -23,8 +23,8 @@ def count_pairs(config: ObjectiveConfig, anchors: Projected, everyone: Projected
     if config.pair_weight != "inverse_density":
         return None
     place, pairs = _density_bin(config, score_distance(anchors, everyone)), coarse(anchors, everyone)
-    one = lambda b: (pairs & (place == b)).sum(dtype=anchors.z.dtype)  # noqa: E731
-    return jax.lax.map(one, jnp.arange(_DENSITY_BINS))
+    bins = jnp.arange(_DENSITY_BINS)
+    return jax.lax.map(lambda one: (pairs & (place == one)).sum(dtype=anchors.z.dtype), bins)
 
 
 @pairwise("learner", temperature=0.1, survey=count_pairs)

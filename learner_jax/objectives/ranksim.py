@@ -56,7 +56,7 @@ _mismatch.defvjp(_forward, _backward)
 
 
 def _rank(x: Float[Array, "k n"], real: Bool[Array, "k n"]) -> Float[Array, "k n"]:
-    """1/n for the largest of a row to 1 for the smallest."""
+    """Ranks of the real entries of each row, over their number n: from 1/n for the largest to 1 for the smallest."""
     # in a collapsed embedding, similarities differ only by rounding, which must not rank them
     return _mean_rank(jnp.where(real, -x, jnp.inf), 1e-6) / jnp.maximum(real.sum(1, keepdims=True), 1)
 

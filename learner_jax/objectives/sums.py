@@ -108,7 +108,10 @@ def _compare(part, config, params, tau, rows: Projected, everyone: Projected, u,
 
     survey = None
     if part.survey:
-        count = lambda anchors, everyone, _: part.survey(config, anchors, everyone)  # noqa: E731
+
+        def count(anchors, everyone, _):
+            return part.survey(config, anchors, everyone)
+
         survey = over_anchors(count, *jax.lax.stop_gradient((rows, everyone)), None, mesh, config.block)
 
     def block(anchors, everyone, shared):

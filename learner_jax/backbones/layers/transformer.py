@@ -29,10 +29,10 @@ class Block(nnx.Module):
 
     Args:
       attention: maps ``[b n d]`` to ``[b n d]``.
-      dim: d.
+      dim: width d of tokens.
       hidden: width between the two dense layers.
       epsilon: of both norms.
-      rngs: of the initial kernels.
+      rngs: for the initial kernels.
     """
 
     def __init__(self, attention: nnx.Module, dim: int, hidden: int, epsilon: float, rngs: nnx.Rngs):

@@ -96,7 +96,7 @@ def score_balanced(config: Config, pool: Pool) -> Pairs:
     """Differences of scores uniform between 0 and the largest.
 
     Raises:
-      InputError: one patient, or an odd batch.
+      InputError: there is only one patient, or the batch is odd.
     """
     return _pairs(config, pool, lambda step: 0.0)
 
@@ -106,7 +106,7 @@ def curriculum(config: Config, pool: Pool) -> Pairs:
     """Coarse to fine: the smallest difference falls from ``curriculum_start`` to 0 over the first part of the run.
 
     Raises:
-      InputError: one patient, or an odd batch.
+      InputError: there is only one patient, or the batch is odd.
     """
     start, steps = config.sampler.curriculum_start, config.sampler.curriculum_share * config.steps
     return _pairs(config, pool, lambda step: start * max(0.0, 1 - step / steps))
