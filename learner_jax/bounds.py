@@ -57,18 +57,23 @@ PositiveShare = Annotated[Positive, most(1)]
 
 def signs(kind: Any) -> str:
     """What a type takes: ``float ≥ 0, ≤ 1``, ``float or None``."""
-    plain, *bounds = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+    plain, bounds = _parts(kind)
     name = plain.__name__ if isinstance(plain, type) else str(plain).replace(" | ", " or ")
     return f"{name} {', '.join(f'{_SIGNS[bound.holds]} {bound.limit}' for bound in bounds)}".rstrip()
 
 
 def broken(kind: Any, value: Any) -> str:
     """What is wrong with a value of a field of this type: its type, not finite, out of bounds; empty if nothing is."""
-    plain, *bounds = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+    plain, bounds = _parts(kind)
     taken = plain | int if isinstance(0.0, plain) else plain  # 1 for 1.0, but not True
     if not isinstance(value, taken) or (isinstance(value, bool) and plain is not bool):
         return f"it takes {_WORDS.get(plain, 'a number or None')}"
     if isinstance(value, float) and not math.isfinite(value):
         return "it must be finite"
-    bounds = (about for about in bounds if isinstance(about, Bound))
     return next((bound.words for bound in bounds if not bound.holds(value, bound.limit)), "")
+
+
+def _parts(kind: Any) -> tuple[Any, list[Bound]]:
+    """The plain type and its bounds."""
+    plain, *about = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+    return plain, [bound for bound in about if isinstance(bound, Bound)]

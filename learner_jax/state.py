@@ -68,10 +68,11 @@ def init_state(
       start: variables of the backbone to use instead of fresh ones.
       averaged: whether to keep a moving average of the parameters.
     """
-    key, numbers = jax.random.key(seed), (jnp.asarray(seed, jnp.uint32), jnp.asarray(learning_rate, jnp.float32))
+    key = jax.random.key(seed)
     if start is None:
         start = fresh(backbone, spec, mesh)(jax.random.fold_in(key, 0))
-    return _rest(backbone, objective, optimizer, spec, mesh, averaged)((start, key, *numbers))
+    build = _state_from(backbone, objective, optimizer, spec, mesh, averaged)
+    return build((start, key, jnp.asarray(seed, jnp.uint32), jnp.asarray(learning_rate, jnp.float32)))
 
 
 @functools.lru_cache(maxsize=programs.KEPT)
@@ -81,7 +82,7 @@ def fresh(backbone: Backbone, spec: BatchSpec, mesh: Mesh) -> Callable[[jax.Arra
 
 
 @functools.lru_cache(maxsize=programs.KEPT)
-def _rest(
+def _state_from(
     backbone: Backbone,
     objective: Objective,
     optimizer: optax.GradientTransformation,
@@ -89,15 +90,25 @@ def _rest(
     mesh: Mesh,
     averaged: bool,
 ) -> Callable[[tuple[Variables, jax.Array, jax.Array, jax.Array]], TrainState]:
+    """The program ``(variables, key, seed, learning rate) -> state``."""
+
     def build(given: tuple[Variables, jax.Array, jax.Array, jax.Array]) -> TrainState:
-        variables, key, *numbers = given
+        variables, key, seed, learning_rate = given
         heads, queue = objective.init(jax.random.fold_in(key, 1), backbone.dim)
         params = {"backbone": variables["params"], "objective": heads}
         zero = jnp.zeros((), jnp.int32)
-        trail = jnp.asarray(START, jnp.uint32)
-        average = jax.tree.map(jnp.copy, params) if averaged else {}
-        changing = (zero, params, average, variables["stats"], optimizer.init(params), queue, zero, trail)
-        return TrainState(*changing, *numbers)
+        return TrainState(
+            step=zero,
+            params=params,
+            average=jax.tree.map(jnp.copy, params) if averaged else {},
+            stats=variables["stats"],
+            optimizer=optimizer.init(params),
+            objective=queue,
+            skipped=zero,
+            trail=jnp.asarray(START, jnp.uint32),
+            seed=seed,
+            learning_rate=learning_rate,
+        )
 
     start = jax.eval_shape(fresh(backbone, spec, mesh), jax.random.key(0))
     return _created_in_place(build, mesh, (start, jax.random.key(0), jnp.uint32(0), jnp.float32(0)))

@@ -92,10 +92,22 @@ def train_step(recipe: Recipe, state: TrainState, batch: Batch) -> tuple[TrainSt
     average = state.average
     if average:
         average = moving_average(config.optim, average, params, state.step + 1 - state.skipped)
+    new = (params, average, stats, optimizer, objective)
     old = (state.params, state.average, state.stats, state.optimizer, state.objective)
-    new = jax.tree.map(partial(jnp.where, finite), (params, average, stats, optimizer, objective), old)
-    counts = (state.skipped + ~finite, trail)
-    state = TrainState(state.step + 1, *new, *counts, state.seed, state.learning_rate)
+    params, average, stats, optimizer, objective = jax.tree.map(partial(jnp.where, finite), new, old)
+    skipped = state.skipped + ~finite
+    state = TrainState(
+        step=state.step + 1,
+        params=params,
+        average=average,
+        stats=stats,
+        optimizer=optimizer,
+        objective=objective,
+        skipped=skipped,
+        trail=trail,
+        seed=state.seed,
+        learning_rate=state.learning_rate,
+    )
     state = jax.lax.with_sharding_constraint(state, places(state, recipe.mesh))
     own = {"loss": loss, "gradient_norm": norm, "skipped": state.skipped.astype(jnp.float32), "trail": trail}
     return state, metrics | own
