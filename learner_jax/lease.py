@@ -75,8 +75,8 @@ def _beat(files: Any, path: str, mine: dict[str, Any], over: threading.Event) ->
         with contextlib.suppress(Exception):  # an unreachable bucket may be back at the next beat
             other = _owner(files, path)
             if other and other.get("id") != mine["id"]:
-                print(f"{other.get('owner')} took {path} while this trainer was silent: it ends", file=sys.stderr)
-                sys.stderr.flush()
+                taken = f"{other.get('owner')} took {path} while this trainer was silent: it ends"
+                print(taken, file=sys.stderr, flush=True)
                 os._exit(1)
             mine["beat"] += 1
             files.pipe_file(path, json.dumps(mine).encode())

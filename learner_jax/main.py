@@ -71,8 +71,7 @@ def main(argv: list[str]) -> None:
             else:
                 train(CONFIG.value, bucket.place(WORKDIR.value), allow_changed=ALLOW_CHANGED.value, began=BEGAN)
     except Preempted as stop:
-        print(f"{stop}; the checkpoint is committed, the same command goes on from there", file=sys.stderr)
-        sys.stderr.flush()
+        print(f"{stop}; the checkpoint is committed, the same command goes on from there", file=sys.stderr, flush=True)
         leave(EXIT_CODE)  # a restart must not wait for reader threads or a dead peer's collectives
     except Exception as fault:
         if distributed.alone():
