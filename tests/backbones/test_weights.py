@@ -102,7 +102,7 @@ def test_the_list_shows_name_backbones_licence_and_address(capsys):
 @pytest.mark.parametrize(
     ("name", "backbone", "sentence"),
     [
-        ("imagnet", NAME, r"weights is 'imagnet', which is no .safetensors file .* did you mean 'imagenet'\?"),
+        ("imagnet", NAME, r"weights is 'imagnet', which is neither a .safetensors file .* did you mean 'imagenet'\?"),
         ("w.pth", NAME, "which is neither a .safetensors file nor a published name"),
         (
             "kinetics400",
