@@ -242,7 +242,7 @@ def follow(workdir: Path, overrides: Iterable[str] = ()) -> None:
             if step == run.config.steps:
                 return
         if before and not trained:
-            print(f"no trainer works in {workdir} now; its next checkpoints are waited for", flush=True)
+            print(f"no trainer is running in {workdir} now; waiting for its next checkpoints", flush=True)
         time.sleep(_POLL_SECONDS)
 
 

@@ -380,7 +380,7 @@ def test_follow_says_once_that_nobody_trains_and_waits(finished, tmp_path, capsy
     monkeypatch.setattr("time.sleep", lambda _: next(happening)())
     with pytest.raises(KeyboardInterrupt):
         follow(workdir)
-    gone = f"no trainer works in {workdir} now; its next checkpoints are waited for"
+    gone = f"no trainer is running in {workdir} now; waiting for its next checkpoints"
     assert capsys.readouterr().out.count(gone) == 2, "before a trainer came, and after it went"
 
 
