@@ -7,6 +7,7 @@ import os
 import pathlib
 import typing
 
+import numpy as np
 import polars as pl
 
 from learner_jax.evaluators import places
@@ -99,6 +100,12 @@ class Run:
           InputError: the file is damaged.
         """
         return read_metrics(self.folder / "metrics.jsonl")
+
+    def curve(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
+        """Steps and values of one of its metrics; lines where it is absent or null are left out."""
+        points = [(line["step"], line[metric]) for line in self.metrics if line.get(metric) is not None]
+        steps, values = np.array(points, float).reshape(-1, 2).T
+        return steps, values
 
     @property
     def collapse(self) -> str:

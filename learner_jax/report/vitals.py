@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import polars as pl
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -26,11 +25,12 @@ _BEST_AT_0 = ("skipped", "zero_loss_share")  # a panel of zeros says nothing
 
 def vitals(arms: Sequence[Arm]) -> Picture | None:
     """A panel for each health figure, a line for each arm."""
-    curves = {
-        name: [(at, arm, *one) for at, arm in enumerate(arms[: len(COLOURS)]) if (one := curve(arm, name))[0].size > 1]
-        for name in FIGURES
-    }
-    curves = {name: own for name, own in curves.items() if own and not (name in _BEST_AT_0 and _quiet(own))}
+    curves = {}
+    for name in FIGURES:
+        own = [(at, arm, *arm.first.curve(name)) for at, arm in enumerate(arms[: len(COLOURS)])]
+        own = [one for one in own if one[2].size > 1]
+        if own and not (name in _BEST_AT_0 and _quiet(own)):
+            curves[name] = own
     if not curves:
         return None
     figure, axes = panels(len(curves), columns=min(len(curves), 3), width=3.2, height=2.0, share=False)
@@ -64,13 +64,6 @@ def vitals(arms: Sequence[Arm]) -> Picture | None:
         numbers=pl.DataFrame(rows, ["arm", "figure", "step", "value"], orient="row"),
         marks=marks,
     )
-
-
-def curve(arm: Arm, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and values of one figure of the arm's first run; lines without it are left out."""
-    points = [(line["step"], line[name]) for line in arm.first.metrics if line.get(name) is not None]
-    steps, values = np.array(points, float).reshape(-1, 2).T
-    return steps, values
 
 
 def _quiet(own: list) -> bool:

@@ -3,7 +3,7 @@ import json
 import numpy as np
 
 from learner_jax.report.study import read_study
-from learner_jax.report.vitals import curve, vitals
+from learner_jax.report.vitals import vitals
 
 
 def test_a_panel_for_each_figure_that_is_there_and_a_line_for_each_arm(demo):
@@ -24,7 +24,7 @@ def test_lost_steps_are_drawn_and_null_is_left_out(demo):
         '{"step": 3, "skipped": 1, "mean_cosine": 0.25}\n'
     )
     arms = read_study(demo / "mse").arms
-    steps, values = curve(arms[0], "mean_cosine")
+    steps, values = arms[0].first.curve("mean_cosine")
     np.testing.assert_array_equal(steps, [1, 3])
     np.testing.assert_array_equal(values, [0.5, 0.25])
     assert set(vitals(arms).numbers["figure"]) == {"skipped", "mean_cosine"}
