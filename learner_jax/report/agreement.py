@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.arms import Arm
 from learner_jax.report.picture import COLOURS, GREY, INK, MANY, Mark, Picture, head, left_out, legend, panels
@@ -70,9 +69,7 @@ def differences(run: Run) -> pl.DataFrame:
 
 def limits(run: Run) -> dict[str, Row]:
     """Mean and limits of agreement as the evaluator has them; none for a read-out that is not in score units."""
-    rows = run.sections.filter((pl.col("section") == PRIMARY) & pl.col("name").is_in(list(LINES)))
-    rows = rows.filter(pl.col("value").is_not_null()).drop("section")
-    found = {one["name"]: Row(**one | {"note": one["note"] or "", "at": ""}) for one in rows.iter_rows(named=True)}
+    found = {row.name: row for row in run.primary if row.name in LINES and row.value is not None}
     return {name: found[name] for name in LINES} if set(found) == set(LINES) else {}
 
 

@@ -5,9 +5,6 @@ import pathlib
 import typing
 from collections.abc import Sequence
 
-import polars as pl
-
-from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.runs import Run, parse_rows
 from tfds_builders.errors import InputError
@@ -61,9 +58,7 @@ class Entry:
 
 def alone(run: Run) -> Arm:
     """An arm of one run."""
-    own = run.sections.filter(pl.col("section") == PRIMARY).drop("section").iter_rows(named=True)
-    every = (Row(**row | {"note": row["note"] or "", "at": row["at"] or ""}) for row in own)
-    return Arm(run.name, (run,), run.rows, {}, 1, tuple(every))
+    return Arm(run.name, (run,), run.rows, {}, 1, run.primary)
 
 
 def group(runs: Sequence[Run], folder: pathlib.Path) -> tuple[list[Arm], list[str]]:

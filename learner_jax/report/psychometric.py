@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.arms import Arm
 from learner_jax.report.picture import COLOURS, GREY, MARKERS, Mark, Picture, left_out, legend, panels
@@ -80,15 +79,16 @@ def psychometric(arms: Sequence[Arm]) -> Picture | None:
 
 def curve(run: Run) -> list[Bin]:
     """The bins of a run, small differences first; those without a value are left out."""
-    rows = run.sections.filter((pl.col("section") == PRIMARY) & (pl.col("name") == "accuracy_by_size"))
     moved = run.pairs["delta"].drop_nulls().abs()
     found = []
-    for values in rows.drop("section").iter_rows(named=True):
-        low, high = span(values["at"])
+    for row in run.primary:
+        if row.name != "accuracy_by_size" or row.value is None:
+            continue
+        low, high = span(row.at)
         inside = moved.filter((moved >= low) & (moved <= high) & (moved > 0))
         size = float(inside.median()) if inside.len() else (low + high) / 2
-        if values["value"] is not None and size > 0:
-            found.append(Bin(size, Row(**values | {"note": values["note"] or ""})))
+        if size > 0:
+            found.append(Bin(size, row))
     return sorted(found, key=lambda one: one.size)
 
 
@@ -100,7 +100,7 @@ def span(label: str) -> tuple[float, float]:
     """
     try:
         low, *rest = (float(word) for word in label.split(" to "))
-    except (ValueError, AttributeError) as error:
+    except ValueError as error:
         raise InputError(
             f"scores.csv calls a bin of |Δscore| {label!r}, which is no span like '0.5 to 2'. Evaluate the run again."
         ) from error

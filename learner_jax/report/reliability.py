@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from learner_jax.evaluators.names import CHANCES, PRIMARY
+from learner_jax.evaluators.names import CHANCES
 from learner_jax.report.arms import Arm
 from learner_jax.report.picture import COLOURS, GREY, Mark, Picture, head, left_out, legend, panels
 from learner_jax.report.runs import Run
@@ -83,9 +83,8 @@ def bins(run: Run) -> pl.DataFrame:
 
 def _error(run: Run) -> str:
     """The calibration error that the evaluator found, which is over ten bins always."""
-    rows = run.sections.filter((pl.col("section") == PRIMARY) & (pl.col("name") == "adaptive_ece"))
-    known = rows["value"].drop_nulls()
-    return f"calibration error {number(known[0])}" if known.len() else "calibration error unknown"
+    known = [row.value for row in run.primary if row.name == "adaptive_ece" and row.value is not None]
+    return f"calibration error {number(known[0])}" if known else "calibration error unknown"
 
 
 def _line(row: dict) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from learner_jax.evaluators import places
-from learner_jax.evaluators.names import CHANCES
+from learner_jax.evaluators.names import CHANCES, PRIMARY
 from learner_jax.evaluators.rows import Row
 from learner_jax.report import environment, goodput
 from learner_jax.report.collapse import PATIENCE, diagnose
@@ -100,6 +100,12 @@ class Run:
           InputError: the file is damaged.
         """
         return read_metrics(self.folder / "metrics.jsonl")
+
+    @functools.cached_property
+    def primary(self) -> tuple[Row, ...]:
+        """Every row of the primary read-out, with the parts of the pairs."""
+        own = self.sections.filter(pl.col("section") == PRIMARY).drop("section").iter_rows(named=True)
+        return tuple(Row(**row | {"note": row["note"] or "", "at": row["at"] or ""}) for row in own)
 
     def curve(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
         """Steps and values of one of its metrics; lines where it is absent or null are left out."""
