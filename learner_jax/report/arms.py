@@ -13,6 +13,7 @@ from tfds_builders.whole import read_object
 FILE = "arms.json"  # written by evaluators/arms.py, which cannot be imported without JAX
 EVALUATE_AGAIN = "Evaluate the folder again, or remove the file."
 _SAME = 1e-3  # means of float32 scores, summed in another order, agree to 1e-6
+_AGAIN = "`python -m learner_jax.evaluate` on this folder writes it again."
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -84,19 +85,20 @@ def group(runs: Sequence[Run], folder: pathlib.Path) -> tuple[list[Arm], list[st
     return list(dict.fromkeys(found.get(run.name) or alone(run) for run in runs)), said
 
 
-_AGAIN = "`python -m learner_jax.evaluate` on this folder writes it again."
-
-
 def outdated(rows: dict[str, Row], runs: Sequence[Run]) -> str | None:
     """The first score of ``rows`` that is not the mean over the runs, by name; None when all of them are."""
     for name, row in rows.items():
         values = [run.rows[name].value for run in runs if name in run.rows]
         if row.value is None or len(values) < len(runs) or None in values:
             continue
-        mean = sum(values) / len(values)
-        if abs(mean - row.value) > _SAME * max(abs(mean), _SAME):
+        if differs(row.value, sum(values) / len(values)):
             return name
     return None
+
+
+def differs(stored: float, current: float) -> bool:
+    """Whether a score that was stored is no longer what its runs say."""
+    return abs(stored - current) > _SAME * max(abs(current), _SAME)
 
 
 def averages(
@@ -108,4 +110,4 @@ def averages(
         every = tuple(row for one in values.get("all", ()) for row in parse_rows([one], path).values())
         return parse_rows(values["rows"], path), every, spread, [str(run) for run in values["runs"]]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error!r}). Evaluate the folder again, or remove the file.") from error
+        raise InputError(f"{path} is damaged ({error!r}). {EVALUATE_AGAIN}") from error

@@ -10,14 +10,13 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from learner_jax.evaluators.rows import Row
-from learner_jax.report.arms import EVALUATE_AGAIN, Arm, averages
+from learner_jax.report.arms import EVALUATE_AGAIN, Arm, averages, differs
 from learner_jax.report.runs import parse_rows
 from learner_jax.report.titles import COARSE, HEADLINE, IN_SCORE_UNITS, TITLES, digits_of, folded, number
 from tfds_builders.errors import InputError
 from tfds_builders.whole import read_object
 
 FILE = "comparison.json"  # written by evaluators/arms.py, which cannot be imported without JAX
-_SAME = 1e-3
 _NAME = 18  # characters of a line of an arm's name: what 80 columns leave
 
 
@@ -172,4 +171,4 @@ def _difference(values: dict[str, typing.Any], path: pathlib.Path) -> Difference
 
 
 def _moved(one: Difference, row: Row | None) -> bool:
-    return row is not None and row.value is not None and abs(one.first - row.value) > _SAME * max(abs(row.value), _SAME)
+    return row is not None and row.value is not None and differs(one.first, row.value)
