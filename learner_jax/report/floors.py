@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.arms import Arm, Entry
+from learner_jax.report.runs import Run
 from learner_jax.report.titles import CEILING, FLOORS, listed
 
 _MOST = 2  # versions of a floor that are shown one by one
@@ -19,13 +20,11 @@ def floor_entries(arms: Sequence[Arm], every: bool = False) -> Iterator[Entry]:
     Arms that share a version of a floor (the same draw, or a floor that no draw changes) share its line. A mean over
     more than two versions has the SD over draws and no interval: it is of no one model.
     """
-    runs = [run for arm in arms for run in arm.runs]
-    known = dict.fromkeys(FLOORS | CEILING)
-    names = sorted(dict.fromkeys(name for run in runs for name in run.floors), key=_place)
-    for name in names:
-        groups = sharing([arm for arm in arms if any(name in run.floors for run in arm.runs)], name)
+    names = dict.fromkeys(name for arm in arms for run in arm.runs for name in run.floors)
+    for name in sorted(names, key=_place):
+        groups = sharing(arms, name)
         kind = "ceiling" if name in CEILING else "floor"
-        title = (FLOORS | CEILING)[name] if name in known else name
+        title = (FLOORS | CEILING).get(name, name)
         for group in groups:
             owners = f"of {listed(arm.name for arm in group)}" if len(groups) > 1 else ""
             versions = _versions(group, name)
@@ -40,10 +39,12 @@ def floor_entries(arms: Sequence[Arm], every: bool = False) -> Iterator[Entry]:
 
 
 def sharing(arms: Sequence[Arm], name: str) -> list[list[Arm]]:
-    """Arms in groups such that no version of a floor is in two of them."""
+    """The arms that have a floor, in groups such that no version of it is in two of them."""
     groups: list[list[Arm]] = []
     for arm in arms:
         own = _versions([arm], name)
+        if not own:
+            continue
         touched = [group for group in groups if any(version in own for version in _versions(group, name))]
         merged = [*(other for group in touched for other in group), arm]
         groups = [group for group in groups if group not in touched] + [sorted(merged, key=arms.index)]
@@ -72,10 +73,14 @@ def _place(name: str) -> tuple[bool, int]:
 
 def _versions(group: Sequence[Arm], name: str) -> list[dict[str, Row]]:
     found: list[dict[str, Row]] = []
-    for run in (run for arm in group for run in arm.runs if name in run.floors):
+    for run in _having(group, name):
         if run.floors[name] not in found:
             found.append(run.floors[name])
     return found
+
+
+def _having(group: Sequence[Arm], name: str) -> list[Run]:
+    return [run for arm in group for run in arm.runs if name in run.floors]
 
 
 def _owners(group: Sequence[Arm], name: str, rows: dict[str, Row], every: bool) -> str:
@@ -89,7 +94,7 @@ def _owners(group: Sequence[Arm], name: str, rows: dict[str, Row], every: bool) 
 def _mean(group: Sequence[Arm], name: str) -> tuple[dict[str, Row], dict[str, float], int]:
     """Mean and SD over draws, each draw once however many arms saw it, and how many draws there are."""
     drawn: dict[str, dict[str, Row]] = {}
-    for run in (run for arm in group for run in arm.runs if name in run.floors):
+    for run in _having(group, name):
         drawn.setdefault(run.draw, run.floors[name])
     versions = _versions(group, name)
     if len(drawn) < len(versions):  # the evaluation does not say which draw is whose

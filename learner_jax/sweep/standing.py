@@ -144,7 +144,7 @@ def _floors(study: dict[str, Any], setting: str, tested: Study, ceiling: float |
     # scored, and of no arm: what an earlier form of the sweep has left
     arms = sorted(tested.arms, key=lambda arm: place.get(arm.runs[0].name, len(place)))
     for name, title in (FLOORS | CEILING).items():
-        groups = sharing([arm for arm in arms if any(name in run.floors for run in arm.runs)], name)
+        groups = sharing(arms, name)
         for runs in ([run for arm in group for run in arm.runs] for group in groups):
             drawn = {run.draw: run.floors[name].get(study["choose_by"]) for run in runs if name in run.floors}
             rows = [row for row in drawn.values() if row is not None and row.value is not None]
