@@ -10,7 +10,7 @@ from learner_jax.report.study import Study, entries
 from learner_jax.report.titles import CHANCE, HEADLINE, TITLES, interval
 
 _WIDEST = 30  # characters of a name at the left
-_SURE = 0.05
+SURE = 0.05  # adjusted p-values below it are drawn full
 _COLUMNS = ["kind", "name", "score", "value", "low", "high"]
 
 
@@ -28,7 +28,7 @@ def forest(study: Study) -> Picture | None:
             if not _known(row):
                 continue
             arm = entry.kind in ("arm", "reference")
-            _bar(axis, row, y, INK if arm else GREY, filled=arm)
+            bar(axis, row, y, INK if arm else GREY, filled=arm)
             marks.append(Mark(axis, row.value, y, f"{entry.name}: {TITLES[name]} {interval(row)}"))
             rows.append((entry.kind, entry.name, name, row.value, row.low, row.high))
         if name in CHANCE:
@@ -62,7 +62,7 @@ def differences(study: Study) -> Picture | None:
         axis.axvline(0, color=GREY, linestyle="--", linewidth=1.1)
         for y, (arm, lines) in enumerate(shown):
             for one in (one for one in lines if one.row.name == name and one.row.value is not None):
-                _bar(axis, one.row, y, INK, filled=one.p_holm < _SURE)
+                bar(axis, one.row, y, INK, filled=one.p_holm < SURE)
                 told = f"{arm}: {one.title} {one.text}, p {one.p:.2g}, Holm {one.p_holm:.2g}"
                 marks.append(Mark(axis, one.row.value, y, told))
                 rows.append((arm, name, one.row.value, one.row.low, one.row.high, one.p, one.p_holm))
@@ -81,7 +81,8 @@ def differences(study: Study) -> Picture | None:
     )
 
 
-def _bar(axis: Axes, row: Row, y: int, colour: str, filled: bool) -> None:
+def bar(axis: Axes, row: Row, y: int, colour: str, filled: bool) -> None:
+    """A value as a circle at height ``y``, with its interval as a line where it has one."""
     if row.low is not None and row.high is not None:
         axis.plot([row.low, row.high], [y, y], color=colour, linewidth=1.3)
     axis.plot(row.value, y, "o", color=colour, markersize=5, markerfacecolor=colour if filled else "white")

@@ -14,8 +14,10 @@ import matplotlib
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from learner_jax.report.arms import Arm
 
@@ -111,6 +113,13 @@ def panels(count: int, columns: int, width: float, height: float, share: bool = 
         axes[at].set_visible(False)
         axes[at - columns].tick_params(labelbottom=True)  # the panel above is the lowest of its column now
     return figure, list(axes[:count])
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Ticks 1, 2, 5, 10, … for a logarithmic axis, whose numbers are written without powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def legend(figure: Figure, axis: Axes, grey: int = 0) -> None:

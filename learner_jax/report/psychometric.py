@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from learner_jax.evaluators.rows import Row
 from learner_jax.report.arms import Arm
-from learner_jax.report.picture import COLOURS, GREY, MARKERS, Mark, Picture, left_out, legend, panels
+from learner_jax.report.picture import COLOURS, GREY, MARKERS, Mark, Picture, left_out, legend, panels, plain_numbers
 from learner_jax.report.runs import Run
 from learner_jax.report.titles import count, interval
 from tfds_builders.errors import InputError
@@ -42,24 +41,15 @@ def psychometric(arms: Sequence[Arm]) -> Picture | None:
             np.array([getattr(one.row, end) for one in bins], float) for end in ("value", "low", "high")
         )
         style = {"color": COLOURS[at], "marker": MARKERS[at], "markersize": 5, "linewidth": 1.6}
-        axis.errorbar(
-            x,
-            value,
-            yerr=np.abs(np.stack([value - low, high - value])),
-            elinewidth=1.1,
-            capsize=2.5,
-            label=arm.title,
-            **style,
-        )
+        apart = np.abs(np.stack([value - low, high - value]))
+        axis.errorbar(x, value, yerr=apart, elinewidth=1.1, capsize=2.5, label=arm.title, **style)
         told = (f"{arm.name}: |Δ| {one.row.at}, accuracy {interval(one.row)}, {count(one.row)}" for one in bins)
         marks += [Mark(axis, at_x, one.row.value, text) for at_x, one, text in zip(x, bins, told, strict=True)]
         rows += [(arm.name, one.size, one.row.at, one.row.value, one.row.low, one.row.high) for one in bins]
     axis.axhline(0.75, color=GREY, linestyle="--", linewidth=1.1, label="75 %")
     axis.axhline(0.5, color=GREY, linestyle=":", linewidth=1.1, label="chance")
     axis.set_ylim(top=1.02)
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    plain_numbers(axis.xaxis)
     axis.set_xlabel(f"|Δ {arms[0].first.score_name}| of a pair, medians of bins of equally many pairs", fontsize=9)
     axis.set_ylabel("pairwise accuracy", fontsize=9)
     legend(figure, axis)

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 import polars as pl
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from learner_jax.report.arms import Arm
-from learner_jax.report.picture import COLOURS, Mark, Picture, left_out, legend, panels
+from learner_jax.report.picture import COLOURS, Mark, Picture, left_out, legend, panels, plain_numbers
 
 # What a metrics line may hold, and what is wanted of it; a figure that no arm has is left out.
 FIGURES = {
@@ -42,13 +41,11 @@ def vitals(arms: Sequence[Arm]) -> Picture | None:
             rows += [(arm.name, name, int(step), value) for step, value in zip(steps, values.tolist(), strict=True)]
         if name in _LOGARITHMIC and all((values > 0).all() for *_, values in own):
             axis.set_yscale("log")
-            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axis.yaxis.set_minor_formatter(NullFormatter())
+            plain_numbers(axis.yaxis)
         axis.set_title(FIGURES[name], loc="left")
     figure.supxlabel("step", fontsize=9)
-    most = max(curves.values(), key=len)
-    legend(figure, axes[list(curves).index(next(name for name, own in curves.items() if own is most))])
+    numbers_of_arms = [len(own) for own in curves.values()]
+    legend(figure, axes[numbers_of_arms.index(max(numbers_of_arms))])
     ends = "; ".join(
         f"{FIGURES[name]}: {', '.join(f'{arm.name} {v[-1]:.3g}' for _, arm, _, v in own)}"
         for name, own in curves.items()

@@ -5,9 +5,21 @@ import re
 from collections.abc import Sequence
 
 import matplotlib
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import NullFormatter
 
-from learner_jax.report.picture import COLOURS, GREY, INK, MARKERS, STYLE, Picture, legend, panels, shortened
+from learner_jax.report.forest import SURE, bar
+from learner_jax.report.picture import (
+    COLOURS,
+    GREY,
+    INK,
+    MARKERS,
+    STYLE,
+    Picture,
+    legend,
+    panels,
+    plain_numbers,
+    shortened,
+)
 from learner_jax.report.titles import CHANCE, TITLES, interval
 from learner_jax.sweep.pareto import front
 from learner_jax.sweep.plan import folder
@@ -43,10 +55,8 @@ def forest(study: dict, lines: Sequence[Standing]) -> Picture | None:
         arms = [arm for arm in study["arms"] if arm != study["reference"]]
         axis.axvline(0, color=GREY, linestyle="--", linewidth=1.1)
         for one in own:
-            row, y = one.difference.row, arms.index(one.arm)
-            sure = one.p_holm is not None and one.p_holm < 0.05
-            axis.plot([row.low, row.high], [y, y], color=INK, linewidth=1.3)
-            axis.plot(row.value, y, "o", color=INK, markersize=5, markerfacecolor=INK if sure else "white")
+            sure = one.p_holm is not None and one.p_holm < SURE
+            bar(axis, one.difference.row, arms.index(one.arm), INK, filled=sure)
         axis.set_yticks(range(len(arms)), [shortened(arm, _WIDEST) for arm in arms])
         axis.set_ylim(len(arms) - 0.5, -0.5)
         axis.set_title(name, loc="left")
@@ -77,13 +87,11 @@ def cost(study: dict, lines: Sequence[Standing]) -> Picture | None:
     axis.set_xscale("log")
     axis.plot(*zip(*(points[at] for at in best), strict=True), color=GREY, linewidth=1.2, label="best for its cost")
     for at, (one, (hours, value)) in enumerate(zip(known, points, strict=True)):
-        style = {"color": COLOURS[at % len(COLOURS)], "marker": MARKERS[(at + at // len(COLOURS)) % len(MARKERS)]}
+        style = _style(at)
         axis.plot(hours, value, linestyle="none", markersize=6, label=one.arm, **style)
         if one.row.low is not None:
             axis.plot([hours, hours], [one.row.low, one.row.high], color=style["color"], linewidth=1)
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    plain_numbers(axis.xaxis)
     axis.set_xlabel("device-hours of a run, with start-up and scoring", fontsize=9)
     score = TITLES.get(study["choose_by"], study["choose_by"])
     axis.set_ylabel(score, fontsize=9)
@@ -98,6 +106,11 @@ def cost(study: dict, lines: Sequence[Standing]) -> Picture | None:
         "over patients.",
         figure=figure,
     )
+
+
+def _style(at: int) -> dict[str, str]:
+    """Colour and marker of an arm; with more arms than colours the same colour comes back with another marker."""
+    return {"color": COLOURS[at % len(COLOURS)], "marker": MARKERS[(at + at // len(COLOURS)) % len(MARKERS)]}
 
 
 def curves(study: dict, lines: Sequence[Standing]) -> list[Picture]:
@@ -129,7 +142,7 @@ def _curve(study: dict, lines: Sequence[Standing], what: str, points: Sequence[t
         aside = (at - (len(study["arms"]) - 1) / 2) * step
         x = [number * math.exp(aside) if wide else number + aside for number, _ in own]
         y = [one.value for _, one in own]
-        style = {"color": COLOURS[at % len(COLOURS)], "marker": MARKERS[(at + at // len(COLOURS)) % len(MARKERS)]}
+        style = _style(at)
         axis.plot(x, y, markersize=5, linewidth=1.5, label=arm, **style)
         for place, (_, one) in zip(x, own, strict=True):
             if one.row.low is not None:
