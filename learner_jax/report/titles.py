@@ -72,16 +72,11 @@ def hint(name: str, score_name: str) -> str:
     return "lower is better" if name == "brier" else ""
 
 
-def interval(row: Row | None, digits: int | None = None) -> str:
-    """``0.71 [0.66, 0.75]``; without the bracket when there is no interval, ``–`` when there is no value.
-
-    Args:
-      row: a score; None is one that nobody computed.
-      digits: behind the point; as :func:`digits_of` says when None.
-    """
+def interval(row: Row | None) -> str:
+    """``0.71 [0.66, 0.75]``; no bracket where there is no interval, ``–`` where there is no score or no value."""
     if row is None or row.value is None:
         return "–"
-    digits = digits_of(row.name, row.value) if digits is None else digits
+    digits = digits_of(row.name, row.value)
     if row.low is None or row.high is None:
         return number(row.value, digits)
     return f"{number(row.value, digits)} [{number(row.low, digits)}, {number(row.high, digits)}]"
