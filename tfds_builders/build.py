@@ -58,12 +58,8 @@ BUILDERS: dict[str, type[ScanBuilder]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build one dataset; returns the exit code: 0 done, or there already; 2 the input is at fault; 130 interrupted."""
     args = parser().parse_args(arguments)
-    try:
-        with stoppable():
-            return exit_code(lambda: run(args))
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
+    with stoppable():
+        return exit_code(lambda: run(args), stopped="no dataset was written")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -29,15 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import_from_here()
     args = parser().parse_args(arguments)
     failed: list = []
-    try:
-        code = exit_code(lambda: failed.extend(_COMMANDS[args.command](args)))
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on with what is not finished", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # `--dry_run | head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return code or (1 if failed else 0)
+    code = exit_code(
+        lambda: failed.extend(_COMMANDS[args.command](args)),
+        stopped="the same command goes on with what is not finished",
+    )
+    return code or int(bool(failed))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -85,11 +81,11 @@ def _stages(args: argparse.Namespace, launch=None, say=print):
     from learner_jax.sweep.stages import Stages
 
     sweep = load(args.file)
-    studies, names = list(sweep.studies), [name.strip() for name in args.only.split(",") if name.strip()]
-    for name in names:
-        if name not in (known := [study.name for study in studies]):
+    known, only = [study.name for study in sweep.studies], list(filter(None, map(str.strip, args.only.split(","))))
+    for name in only:
+        if name not in known:
             raise InputError(f"--only names {name!r}; {suggest(name, known)}")
-    studies = [study for study in studies if not names or study.name in names]
+    studies = [study for study in sweep.studies if not only or study.name in only]
     skipped = [study.name for study in studies if study.needs_real_data and datasets.real() is None]
     if skipped:
         say(f"skipped, as {datasets.REAL} names no folder of real scans: {', '.join(skipped)}")

@@ -326,7 +326,7 @@ def test_an_interrupt_leaves_nothing(clips, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(shards.KeepingWriter, "write", interrupted)
     assert build.main(clips_command(clips, tmp_path / "lus")) == 130
-    assert "stopped; nothing was written" in capsys.readouterr().err
+    assert "stopped; no dataset was written" in capsys.readouterr().err
     monkeypatch.setattr(shards.KeepingWriter, "write", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
     with pytest.raises(SystemExit) as stopped:
         build.main(clips_command(clips, tmp_path / "lus"))
