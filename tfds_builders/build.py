@@ -41,7 +41,7 @@ from tfds_builders.stills import stills_dataset_builder
 from tfds_builders.synthetic_lus import synthetic_lus_dataset_builder
 from tfds_builders.synthetic_mri import synthetic_mri_dataset_builder
 from tfds_builders.ultrasound_clips import ultrasound_clips_dataset_builder
-from tfds_builders.wording import plural
+from tfds_builders.wording import first_few, plural
 
 BUILDERS: dict[str, type[ScanBuilder]] = {
     module.Builder.name: module.Builder
@@ -135,9 +135,8 @@ def refuse(rows: list[source.Row], results: Iterator, allowed: int, what: str) -
     tracked = zip(rows, progress.track(results, len(rows), what), strict=True)
     faults = [f"line {row['line']}: {result}" for row, result in tracked if isinstance(result, ScanError)]
     if len(faults) > allowed:
-        shown = faults[: cohort_csv.MAX_FAULTS]
-        more = [f"and {len(faults) - len(shown)} more"] if len(faults) > len(shown) else []
-        raise InputError("\n  ".join([f"{len(faults)} of {plural(len(rows), 'scan')} cannot be used:", *shown, *more]))
+        heading = f"{len(faults)} of {plural(len(rows), 'scan')} cannot be used:"
+        raise InputError("\n  ".join([heading, *first_few(faults, cohort_csv.MAX_FAULTS)]))
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import polars as pl
 from tfds_builders import identity
 from tfds_builders.cohort import SPLITS
 from tfds_builders.errors import InputError
-from tfds_builders.wording import plural, suggest
+from tfds_builders.wording import first_few, plural, suggest
 
 REQUIRED = ("scan", "patient", "visit", "time_days", "view")
 OPTIONAL = ("source", "site", "acquisition", "processing", "split")
@@ -267,6 +267,5 @@ def _without_spelling(patient: str) -> str:
 
 
 def _report(path: Path, faults: list[str]) -> str:
-    more = [f"and {len(faults) - MAX_FAULTS} more"] if len(faults) > MAX_FAULTS else []
     least = "at least " if len(faults) >= _COUNTED else ""
-    return "\n  ".join([f"{path} has {least}{plural(len(faults), 'fault')}:", *faults[:MAX_FAULTS], *more])
+    return "\n  ".join([f"{path} has {least}{plural(len(faults), 'fault')}:", *first_few(faults, MAX_FAULTS)])

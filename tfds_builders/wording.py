@@ -1,7 +1,7 @@
 """Turns of phrase that messages share."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def suggest(name: str, options: Iterable[str]) -> str:
@@ -10,6 +10,11 @@ def suggest(name: str, options: Iterable[str]) -> str:
     near = difflib.get_close_matches(str(name), options, n=1)
     possible = f"possible: {', '.join(options)}" if options else "nothing is possible here"
     return f"did you mean {near[0]!r}? {possible}" if near else possible
+
+
+def first_few(texts: Sequence[str], most: int) -> list[str]:
+    """The first ``most`` of them and ``and 3 more``, or all where there are no more."""
+    return [*texts[:most], *([f"and {len(texts) - most} more"] if len(texts) > most else [])]
 
 
 def plural(count: int, noun: str) -> str:

@@ -8,7 +8,7 @@ from tfds_builders import cohort_csv, identity
 from tfds_builders.archives import tables
 from tfds_builders.archives.api import Found, Row, number_visits, word
 from tfds_builders.errors import InputError
-from tfds_builders.wording import plural
+from tfds_builders.wording import first_few, plural
 
 _TEXT = ("view", "source", "site", "acquisition", "processing", "split")
 _OURS = ("scan", "patient", "visit", "time_days", "date", *_TEXT)
@@ -58,9 +58,8 @@ class Plain:
                 wrong.append(f"date is {cell['date']!r}; it is written 2005-09-08 or 9/8/2005 (month first)")
             faults += [f"row {i}: {fault}" for fault in wrong]
         if faults:
-            shown = faults[: cohort_csv.MAX_FAULTS]
-            more = [f"and {len(faults) - len(shown)} more"] if len(faults) > len(shown) else []
-            raise InputError("\n  ".join([f"{self.table} has {plural(len(faults), 'fault')}:", *shown, *more]))
+            heading = f"{self.table} has {plural(len(faults), 'fault')}:"
+            raise InputError("\n  ".join([heading, *first_few(faults, cohort_csv.MAX_FAULTS)]))
         if has_days and not any(days):
             days = [row.time_days for row in found.rows]
         if any(day is not None for day in days) and not (has_visits and has_days):
