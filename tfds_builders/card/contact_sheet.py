@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 from PIL import Image, ImageDraw
 
 from tfds_builders import record
+from tfds_builders.cohort import first_score
 from tfds_builders.readers.api import evenly
 from tfds_builders.record import DatasetMeta
 
@@ -26,7 +27,7 @@ def write(folder: Path, meta: DatasetMeta, table: pl.DataFrame) -> None:
     """
     scans = tfds.builder_from_directory(str(folder)).as_data_source(record.SPLIT)
     rows = np.unique(evenly(len(scans), min(_MOST, len(scans))))
-    score = next((column for column in table.columns if column.startswith("score.")), None)
+    score = first_score(table)
     tiles = []
     for row in rows.tolist():
         text = f"{row}" if score is None else f"{row}: {table[score][row]:.4g}"

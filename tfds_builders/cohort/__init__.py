@@ -5,9 +5,19 @@ from tfds_builders.cohort.table import (
     TABLE_FILE,
     canonical_bytes,
     deidentify,
+    first_score,
     read_table,
     summary,
     write_table,
 )
 
-__all__ = ["SPLITS", "TABLE_FILE", "canonical_bytes", "deidentify", "read_table", "summary", "write_table"]
+__all__ = [
+    "SPLITS",
+    "TABLE_FILE",
+    "canonical_bytes",
+    "deidentify",
+    "first_score",
+    "read_table",
+    "summary",
+    "write_table",
+]

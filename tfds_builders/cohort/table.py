@@ -62,6 +62,11 @@ def read_table(dataset_dir: Path | str) -> pl.DataFrame:
         raise InputError(f"{path} cannot be read ({error}); build the dataset again with --overwrite") from error
 
 
+def first_score(frame: pl.DataFrame) -> str | None:
+    """The column of the first score, by which splits are stratified; None where the table has no score."""
+    return next((column for column in frame.columns if column.startswith("score.")), None)
+
+
 def canonical_bytes(frame: pl.DataFrame) -> bytes:
     """The table as bytes that depend on its content alone, not on the library that wrote it."""
     parts = []

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from tfds_builders.cohort import SPLITS
+from tfds_builders.cohort import SPLITS, first_score
 from tfds_builders.errors import InputError
-from tfds_builders.splits.split import Split, first_score
+from tfds_builders.splits.split import Split
 from tfds_builders.wording import plural
 
 FRACTIONS = (0.6, 0.2, 0.2)

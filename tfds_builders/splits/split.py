@@ -9,9 +9,9 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import polars as pl
 
-from tfds_builders.cohort import SPLITS
+from tfds_builders.cohort import SPLITS, first_score
 from tfds_builders.errors import InputError
-from tfds_builders.wording import plural
+from tfds_builders.wording import first_few, plural
 
 _SHOWN = 5  # of the patients or pictures that a message names
 _AGAIN = "Make another split: python -m tfds_builders.splits --help"
@@ -155,11 +155,6 @@ def describe(table: pl.DataFrame, split: Split) -> str:
     return "\n".join(lines)
 
 
-def first_score(table: pl.DataFrame) -> str | None:
-    """The column of the first score, which splits are stratified by."""
-    return next((column for column in table.columns if column.startswith("score.")), None)
-
-
 def _size(patients: np.ndarray) -> str:
     return f"{plural(len(set(patients.tolist())), 'patient')}, {plural(len(patients), 'scan')}"
 
@@ -170,4 +165,4 @@ def _mean_and_range(values: np.ndarray) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join([*names[:_SHOWN], *([f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else [])])
+    return ", ".join(first_few(names, _SHOWN))
