@@ -9,7 +9,6 @@ from pathlib import Path
 from tfds_builders.archives import tables
 
 SCORES = ("mmse", "cdrsb")
-_MONTH = 30.4375  # days
 _MISSING = (-1.0, -4.0)  # codes of these tables
 _BASELINE = {"bl", "m0", "m00", "sc", "f", "scmri"}  # m0 is what spreadsheets have made of bl
 
@@ -103,7 +102,7 @@ def _add_raw(exams: dict[int, list[Exam]], rows: tables.Table, score: str, colum
     for row, day in dated:
         months = 0 if row["VISCODE2"].lower() in _BASELINE else _months(row["VISCODE2"])
         if day is None and months is not None and row["RID"] in first:
-            day = first[row["RID"]] + datetime.timedelta(days=round(months * _MONTH))
+            day = first[row["RID"]] + datetime.timedelta(days=round(months * tables.MONTH))
         rid = tables.number(row["RID"])
         if day is None or rid is None:
             notes[f"rows of the table of {score} cannot be dated"] += 1

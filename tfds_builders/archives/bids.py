@@ -15,7 +15,6 @@ _NAME = r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?((?:_[a-z]+-[A-Za-z0-9]+)*)_
 _DATES = ("examination_date", "acq_time", "date", "session_date")
 _DAYS = ("days", "time_days")
 _SOURCES = ("scans.tsv", *_DATES, *_DAYS, "day of label", "month of label")
-_MONTH = 30.4375  # days
 
 
 @dataclasses.dataclass
@@ -79,14 +78,17 @@ class Bids:
         columns = {name for row in rows for name in row}
         numeric = sorted(name for name in columns if any(tables.number(row.get(name, "")) is not None for row in rows))
         wrong = [name for name in (*self.scores, *self.covariates) if name not in numeric]
-        if wrong or not self.scores:
-            what = f"has no {'number in ' if wrong[0] in columns else ''}column {wrong[0]!r}" if wrong else _NO_SCORE
-            raise InputError(
-                f"{root} {what}; its tables have numbers in: {', '.join(numeric) or 'no column'}. See --scores"
-            )
-
-
-_NO_SCORE = "was asked for no score"
+        if not wrong and self.scores:
+            return
+        if not wrong:
+            what = "was asked for no score"
+        elif wrong[0] in columns:
+            what = f"has no number in column {wrong[0]!r}"
+        else:
+            what = f"has no column {wrong[0]!r}"
+        raise InputError(
+            f"{root} {what}; its tables have numbers in: {', '.join(numeric) or 'no column'}. See --scores"
+        )
 
 
 def _by(path: Path, column: str, prefix: str = "") -> dict[str, dict[str, str]]:
@@ -125,7 +127,7 @@ def _times(path: Path, subject: str, session: str, row: dict[str, str]) -> dict[
     if label and label[1]:
         times["day of label"] = float(label[1])
     elif label:
-        times["month of label"] = float(round(int(label[2]) * _MONTH))
+        times["month of label"] = float(round(int(label[2]) * tables.MONTH))
     return times
 
 

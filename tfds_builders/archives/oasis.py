@@ -13,6 +13,7 @@ _IMAGES = {  # in the order in which they are wanted
     "processed": (r".*_t88_masked_gfc\.hdr", r".*_t88_gfc\.hdr", r".*mpr-1.*\.(?:hdr|nii|nii\.gz)"),
     "raw": (r".*mpr-1.*\.(?:hdr|nii|nii\.gz)",),
 }
+_CLINICAL = {"mmse": ("mmse",), "cdr": ("cdr", "cdrtot")}  # score -> its column in the tables of OASIS-3
 _THIRD = r"sub-(OAS3\d{4})_(?:ses|sess)-d(\d{4})(?:_run-(\d+))?.*_T1w\.nii(?:\.gz)?"
 
 
@@ -104,10 +105,6 @@ class Oasis:
         return found
 
 
-_YEAR = 365.25  # days
-_CLINICAL = {"mmse": ("mmse",), "cdr": ("cdr", "cdrtot")}
-
-
 def _delay(row: dict[str, str], visit: int) -> float | None:
     """Days since the first visit: MR Delay of OASIS-2; of OASIS-1 the Delay of its second scans."""
     delay = tables.number(row.get("MR Delay", row.get("Delay", "")))
@@ -120,7 +117,7 @@ def _age(by_distance: list[tuple[int, dict[str, str]]], day: int) -> float | Non
         for column, since in (("ageatentry", day), ("age at visit", day - of_exam), ("age", day - of_exam)):
             age = tables.number(row.get(column, ""))
             if age is not None:
-                return round(age + since / _YEAR, 2)
+                return round(age + since / tables.YEAR, 2)
     return None
 
 

@@ -7,8 +7,6 @@ from typing import ClassVar
 from tfds_builders.archives import tables
 from tfds_builders.archives.api import Found, Row, files, some
 
-_YEAR = 365.25  # days
-
 
 @dataclasses.dataclass
 class OpenMs:
@@ -33,7 +31,7 @@ class OpenMs:
             between = tables.number(person["days_between_studies"])
             days = 0.0 if match[1] == "1" else between
             age = tables.number(person["patient_age_at_first_study"])
-            at_scan = None if age is None or days is None else round(age + days / _YEAR, 3)
+            at_scan = None if age is None or days is None else round(age + days / tables.YEAR, 3)
             visit = int(match[1])
             scores = {"age": at_scan}
             found.rows.append(Row(path, path.parent.name, visit, days, match[2], source="open_ms", scores=scores))

@@ -19,6 +19,8 @@ from tfds_builders.wording import suggest
 
 Table = list[dict[str, str]]
 
+YEAR, MONTH = 365.25, 365.25 / 12  # days
+
 _LARGEST = 256 << 20  # bytes
 _ROOM = 16 << 30  # bytes of addresses, most of them never used, for the process that reads a workbook
 _MISSING = {"", ".", "-", "na", "n/a", "nan", "nd", "none", "null", "unknown"}
