@@ -26,12 +26,17 @@ def is_built(data_dir: Path, meta: DatasetMeta, overwrite: bool) -> bool:
         raise InputError(f"{data_dir} exists and is not a dataset; choose another --data_dir, or remove it yourself")
     if overwrite:
         return False
-    if DatasetMeta.read(data_dir).inputs == meta.inputs:
-        return True
-    raise InputError(
-        f"{data_dir} holds a dataset built from other files or with other settings; build over it with --overwrite, or "
-        "choose another --data_dir"
-    )
+    refuse_other(data_dir, DatasetMeta.read(data_dir), meta)
+    return True
+
+
+def refuse_other(place: Path | str, found: DatasetMeta, wanted: DatasetMeta) -> None:
+    """Raise an InputError unless the dataset in ``place`` was built from the same files with the same settings."""
+    if found.inputs != wanted.inputs:
+        raise InputError(
+            f"{place} holds a dataset built from other files or with other settings; build over it with --overwrite, "
+            "or choose another --data_dir"
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from etils import epath
 
+from tfds_builders.dataset_dir import refuse_other
 from tfds_builders.errors import InputError
 from tfds_builders.progress import track
 from tfds_builders.record import MARKER, META_FILE, DatasetMeta
@@ -44,12 +45,8 @@ def is_built(data_dir: str, meta: DatasetMeta, overwrite: bool) -> bool:
             raise InputError(f"{data_dir} exists and is not a dataset; choose another --data_dir")
         if overwrite:
             return False
-        if DatasetMeta.read(place).inputs == meta.inputs:
-            return True
-    raise InputError(
-        f"{data_dir} holds a dataset built from other files or with other settings; build over it with --overwrite, or "
-        "choose another --data_dir"
-    )
+        refuse_other(data_dir, DatasetMeta.read(place), meta)
+    return True
 
 
 def upload(built: Path, data_dir: str) -> None:
