@@ -127,8 +127,11 @@ class ScanBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         refused = [refusal for note in notes for refusal in note.refused]
         if len(refused) > self._max_bad:
             rows = [self._source.rows[refusal.row] for refusal in refused]
-            told = [f"{where(row)} {refusal.reason}" for row, refusal in zip(rows, refused, strict=True)]
-            raise too_many(told, self._max_bad)
+            told = [
+                f"line {row['line']}: {row['path']} {refusal.reason}"
+                for row, refusal in zip(rows, refused, strict=True)
+            ]
+            raise _too_many(told, self._max_bad)
         for scratch in folder.glob("*.shard_infos.json"):  # of TFDS's pipeline
             scratch.unlink()
         return folder, notes
@@ -164,7 +167,7 @@ class ScanBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
                 n_bad += 1
                 told = f"line {row['line']}: {scan}"
                 if n_bad > self._max_bad:
-                    raise too_many([told], self._max_bad)
+                    raise _too_many([told], self._max_bad)
                 print(f"left out: {told}", file=sys.stderr)
             yield scan
 
@@ -211,13 +214,7 @@ def _read_or_error(builder: type[ScanBuilder], options: Any, row: Row) -> Record
         return error
 
 
-def where(row: Row) -> str:
-    """``line 3: scans/a.mp4``, as messages to the terminal begin."""
-    return f"line {row['line']}: {row['path']}"
-
-
-def too_many(told: list[str], max_bad: int) -> InputError:
-    """The error for more scans that cannot be used than ``max_bad``."""
+def _too_many(told: list[str], max_bad: int) -> InputError:
     allowed = f"{plural(max_bad, 'scan')} may be left out (--max_bad_fraction)" if max_bad else "none may be left out"
     advice = "list every such scan with --check, or let some be left out with --max_bad_fraction"
     return InputError("\n".join([*told, f"{allowed}: nothing was written; {advice}"]))
