@@ -5,6 +5,7 @@ the visits. Its overall SD is near 1.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -70,6 +71,18 @@ def is_null_control(knobs: Knobs, patient: int) -> bool:
     """Null controls are spread evenly, so that their share holds in any range of patients and not on average only."""
     start = stream(knobs, "null").random()
     return int((patient + 1) * knobs.null_fraction + start) > int(patient * knobs.null_fraction + start)
+
+
+def own_values(knobs: Knobs, rng: np.random.Generator) -> Callable[[float, float, float, float], float]:
+    """A function of ``(mean, sd, low, high)`` that draws a value of one patient's, or scanner's, own.
+
+    Normal, with its SD multiplied by ``knobs.identity`` (0: the mean, for everyone), and held within the limits.
+    """
+
+    def own(mean: float, sd: float, low: float, high: float) -> float:
+        return float(np.clip(mean + knobs.identity * sd * rng.standard_normal(), low, high))
+
+    return own
 
 
 def visit_days(rng: np.random.Generator, visits: int, median: float, spread: float) -> np.ndarray:

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from tfds_builders.simulated_cohort import Row, stream
+from tfds_builders.simulated_cohort import Row, own_values, stream
 from tfds_builders.synthetic_lus.cohort_model import VIEWS, Knobs
 
 N_SITES = 9  # places of a zone where a B-line may arise
@@ -72,10 +72,7 @@ class Acquisition:
 def identity_of(knobs: Knobs, patient: int) -> Identity:
     """The patient's own values; with ``knobs.identity = 0`` the same for everyone."""
     rng = stream(knobs, "identity", patient)
-
-    def own(mean: float, sd: float, low: float, high: float) -> float:
-        return float(np.clip(mean + knobs.identity * sd * rng.standard_normal(), low, high))
-
+    own = own_values(knobs, rng)
     return Identity(
         linear=bool(rng.random() < 0.25 * min(knobs.identity, 1)),
         half_angle=own(0.52, 0.1, 0.35, 0.8),

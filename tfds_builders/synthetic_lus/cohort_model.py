@@ -76,16 +76,7 @@ def cohort_rows(knobs: Knobs) -> list[Row]:
         for visit in range(knobs.visits):
             scores = {"sf_ratio": float(measured[visit]), "sf_ratio_true": float(true[visit])}
             rows += [
-                Row(
-                    patient,
-                    visit,
-                    float(days[visit]),
-                    view,
-                    clip,
-                    float(severity[visit]),
-                    dict(scores),
-                    dict(covariates),
-                )
+                Row(patient, visit, float(days[visit]), view, clip, float(severity[visit]), scores, covariates)
                 for view in VIEWS[: knobs.views]
                 for clip in range(knobs.clips_per_view)
             ]

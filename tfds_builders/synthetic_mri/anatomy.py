@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from tfds_builders.simulated_cohort import Row, stream
+from tfds_builders.simulated_cohort import Row, own_values, stream
 from tfds_builders.synthetic_mri.cohort_model import Knobs, site_of
 
 N_WAVES = 24  # plane waves that a random pattern in space is made of
@@ -69,11 +69,7 @@ class Acquisition:
 
 def identity_of(knobs: Knobs, patient: int) -> Identity:
     """The patient's own values; with ``knobs.identity = 0`` the same for everyone."""
-    rng = stream(knobs, "identity", patient)
-
-    def own(mean: float, sd: float, low: float, high: float) -> float:
-        return float(np.clip(mean + knobs.identity * sd * rng.standard_normal(), low, high))
-
+    own = own_values(knobs, stream(knobs, "identity", patient))
     size = own(1, 0.035, 0.88, 1.08)
     return Identity(
         scale=size * np.array([own(1, 0.03, 0.9, 1.1), own(1, 0.025, 0.9, 1.08), own(1, 0.03, 0.9, 1.1)]),
@@ -111,10 +107,7 @@ def _pattern(knobs: Knobs, what: str, patient: int, length: float) -> Pattern:
 def scanner_of(knobs: Knobs, patient: int) -> Scanner:
     """Of the patient's site; with ``knobs.identity = 0`` all scanners are alike."""
     rng = stream(knobs, "scanner", site_of(knobs, patient))
-
-    def own(mean: float, sd: float, low: float, high: float) -> float:
-        return float(np.clip(mean + knobs.identity * sd * rng.standard_normal(), low, high))
-
+    own = own_values(knobs, rng)
     return Scanner(
         gamma=own(1, 0.12, 0.75, 1.3),
         noise=own(0.02, 0.006, 0.008, 0.04),
