@@ -56,13 +56,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
       InputError: whatever the user can mend; then nothing was written.
     """
-    if args.out.is_dir():
-        raise InputError(f"{args.out} is a folder; name the CSV in it with -o, as in {args.out / 'cohort.csv'}")
-    if args.out.exists() and not args.overwrite:
-        raise InputError(f"{args.out} exists; choose another place with -o, or replace it with --overwrite")
-    given = [Path(value) for value in vars(args).values() if isinstance(value, str) and value]
-    if args.out.exists() and any(path.exists() and path.samefile(args.out) for path in given):
-        raise InputError(f"{args.out} is a table that the cohort is made from; choose another place with -o")
+    _check_place(args)
     if not args.root.is_dir():
         raise InputError(f"there is no folder {args.root}; name the folder of the archive as ROOT")
     archive = flags.values(args, ARCHIVES[args.archive])
@@ -79,16 +73,26 @@ def run(args: argparse.Namespace) -> None:
         beside.replace(args.out)
     finally:
         beside.unlink(missing_ok=True)
-    for line in _counted(found):
-        print(line)
     named = frame.with_columns(pl.concat_str("source", "patient", separator="\0").alias("patient"))
-    print("\n".join(cohort.summary(named, histograms=True)))
-    given = ["--cohort", args.out, "--root", root, "--scores", *scores]
-    given += ["--covariates", *covariates] if covariates else []
-    given += [word for name, value in _options(archive).items() if value for word in (f"--{name}", value)]
-    given += ["--data_dir", f"data/{args.archive}"]
-    then = shlex.join(["python", "-m", "tfds_builders.build", archive.dataset, *map(str, given)])
+    print("\n".join([*_counted(found), *cohort.summary(named, histograms=True)]))
+    flags_of_build = ["--cohort", args.out, "--root", root, "--scores", *scores]
+    flags_of_build += ["--covariates", *covariates] if covariates else []
+    for name, value in _options(archive).items():
+        flags_of_build += [f"--{name}", value] if value else []
+    flags_of_build += ["--data_dir", f"data/{args.archive}"]
+    then = shlex.join(["python", "-m", "tfds_builders.build", archive.dataset, *map(str, flags_of_build)])
     print(f"{args.out} written. Look it through, then: {then}")
+
+
+def _check_place(args: argparse.Namespace) -> None:
+    out: Path = args.out
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; name the CSV in it with -o, as in {out / 'cohort.csv'}")
+    if out.exists() and not args.overwrite:
+        raise InputError(f"{out} exists; choose another place with -o, or replace it with --overwrite")
+    tables = [Path(value) for value in vars(args).values() if isinstance(value, str) and value]
+    if out.exists() and any(path.exists() and path.samefile(out) for path in tables):
+        raise InputError(f"{out} is a table that the cohort is made from; choose another place with -o")
 
 
 def _counted(found: Found) -> list[str]:
