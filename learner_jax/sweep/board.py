@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from learner_jax.report.comparison import probability
+from learner_jax.report.comparison import Difference, probability
 from learner_jax.report.page import public
 from learner_jax.report.picture import Picture
 from learner_jax.report.publish import built_beside, template
@@ -106,32 +106,35 @@ def ranked(board: Scoreboard) -> list[Standing]:
 
 def cells(one: Standing) -> list[Cell]:
     """One for each of :data:`COLUMNS`."""
-    found, value = [Cell(one.arm, one.arm, f"{one.study}, {one.setting}")], one.value
+    return [
+        Cell(one.arm, one.arm, f"{one.study}, {one.setting}"),
+        _score(one),
+        _known(one.of_ceiling, lambda x: f"{number(100 * x, 0)} %"),
+        Cell("; ".join(f"{_title(row.name)} {interval(row)}" for row in one.also) or _NONE),
+        _difference(one.difference),
+        _known(one.p_holm, probability),
+        _known(one.parameters, lambda x: f"{x / 1e6:.2f} M" if x >= 1e5 else f"{x:,}"),
+        _known(one.flops, magnitude),
+        _known(one.examples_per_second, lambda x: f"{x:.3g}"),
+        _known(one.mfu, lambda x: f"{100 * x:.1f} %"),
+        _known(one.device_hours, lambda x: f"{x:.2g}"),
+        _known(one.learning_rate, lambda x: f"{x:g}"),
+    ]
+
+
+def _score(one: Standing) -> Cell:
     spread = "" if one.spread is None else f" ± {number(one.spread)}"
+    where = "validation patients" if one.patients == "val" and one.value is not None else ""
     missing = "" if one.runs == one.seeds else f"{one.runs} of {plural(one.seeds, 'seed')}"
-    where = "validation patients" if one.patients == "val" and value is not None else ""
-    found.append(
-        Cell(interval(one.row) + spread, "" if value is None else value, ", ".join(filter(None, (where, missing))))
-    )
-    found.append(
-        Cell(_NONE) if one.of_ceiling is None else Cell(f"{number(100 * one.of_ceiling, 0)} %", one.of_ceiling)
-    )
-    found.append(Cell("; ".join(f"{_title(row.name)} {interval(row)}" for row in one.also) or _NONE))
-    if one.difference is None:
-        found += [Cell(_NONE), Cell(_NONE)]
-    else:
-        spread = f"{one.difference.spread} over seeds" if one.difference.spread else ""
-        found += [
-            Cell(one.difference.text, one.difference.row.value, spread),
-            Cell(probability(one.p_holm), one.p_holm),
-        ]
-    found.append(_known(one.parameters, lambda x: f"{x / 1e6:.2f} M" if x >= 1e5 else f"{x:,}"))
-    found.append(_known(one.flops, magnitude))
-    found.append(_known(one.examples_per_second, lambda x: f"{x:.3g}"))
-    found.append(_known(one.mfu, lambda x: f"{100 * x:.1f} %"))
-    found.append(_known(one.device_hours, lambda x: f"{x:.2g}"))
-    found.append(_known(one.learning_rate, lambda x: f"{x:g}"))
-    return found
+    sort = "" if one.value is None else one.value
+    return Cell(interval(one.row) + spread, sort, ", ".join(filter(None, (where, missing))))
+
+
+def _difference(difference: Difference | None) -> Cell:
+    if difference is None:
+        return Cell(_NONE)
+    spread = f"{difference.spread} over seeds" if difference.spread else ""
+    return Cell(difference.text, difference.row.value, spread)
 
 
 def _title(name: str) -> str:
