@@ -21,9 +21,7 @@ class CovidBlues:
 
     dataset: ClassVar[str] = "ultrasound_clips"
 
-    severity: str = (
-        ""  # table of the severity of each video; found where its name is like severity.csv or blues_severity.csv
-    )
+    severity: str = ""  # table of the severity of each video; found where its name is like blues_severity.csv
     clinical: str = ""  # table of the patients; found where its name holds "clinical_variables"
 
     def find(self, root: Path) -> Found:

@@ -1,13 +1,14 @@
 """What the command does for all archives: links, faults, places to write to."""
 
+import argparse
 import os
 import shlex
 
 import pytest
 
 from tests.tfds_builders.archives.conftest import column
-from tfds_builders import build
-from tfds_builders.archives import command
+from tfds_builders import build, flags
+from tfds_builders.archives import ARCHIVES, command
 
 
 @pytest.fixture
@@ -21,6 +22,13 @@ def ixi(archive):
 def test_an_unknown_archive_is_named_with_the_nearest(tmp_path, capsys):
     assert command.main(["pocsu", str(tmp_path), "-o", str(tmp_path / "c.csv")]) == 2
     assert "no archive is called 'pocsu'; did you mean 'pocus'? possible: adni, bids, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [*ARCHIVES.values(), *(builder.OPTIONS for builder in build.BUILDERS.values())])
+def test_every_flag_of_an_archive_and_of_a_dataset_has_help(options):
+    parser = argparse.ArgumentParser()
+    flags.add(parser, options)
+    assert [action.option_strings for action in parser._actions if not action.help] == []
 
 
 def test_links_out_of_the_archive_and_to_nothing_are_left_out_and_counted(ixi):
