@@ -60,7 +60,7 @@ def read_metrics(path: str | os.PathLike) -> list[dict[str, typing.Any]]:
     Raises:
       InputError: when a line before the last is not JSON, which no kill can cause.
     """
-    return [line for _, line in _parse(pathlib.Path(path))]
+    return [values for _, values in _read(pathlib.Path(path))]
 
 
 def newest_metrics(path: str | os.PathLike, count: int) -> list[dict[str, typing.Any]]:
@@ -79,24 +79,24 @@ def newest_metrics(path: str | os.PathLike, count: int) -> list[dict[str, typing
             reach = min(2 * reach, size)
             file.seek(size - reach)
             text = file.read(reach)
-    lines = [line for line in text.splitlines(keepends=True) if line.endswith(b"\n")]
     first = 1 if len(text) < size else 0
-    newest = lines[first:][-count:]
-    return [values for _, values in _parsed(f"{path}, of its last {len(newest)} lines number", newest)]
+    newest = _whole_lines(text)[first:][-count:]
+    return [values for _, values in _parse(f"{path}, of its last {len(newest)} lines number", newest)]
 
 
-def _parse(path: pathlib.Path) -> list[tuple[bytes, dict[str, typing.Any]]]:
-    if not path.exists():
-        return []
+def _read(path: pathlib.Path) -> list[tuple[bytes, dict[str, typing.Any]]]:
+    """Each line as it is written, and its values."""
+    return _parse(f"{path} line", _whole_lines(path.read_bytes())) if path.exists() else []
+
+
+def _whole_lines(text: bytes) -> list[bytes]:
     # A kill leaves a last line without its newline; even if it happens to parse ("step": 1 of 120), it is not whole.
-    return _parsed(
-        f"{path} line", [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-    )
+    return [line for line in text.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
-def _parsed(where: str, whole: list[bytes]) -> list[tuple[bytes, dict[str, typing.Any]]]:
+def _parse(where: str, lines: list[bytes]) -> list[tuple[bytes, dict[str, typing.Any]]]:
     parsed = []
-    for number, line in enumerate(whole, 1):
+    for number, line in enumerate(lines, 1):
         try:
             values = json.loads(line)
             if not isinstance(values["step"], int):
@@ -111,7 +111,7 @@ def _parsed(where: str, whole: list[bytes]) -> list[tuple[bytes, dict[str, typin
 
 
 def _lines_up_to(path: pathlib.Path, step: int) -> list[bytes]:
-    return [line for line, values in _parse(path) if values["step"] <= step]
+    return [line for line, values in _read(path) if values["step"] <= step]
 
 
 def _finite(value: typing.Any) -> float | None:
