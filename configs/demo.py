@@ -27,7 +27,6 @@ def get_config() -> Config:
         objective=ObjectiveConfig(name="learner_combined"),
         optim=OptimConfig(learning_rate=2e-3),
         checkpoint=CheckpointConfig(every=50),
-        eval=EvalConfig(
-            change_threshold=30.0, better="higher", label_noise=15.0
-        ),  # the simulation's own measurement error
+        # The simulation's own measurement error is the label noise.
+        eval=EvalConfig(change_threshold=30.0, better="higher", label_noise=15.0),
     )

@@ -23,6 +23,7 @@ from tfds_builders.record import Record
 
 _BYTES = 64 << 20  # of pixels; TFDS holds one shard in memory while it writes it
 _MOST = 512  # shards: a reader keeps a file open for each, and 1024 is a common limit
+COMPRESSION = "zstd"  # of ArrayRecord, unless told otherwise
 
 
 def ranges(n_scans: int, scan_bytes: int) -> list[range]:
@@ -119,9 +120,6 @@ class Shard:
             yield row, scan.example(scan_id)
         rows, records, pixels = zip(*kept, strict=True) if kept else ((), (), ())
         Note(self.key, rows, records, pixels, tuple(refused)).write(self._note_file)
-
-
-COMPRESSION = "zstd"  # of ArrayRecord
 
 
 class KeepingWriter(tfds.core.ExampleWriter):

@@ -91,14 +91,19 @@ def _duplicates(pixels: list[str]) -> list[list[int]]:
 def _report(source: Source, notes: list[Note], duplicates: list[list[int]]) -> dict[str, Any]:
     """What was left out and why; row numbers and scan ids, since paths do not leave the source."""
     ids = source.table["scan_id"].to_list()
-    refused = [refusal for note in notes for refusal in note.refused]
     return {
         "n_rows": len(source.rows),
         "n_scans": sum(len(note.rows) for note in notes),
         "refused": [
-            {"row": refusal.row, "line": source.rows[refusal.row]["line"], "scan_id": ids[refusal.row]}
-            | {"error": refusal.error, "reason": refusal.reason}
-            for refusal in refused
+            {
+                "row": refusal.row,
+                "line": source.rows[refusal.row]["line"],
+                "scan_id": ids[refusal.row],
+                "error": refusal.error,
+                "reason": refusal.reason,
+            }
+            for note in notes
+            for refusal in note.refused
         ],
         "identical_pixels": duplicates,
     }
