@@ -4,7 +4,8 @@ The one part of a report that opens data, and needs JAX. Whoever asks for it get
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import matplotlib
@@ -12,11 +13,11 @@ import numpy as np
 import polars as pl
 
 from learner_jax import backbones
-from learner_jax.batch import Batch
+from learner_jax.batch import BatchSpec
 from learner_jax.checkpoint import Checkpoints
 from learner_jax.config import Config
 from learner_jax.data import cohort as cohorts
-from learner_jax.data.pipeline import open_reader
+from learner_jax.data.pipeline import Reader, open_reader
 from learner_jax.evaluators import places
 from learner_jax.evaluators.names import PRIMARY
 from learner_jax.evaluators.readouts import Readout
@@ -92,48 +93,50 @@ def look(run: Run, pairs: pl.DataFrame) -> list[Pair]:
     cohort = cohorts.load(config.data)
     if cohort.fingerprints["data"] != run.scores.get("fingerprints", {}).get("data"):
         raise InputError(f"{config.data.dir} holds other records than {run.name} was scored on, so no scan is shown")
-    backbone = backbones.create(config.backbone.name, config.backbone.norm)
-    reader, mesh = open_reader(cohort, config.data), make_mesh()
+    reader = open_reader(cohort, config.data)
+    gradient = _gradient(run, config, reader.spec(1))
+    shown = (_shown(pair, cohort, reader, gradient) for pair in pairs.to_dicts())
+    return [pair for pair in shown if pair is not None]
+
+
+def _gradient(run: Run, config: Config, spec: BatchSpec) -> Callable:
+    """Pixels to scores and their gradient, with the checkpoint and the primary read-out of the run's evaluation."""
     readout = Readout.read(places.folder(run.folder, run.step), "readout")
     if not isinstance(readout.model, LinearScore):
         raise InputError(f"the primary read-out of {run.name} is no {PRIMARY}; evaluate the run again")
+    backbone = backbones.create(config.backbone.name, config.backbone.norm)
     with Checkpoints(run.folder) as checkpoints:
         if run.step not in checkpoints.steps():
             raise InputError(
                 f"{run.name} was scored at step {run.step}, whose checkpoint is gone; score the newest one"
             )
-        variables, _ = checkpoints.restore_for_scoring(run.step, placed_shapes(backbone.shapes(reader.spec(1)), mesh))
-    gradient = with_gradient(score_of(backbone, config, readout.model, variables))
-    found = []
-    for one in pairs.to_dicts():
-        patient = cohort.patients.index(one["patient"])
-        rows = [np.flatnonzero((cohort.patient == patient) & (cohort.visit == one[name])) for name in _VISITS]
-        views = sorted(set.intersection(*(set(cohort.view[own].tolist()) for own in rows)))
-        if not views:
-            continue
-        rows = np.array([[own[cohort.view[own] == view][0] for own in rows] for view in views])
-        batch: Batch = reader.read(rows.ravel(), np.ones(rows.size, bool))
-        pixels = np.asarray(jax.jit(intensity)(batch))
-        said, slopes = (np.asarray(x) for x in gradient(pixels))
-        changes = np.diff(said.reshape(-1, 2), axis=1).ravel()
-        at = int(np.abs(changes).argmax())
-        both = slice(2 * at, 2 * at + 2)
-        scans, sizes = pixels[both], smoothed(slopes[both])
-        frames = sizes.sum(axis=(2, 3)).argmax(axis=1)
-        found.append(
-            Pair(
-                f"{one['patient'][:8]}: Δ {number(one['delta'], 1)}, predicted {number(one['predicted_delta'], 1)}",
-                cohort.views[views[at]],
-                float(changes[at]),
-                tuple(int(one[name]) for name in _VISITS),
-                tuple(scan[frame] for scan, frame in zip(scans, frames, strict=True)),
-                tuple(size[frame] for size, frame in zip(sizes, frames, strict=True)),
-            )
-        )
-    return found
+        variables, _ = checkpoints.restore_for_scoring(run.step, placed_shapes(backbone.shapes(spec), make_mesh()))
+    return with_gradient(score_of(backbone, config, readout.model, variables))
 
 
-_VISITS = ("visit_1", "visit_2")
+def _shown(pair: dict[str, Any], cohort: cohorts.Cohort, reader: Reader, gradient: Callable) -> Pair | None:
+    """The pair by the view whose scans differ most in predicted score; None where its visits share no view."""
+    patient, visits = cohort.patients.index(pair["patient"]), (int(pair["visit_1"]), int(pair["visit_2"]))
+    rows = [np.flatnonzero((cohort.patient == patient) & (cohort.visit == visit)) for visit in visits]
+    views = sorted(set.intersection(*(set(cohort.view[own].tolist()) for own in rows)))
+    if not views:
+        return None
+    rows = np.array([[own[cohort.view[own] == view][0] for own in rows] for view in views])
+    pixels = np.asarray(jax.jit(intensity)(reader.read(rows.ravel(), np.ones(rows.size, bool))))
+    scores, slopes = (np.asarray(x) for x in gradient(pixels))
+    changes = np.diff(scores.reshape(-1, 2), axis=1).ravel()
+    at = int(np.abs(changes).argmax())
+    both = slice(2 * at, 2 * at + 2)
+    scans, sizes = pixels[both], smoothed(slopes[both])
+    frames = sizes.sum(axis=(2, 3)).argmax(axis=1)
+    return Pair(
+        f"{pair['patient'][:8]}: Δ {number(pair['delta'], 1)}, predicted {number(pair['predicted_delta'], 1)}",
+        cohort.views[views[at]],
+        float(changes[at]),
+        visits,
+        tuple(scan[frame] for scan, frame in zip(scans, frames, strict=True)),
+        tuple(size[frame] for size, frame in zip(sizes, frames, strict=True)),
+    )
 
 
 def _picture(arm: Arm, pairs: Sequence[Pair], name: str, word: str, more: str) -> Picture:
