@@ -1,4 +1,4 @@
-"""Apache Beam behind its extra: shards as tasks of a pipeline, on this machine or on a cluster."""
+"""Options for Apache Beam, an optional dependency that writes shards in parallel, here or on a cluster."""
 
 from typing import Any
 
@@ -6,10 +6,13 @@ from tfds_builders.errors import InputError
 
 
 def pipeline_options(text: str) -> Any:
-    """Options of a pipeline from ``runner=DirectRunner,direct_num_workers=2``; empty: the DirectRunner.
+    """Parse pipeline options such as ``runner=DirectRunner,direct_num_workers=2``; empty text means the DirectRunner.
+
+    Returns:
+      ``apache_beam.options.pipeline_options.PipelineOptions``.
 
     Raises:
-      InputError: Apache Beam is not installed, or the text is not a list of ``name=value``.
+      InputError: Apache Beam is not installed, or the text is not a comma-separated list of ``NAME=VALUE``.
     """
     try:
         from apache_beam.options.pipeline_options import PipelineOptions

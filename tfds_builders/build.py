@@ -2,9 +2,9 @@
 
     python -m tfds_builders.build ultrasound_clips --cohort cohort.csv --scores severity --data_dir data/lus
 
-The table and the head of every file are checked first. The dataset is then built beside its place and moved there when
-it is complete, so a build that fails or is stopped leaves nothing that opens. Shards that were finished are kept: the
-same command goes on from them.
+The table and the header of every file are checked first. The dataset is then built beside its final place and moved
+there once it is complete, so a build that fails or is stopped leaves nothing that could be opened by mistake. Finished
+shards are kept, and the same command continues from them.
 """
 
 import argparse
@@ -56,20 +56,20 @@ BUILDERS: dict[str, type[ScanBuilder]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build one dataset; returns the exit code: 0 done, or there already; 2 the input is at fault; 130 interrupted."""
+    """Build one dataset; returns the exit code: 0 built, or built already; 2 the input is at fault; 130 interrupted."""
     args = parser().parse_args(arguments)
     with stoppable():
         return exit_code(lambda: run(args), stopped="no dataset was written")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Check, build, move into place, summarise.
+    """Check the input, build the dataset, move it into place and summarise it.
 
     Raises:
-      InputError: whatever the user can mend.
+      InputError: for anything that the user can mend.
     """
     builder, in_bucket = BUILDERS[args.dataset], remote.is_remote(args.data_dir)
-    # Not the link itself, where it is one: the dataset is moved into the place of what it leads to.
+    # A link is followed: the dataset replaces what the link points to, not the link itself.
     data_dir = remote.staging(args.data_dir) if in_bucket else Path(os.path.realpath(args.data_dir))
     options = flags.values(args, builder.OPTIONS)
     pipeline = None if args.beam is None else beam.pipeline_options(args.beam)
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
         table, split = cohort.read_table(built), splits.read(built, "default")
         size = sum(path.stat().st_size for path in built.rglob("*") if path.is_file())
         taken: list[str] = []
-        if not is_built(place, cohort_source.meta, args.overwrite):  # asked again: another build may have come first
+        if not is_built(place, cohort_source.meta, args.overwrite):  # once more: another build may have finished first
             if in_bucket:
                 remote.upload(built, args.data_dir)
             else:
@@ -127,10 +127,16 @@ def _probe(builder: type[FileBuilder], row: source.Row, options) -> ScanError | 
 
 
 def refuse(rows: list[source.Row], results: Iterator, allowed: int, what: str) -> None:
-    """Look at what came of each row, and refuse more than ``allowed`` errors, naming them all at once.
+    """Go through the results of all rows and report every error among them at once, if there are too many.
+
+    Args:
+      rows: of the cohort, with their ``line`` in the CSV.
+      results: one for each row; a :class:`ScanError` where its scan cannot be used.
+      allowed: how many errors are tolerated.
+      what: label of the progress bar.
 
     Raises:
-      InputError.
+      InputError: there are more than ``allowed`` errors.
     """
     tracked = zip(rows, progress.track(results, len(rows), what), strict=True)
     faults = [f"line {row['line']}: {result}" for row, result in tracked if isinstance(result, ScanError)]
@@ -141,10 +147,10 @@ def refuse(rows: list[source.Row], results: Iterator, allowed: int, what: str) -
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """Let SIGTERM unwind as an exit with 143, so that what was begun is removed."""
+    """Turn SIGTERM into ``sys.exit(143)``, so that unfinished files are cleaned up on the way out."""
     try:
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    except ValueError:  # not the main thread: a host program handles its own signals
+    except ValueError:  # not in the main thread: the program that called us handles its own signals
         yield
         return
     try:
@@ -154,7 +160,7 @@ def stoppable() -> Iterator[None]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The flags of every dataset."""
+    """One sub-command for each dataset, with its flags."""
     module, kind = "tfds_builders.build", argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module), formatter_class=kind)
     commands = parser.add_subparsers(dest="dataset", required=True, metavar="DATASET")
@@ -167,14 +173,16 @@ def parser() -> argparse.ArgumentParser:
             _add_cohort_flags(command)
         flags.add(command, builder.OPTIONS)
         command.add_argument(
-            "--processes", type=_processes, default=cores(), help="that read scans (default: all cores)"
+            "--processes", type=_processes, default=cores(), help="processes that read scans (default: all cores)"
         )
         command.add_argument(
             "--max_bad_fraction", type=_fraction, default=0.0, metavar="F", help=f"{_MAX_BAD} (default 0)"
         )
         command.add_argument("--beam", nargs="?", const="", metavar="NAME=VALUE,…", help=_BEAM)
         command.add_argument("--overwrite", action="store_true", help="replace the dataset in --data_dir")
-        command.add_argument("--check", action="store_true", help="read everything, say every fault, build nothing")
+        command.add_argument(
+            "--check", action="store_true", help="read every scan and report every fault, but build nothing"
+        )
     return parser
 
 

@@ -1,4 +1,4 @@
-"""What the TFDS builders of all datasets share; one of them says only what it reads and how it prepares pixels."""
+"""What all TFDS builders share; a dataset's own builder says only what it reads and how it prepares the pixels."""
 
 import abc
 import contextlib
@@ -23,24 +23,24 @@ from tfds_builders.shards import Note, Shard
 from tfds_builders.source import Row, Source
 from tfds_builders.wording import plural
 
-_WORTH_A_PROCESS = 32  # scans; starting one takes as long as reading about 50 clips (2026-11)
+_WORTH_A_PROCESS = 32  # scans; starting a process takes as long as reading about 50 clips (2026-11)
 
 
 class ScanBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     """Writes the records of a cohort in the order of its table.
 
     Args:
-      source: the cohort and what :meth:`read` needs of each scan.
-      options: values of :attr:`OPTIONS`.
-      work: folder of finished shards, which a later build takes over.
-      max_bad: how many scans may be left out because they cannot be used.
-      **kwargs: of TFDS.
+      source: the cohort, and what :meth:`read` needs to know about each scan.
+      options: an instance of :attr:`OPTIONS`.
+      work: folder for finished shards, from which a later build can continue.
+      max_bad: how many unusable scans may be left out.
+      **kwargs: passed on to TFDS.
     """
 
     MODALITY: ClassVar[str]
     AXIS0: ClassVar[str]
-    OPTIONS: ClassVar[type]  # dataclass whose fields are the flags of this dataset in build.py
-    EXAMPLE: ClassVar[str]  # a command for --help
+    OPTIONS: ClassVar[type]  # a dataclass; its fields become the flags of this dataset in build.py
+    EXAMPLE: ClassVar[str]  # a command shown by --help
 
     def __init__(self, *, source: Source, options: Any, work: Path, max_bad: int = 0, **kwargs: Any):
         self._source, self._options, self._work, self._max_bad = source, options, work, max_bad
@@ -54,26 +54,26 @@ class ScanBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
 
     @staticmethod
     def dtype(options: Any) -> str:
-        """Of every record, one of ``record.DTYPES``."""
+        """Dtype of every record, one of ``record.DTYPES``."""
         return "uint8"
 
     @staticmethod
     @abc.abstractmethod
     def preprocessing(options: Any) -> dict[str, Any]:
-        """All that is done to the pixels, in words and numbers that JSON can hold."""
+        """Everything that is done to the pixels, as JSON-compatible words and numbers."""
 
     @staticmethod
     @abc.abstractmethod
     def read(row: Row, options: Any) -> Record:
-        """One scan as it is stored; depends on nothing else, so that any process may do it.
+        """Read one scan and prepare it as it is stored. Depends on its arguments alone, so any process may do it.
 
         Raises:
-          ScanError: the file cannot be used, and why.
+          ScanError: the scan cannot be used; the reason says why.
         """
 
     @classmethod
     def records(cls, rows: list[Row], options: Any, processes: int = 1) -> Iterator[Record | ScanError]:
-        """Records in the order of the rows; a scan that cannot be used is returned as its error."""
+        """Records in the order of the rows; where a scan cannot be used, its error takes the record's place."""
         read = functools.partial(_read_or_error, cls, options)
         return ordered_map(read, rows, min(processes, 1 + len(rows) // _WORTH_A_PROCESS))
 
@@ -89,19 +89,19 @@ class ScanBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
         return {record.SPLIT: self._shards}
 
     def write_here(self, processes: int = 1) -> tuple[Path, list[Note]]:
-        """Write shards and TFDS metadata below ``data_dir``, with ``processes`` that read files at the same time.
+        """Write shards and TFDS metadata below ``data_dir``, reading files in ``processes`` processes.
 
-        The shards are the same bytes for any number.
+        The shards are the same bytes for any number of processes.
 
         Returns:
-          The folder that holds them, and what is in each shard.
+          The folder that holds them, and a note on each shard.
 
         Raises:
-          InputError: more than ``max_bad`` scans cannot be used. Shards that were finished stay in ``work``.
+          InputError: more than ``max_bad`` scans cannot be used. Finished shards stay in ``work``.
         """
         plan = self._plan()
         rows = [row for shard in plan if not shard.note for row in self._source.rows[shard.slice]]
-        # One stream for all shards: the pool need not come to rest between two of them.
+        # One stream for all shards, so that the pool does not idle between two of them.
         scans = progress.track(self.records(rows, self._options, processes), len(rows), self.name)
         with contextlib.closing(scans):
             stream = self._refuse_too_many(zip(rows, scans, strict=True), sum(s.n_refused for s in plan))
@@ -110,15 +110,15 @@ class ScanBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
                 for shard in plan
             ]
             written = self._write(tfds.download.DownloadConfig(try_download_gcs=False))
-            next(stream, None)  # its end, where the progress is told for the last time
+            next(stream, None)  # exhausts it, which shows the progress for the last time
             return written
 
     def write_with_beam(self, options: Any) -> tuple[Path, list[Note]]:
-        """Like :meth:`write_here`, one shard a task of an Apache Beam pipeline.
+        """Like :meth:`write_here`, as an Apache Beam pipeline with one task per shard.
 
         Args:
-          options: ``apache_beam.options.pipeline_options.PipelineOptions``; ``work`` and the files must lie where all
-            workers see them.
+          options: ``apache_beam.options.pipeline_options.PipelineOptions``. All workers must see ``work`` and the
+            scans under the same paths.
         """
         self._shards = self._plan()
         runner = options.get_all_options()["runner"] or "DirectRunner"
@@ -132,7 +132,7 @@ class ScanBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
                 for row, refusal in zip(rows, refused, strict=True)
             ]
             raise _too_many(told, self._max_bad)
-        for scratch in folder.glob("*.shard_infos.json"):  # of TFDS's pipeline
+        for scratch in folder.glob("*.shard_infos.json"):  # left behind by TFDS's pipeline
             scratch.unlink()
         return folder, notes
 
@@ -173,12 +173,12 @@ class ScanBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
 
 
 class FileBuilder(ScanBuilder, skip_registration=True):
-    """Of scans in files, which a cohort CSV names."""
+    """Builds from scans in files, which a cohort CSV names."""
 
     @staticmethod
     @abc.abstractmethod
     def probe(row: Row, options: Any) -> None:
-        """Say early and cheaply that :meth:`read` would fail; what passes may still turn out to be damaged.
+        """Find out early and cheaply that :meth:`read` would fail; a scan that passes may still prove damaged.
 
         Raises:
           ScanError: as :meth:`read`.
@@ -187,24 +187,25 @@ class FileBuilder(ScanBuilder, skip_registration=True):
     @staticmethod
     @abc.abstractmethod
     def options_of(preprocessing: dict[str, Any], shape: tuple[int, int, int, int], dtype: str) -> Any:
-        """The options that gave this: how more scans come to be prepared alike.
+        """Recover the options behind a dataset from its metadata, so that more scans can be prepared alike.
 
-        Whether they do give it is for the caller to check. Of another builder's preprocessing it takes what both know.
+        The caller checks that they do reproduce it. From another builder's ``preprocessing`` it takes the entries that
+        both have.
         """
 
 
 class SimulatedBuilder(ScanBuilder, skip_registration=True):
-    """Of scans that it makes up, and their cohort with them."""
+    """Builds from simulated scans; it simulates their cohort too."""
 
     @staticmethod
     @abc.abstractmethod
     def cohort(options: Any) -> tuple[pl.DataFrame, list[Row]]:
-        """The cohort as ``cohort_csv.read`` would give it, and what :meth:`read` needs of each scan."""
+        """The cohort as ``cohort_csv.read`` would return it, and what :meth:`read` needs to know about each scan."""
 
 
 class _Info(tfds.core.DatasetInfo):
     def initialize_from_bucket(self) -> None:
-        """Nothing: TFDS's own bucket has no dataset of ours, and looking for one leaves a folder in /tmp (4.9.10)."""
+        """Do nothing: TFDS's bucket has none of our datasets, and looking there leaves a folder in /tmp (4.9.10)."""
 
 
 def _read_or_error(builder: type[ScanBuilder], options: Any, row: Row) -> Record | ScanError:

@@ -1,4 +1,4 @@
-"""The cohort as a user writes it: a CSV with one row per scan. Every fault is said with its line, all at once."""
+"""The cohort as a user writes it: a CSV with one row per scan. All faults are reported at once, each with its line."""
 
 import collections
 import csv
@@ -20,16 +20,16 @@ from tfds_builders.wording import first_few, plural, suggest
 
 REQUIRED = ("scan", "patient", "visit", "time_days", "view")
 OPTIONAL = ("source", "site", "acquisition", "processing", "split")
-MAX_FAULTS = 20  # that are shown
+MAX_FAULTS = 20  # shown at most
 _LAST_VISIT = 9999
-_MOST_DAYS = 3e6  # Julian days are fewer, 20060418 is more
-_COUNTED = 1000  # faults after which no more rows are looked at
+_MOST_DAYS = 3e6  # more than any Julian day, less than a date such as 20060418
+_COUNTED = 1000  # faults after which the remaining rows are not checked
 
 _FREE = ("scan", "source", "patient", "site")  # free text
 _WORD = re.compile(r"[A-Za-z0-9_+.-]{1,32}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
-_LARGEST = float(np.finfo(np.float32).max)  # as which numbers are stored
+_LARGEST = float(np.finfo(np.float32).max)  # numbers are stored as f32
 _BLANK = {"", ".", "-", "na", "n/a", "nan", "none", "null"}
 
 
@@ -40,9 +40,9 @@ def read(
     allow_outside: bool = False,
     root: Path | None = None,
 ) -> pl.DataFrame:
-    """Read and check a cohort CSV; only the named scores and covariates are taken over from its other columns.
+    """Read and check a cohort CSV. Of its further columns, only the named scores and covariates are kept.
 
-    Paths start from ``root``, by default the CSV's folder, and may leave it only with ``allow_outside``.
+    Paths are relative to ``root``, by default the CSV's folder, and may lead out of it only with ``allow_outside``.
 
     Returns:
       One row per scan in the order of the file: ``line`` (of the CSV), ``scan`` (as written), ``path`` (resolved),
@@ -51,7 +51,7 @@ def read(
       (NaN: blank).
 
     Raises:
-      InputError: every fault with its line, up to 20.
+      InputError: the file has faults; the message lists up to 20 of them, each with its line.
     """
     path = Path(path)
     root = path.parent if root is None else Path(root)
@@ -79,10 +79,10 @@ def read(
 
 
 def cells(path: Path) -> list[dict[str, str]]:
-    """What a cohort CSV says, column by column, without a look at its files.
+    """The rows of a cohort CSV as text by column, without looking at the scans.
 
     Raises:
-      InputError: it cannot be read, or lacks a column.
+      InputError: it cannot be read, or lacks a required column.
     """
     header, rows = _read_rows(path)
     _check_columns(path, header, (), ())
@@ -90,9 +90,9 @@ def cells(path: Path) -> list[dict[str, str]]:
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    # The csv module, because it knows the physical line of a row also after line breaks inside quotes.
+    # The csv module, because it knows the physical line of a row even after line breaks inside quotes.
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block
             raise InputError(f"the cohort {path} is not a file; name a CSV with --cohort")
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -119,7 +119,7 @@ def _check_columns(path: Path, header: list[str], scores: tuple[str, ...], covar
     by = next((by for mark, by in ((";", "';'"), ("\t", "tabs")) if len(header) == 1 and mark in header[0]), None)
     if by:
         raise InputError(f"{path} separates its columns by {by}; save it with ',' between columns and '.' in numbers")
-    # Columns without a name are what a spreadsheet leaves where cells were emptied.
+    # A spreadsheet leaves columns without a name where cells were emptied.
     twice = sorted(name for name, n in collections.Counter(header).items() if n > 1 and name)
     if twice:
         raise InputError(f"{path} names the column {twice[0]!r} twice; columns: {', '.join(header)}")
@@ -149,7 +149,7 @@ def _parse_row(row: dict[str, str], root: Path, scores, covariates, allow_outsid
     values["visit"] = int(row["visit"]) if _INTEGER.fullmatch(row["visit"]) else None
     if values["visit"] is None:
         faults.append(f"visit is {row['visit']!r}; it is an integer: the visit's place in time")
-    elif abs(values["visit"]) > _LAST_VISIT:  # it is stored as it is, and a date must not be
+    elif abs(values["visit"]) > _LAST_VISIT:  # visits are stored as given, and dates must not be
         faults.append(f"visit is {row['visit']!r}, which may be a date; number the visits, up to {_LAST_VISIT}")
         values["visit"] = None
     values["time_days"] = _number("time_days", row["time_days"], faults)
@@ -189,10 +189,10 @@ def _resolve(scan: str, root: Path, allow_outside: bool, faults: list[str]) -> s
     given = root / _as_on_disk(scan, root)
     try:
         path = given.resolve()
-        given.stat()  # tells of a circle of links, which resolve() passes over from Python 3.13 on
+        given.stat()  # raises for a loop of links, which resolve() ignores from Python 3.13 on
     except (FileNotFoundError, NotADirectoryError):
         pass
-    except (OSError, RuntimeError, ValueError) as error:  # too long, a circle of links, a NUL
+    except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a NUL
         faults.append(f"scan {scan!r} is not a path that can be followed ({error})")
         return ""
     if not allow_outside and not path.is_relative_to(root.resolve()):
@@ -209,7 +209,7 @@ def _resolve(scan: str, root: Path, allow_outside: bool, faults: list[str]) -> s
 
 
 def _as_on_disk(scan: str, root: Path) -> str:
-    """The same path with its accents as the file's name has them: a copy from a Mac has ü as two characters."""
+    """The same path, with accents encoded as in the file's name: copies from a Mac have ü as two characters."""
     if scan.isascii():
         return scan
     forms = (scan, *(unicodedata.normalize(form, scan) for form in ("NFC", "NFD")))
@@ -219,7 +219,7 @@ def _as_on_disk(scan: str, root: Path) -> str:
 def _links_out(folder: Path, root: Path) -> bool:
     try:
         return any(link.is_symlink() and not link.resolve().is_relative_to(root) for link in folder.iterdir())
-    except OSError:  # may not be looked into, or a circle of links: the reader will say so
+    except OSError:  # not readable, or a loop of links: the reader will say so
         return False
 
 
@@ -260,7 +260,7 @@ def _faults_between_rows(rows: list[dict]) -> list[str]:
 
 
 def _without_spelling(patient: str) -> str:
-    """What is left where capitals, blanks and what spreadsheets do to numbers (007, 7, 7.0) do not count."""
+    """The name without differences in capitals, blanks, and what spreadsheets do to numbers (007, 7, 7.0)."""
     folded = " ".join(patient.casefold().split())
     number = re.fullmatch(r"0*([0-9]+)(?:\.0)?", folded)
     return number[1] if number else folded

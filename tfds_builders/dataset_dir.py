@@ -1,4 +1,4 @@
-"""The folder of a dataset: written beside its place, moved there when it is complete."""
+"""The folder of a dataset: built beside its final place and moved there once it is complete."""
 
 import contextlib
 import dataclasses
@@ -15,10 +15,11 @@ from tfds_builders.wording import plural
 
 
 def is_built(data_dir: Path, meta: DatasetMeta, overwrite: bool) -> bool:
-    """Whether ``data_dir`` holds this dataset already, so that there is nothing to do.
+    """Whether ``data_dir`` already holds this dataset, so that there is nothing to do.
 
     Raises:
-      InputError: it holds something else that is not to be overwritten; what is no dataset never is.
+      InputError: it holds another dataset and ``overwrite`` is not set, or something that is not a dataset, which is
+        never overwritten.
     """
     if not data_dir.exists() or (data_dir.is_dir() and not any(data_dir.iterdir())):
         return False
@@ -41,45 +42,46 @@ def refuse_other(place: Path | str, found: DatasetMeta, wanted: DatasetMeta) -> 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """The folder beside a dataset's place in which it is built."""
+    """The folder beside a dataset's final place in which it is built."""
 
     root: Path
 
     @property
     def shards(self) -> Path:
-        """Finished shards: they outlive a build that is stopped."""
+        """Finished shards, which outlive a build that is stopped."""
         return self.root / "shards"
 
     @property
     def dataset(self) -> Path:
-        """The dataset while it is not complete."""
+        """The dataset until it is complete."""
         return self.root / "dataset"
 
     @property
     def replaced(self) -> Path:
-        """The dataset in whose place the new one comes, for as long as that takes."""
+        """The old dataset, while the new one takes its place."""
         return self.root / "replaced"
 
 
 @contextlib.contextmanager
 def work_folder(data_dir: Path) -> Iterator[Work]:
-    """The work folder of ``data_dir``, for one build at a time.
+    """The work folder for building ``data_dir``, locked against other builds.
 
-    It is gone afterwards, except for finished shards when the build fails or is stopped.
+    It is removed afterwards, except for finished shards when the build fails or is stopped.
 
     Raises:
-      InputError: nothing can be written there, it lies inside a dataset, or another build is at work on it.
+      InputError: ``data_dir`` cannot be written, is a mount point, lies inside another dataset, or is being built by
+        another process.
     """
     if data_dir.is_mount():
         raise InputError(
-            f"{data_dir} is where a disk is mounted, and nothing can be moved into its place; name a folder in it with "
-            f"--data_dir, as in {data_dir / 'dataset'}"
+            f"{data_dir} is a mount point, which a dataset cannot replace; name a folder in it with --data_dir, as in "
+            f"{data_dir / 'dataset'}"
         )
     around = next((folder for folder in data_dir.parents if (folder / MARKER).is_file()), None)
     if around:
         raise InputError(
-            f"{data_dir} lies inside the dataset {around}, and would go with it when that is built anew; choose "
-            "another --data_dir"
+            f"{data_dir} lies inside the dataset {around}, and would be lost when that is built again; choose another "
+            "--data_dir"
         )
     work = Work(data_dir.parent / f".{data_dir.name}.building")
     try:
@@ -94,10 +96,10 @@ def work_folder(data_dir: Path) -> Iterator[Work]:
             raise InputError(f"{data_dir} is being built by another process; wait for it, or stop it first") from error
         if not os.fstat(lock.fileno()).st_nlink:
             raise InputError(
-                f"{data_dir} was being built by another process, which has just ended; start the same command again"
+                f"{data_dir} was being built by another process, which has just ended; run the same command again"
             )
-        shutil.rmtree(work.dataset, ignore_errors=True)  # of a build that was killed
-        if work.replaced.exists() and not data_dir.exists():  # of one that was killed before the new one came
+        shutil.rmtree(work.dataset, ignore_errors=True)  # left by a build that was killed
+        if work.replaced.exists() and not data_dir.exists():  # killed between the two moves of move()
             work.replaced.rename(data_dir)
         shutil.rmtree(work.replaced, ignore_errors=True)
         try:
@@ -109,7 +111,7 @@ def work_folder(data_dir: Path) -> Iterator[Work]:
                 part.unlink()
             kept = len(list(work.shards.glob("*.json")))
             if kept:
-                told = f"{plural(kept, 'finished shard')} kept in {work.root}: the same command goes on from there"
+                told = f"{plural(kept, 'finished shard')} kept in {work.root}: the same command continues from there"
                 print(told, file=sys.stderr)
             else:
                 shutil.rmtree(work.root)
@@ -118,7 +120,7 @@ def work_folder(data_dir: Path) -> Iterator[Work]:
 
 
 def move(built: Path, data_dir: Path, work: Work) -> None:
-    """Put the folder ``built`` in the place of ``data_dir``; what was there stays if that fails."""
+    """Move the folder ``built`` to ``data_dir``; if that fails, what was there before is put back."""
     if data_dir.exists():
         data_dir.rename(work.replaced)
     try:

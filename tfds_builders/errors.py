@@ -1,4 +1,4 @@
-"""The one exception for faults that the user can mend, and what a command does with it."""
+"""The one exception for faults that the user can fix, and what a command does with it."""
 
 import errno
 import os
@@ -11,16 +11,19 @@ _CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class InputError(Exception):
-    """The user's input is at fault; the message says what came, what is possible and where to change it."""
+    """The user's input is at fault; the message says what was given, what is possible and where to change it."""
 
 
 def sentence(fault: Exception) -> str:
-    """What the user can mend: an :class:`InputError`, a full disk or quota, a place that is closed; empty: nothing."""
+    """A sentence for a fault that the user can fix: an :class:`InputError`, a full disk or quota, denied access.
+
+    Empty for any other fault.
+    """
     if isinstance(fault, InputError):
         return str(fault)
     if isinstance(fault, OSError) and fault.filename and fault.errno in _CLOSED:
         return f"{fault.filename} is closed to you ({fault.strerror}); choose another place, or have it opened"
-    # TensorStore passes the system's words on, in an error of another kind.
+    # TensorStore wraps the system's message in an error of another type.
     number = fault.errno if isinstance(fault, OSError) else None
     full = [told for code, told in _FULL.items() if code == number or os.strerror(code) in str(fault)]
     if not full:
@@ -31,16 +34,21 @@ def sentence(fault: Exception) -> str:
 
 
 def exit_code(run: Callable[[], object], stopped: str = "") -> int:
-    """Run a command: 0, or 2 after printing the :func:`sentence` of a fault that has one, without a traceback.
+    """Run a command and return its exit code.
 
-    With ``stopped``, a sentence for whoever presses Ctrl-C, also 130 after printing that. 141 where nobody reads on, as
-    in ``… | head``.
+    Args:
+      run: the command.
+      stopped: what to say after Ctrl-C; where it is empty, KeyboardInterrupt is passed on.
+
+    Returns:
+      0: done. 2: a fault that the user can fix, after printing its :func:`sentence` without a traceback. 130: Ctrl-C.
+      141: nobody reads the output any more, as in ``… | head``.
     """
     try:
         run()
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit would fail again
         return 141
     except KeyboardInterrupt:
         if not stopped:

@@ -8,10 +8,10 @@ import typing
 
 
 def add(parser: argparse.ArgumentParser, options: type) -> None:
-    """One flag for each field: its type and default from the field, its help from the comment behind it.
+    """Add a flag for each field: type and default come from the field, the help from the comment after it.
 
-    A ``bool`` is a switch that is off, a ``Literal`` a choice; a tuple takes as many values as its default has, or any
-    number where its type says so.
+    A ``bool`` becomes a switch (off by default), a ``Literal`` a choice. A tuple takes as many values as its default
+    has, or any number where its type is ``tuple[X, ...]``.
     """
     sources = "".join(inspect.getsource(cls) for cls in reversed(options.__mro__) if dataclasses.is_dataclass(cls))
     comments = dict(re.findall(r"^    (\w+): .*#\s*(.*)$", sources, re.MULTILINE))
@@ -35,6 +35,6 @@ def add(parser: argparse.ArgumentParser, options: type) -> None:
 
 
 def values(args: argparse.Namespace, options: type) -> typing.Any:
-    """The options that the flags stand for."""
+    """The options dataclass, filled from parsed flags."""
     given = {field.name: getattr(args, field.name) for field in dataclasses.fields(options)}
     return options(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})

@@ -1,4 +1,4 @@
-"""A few lines of text that show how numbers are spread."""
+"""A histogram as a few lines of text."""
 
 import itertools
 
@@ -8,7 +8,7 @@ _BINS, _WIDTH = 10, 40
 
 
 def lines(values: np.ndarray) -> list[str]:
-    """One line for each value where there are few, otherwise for each of ten equal parts of the range; with counts."""
+    """One line with a bar and a count for each distinct value or, beyond ten of them, for each tenth of the range."""
     values = np.asarray(values, np.float64)
     distinct, counts = np.unique(values, return_counts=True)
     if distinct.size <= _BINS:

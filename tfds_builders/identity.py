@@ -1,7 +1,7 @@
-"""Keyed hashes: what stands for a patient, a site and a scan once they have left their source.
+"""Keyed hashes, which stand for a patient, a site and a scan once these have left their source.
 
-Without the key nobody can recompute a hash from a guessed identifier, which a bare hash would allow. The key lives
-outside data and work folders; a dataset stores only the key's fingerprint.
+Without the key, nobody can recompute a hash from a guessed identifier, as would be possible with a plain hash. The key
+is kept outside data and work folders; a dataset stores only the key's fingerprint.
 """
 
 import contextlib
@@ -17,32 +17,32 @@ from tfds_builders.errors import InputError
 ENVIRONMENT = "LEARNER_KEY_FILE"
 DEFAULT_FILE = Path("~/.config/learner_jax/identity.key")
 
-# Synthetic patients have no identity to protect; a public key keeps their dataset byte-identical on every machine.
+# Synthetic patients have no identity to protect; with a public key their dataset is byte-identical on every machine.
 PUBLIC_KEY = b"learner_jax: synthetic cohorts protect nobody"
 
 
 def composed(name: str) -> str:
-    """A name as it is hashed (Unicode NFC): a Mac writes ü in a file name as two characters, a spreadsheet as one."""
+    """A name in the form that is hashed (Unicode NFC): ü is two characters on a Mac, one in a spreadsheet."""
     return unicodedata.normalize("NFC", name)
 
 
 def patient_hash(key: bytes, source: str, patient: str) -> str:
-    """Hash of a patient, who is a patient id *of a source*: the same id in two sources is two people."""
+    """Hash of a patient: an id *within a source*, so the same id in two sources is two people."""
     return _hash(key, "patient", source, patient)
 
 
 def site_hash(key: bytes, source: str, site: str) -> str:
-    """Hash of a site of a source; scans without a stated site share their source's."""
+    """Hash of a site within a source; all scans of a source that state no site have the same one."""
     return _hash(key, "site", source, site)
 
 
 def scan_hash(key: bytes, scan: str) -> str:
-    """Hash of a scan's path as written in the cohort CSV."""
+    """Hash of a scan's path, as it is written in the cohort CSV."""
     return _hash(key, "scan", scan)
 
 
 def fingerprint(key: bytes) -> str:
-    """What may be stored of a key: 16 hex digits that tell keys apart and do not give them away."""
+    """The part of a key that may be stored: 16 hex digits that tell keys apart without revealing them."""
     return _hash(key, "fingerprint")
 
 
@@ -69,7 +69,7 @@ def key_file(given: Path | str | None = None) -> Path:
 
 
 def load_key(path: Path, data_dir: Path) -> bytes:
-    """Read the key, 32 bytes as 64 hex digits; make a random one, readable by its owner alone, when there is none.
+    """Read the key, 32 bytes as 64 hex digits; where there is none, make a random one that only its owner can read.
 
     Raises:
       InputError: the key would lie inside ``data_dir``, cannot be read or written, or is not 64 hex digits.
@@ -82,7 +82,7 @@ def load_key(path: Path, data_dir: Path) -> bytes:
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with contextlib.suppress(FileExistsError):  # another build has made it meanwhile
+            with contextlib.suppress(FileExistsError):  # another build made it in the meantime
                 _make(path)
     except OSError as error:
         raise _unusable(path, error) from error

@@ -1,4 +1,4 @@
-"""Apply a function to many scans in several processes, in order, holding few results at a time."""
+"""Map a function over many scans in several processes: in order, and with few results in memory at a time."""
 
 import collections
 import concurrent.futures
@@ -20,17 +20,18 @@ Result = TypeVar("Result")
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
-    """``map(function, items)`` in ``processes`` processes; the results come in the order of the items.
+    """``map(function, items)`` in ``processes`` processes; results come in the order of the items.
 
-    One process is this one. ``function`` is otherwise called from a fresh interpreter, so it must be importable.
+    With ``processes=1`` everything runs in this process. Otherwise ``function`` is called in fresh interpreters, so it
+    must be importable.
 
     Raises:
-      InputError: one of several processes was killed. What ``function`` raises.
+      InputError: a process was killed. Whatever ``function`` raises is passed on.
     """
     if processes == 1:
         yield from map(function, items)
         return
-    # Not forked: polars and FFmpeg have threads, and a fork takes their locks along.
+    # Not forked: polars and FFmpeg have threads, and a fork would copy locks that they hold.
     context = multiprocessing.get_context("spawn")
     with _one_thread_each():
         pool = concurrent.futures.ProcessPoolExecutor(processes, context, initializer=end_with_the_parent)
@@ -44,8 +45,8 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], proce
                 yield waiting.popleft().result()
         except BrokenProcessPool as error:
             raise InputError(
-                "one of the processes that read scans was ended from outside, as where memory runs out; start the same "
-                f"command with fewer than --processes {processes}"
+                "one of the processes that read scans was killed, perhaps because memory ran out; run the same command "
+                f"with fewer than --processes {processes}"
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
@@ -53,7 +54,7 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], proce
 
 @contextlib.contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Processes that start meanwhile multiply matrices in one thread; two each on two cores took 3 times as long."""
+    """Give processes that start in this block one BLAS thread each; two each, on two cores, took 3 times as long."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:
@@ -67,16 +68,16 @@ def _one_thread_each() -> Iterator[None]:
 
 
 def end_with_the_parent() -> None:
-    """To be called in a process of a pool: it leaves interrupts to its parent, and does not outlive it."""
+    """Initializer for the processes of a pool: ignore Ctrl-C, which the parent handles, and exit with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_wait_for_the_parent, daemon=True).start()
 
 
 def _wait_for_the_parent() -> None:
     multiprocessing.parent_process().join()
-    os._exit(1)  # it was killed: nobody will ever ask for anything again
+    os._exit(1)  # the parent was killed: nobody will ask for anything again
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""How far a build is: a bar on a terminal, a plain line now and then in a log."""
+"""Progress of a build: a bar on a terminal, a plain line every ten seconds in a log."""
 
 import sys
 import time
@@ -20,7 +20,7 @@ class _Rate(ProgressColumn):
 
 
 def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """Pass the items on and show on stderr how many are done, how many per second, and how long the rest will take."""
+    """Yield the items, and show on stderr how many are done, how many per second, and how long the rest will take."""
     console = Console(file=sys.stderr)
     if console.is_terminal:
         columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()

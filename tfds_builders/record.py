@@ -1,7 +1,7 @@
-"""The record contract: what one scan looks like in a shard, and what a dataset folder says about all of them.
+"""The record contract: how one scan is stored in a shard, and what a dataset folder says about all of them.
 
-A dataset folder holds the TFDS ArrayRecord shards of one split, ``scans``, in the order of ``cohort.parquet``; beside
-them ``dataset.json`` (:class:`DatasetMeta`), ``splits/`` and, written last, the marker ``COMPLETE``.
+A dataset folder holds the TFDS ArrayRecord shards of one split, ``scans``, in the order of ``cohort.parquet``, and
+beside them ``dataset.json`` (:class:`DatasetMeta`), ``splits/`` and, written last, the marker ``COMPLETE``.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from etils import epath
 
 from tfds_builders.errors import InputError
 
-SPLIT = "scans"  # the one split inside TFDS; train, val and test are lists of patients, see splits/
+SPLIT = "scans"  # the only split that TFDS knows of; train, val and test are lists of patients in splits/
 MARKER = "COMPLETE"
 META_FILE = "dataset.json"
 
@@ -27,7 +27,7 @@ DTYPES = ("uint8", "uint16", "float16")
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """The pixels of one scan as they are stored: intensity = ``scan * scale + offset``."""
+    """The pixels of one scan as they are stored; intensity = ``scan * scale + offset``."""
 
     scan: np.ndarray  # [t h w c] uint8, uint16 or float16
     spacing: np.ndarray  # f32 [3]: between stored frames in s (or slices in mm), rows in mm, columns in mm; NaN unknown
@@ -35,7 +35,7 @@ class Record:
     offset: float = 0.0
 
     def example(self, scan_id: str) -> dict[str, Any]:
-        """What TFDS writes, in the shapes of :func:`features`."""
+        """The example that TFDS writes, with the keys and shapes of :func:`features`."""
         return {
             "scan": self.scan,
             "scale": np.float32(self.scale),
@@ -45,7 +45,7 @@ class Record:
         }
 
     def digests(self) -> tuple[str, str]:
-        """sha256 over all that is stored of the scan except its name, and over its pixels alone."""
+        """sha256 of all that is stored of the scan except its ``scan_id``, and sha256 of its pixels alone."""
         pixels = hashlib.sha256(np.ascontiguousarray(self.scan, self.scan.dtype.newbyteorder("<")).tobytes())
         whole = pixels.copy()
         whole.update(np.array([self.scale, self.offset, *self.spacing], "<f4").tobytes())
@@ -54,20 +54,20 @@ class Record:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetMeta:
-    """What holds for all records of a dataset; stored as ``dataset.json``."""
+    """What all records of a dataset have in common; stored as ``dataset.json``."""
 
-    name: str  # of the TFDS builder
+    name: str  # name of the TFDS builder
     version: str
     modality: str  # one of MODALITIES
     dtype: str  # one of DTYPES
     axis0: str  # what t means: "time", "depth" or "none" (stills)
     scan_shape: tuple[int, int, int, int]  # t h w c
-    preprocessing: dict[str, Any]  # all that was done to the pixels
+    preprocessing: dict[str, Any]  # everything that was done to the pixels
     scores: tuple[str, ...]
     covariates: tuple[str, ...]
     key_fingerprint: str  # of the key behind patient, site and scan_id
     fingerprint: str  # over preprocessing, cohort table and pixels in record order
-    inputs: str  # keyed digest of what the dataset was built from, so that a second build can be skipped
+    inputs: str  # keyed digest of everything the dataset was built from, so that a second build can be skipped
     n_scans: int
 
     def __post_init__(self):
@@ -77,7 +77,7 @@ class DatasetMeta:
 
     @property
     def scan_bytes(self) -> int:
-        """Of the pixels of one scan."""
+        """Bytes of the pixels of one scan."""
         return math.prod(self.scan_shape) * np.dtype(self.dtype).itemsize
 
     def write(self, folder: Path) -> None:
@@ -87,7 +87,7 @@ class DatasetMeta:
 
     @classmethod
     def read(cls, folder: epath.PathLike) -> "DatasetMeta":
-        """Read ``dataset.json`` of a built dataset, also in a bucket.
+        """Read ``dataset.json`` of a built dataset, which may be in a bucket.
 
         Raises:
           InputError: the file is absent, damaged, or written by another version of this software.
@@ -115,11 +115,11 @@ def features(meta: DatasetMeta):
       FeaturesDict: ``scan [t h w c]`` in the dataset's dtype, ``scale``, ``offset`` f32, ``spacing`` f32 ``[3]`` and
       ``scan_id`` text.
     """
-    import tensorflow_datasets as tfds  # half a second, and those who only read dataset.json need not wait for it
+    import tensorflow_datasets as tfds  # takes half a second, which readers of dataset.json need not wait for
 
     return tfds.features.FeaturesDict(
         {
-            # The default encoding stores integers one by one: 20 times slower to write, 13 to read (2026-11).
+            # The default encoding stores integers one by one: 20 times slower to write and 13 times to read (2026-11).
             "scan": tfds.features.Tensor(shape=meta.scan_shape, dtype=np.dtype(meta.dtype), encoding="bytes"),
             "scale": np.float32,
             "offset": np.float32,
@@ -133,7 +133,7 @@ def check_complete(folder: Path | str) -> None:
     """Refuse a folder that is not a finished dataset.
 
     Raises:
-      InputError: says whether the folder is absent, half-written or something else, and how to build one.
+      InputError: it says whether the folder is absent, half-written or something else, and how to build a dataset.
     """
     folder = Path(folder)
     if (folder / MARKER).is_file():

@@ -1,6 +1,6 @@
-"""A dataset in a bucket: built on this machine, then copied there with its marker last.
+"""A dataset in a bucket: built on this machine, then uploaded, its marker file last.
 
-A bucket has no rename, so the marker file is what makes a dataset complete: while a dataset is replaced there is none.
+Buckets cannot rename, so the marker file alone makes a dataset complete: while one is being replaced, there is none.
 """
 
 import contextlib
@@ -16,15 +16,15 @@ from tfds_builders.record import MARKER, META_FILE, DatasetMeta
 
 
 def is_remote(data_dir: str) -> bool:
-    """Whether a place is in a bucket, as in ``gs://lab/lus``, and not a folder."""
+    """Whether a path is in a bucket, such as ``gs://lab/lus``, rather than a local folder."""
     return "://" in data_dir
 
 
 def staging(data_dir: str) -> Path:
-    """The local folder in whose place a remote dataset is built: of the same name, in the current folder.
+    """The local ``data_dir`` of a build for a bucket: the dataset's name, in the current folder.
 
     Raises:
-      InputError: no bucket is named.
+      InputError: ``data_dir`` names no bucket.
     """
     if not data_dir.partition("://")[2].partition("/")[0]:
         raise InputError(f"--data_dir is {data_dir!r} and names no bucket; write gs://BUCKET/NAME")
@@ -35,13 +35,13 @@ def is_built(data_dir: str, meta: DatasetMeta, overwrite: bool) -> bool:
     """Whether the bucket holds this dataset already.
 
     Raises:
-      InputError: it holds something else there, or it cannot be reached.
+      InputError: it holds something else in that place, or cannot be reached.
     """
     with _reachable(data_dir):
         place = epath.Path(data_dir)
         if not (place / MARKER).exists():
             if (place / META_FILE).exists() or not place.exists() or not any(place.iterdir()):
-                return False  # nothing, or what an upload that was stopped has left
+                return False  # nothing, or the remains of an upload that was stopped
             raise InputError(f"{data_dir} exists and is not a dataset; choose another --data_dir")
         if overwrite:
             return False
@@ -50,18 +50,20 @@ def is_built(data_dir: str, meta: DatasetMeta, overwrite: bool) -> bool:
 
 
 def upload(built: Path, data_dir: str) -> None:
-    """Copy a complete dataset into the bucket; what was there and is not of it goes.
+    """Upload a complete dataset, and delete files in its place that are not part of it.
 
     Raises:
-      InputError: the bucket cannot be written, or a file has arrived with another size. There is no marker then, so
-        nothing opens, and the same command goes on.
+      InputError: the bucket cannot be written, or a file has arrived with another size. There is then no marker, so
+        nothing opens the dataset, and the same command tries again.
     """
     with _reachable(data_dir):
         place = epath.Path(data_dir)
         place.mkdir(parents=True, exist_ok=True)
         (place / MARKER).unlink(missing_ok=True)
         files = sorted(path.relative_to(built).as_posix() for path in built.rglob("*") if path.is_file())
-        files.sort(key=lambda name: (name != META_FILE, name))  # first: it tells whose a half-written dataset is
+        files.sort(
+            key=lambda name: (name != META_FILE, name)
+        )  # first: it marks a half-written dataset as ours, see is_built
         files.remove(MARKER)
         for name in list(_names(place)) if place.exists() else []:
             if name not in files:
@@ -71,7 +73,7 @@ def upload(built: Path, data_dir: str) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             epath.Path(built / name).copy(target, overwrite=True)
             if target.stat().length != (built / name).stat().st_size:
-                raise InputError(f"{target} has not arrived whole; start the same command again")
+                raise InputError(f"{target} has not arrived whole; run the same command again")
         epath.Path(built / MARKER).copy(place / MARKER, overwrite=True)
 
 
@@ -93,5 +95,5 @@ def _reachable(data_dir: str) -> Iterator[None]:
         raise InputError(
             f"{data_dir} needs a package for its kind of bucket: pip install 'learner-jax[gcs]'"
         ) from error
-    except Exception as error:  # each kind of bucket raises its own
+    except Exception as error:  # each kind of bucket raises its own exceptions
         raise InputError(f"{data_dir} cannot be used ({type(error).__name__}: {error}); see --data_dir") from error

@@ -1,22 +1,22 @@
-"""Frames of any size -> squares of one size, without bending what they show."""
+"""Frames of any size -> squares of one size, without distorting what they show."""
 
 import numpy as np
 from PIL import Image
 
 
 def fit(pixels: np.ndarray, size: int, spacing: np.ndarray, aspect: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Scale frames to fit into a square, keep their physical aspect ratio, and pad with black around the centre.
+    """Scale frames to fit into a square, keeping their physical aspect ratio, and centre them on black.
 
-    Filter: Pillow's BILINEAR, a triangle as wide as the reduction, so that fine texture is averaged and not skipped.
+    The filter is Pillow's BILINEAR, a triangle as wide as the reduction, so fine texture is averaged, not skipped.
 
     Args:
       pixels: uint8 ``[t h w 1]``.
       size: height and width of the result, in pixels.
-      spacing: f32 ``[3]`` as in a record; where rows or columns are NaN, ``aspect`` tells the shape of a pixel.
+      spacing: f32 ``[3]`` as in a record; where that of rows or columns is NaN, ``aspect`` is used instead.
       aspect: width of a pixel over its height.
 
     Returns:
-      uint8 ``[t size size 1]`` and the spacing of its rows and columns.
+      uint8 ``[t size size 1]``, and its spacing f32 ``[3]``.
     """
     _, height, width, _ = pixels.shape
     row, column = (spacing[1], spacing[2]) if np.isfinite(spacing[1:]).all() else (1.0, aspect)

@@ -1,10 +1,10 @@
-"""Whose hash is it: ``python -m tfds_builders.resolve cohort.csv HASH``, where the key is.
+"""Whose hash is this? Works only where the identity key is.
 
-Prints as CSV whom the hashes of patients and scans are of, or without a HASH all of the cohort:
+Prints, as CSV, the patients and scans that hashes stand for, or all of the cohort where no HASH is given:
 
     python -m tfds_builders.resolve cohort.csv 0ee2992986e8d948
 
-It writes nothing and needs no scan. What it prints names patients.
+It writes no file and needs no scan. Its output names patients.
 """
 
 import argparse
@@ -20,10 +20,10 @@ COLUMNS = ("patient_hash", "scan_id", "source", "patient", "visit", "scan")
 
 
 def resolve(path: Path, key: bytes, hashes: Collection[str] = ()) -> list[tuple[str, ...]]:
-    """The :data:`COLUMNS` of each scan of a cohort CSV, or of those whose patient or scan has one of the hashes.
+    """The :data:`COLUMNS` of each scan of a cohort CSV, or only of those whose patient or scan has one of ``hashes``.
 
     Raises:
-      InputError: the table cannot be read, or a hash is of nobody in it.
+      InputError: the table cannot be read, or a hash stands for nobody in it.
     """
     rows = []
     for cell in cohort_csv.cells(path):

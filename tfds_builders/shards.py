@@ -1,7 +1,7 @@
-"""Records in shards, each finished on its own: a build that was stopped goes on with the first unfinished one.
+"""Records in shards, each finished on its own: a build that was stopped continues with the first unfinished one.
 
-A finished shard lies in the work folder beside the dataset's place, with a note that says which rows it was made from.
-One shard depends on its own rows alone, so one process, many, and Apache Beam write the same bytes.
+A finished shard lies in the work folder beside the dataset's final place, with a note on the rows it was made from. A
+shard depends on its own rows alone, so one process, many processes and Apache Beam write the same bytes.
 """
 
 import dataclasses
@@ -21,13 +21,13 @@ from tfds_builders import record
 from tfds_builders.readers.api import ScanError
 from tfds_builders.record import Record
 
-_BYTES = 64 << 20  # of pixels; TFDS holds one shard in memory while it writes it
+_BYTES = 64 << 20  # of pixels in a shard; TFDS holds a whole shard in memory while writing it
 _MOST = 512  # shards: a reader keeps a file open for each, and 1024 is a common limit
 COMPRESSION = "zstd"  # of ArrayRecord, unless told otherwise
 
 
 def ranges(n_scans: int, scan_bytes: int) -> list[range]:
-    """Rows of each shard: about 64 MiB of pixels, but never more than 512 shards."""
+    """The rows of each shard: about 64 MiB of pixels, or more where there would be over 512 shards."""
     size = max(1, _BYTES // scan_bytes, math.ceil(n_scans / _MOST))
     return [range(start, min(start + size, n_scans)) for start in range(0, n_scans, size)]
 
@@ -36,24 +36,24 @@ def ranges(n_scans: int, scan_bytes: int) -> list[range]:
 class Refusal:
     """A scan that could not be used."""
 
-    row: int  # of the cohort as it was given
-    error: str  # class of the error
+    row: int  # index in the cohort as given
+    error: str  # name of the error's class
     reason: str  # as in ScanError
 
 
 @dataclasses.dataclass(frozen=True)
 class Note:
-    """What is in a finished shard, in record order."""
+    """What a finished shard holds, in record order."""
 
-    key: str  # of the rows, files and settings that it was made from
-    rows: tuple[int, ...]  # of the cohort as it was given
-    records: tuple[str, ...]  # sha256 over all that is stored of a scan, except its name
-    pixels: tuple[str, ...]  # sha256 over its pixels alone
+    key: str  # digest of the rows, files and settings it was made from
+    rows: tuple[int, ...]  # indices in the cohort as given
+    records: tuple[str, ...]  # of each scan, the sha256 of all that is stored except its scan_id
+    pixels: tuple[str, ...]  # of each scan, the sha256 of its pixels
     refused: tuple[Refusal, ...]
 
     @classmethod
     def read(cls, path: Path) -> "Note | None":
-        """The note at ``path``, or None where there is none that can be read."""
+        """The note at ``path``; None where there is none, or none that can be read."""
         try:
             values = json.loads(path.read_text(encoding="ascii"))
             refused = tuple(Refusal(**refusal) for refusal in values.pop("refused"))
@@ -62,7 +62,7 @@ class Note:
             return None
 
     def write(self, path: Path) -> None:
-        """Store the note, whole or not at all."""
+        """Store the note, either whole or not at all."""
         part = path.with_name(path.name + ".part")
         part.write_text(json.dumps(dataclasses.asdict(self)), encoding="ascii")
         os.replace(part, path)
@@ -70,9 +70,9 @@ class Note:
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """One shard: called by TFDS for the examples that it is to hold.
+    """One shard; TFDS calls it for the examples that the shard will hold.
 
-    Where the shard is finished already nothing is read: what it yields then is only counted.
+    Where the shard is already finished no scan is read, and empty examples are yielded, which TFDS only counts.
     """
 
     file: Path  # where the finished shard lies in the work folder
@@ -83,7 +83,7 @@ class Shard:
 
     @property
     def note(self) -> Note | None:
-        """Of the finished shard; None while there is none of this key."""
+        """The note of the finished shard; None until there is a finished shard with this key."""
         note = Note.read(self._note_file)
         return note if note and note.key == self.key and self.file.exists() else None
 
@@ -94,7 +94,7 @@ class Shard:
 
     @property
     def slice(self) -> slice:
-        """Of the cohort's rows."""
+        """``rows``, to slice lists of the cohort's rows."""
         return slice(self.rows.start, self.rows.stop)
 
     @property
@@ -102,7 +102,7 @@ class Shard:
         return self.file.with_name(self.file.name + ".json")
 
     def discard_other(self) -> None:
-        """Remove what is in the shard's place and was made from something else."""
+        """Remove a file in the shard's place that was made from something else."""
         if not self.note:
             self.file.unlink(missing_ok=True)
 
@@ -123,14 +123,14 @@ class Shard:
 
 
 class KeepingWriter(tfds.core.ExampleWriter):
-    """Writes a shard into the work folder, and from there into the dataset; a finished one is only taken over."""
+    """Writes a shard into the work folder and links it into the dataset; a finished shard is only linked."""
 
     def __init__(self, work: Path):
         super().__init__(file_format=FileFormat.ARRAY_RECORD)
         self._work = work
 
     def write(self, path: os.PathLike, examples: Iterator[tuple[int, bytes]]) -> None:
-        """Called by TFDS with the shard's place in the dataset."""
+        """Called by TFDS with the path of the shard in the dataset."""
         kept = self._work / Path(path).name
         if not kept.exists():
             part = kept.with_name(kept.name + ".part")
@@ -143,10 +143,10 @@ class KeepingWriter(tfds.core.ExampleWriter):
 
 
 def _in_order(example: bytes) -> bytes:
-    """The same example with its features in the order of their names: protobuf's own differs between processes."""
+    """The same example with its features sorted by name: protobuf's own order differs between processes."""
     return tf_example_pb2.Example.FromString(example).SerializeToString(deterministic=True)
 
 
 def file_name(builder: str, index: int, total: int) -> str:
-    """As TFDS names shards: ``<builder>-scans.array_record-00000-of-00001``."""
+    """The name that TFDS gives to a shard: ``<builder>-scans.array_record-00000-of-00001``."""
     return f"{builder}-{record.SPLIT}.array_record-{index:05d}-of-{total:05d}"

@@ -1,4 +1,4 @@
-"""What simulated cohorts share: knobs and their check, random numbers by name, courses over visits, the cohort's table.
+"""What simulated cohorts share: knobs and their checks, named random streams, courses over visits, the cohort table.
 
 The latent severity of patient p at visit v is ``b_p + w_pv``: a level that differs between patients and a path over
 the visits. Its overall SD is near 1.
@@ -16,14 +16,14 @@ from tfds_builders.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Knobs:
-    """What decides a simulated cohort, completely; each dataset adds its own.
+    """Everything that determines a simulated cohort; each dataset adds knobs of its own.
 
     Raises:
-      InputError: when a value is out of range, in a sentence that names the field.
+      InputError: a value is out of range; the message names the field.
     """
 
-    DATASET: ClassVar[str]  # its name in errors
-    LEAST: ClassVar[dict[str, int]] = {"n_patients": 1, "visits": 1}  # what is not named here is at least 0
+    DATASET: ClassVar[str]  # the dataset's name, for error messages
+    LEAST: ClassVar[dict[str, int]] = {"n_patients": 1, "visits": 1}  # the least value of a knob; 0 if not named here
     MOST: ClassVar[dict[str, int]] = {"null_fraction": 1, "identity": 10}
 
     n_patients: int = 200  # patients
@@ -49,7 +49,7 @@ class Knobs:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One scan. ``severity`` is the latent that the picture shows and the score measures: for oracles only."""
+    """One scan. ``severity`` is the latent variable that the picture shows and the score measures, for tests only."""
 
     patient: int
     visit: int
@@ -57,18 +57,18 @@ class Row:
     view: str
     clip: int  # number among the scans of this view at this visit
     severity: float
-    scores: dict[str, float]  # as measured; with _true behind the name: without the measurement error
+    scores: dict[str, float]  # as measured, and under NAME_true without the measurement error
     covariates: dict[str, float]  # null_control: 1 for a patient whose true score never moves, else 0
     site: str = ""
 
 
 def stream(knobs: Knobs, what: str, *numbers: int) -> np.random.Generator:
-    """The random numbers of one thing: they depend on the seed, the name and the numbers, and on no earlier draw."""
+    """A generator that depends on the seed, the name ``what`` and the numbers alone, not on earlier draws."""
     return np.random.default_rng([knobs.seed, int.from_bytes(what.encode(), "little"), *numbers])
 
 
 def is_null_control(knobs: Knobs, patient: int) -> bool:
-    """Null controls are spread evenly, so that their share holds in any range of patients and not on average only."""
+    """Whether the patient's true score never moves. Such patients are spread evenly, not drawn independently."""
     start = stream(knobs, "null").random()
     return int((patient + 1) * knobs.null_fraction + start) > int(patient * knobs.null_fraction + start)
 
@@ -92,10 +92,10 @@ def visit_days(rng: np.random.Generator, visits: int, median: float, spread: flo
 
 
 def mean_reverting(rng: np.random.Generator, days: np.ndarray, memory: float) -> np.ndarray:
-    """An Ornstein–Uhlenbeck path at irregular days, f64 ``[visits]``; after ``memory`` days it has shrunk to 1/e.
+    """An Ornstein–Uhlenbeck path at irregular days, f64 ``[visits]``; its correlation falls to 1/e in ``memory`` days.
 
-    Visits that lie close together are alike, which would make the SD about a patient's own mean smaller than 1, so the
-    path is divided by its expected SD there.
+    Visits close in time are alike, which would make the SD about a patient's own mean smaller than 1, so the path is
+    divided by that SD's expected value.
     """
     visits = len(days)
     alike = np.exp(-np.abs(days[:, None] - days[None]) / memory)
@@ -109,8 +109,8 @@ def severity(knobs: Knobs, patient: int, level: float, path: np.ndarray) -> np.n
     """Latent severity f64 ``[visits]`` of one patient.
 
     Args:
-      level: of SD 1 over patients.
-      path: ``[visits]``, of SD 1 about the patient's mean; a null control stays on the level instead.
+      level: of the patient; SD 1 over patients.
+      path: ``[visits]``, with SD 1 about the patient's mean. A null control stays at its level instead.
     """
     between = 1 / np.sqrt(1 + knobs.variance_ratio**2)
     moves = 0.0 if is_null_control(knobs, patient) else knobs.variance_ratio * between
@@ -118,7 +118,7 @@ def severity(knobs: Knobs, patient: int, level: float, path: np.ndarray) -> np.n
 
 
 def table(source: str, rows: list[Row]) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
-    """The cohort as ``cohort_csv.read`` would give it, and the rows as builders take them, ``line`` and ``row``."""
+    """The cohort as ``cohort_csv.read`` would return it, and the rows as builders take them: ``line`` and ``row``."""
     frame = pl.DataFrame(
         {
             "scan": f"{row.patient}/{row.visit}/{row.view}/{row.clip}",

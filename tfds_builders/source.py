@@ -1,4 +1,4 @@
-"""What a dataset is built from: the cohort, the files that it names, and the settings."""
+"""What a dataset is built from: the cohort, the files it names, and the settings."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Row = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Table, rows and row keys are in record order."""
+    """What a dataset is built from. Table, rows and row keys are in record order."""
 
     table: pl.DataFrame  # deidentified; may have a split column
-    rows: list[Row]  # what the builder reads
-    row_keys: list[str]  # a keyed digest of file and settings for each row: equal where the record would be equal
-    meta: DatasetMeta  # its fingerprint does not hold the pixels yet
+    rows: list[Row]  # what the builder reads scans from
+    row_keys: list[str]  # for each row, a keyed digest of file and settings: equal keys mean equal records
+    meta: DatasetMeta  # its fingerprint does not cover the pixels yet
 
     def key_of(self, rows: range) -> str:
-        """Of a part of the rows: equal where their records would be equal."""
+        """A key for some of the rows: equal keys mean equal records."""
         return hashlib.sha256("".join(self.row_keys[rows.start : rows.stop]).encode()).hexdigest()
 
 
@@ -45,10 +45,10 @@ def of_files(
     allow_outside: bool = False,
     key: bytes,
 ) -> Source:
-    """The scans that a cohort CSV names.
+    """The source of a dataset of the scans that a cohort CSV names; ``key`` is the identity key.
 
     Raises:
-      InputError: every fault of the table.
+      InputError: as :func:`tfds_builders.cohort_csv.read`.
     """
     frame = cohort_csv.read(csv, scores, covariates, allow_outside, root)
     rows = frame.select("line", "path").to_dicts()
@@ -57,14 +57,14 @@ def of_files(
 
 
 def of_nothing(builder: type[SimulatedBuilder], options: Any) -> Source:
-    """The scans that a builder makes up."""
+    """The source of a simulated dataset, which needs no files."""
     frame, rows = builder.cohort(options)
     stamps = [str(i) for i in range(len(rows))]
     return _source(builder, options, frame, rows, stamps, identity.PUBLIC_KEY)
 
 
 def _stamp(path: Path) -> list:
-    """Size and time of change of a file, of both halves of a pair, or of all files of a folder."""
+    """Size and modification time of a file, of both halves of a .hdr/.img pair, or of all files in a folder."""
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.is_file())
     else:

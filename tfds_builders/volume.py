@@ -1,4 +1,4 @@
-"""Volumes of any orientation, spacing and size -> grey values on one grid that all scans of a dataset share."""
+"""Volumes of any orientation, spacing and size -> grey values on the one grid that all scans of a dataset share."""
 
 import dataclasses
 import itertools
@@ -12,27 +12,27 @@ from tfds_builders.readers.api import UnsupportedScan, Volume
 WINDOW = (0.5, 99.5)  # percentiles that become black and white, see window()
 FOREGROUND = 0.1  # of the way from black to white; FSL's robust threshold is the same tenth
 _OBLIQUE = np.deg2rad(0.5)  # below it a voxel at the edge of a 256 mm volume is off by 1 mm or less
-_HEAD_PLANE = 0.02  # part of a plane that is foreground where the head begins; noise is less, an ear is more
+_HEAD_PLANE = 0.02  # share of foreground from which a plane counts as head: noise has less, an ear has more
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """The grid of all volumes of a dataset, axes to the person's right, front and top."""
+    """The grid of all volumes of a dataset; its axes point to the person's right, front and top."""
 
     shape: tuple[int, int, int]  # voxels along right, anterior, superior
     spacing: float  # mm
-    around: str  # "head": where the foreground is; "image": the middle of the scan
+    around: str  # what it is centred on: "head", the foreground, or "image", the middle of the scan
 
 
 def prepare(volume: Volume, grid: Grid) -> np.ndarray:
-    """Resample to the grid, crop or pad, and stretch the grey values.
+    """Resample a volume to the grid, crop or pad it, and stretch its grey values.
 
     Returns:
       f32 ``[t h w]`` between 0 and 1: slices from inferior to superior, rows from anterior to posterior, columns from
       the person's left to right; black outside the scan.
 
     Raises:
-      UnsupportedScan: every voxel is alike, or none is a number. The path of the error is empty: the caller knows it.
+      UnsupportedScan: all voxels are alike, or none is a number. The error's path is empty: only the caller knows it.
     """
     values, inside = resample(volume, grid.spacing, grid.shape)
     black, white = window(values, inside)
@@ -45,17 +45,17 @@ def prepare(volume: Volume, grid: Grid) -> np.ndarray:
 
 
 def resample(volume: Volume, spacing: float, like: tuple[int, int, int] = (0, 0, 0)) -> tuple[np.ndarray, np.ndarray]:
-    """The whole volume in RAS+ at an isotropic spacing, antialiased where that is coarser than the voxels.
+    """Resample the whole volume to RAS+ with isotropic spacing, antialiased where that is coarser than the voxels.
 
-    Along each voxel axis a triangle as wide as the larger of the two spacings; an oblique or sheared volume is then
-    turned by trilinear interpolation. Not-a-number voxels count as 0.
+    The filter along each voxel axis is a triangle as wide as the larger of the two spacings. An oblique or sheared
+    volume is then rotated by trilinear interpolation. Voxels that are not finite count as 0.
 
     Args:
-      like: the result has an even or odd number of voxels as these are, so that a crop to this shape has the same
-        middle to a fraction of a voxel, however the scan lies.
+      like: the result has an even or an odd number of voxels along each axis where ``like`` has, so that a crop to
+        that shape has the same centre, to a fraction of a voxel, however the scan lies.
 
     Returns:
-      f32 ``[x y z]`` about the middle of the scan, and which of it lies inside the scan.
+      f32 ``[x y z]``, centred on the middle of the scan, and a mask of the voxels that lie inside the scan.
     """
     values = volume.voxels
     if values.dtype.kind == "f":
@@ -67,7 +67,8 @@ def resample(volume: Volume, spacing: float, like: tuple[int, int, int] = (0, 0,
     flip = turn[np.argsort(turn[:, 0]), 1] < 0
     sizes = [_as_even(max(1, round(n * z / spacing)), m) for n, z, m in zip(values.shape, zooms, like, strict=True)]
     weights = [_weights(n, size, spacing / z) for n, size, z in zip(values.shape, sizes, zooms, strict=True)]
-    # Flipped in the weights: a flipped view of the voxels would be copied, which costs more than the rest (2026-11).
+    # The weights are flipped, not the voxels: a flipped view of those would be copied, which costs more than all else
+    # (2026-11).
     values = _separable(values, [w[:, ::-1] if f else w for w, f in zip(weights, flip, strict=True)])
     directions = affine[:3, :3] / zooms
     if np.arccos(np.clip(np.diag(directions), -1, 1)).max() < _OBLIQUE:
@@ -76,14 +77,14 @@ def resample(volume: Volume, spacing: float, like: tuple[int, int, int] = (0, 0,
 
 
 def window(values: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
-    """What becomes black and white: the lower percentile of what is inside, the upper one of its foreground.
+    """The values that become black and white: the lower percentile of all voxels inside, the upper of the foreground.
 
-    So neither the zeros around a stripped brain nor the air around a head decide how bright the tissue is.
+    So neither the zeros around a skull-stripped brain nor the air around a head decides how bright tissue is.
 
     Raises:
       UnsupportedScan: there is no range to stretch.
     """
-    # Every eighth voxel gives white to 1 % of the range on real heads, 10 times faster than all of them (2026-11).
+    # On real heads every eighth voxel gives white to within 1 % of the range, 10 times faster than all (2026-11).
     known = values[::2, ::2, ::2][inside[::2, ::2, ::2]]
     black, white = np.percentile(known, WINDOW)
     foreground = known[known > black + FOREGROUND * (white - black)]
@@ -95,15 +96,15 @@ def window(values: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
 
 
 def _as_even(n: int, like: int) -> int:
-    """``n``, or one more where ``like`` is even and ``n`` odd, or the other way round."""
+    """``n``, or ``n + 1`` where only one of ``n`` and ``like`` is even."""
     return n + (n - like) % 2
 
 
 def _weights(n_in: int, n_out: int, step: float) -> np.ndarray:
-    """Rows of the resampling matrix f32 ``[n_out n_in]``, each with sum 1; both grids have the same middle.
+    """The resampling matrix f32 ``[n_out n_in]``, whose rows sum to 1; both grids have the same centre.
 
     Args:
-      step: between two outputs, in inputs.
+      step: distance between two outputs, in units of the inputs' spacing.
     """
     at = (np.arange(n_out) - (n_out - 1) / 2) * step + (n_in - 1) / 2
     weights = np.maximum(0, 1 - np.abs(np.arange(n_in)[None] - at[:, None]) / max(step, 1.0))
@@ -111,9 +112,9 @@ def _weights(n_in: int, n_out: int, step: float) -> np.ndarray:
 
 
 def _separable(values: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
-    """``sum_abc X[i a] Y[j b] Z[k c] values[a b c]``, plane by plane as they lie in memory: no copy of the whole.
+    """``sum_abc X[i a] Y[j b] Z[k c] values[a b c]``, plane by plane in memory order, without copying the whole volume.
 
-    Only the few weights that are not 0 are multiplied; dense products took up to twice as long (2026-11).
+    The weights are sparse; dense products took up to twice as long (2026-11).
     """
     order = np.argsort(values.strides)[::-1]
     slow, middle, fast = (sparse.csr_array(weights[axis]) for axis in order)
@@ -128,10 +129,10 @@ def _separable(values: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
 
 
 def _turn(values: np.ndarray, directions: np.ndarray, like: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Trilinear interpolation of an oblique or sheared volume on a grid along the world's axes, large enough for all.
+    """Trilinear interpolation of an oblique or sheared volume onto a grid along the world axes that holds all of it.
 
     Args:
-      directions: f64 ``[3 3]``, one column for each voxel axis, in units of the spacing.
+      directions: f64 ``[3 3]``, with one column per voxel axis, in units of the spacing.
     """
     half = (np.array(values.shape) - 1) / 2
     reach = np.abs(directions) @ half
@@ -144,7 +145,7 @@ def _turn(values: np.ndarray, directions: np.ndarray, like: tuple[int, int, int]
 
 
 def _start(head: np.ndarray, grid: Grid) -> list[int]:
-    """First voxel of the crop along each axis; may be negative, where black is padded."""
+    """First voxel of the crop along each axis; negative where black is padded."""
     start = [(n - wanted) // 2 for n, wanted in zip(head.shape, grid.shape, strict=True)]
     if grid.around == "image":
         return start
@@ -153,7 +154,7 @@ def _start(head: np.ndarray, grid: Grid) -> list[int]:
         if planes.size:
             first, last = int(planes[0]), int(planes[-1])
             start[axis] = (first + last + 1 - wanted) // 2
-            if axis == 2 and last + 1 - first > wanted:  # a neck below: the top of the head is what counts
+            if axis == 2 and last + 1 - first > wanted:  # there is a neck below: keep the top of the head
                 start[axis] = last + 1 - wanted
     return start
 

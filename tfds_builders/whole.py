@@ -1,4 +1,4 @@
-"""Text files that are either whole or not there."""
+"""Write text files atomically, and read JSON objects with a helpful error."""
 
 import json
 import os
@@ -9,17 +9,17 @@ from tfds_builders.errors import InputError
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write beside ``path`` and rename: whoever reads finds the old text or the new one, also after a kill."""
+    """Write beside ``path`` and rename, so that a reader finds either the old text or the new, even after a kill."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
 
 
 def read_object(path: Path, remedy: str) -> dict[str, Any]:
-    """The JSON object that a file holds.
+    """Read the JSON object in a file.
 
     Raises:
-      InputError: it cannot be read or holds something else; ``remedy`` says what to do.
+      InputError: it cannot be read or holds something else; ``remedy`` tells the user what to do.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

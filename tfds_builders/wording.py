@@ -1,11 +1,11 @@
-"""Turns of phrase that messages share."""
+"""Phrases that many messages use."""
 
 import difflib
 from collections.abc import Iterable, Sequence
 
 
 def suggest(name: str, options: Iterable[str]) -> str:
-    """``did you mean 'x'? possible: a, b, x``: the second half of an error about an unknown name."""
+    """``did you mean 'x'? possible: a, b, x``, the second half of an error about an unknown name."""
     options = sorted(options)
     near = difflib.get_close_matches(str(name), options, n=1)
     possible = f"possible: {', '.join(options)}" if options else "nothing is possible here"
@@ -13,7 +13,7 @@ def suggest(name: str, options: Iterable[str]) -> str:
 
 
 def first_few(texts: Sequence[str], most: int) -> list[str]:
-    """The first ``most`` of them and ``and 3 more``, or all where there are no more."""
+    """The first ``most`` texts followed by ``and 3 more``, or all of them where there are no more."""
     return [*texts[:most], *([f"and {len(texts) - most} more"] if len(texts) > most else [])]
 
 

@@ -1,4 +1,4 @@
-"""A complete dataset: shards, cohort table, splits, report, card and, last of all, the marker."""
+"""Write a complete dataset: shards, cohort table, splits, report, card and, last of all, the marker."""
 
 import dataclasses
 import hashlib
@@ -26,11 +26,11 @@ REPORT_FILE = "build_report.json"
 
 @dataclasses.dataclass(frozen=True)
 class How:
-    """How a build goes about its work; none of it changes a byte of the dataset."""
+    """How a build goes about its work."""
 
     processes: int = 1
     max_bad_fraction: float = 0.0
-    beam: Any = None  # PipelineOptions, or None: without Apache Beam
+    beam: Any = None  # PipelineOptions; None: without Apache Beam
 
     def max_bad(self, n_scans: int) -> int:
         """How many of ``n_scans`` may be left out."""
@@ -44,7 +44,7 @@ def dataset(builder: type[ScanBuilder], source: Source, options: Any, how: How, 
       Its folder.
 
     Raises:
-      InputError: more scans cannot be used than ``how`` allows, or none can.
+      InputError: more scans are unusable than ``how`` allows, or all are.
     """
     writer = builder(
         source=source,
@@ -74,7 +74,7 @@ def dataset(builder: type[ScanBuilder], source: Source, options: Any, how: How, 
 
 
 def _complete(meta: DatasetMeta, notes: list[Note], n_scans: int) -> DatasetMeta:
-    """With the pixels of all records folded into the fingerprint."""
+    """The metadata with the number of scans, and with the pixels of all records folded into the fingerprint."""
     records = "".join(record for note in notes for record in note.records)
     fingerprint = hashlib.sha256((meta.fingerprint + records).encode()).hexdigest()
     return dataclasses.replace(meta, fingerprint=fingerprint, n_scans=n_scans)
@@ -89,7 +89,7 @@ def _duplicates(pixels: list[str]) -> list[list[int]]:
 
 
 def _report(source: Source, notes: list[Note], duplicates: list[list[int]]) -> dict[str, Any]:
-    """What was left out and why; row numbers and scan ids, since paths do not leave the source."""
+    """What was left out and why, by row number and scan id: paths must not leave the source."""
     ids = source.table["scan_id"].to_list()
     return {
         "n_rows": len(source.rows),

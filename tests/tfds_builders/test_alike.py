@@ -62,7 +62,7 @@ def test_what_this_version_prepares_in_another_way_is_refused():
     about = stored(clips, clips.OPTIONS())
     for changed, words in (
         ({"version": "0.9.0"}, "was built by version 0.9.0 of ultrasound_clips, and this software, which has version"),
-        ({"preprocessing": about["preprocessing"] | {"resize": "cropped"}}, "prepares scans in another way"),
+        ({"preprocessing": about["preprocessing"] | {"resize": "cropped"}}, "prepares scans differently"),
         ({"scan_shape": [16, 112, 96, 1]}, "ultrasound_clips cannot store scans as ultrasound_clips does: uint8 of"),
         ({"name": "mine"}, "no builder prepares files as mine does; possible: ultrasound_clips, "),
     ):

@@ -278,7 +278,7 @@ def test_a_link_is_followed_to_where_the_dataset_belongs(clips, tmp_path, there)
 
 def test_the_place_of_a_mounted_disk_is_refused():
     with (
-        pytest.raises(InputError, match=r"is where a disk is mounted, .* name a folder in it with --data_dir"),
+        pytest.raises(InputError, match=r"is a mount point, .* name a folder in it with --data_dir"),
         dataset_dir.work_folder(Path("/")),
     ):
         pass
@@ -287,7 +287,7 @@ def test_the_place_of_a_mounted_disk_is_refused():
 def test_a_dataset_inside_another_is_refused(clips, tmp_path, capsys):
     assert build.main(clips_command(clips, tmp_path / "data")) == 0
     assert build.main(clips_command(clips, tmp_path / "data" / "deep" / "lus")) == 2
-    assert f"lies inside the dataset {tmp_path / 'data'}, and would go with it" in capsys.readouterr().err
+    assert f"lies inside the dataset {tmp_path / 'data'}, and would be lost" in capsys.readouterr().err
     assert not (tmp_path / "data" / "deep").exists()
 
 

@@ -37,7 +37,7 @@ def test_a_failure_reaches_the_caller(processes):
 
 
 def test_a_process_that_is_killed_is_a_sentence():
-    with pytest.raises(InputError, match=r"ended from outside, as where memory runs out; .* --processes 2"):
+    with pytest.raises(InputError, match=r"was killed, perhaps because memory ran out; .* --processes 2"):
         list(ordered_map(os._exit, [1, 1], 2))
 
 

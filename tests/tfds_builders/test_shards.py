@@ -69,7 +69,7 @@ def test_a_build_that_stopped_goes_on_after_its_last_finished_shard(clips, tmp_p
         patched.setattr(Clips, "read", staticmethod(until_the_eighth))
         assert build.main(command(clips, tmp_path / "lus")) == 130
     work = tmp_path / ".lus.building"
-    assert f"2 finished shards kept in {work}: the same command goes on from there" in capsys.readouterr().err
+    assert f"2 finished shards kept in {work}: the same command continues from there" in capsys.readouterr().err
     assert not (tmp_path / "lus").exists()
     with pytest.raises(InputError, match="is not a dataset"):
         check_complete(work)
@@ -213,7 +213,7 @@ def test_a_build_that_comes_as_another_ends_is_told_so(clips, tmp_path, monkeypa
 
     monkeypatch.setattr(dataset_dir.fcntl, "flock", late)
     assert build.main(command(clips, tmp_path / "lus")) == 2
-    assert "was being built by another process, which has just ended; start the same command" in capsys.readouterr().err
+    assert "was being built by another process, which has just ended; run the same command" in capsys.readouterr().err
 
 
 def test_a_filesystem_without_links_gets_a_copy(tmp_path, monkeypatch):
