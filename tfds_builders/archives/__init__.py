@@ -1,4 +1,4 @@
-"""How known archives lie on disk -> one row for each scan. An archive is one file here and one line below."""
+"""How known archives are laid out on disk -> one row per scan. An archive is one file here and one line below."""
 
 from tfds_builders.archives import adni, bids, covid_blues, growth, ixi, oasis, open_ms, plain, pocus
 from tfds_builders.archives.api import Archive

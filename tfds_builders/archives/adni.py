@@ -1,4 +1,4 @@
-"""ADNI as LONI hands it out: a tree of images, a table of the collection, and tables of examinations."""
+"""ADNI as downloaded from LONI: a tree of images, the table of a collection, and tables of examinations."""
 
 import dataclasses
 import re
@@ -16,7 +16,7 @@ _NIFTI = r"ADNI_(\d{3}_S_\d{4,5})_MR_(.+)_\d{17}(?:_\d+)?_(S\d+)_(I\d+)\.nii(?:\
 _SLICE = r"ADNI_(\d{3}_S_\d{4,5})_MR_(.+)_\d{17}(?:_\d+)?_(S\d+)_(I\d+)\.dcm|.*\.dcm"
 _PATIENT, _IMAGE = re.compile(r"\d{3}_S_\d{4,5}"), re.compile(r"I\d+")
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})_\d{2}_\d{2}_\d{2}\.\d+")
-_ARCHIVED = re.compile(r"__?[Bb]r(_raw)?$")  # what LONI adds to the description in a file's name
+_ARCHIVED = re.compile(r"__?[Bb]r(_raw)?$")  # what LONI appends to the description in a file name
 _FIELD = re.compile(r"Field Strength=([\d.]+)")
 _VIEWS = (
     *(("FLAIR", "FLAIR"), ("STAR", "T2star"), ("MPR", "T1"), ("RAGE", "T1"), ("SPGR", "T1")),
@@ -32,13 +32,13 @@ class _Image:
     path: Path
     patient: str
     description: str
-    moment: str  # of acquisition, as its folder says; empty where no folder does
+    moment: str  # of acquisition, from the folder's name; empty where no folder has one
     series: str  # S12345, empty for a folder of slices
     image: str  # 12345, without the leading I
 
     @property
     def steps(self) -> list[str]:
-        """Of processing: MPR__GradWarp__B1_Correction__N3 has three, MPR____N3__Scaled_2 two; a raw image has none."""
+        """Processing steps: MPR__GradWarp__B1_Correction__N3 has three, MPR____N3__Scaled_2 two, a raw image none."""
         steps = (re.sub(r"_Correction$|_\d+$", "", step.strip("_")) for step in self.description.split("__")[1:])
         return [step for step in steps if step]
 
@@ -47,9 +47,9 @@ class _Image:
 class Adni:
     """The tree ADNI/PATIENT/DESCRIPTION/MOMENT/IMAGE of DICOM slices or NIfTI. Scores: mmse, cdrsb.
 
-    A scan takes each score from the examination nearest in time, up to --within_days away. Age is AGE + Years_bl of
-    that examination in ADNIMERGE. Acquisitions up to --visit_days after the first of a visit belong to it, with their
-    repeats and field strengths (acquisition). Of several copies of one image one is kept (processing, --prefer).
+    A scan takes each score from the examination nearest in time, at most --within_days away. Age is AGE + Years_bl of
+    that examination in ADNIMERGE. Acquisitions up to --visit_days after the first one of a visit belong to that visit;
+    repeats and field strengths are kept apart (acquisition). Of several copies of an image one is kept (--prefer).
     """
 
     dataset: ClassVar[str] = "brain_volumes"
@@ -58,9 +58,9 @@ class Adni:
     adnimerge: str = ""  # ADNIMERGE.csv
     mmse: str = ""  # MMSE.csv, instead of ADNIMERGE
     cdr: str = ""  # CDR.csv, instead of ADNIMERGE
-    within_days: int = 90  # between a scan and the examination that its scores come from
-    visit_days: int = 45  # after the first scan of a visit, in which others are of the same visit
-    prefer: str = "processed"  # copy of an image to keep: processed (most steps), raw, all, or one step such as N3
+    within_days: int = 90  # most days between a scan and the examination that its scores come from
+    visit_days: int = 45  # days after the first scan of a visit in which further scans belong to it
+    prefer: str = "processed"  # which copy of an image to keep: processed (most steps), raw, all, or a step such as N3
 
     def find(self, root: Path) -> Found:
         """See :class:`~tfds_builders.archives.api.Archive`."""
@@ -100,13 +100,13 @@ class Adni:
         return [max(several, key=self._rank) for several in copies]
 
     def _rank(self, image: _Image) -> tuple[bool, int, int]:
-        """The copy that is wanted ranks highest; the newest where there are several."""
+        """Sort key by which the preferred copy comes last, and the newest of several such copies."""
         n = len(image.steps)
         return self.prefer in image.steps, -n if self.prefer == "raw" else n, int(image.image)
 
 
 def _copies(images: list[_Image]) -> list[list[_Image]]:
-    """Copies of one image: of one series or, where a copy does not say its series, of one moment."""
+    """Group copies of one image: those of one series or, where a copy does not name its series, of one moment."""
     series: dict[tuple[str, str], set[str]] = defaultdict(set)
     for image in images:
         if image.series:
@@ -143,14 +143,14 @@ def _images(root: Path, notes: Counter) -> Iterator[_Image]:
 
 
 def _described(text: str) -> str:
-    """Without what LONI adds; two underscores stand before a step of processing, and a raw image has had none."""
+    """The description without what LONI appends. Two underscores precede a processing step; a raw image has none."""
     archived = _ARCHIVED.search(text)
     description = _ARCHIVED.sub("", text)
     return re.sub("_+", "_", description) if archived and archived[1] else description
 
 
 def _part(path: Path, pattern: re.Pattern[str]) -> str:
-    """The last folder of a path that matches, or nothing."""
+    """The last part of a path that matches, or an empty string."""
     return next((part for part in reversed(path.parts) if pattern.fullmatch(part)), "")
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from tfds_builders.archives import tables
 
 SCORES = ("mmse", "cdrsb")
-_MISSING = (-1.0, -4.0)  # codes of these tables
-_BASELINE = {"bl", "m0", "m00", "sc", "f", "scmri"}  # m0 is what spreadsheets have made of bl
+_MISSING = (-1.0, -4.0)  # codes for missing values in these tables
+_BASELINE = {"bl", "m0", "m00", "sc", "f", "scmri"}  # visit codes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Exam:
 
 @dataclasses.dataclass(frozen=True)
 class Near:
-    """What is known around a date."""
+    """What is known about a patient around a date."""
 
     scores: dict[str, float | None]
     age: float | None = None
@@ -34,15 +34,15 @@ class Near:
 
 @dataclasses.dataclass(frozen=True)
 class Exams:
-    """All examinations by RID, the number of a patient."""
+    """All examinations, by the patient's RID."""
 
     by_patient: dict[int, list[Exam]]
 
     def near(self, patient: str, day: datetime.date | None, within: int) -> Near:
-        """Each score and the age from the examination nearest to ``day`` that has it, up to ``within`` days away.
+        """Each score, and the age, from the nearest examination that has it, at most ``within`` days from ``day``.
 
         Args:
-          patient: such as 002_S_0295; its last part is the RID.
+          patient: such as 002_S_0295, whose last part is the RID.
         """
         mine = self.by_patient.get(int(patient.rsplit("_", 1)[1]), []) if day else []
         by_distance = sorted(mine, key=lambda exam: (abs((exam.day - day).days), exam.day))
@@ -56,10 +56,10 @@ class Exams:
 
 
 def read(adnimerge: str, mmse: str, cdr: str, notes: Counter) -> Exams:
-    """Examinations of ADNIMERGE, of the raw MMSE and CDR tables, or of both; those named by an empty text are left out.
+    """Read examinations from ADNIMERGE, from the raw MMSE and CDR tables, or from both; an empty path names no table.
 
-    ADNIMERGE: AGE is the age at baseline on every row, so age is AGE + Years_bl. A row of a raw table without EXAMDATE
-    is dated by VISCODE2, months after the patient's first dated examination; one that cannot be dated is left out.
+    In ADNIMERGE, AGE is the age at baseline on every row, so the age is AGE + Years_bl. A row of a raw table without
+    EXAMDATE is dated by VISCODE2, in months after the patient's first dated baseline; a row without a date is left out.
 
     Raises:
       InputError: a table cannot be read or lacks a column.

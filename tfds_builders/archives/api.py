@@ -1,4 +1,4 @@
-"""What an archive gives: rows of a cohort, and what was left out of them."""
+"""What an archive provides: the rows of a cohort, and notes on what was left out."""
 
 import dataclasses
 import os
@@ -13,9 +13,9 @@ from tfds_builders.errors import InputError
 
 @dataclasses.dataclass
 class Row:
-    """One scan. None: unknown."""
+    """One scan of an archive; None where a value is unknown."""
 
-    scan: Path  # below the folder that the cohort's paths start from
+    scan: Path  # below the folder that the cohort's paths are relative to
     patient: str
     visit: int = 0
     time_days: float | None = None
@@ -24,36 +24,36 @@ class Row:
     site: str = ""
     acquisition: str = ""
     processing: str = ""
-    split: str = ""  # train, val or test, where an archive comes with them
+    split: str = ""  # train, val or test, where an archive defines a split
     scores: dict[str, float | None] = dataclasses.field(default_factory=dict)
     covariates: dict[str, float | None] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
 class Found:
-    """What lies in an archive."""
+    """What was found in an archive."""
 
     rows: list[Row]
-    notes: Counter = dataclasses.field(default_factory=Counter)  # sentence -> how often
-    root: Path | None = None  # that the paths start from, where it is not the archive's
+    notes: Counter = dataclasses.field(default_factory=Counter)  # sentence -> number of times
+    root: Path | None = None  # the folder that paths are relative to, where it is not the archive's
 
 
 class Archive(Protocol):
-    """An options dataclass whose fields are the flags of one archive; its docstring is the help."""
+    """An options dataclass whose fields are the flags of one archive and whose docstring is its help."""
 
-    dataset: str  # that its files are for, one of build.py
-    # for_build: names of those flags that the dataset has as well, where there are any
+    dataset: str  # the dataset of build.py that its files are for
+    # for_build: optionally, the names of those flags that the dataset has as well
 
     def find(self, root: Path) -> Found:
-        """Walk through the archive and its tables.
+        """Collect the scans of the archive and what its tables say about them.
 
         Raises:
-          InputError: it does not lie there, or a table is missing or not what it should be.
+          InputError: the archive is not there, or a table is missing or has an unexpected form.
         """
 
 
 def files(root: Path, pattern: str) -> Iterator[tuple[Path, re.Match[str]]]:
-    """Files below ``root`` whose name matches all of ``pattern``, sorted; links to folders are not followed.
+    """Files below ``root`` whose whole name matches ``pattern``, sorted; links to folders are not followed.
 
     Raises:
       InputError: a folder cannot be read.
@@ -68,14 +68,14 @@ def files(root: Path, pattern: str) -> Iterator[tuple[Path, re.Match[str]]]:
 
 
 def _refuse(error: OSError) -> None:
-    raise InputError(f"the folder {error.filename} cannot be read ({error.strerror}); give yourself leave to read it")
+    raise InputError(f"the folder {error.filename} cannot be read ({error.strerror}); change its permissions")
 
 
 def some(found: list, root: Path, what: str) -> list:
-    """``found`` itself.
+    """Return ``found``, unless it is empty.
 
     Raises:
-      InputError: it is empty.
+      InputError: it is empty; ``what`` says what was looked for.
     """
     if not found:
         raise InputError(f"{root} holds no {what}; name the folder of the archive as ROOT")
@@ -83,15 +83,20 @@ def some(found: list, root: Path, what: str) -> list:
 
 
 def word(text: str) -> str:
-    """Free text as one word of the cohort's vocabulary."""
+    """Free text as one word that a cohort CSV accepts: up to 32 letters, digits and ``_ + . -``."""
     return re.sub(r"[^A-Za-z0-9_+.-]+", "-", text.strip()).strip("-")[:32]
 
 
 def number_visits(rows: list[Row], days: list[float | None], within: int = 0) -> None:
-    """Set ``visit`` and ``time_days`` by the days of the scans, counted from any start.
+    """Set ``visit`` and ``time_days`` of each row from the days of the scans.
 
-    Days then count from a patient's first dated scan; a scan up to ``within`` days after the first of a visit belongs
-    to it. Scans without a day come after those with one, as one visit.
+    ``time_days`` counts from a patient's first dated scan. A scan at most ``within`` days after the first scan of a
+    visit belongs to that visit. Scans without a day form one visit, after all others.
+
+    Args:
+      rows: changed in place.
+      days: one for each row, counted from any origin; None unknown.
+      within: days.
     """
     by_patient: dict[tuple[str, str], list[tuple[Row, float | None]]] = {}
     for row, day in zip(rows, days, strict=True):

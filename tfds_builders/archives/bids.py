@@ -19,18 +19,18 @@ _SOURCES = ("scans.tsv", *_DATES, *_DAYS, "day of label", "month of label")
 
 @dataclasses.dataclass
 class Bids:
-    """Scores and covariates are columns of sessions.tsv or, where it has none of that name, of participants.tsv.
+    """Scores and covariates are columns of sessions.tsv or, where it has no such column, of participants.tsv.
 
     The time of a session is acq_time of scans.tsv, else a date or days column of sessions.tsv, else the label:
-    ses-d0129 is a day, ses-M006 a month; the first of these that tells it for all sessions of a person. Where none
-    does, sessions are numbered by label and the days are blank.
+    ses-d0129 is a day, ses-M006 a month. The first of these that is known for all sessions of a person is used. Where
+    there is none, sessions are numbered by label and days are left blank.
     """
 
     dataset: ClassVar[str] = "brain_volumes"
 
-    scores: tuple[str, ...] = ()  # columns that are health scores, as in MMSE cdr_global
-    covariates: tuple[str, ...] = ()  # further columns to keep, as in age
-    suffixes: tuple[str, ...] = ("T1w",)  # of images to take
+    scores: tuple[str, ...] = ()  # columns that are health scores, such as MMSE cdr_global
+    covariates: tuple[str, ...] = ()  # further columns to keep, such as age
+    suffixes: tuple[str, ...] = ("T1w",)  # suffixes of the images to take
 
     def find(self, root: Path) -> Found:
         """See :class:`~tfds_builders.archives.api.Archive`."""
@@ -110,7 +110,7 @@ def _value(name: str, row: dict[str, str], notes: Counter) -> float | None:
 
 
 def _times(path: Path, subject: str, session: str, row: dict[str, str]) -> dict[str, float]:
-    """When a session took place, in days; each source has a scale of its own. The most trusted source is first."""
+    """Days of a session by source, each counted from an origin of its own; the most trusted source comes first."""
     times: dict[str, float] = {}
     stem = "_".join(filter(None, (subject, session)))
     scans = _by(path.parent.parent / f"{stem}_scans.tsv", "filename")

@@ -3,8 +3,8 @@
     python -m tfds_builders.cohort adni ADNI -o cohort.csv --adnimerge ADNIMERGE.csv --collection mri.csv
     python -m tfds_builders.cohort covid_blues COVID-BLUES -o cohort.csv --check
 
-The CSV has one row for each scan, with paths that start from ROOT, and is checked as a build would check it. What was
-left out, and why, is counted.
+The CSV has one row per scan, with paths relative to ROOT, and is checked as a build would check it. What was left out,
+and why, is counted.
 """
 
 import argparse
@@ -44,17 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("root", type=Path, metavar="ROOT", help="folder of the archive")
         command.add_argument("-o", "--out", type=Path, required=True, help="the CSV to write")
         command.add_argument("--overwrite", action="store_true", help="replace it")
-        command.add_argument("--check", action="store_true", help="read every scan as well, and say every fault")
+        command.add_argument("--check", action="store_true", help="also read every scan, and report every fault")
         flags.add(command, archive)
     args = parser.parse_args(arguments)
     return exit_code(lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> None:
-    """Find, write, check, summarise.
+    """Collect the scans of an archive, write the CSV, check it and summarise it.
 
     Raises:
-      InputError: whatever the user can mend; then nothing was written.
+      InputError: for anything that the user can mend; then nothing was written.
     """
     _check_place(args)
     if not args.root.is_dir():
@@ -100,7 +100,7 @@ def _counted(found: Found) -> list[str]:
 
 
 def _without_links_out(found: Found, root: Path) -> list[Row]:
-    """The rows, less those whose scan is a link out of ``root`` or to nothing; how many these are is noted.
+    """The rows without those whose scan is a broken link or a link out of ``root``, which are counted in the notes.
 
     Raises:
       InputError: no row is left.
@@ -145,7 +145,7 @@ def _cell(value: object) -> str:
 
 
 def _read_back(path: Path, rows: list[Row], scores, covariates, root: Path) -> pl.DataFrame:
-    """The CSV as a build reads it; a fault names its scan, since the CSV will be gone."""
+    """Read the CSV as a build will; faults name the scan instead of the line, because the CSV will be removed."""
     try:
         return cohort_csv.read(path, scores, covariates, root=root)
     except InputError as fault:
@@ -155,7 +155,7 @@ def _read_back(path: Path, rows: list[Row], scores, covariates, root: Path) -> p
 
 
 def _by_line(path: Path, rows: list[Row]) -> dict[int, Row]:
-    """The rows by the line of the CSV that they begin on; a cell may have several lines."""
+    """The rows by the line of the CSV on which they begin; a cell may span several lines."""
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
         starts = [reader.line_num + 1 for _ in reader]
@@ -163,7 +163,7 @@ def _by_line(path: Path, rows: list[Row]) -> dict[int, Row]:
 
 
 def _options(archive: Archive) -> dict[str, Any]:
-    """Those flags of an archive that are its dataset's as well."""
+    """The options of an archive that its dataset has as well."""
     return {name: getattr(archive, name) for name in getattr(archive, "for_build", ())}
 
 

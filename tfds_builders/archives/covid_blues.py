@@ -1,4 +1,4 @@
-"""COVID-BLUES: lung ultrasound of 63 patients on one day, at six sites of the chest each."""
+"""COVID-BLUES: lung ultrasound of 63 patients, each on one day, at six sites of the chest."""
 
 import dataclasses
 from pathlib import Path
@@ -14,9 +14,9 @@ _SATURATION, _UNDER_OXYGEN, _LITRES = "oxygen_saturation_without_ox", "oxygen_sa
 
 @dataclasses.dataclass
 class CovidBlues:
-    """Videos patient_ID_SITE.mp4. Scores: severity of each video (0 to 3), and an approximate SpO2/FiO2 of its patient.
+    """Videos patient_ID_SITE.mp4. Scores: severity of each video (0 to 3) and its patient's approximate SpO2/FiO2.
 
-    All clips of a patient are of one day, so fine pairs are of scans within a visit (--config.eval.pairs=scans).
+    All clips of a patient are from one day, so fine pairs are of scans within a visit (--config.eval.pairs=scans).
     """
 
     dataset: ClassVar[str] = "ultrasound_clips"
@@ -59,11 +59,11 @@ class CovidBlues:
 
 
 def sf_ratio(patient: dict[str, str]) -> float | None:
-    """SpO2/FiO2 in percent, approximate.
+    """Approximate SpO2/FiO2 in percent; None where no saturation is known.
 
-    SpO2 is measured with a pulse oximeter. FiO2 is not known: 0.21 in room air; under oxygen 0.21 + 0.04 for each litre
-    a minute, at most 0.60, a rule of the bedside. Where saturation under oxygen and litres are known these are used,
-    otherwise the saturation in room air; None where neither is. Negative entries are codes for missing.
+    SpO2 is measured with a pulse oximeter. FiO2 is not recorded; it is taken as 0.21 in room air and, by a bedside
+    rule, as 0.21 + 0.04 for each litre of oxygen per minute, at most 0.60. Where saturation under oxygen and litres are
+    both known they are used, otherwise the saturation in room air. Negative entries are codes for missing values.
     """
     litres = _positive(patient.get(_LITRES, ""))
     under, without = _positive(patient.get(_UNDER_OXYGEN, "")), _positive(patient.get(_SATURATION, ""))

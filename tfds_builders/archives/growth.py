@@ -1,4 +1,4 @@
-"""Yeast colonies photographed over days: a longitudinal set whose fine change can be measured."""
+"""Yeast colonies photographed over several days: a longitudinal dataset whose fine change was measured."""
 
 import dataclasses
 import hashlib
@@ -17,12 +17,12 @@ from tfds_builders.errors import InputError
 class Growth:
     """An .npz of images [spot visit h w], hours [visit] and growth [spot visit]. Score: growth, as measured.
 
-    The pictures are written as PNG files; the cohort's paths start from their folder.
+    The pictures are written as PNG files; the cohort's paths are relative to their folder.
     """
 
     dataset: ClassVar[str] = "stills"
 
-    pictures: str = "stills"  # folder that the pictures are written to
+    pictures: str = "stills"  # folder to write the pictures to
 
     def find(self, root: Path) -> Found:
         """See :class:`~tfds_builders.archives.api.Archive`."""
@@ -31,7 +31,7 @@ class Growth:
         plates = [_arrays(path) for path, _ in some(list(files(root, r".*\.npz")), root, "*.npz")]
         folder.mkdir(parents=True, exist_ok=True)
         for images, hours, growth in plates:
-            plate = hashlib.sha256(images.tobytes()).hexdigest()[:8]  # of which there may be several
+            plate = hashlib.sha256(images.tobytes()).hexdigest()[:8]  # tells several plates apart
             for spot in range(len(images)):
                 for visit, hour in enumerate(hours):
                     picture = folder / f"{plate}_{spot:04d}_{visit:02d}.png"

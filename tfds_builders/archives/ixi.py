@@ -38,7 +38,7 @@ class Ixi:
 
 
 def _ages(rows: tables.Table, found: Found) -> dict[int, float | None]:
-    """Age by number; None where two rows of one person disagree, since nobody can tell which is right."""
+    """Age by the person's number; None where two rows disagree, since it is unknown which is right."""
     ages: dict[int, set[float]] = {}
     for row in rows:
         person, age = tables.number(row["IXI_ID"]), tables.number(row["AGE"])

@@ -9,7 +9,7 @@ from tfds_builders.archives import tables
 from tfds_builders.archives.api import Found, Row, files, some
 
 _SESSION = re.compile(r"(OAS[12]_\d{4})_MR(\d+)")
-_IMAGES = {  # in the order in which they are wanted
+_IMAGES = {  # the preferred pattern first
     "processed": (r".*_t88_masked_gfc\.hdr", r".*_t88_gfc\.hdr", r".*mpr-1.*\.(?:hdr|nii|nii\.gz)"),
     "raw": (r".*mpr-1.*\.(?:hdr|nii|nii\.gz)",),
 }
@@ -19,19 +19,19 @@ _THIRD = r"sub-(OAS3\d{4})_(?:ses|sess)-d(\d{4})(?:_run-(\d+))?.*_T1w\.nii(?:\.g
 
 @dataclasses.dataclass
 class Oasis:
-    """Which release it is, is told by its names: OAS1_, OAS2_ or sub-OAS3. Scores: mmse, cdr; covariate: age.
+    """The release is told by the names: OAS1_, OAS2_ or sub-OAS3. Scores: mmse, cdr; covariate: age.
 
-    OASIS-1 and 2 come as Analyze files, whose headers do not say where their axes run: --check and the build take it
-    from --orientation. For OASIS-3 a scan takes the scores of the examination nearest in time.
+    OASIS-1 and 2 are Analyze files, whose headers do not say where their axes run: --check and the build take that from
+    --orientation. In OASIS-3 a scan takes the scores of the examination nearest in time.
     """
 
     dataset: ClassVar[str] = "brain_volumes"
     for_build: ClassVar[tuple[str, ...]] = ("orientation",)
 
-    table: str = ""  # of sessions (OASIS-1 and 2) or of clinical examinations (OASIS-3); found by its name otherwise
+    table: str = ""  # of sessions (OASIS-1 and 2) or clinical examinations (OASIS-3); by default found by its name
     prefer: Literal["processed", "raw"] = "processed"  # image of a session: in atlas space and masked, or as scanned
-    within_days: int = 365  # between a scan of OASIS-3 and the examination that its scores come from
-    orientation: str = ""  # of voxel axes of OASIS-1 and 2, as in RAS or LAS, for --check and the build
+    within_days: int = 365  # most days between a scan of OASIS-3 and the examination that its scores come from
+    orientation: str = ""  # of the voxel axes of OASIS-1 and 2, such as RAS or LAS, for --check and the build
 
     def find(self, root: Path) -> Found:
         """See :class:`~tfds_builders.archives.api.Archive`."""
@@ -67,7 +67,7 @@ class Oasis:
         return found
 
     def _images(self, root: Path) -> dict[str, Path]:
-        """The most wanted image of each session."""
+        """The preferred image of each session."""
         images: dict[str, Path] = {}
         for pattern in _IMAGES[self.prefer]:
             for path, _ in files(root, pattern):
@@ -106,13 +106,13 @@ class Oasis:
 
 
 def _delay(row: dict[str, str], visit: int) -> float | None:
-    """Days since the first visit: MR Delay of OASIS-2; of OASIS-1 the Delay of its second scans."""
+    """Days since the first visit: MR Delay in OASIS-2, the Delay of second scans in OASIS-1."""
     delay = tables.number(row.get("MR Delay", row.get("Delay", "")))
     return 0.0 if delay is None and visit == 1 else delay
 
 
 def _age(by_distance: list[tuple[int, dict[str, str]]], day: int) -> float | None:
-    """Years at ``day``: ageAtEntry is of day 0, the others of their examination."""
+    """Age in years at ``day``: ageAtEntry is the age on day 0, the other columns are of their examination."""
     for of_exam, row in by_distance:
         for column, since in (("ageatentry", day), ("age at visit", day - of_exam), ("age", day - of_exam)):
             age = tables.number(row.get(column, ""))

@@ -1,4 +1,4 @@
-"""The open longitudinal MS data: brain MRI of people with multiple sclerosis at two dates."""
+"""The open longitudinal MS dataset: brain MRI of people with multiple sclerosis on two dates."""
 
 import dataclasses
 from pathlib import Path

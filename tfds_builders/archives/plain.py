@@ -1,4 +1,4 @@
-"""A table of one's own, whatever its columns are called."""
+"""Your own table, whatever its columns are called."""
 
 import dataclasses
 from pathlib import Path
@@ -16,27 +16,26 @@ _OURS = ("scan", "patient", "visit", "time_days", "date", *_TEXT)
 
 @dataclasses.dataclass
 class Plain:
-    """A .csv, .tsv, .xls or .xlsx with one row for each scan; --columns tells its names for the cohort's columns.
+    """A .csv, .tsv, .xls or .xlsx with one row per scan; --columns gives its names for the cohort's columns.
 
-    Visits and days may be given as numbers; where there is no such column they come from the date, visits also from the
-    days. A cell that should
-    be a number or a date and is neither nor blank is a fault; only what --missing names is a code for unknown.
+    Visits and days may be given as numbers. Where there is no such column they come from the date, and visits also from
+    the days. A cell that should be a number or a date must be one or be blank; only --missing names codes for unknown.
     """
 
     table: str = ""  # the table
-    columns: tuple[str, ...] = ()  # OURS=THEIRS for each column called otherwise, as in patient=PTID date=EXAMDATE
+    columns: tuple[str, ...] = ()  # OURS=THEIRS for columns with other names, as in patient=PTID date=EXAMDATE
     scores: tuple[str, ...] = ()  # columns that are health scores
     covariates: tuple[str, ...] = ()  # further columns to keep
-    missing: tuple[float, ...] = ()  # numbers that stand for an unknown score or covariate, as in -4 -99
-    view: str = ""  # of all scans, where there is no such column
+    missing: tuple[float, ...] = ()  # numbers that stand for an unknown score or covariate, such as -4 -99
+    view: str = ""  # view of all scans, where there is no such column
     dataset: Literal["ultrasound_clips", "brain_volumes", "stills"] = "brain_volumes"  # that the files are for
 
     def find(self, root: Path) -> Found:
         """See :class:`~tfds_builders.archives.api.Archive`."""
         if not self.table:
-            raise InputError("which table it is was not said; name it with --table")
+            raise InputError("no table was given; name it with --table")
         if not self.scores:
-            raise InputError("which columns are health scores was not said; name them with --scores")
+            raise InputError("no columns of health scores were given; name them with --scores")
         named = self._named()
         renamed = [theirs for ours, theirs in named.items() if ours != theirs or ours in ("scan", "patient")]
         needed = (*renamed, *self.scores, *self.covariates)
@@ -74,7 +73,7 @@ class Plain:
         return found
 
     def _named(self) -> dict[str, str]:
-        """Their name of each of our columns."""
+        """The table's name for each of our columns."""
         named = {name: name for name in _OURS}
         for given in self.columns:
             ours, equals, theirs = given.partition("=")

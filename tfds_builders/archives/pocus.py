@@ -1,4 +1,4 @@
-"""The POCUS dataset of lung ultrasound: clips from many sources, most of patients seen once."""
+"""The POCUS lung ultrasound dataset: clips from many sources, mostly of patients who were seen once."""
 
 import dataclasses
 import re
@@ -15,8 +15,8 @@ _SUFFIXES = r"(.+)\.(?i:mp4|m4v|mov|mpe?g|avi|gif|mkv|webm|wmv)"
 class Pocus:
     """Clips in folders convex and linear, and dataset_metadata.csv. Score: severity (0 to 3).
 
-    A number of a patient means someone else in another source, so identity is both. Names that end with Day+1, Day+2 …
-    are visits of one patient on following days.
+    Patient numbers are unique only within a source, so a patient is identified by both. Names that end with Day+1,
+    Day+2 … are visits of one patient on consecutive days.
     """
 
     dataset: ClassVar[str] = "ultrasound_clips"

@@ -1,4 +1,4 @@
-"""Tables as archives give them: .csv and .tsv in any of their dialects, .xls and .xlsx; numbers and dates in them."""
+"""Tables as archives provide them (.csv and .tsv in any dialect, .xls, .xlsx), and the numbers and dates in them."""
 
 import csv
 import datetime
@@ -22,7 +22,7 @@ Table = list[dict[str, str]]
 YEAR, MONTH = 365.25, 365.25 / 12  # days
 
 _LARGEST = 256 << 20  # bytes
-_ROOM = 16 << 30  # bytes of addresses, most of them never used, for the process that reads a workbook
+_ROOM = 16 << 30  # bytes of address space, most of it never used, for the process that reads a workbook
 _MISSING = {"", ".", "-", "na", "n/a", "nan", "nd", "none", "null", "unknown"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T _].*)?")
@@ -30,18 +30,18 @@ _US_DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})(?: .*)?")
 
 
 def read(path: Path, columns: tuple[str, ...] = (), flag: str = "") -> Table:
-    """Rows as text by column, stripped; of several sheets those of the one that has the columns, else of the first.
+    """Read the rows of a table as stripped text by column; of a workbook, the sheet that has ``columns``, or the first.
 
     Args:
-      columns: that must be there, whatever their case is.
-      flag: where the user names the table, for messages.
+      columns: that the table must have, in upper or lower case.
+      flag: with which the user names the table, for error messages.
 
     Returns:
-      One dict a row; the names of ``columns`` are as given, whatever their case in the file.
+      One dict per row; the names in ``columns`` are spelled as given, whatever their case in the file.
 
     Raises:
-      InputError: the file cannot be read as a table, lacks a column or has it twice, or has cells behind its header;
-        several sheets have the columns.
+      InputError: the file cannot be read as a table, lacks a column or has it twice, has a row with more cells than the
+        header, or has the columns in several sheets.
     """
     try:
         if not path.is_file():
@@ -49,7 +49,8 @@ def read(path: Path, columns: tuple[str, ...] = (), flag: str = "") -> Table:
         if _unpacked(path) > _LARGEST:
             raise InputError(f"{path} is larger than {_LARGEST >> 20} MiB; it is no table of this archive{_see(flag)}")
         workbook = path.suffix.lower() in (".xls", ".xlsx", ".ods")
-        # Apart: one cell in the last corner of a sheet, and calamine asks for 400 GB and aborts (2026-11).
+        # In a process of its own: for a single cell in the last corner of a sheet, calamine asks for 400 GB and aborts
+        # (2026-11).
         sheets = apart.call(path, LIMITS, _sheets, path) if workbook else {"": _text(path)}
     except (OSError, csv.Error, UnicodeDecodeError, zipfile.BadZipFile, python_calamine.CalamineError) as error:
         raise InputError(f"{path} cannot be read as a table ({error}){_see(flag)}") from error
@@ -66,7 +67,7 @@ def read(path: Path, columns: tuple[str, ...] = (), flag: str = "") -> Table:
             raise InputError(f"{path} has {header.count(name)} columns {name!r}; rename all but one{_see(flag)}")
     filled = [[cell.strip() for cell in row] for row in cells[1:] if any(cell.strip() for cell in row)]
     for i, row in enumerate(filled, 1):
-        if any(row[len(header) :]):  # a comma in a text has moved the cells behind it
+        if any(row[len(header) :]):  # an unquoted comma in a text shifts the cells after it
             raise InputError(f"{path}: row {i} has {len(row)} cells, but the header names {len(header)} columns")
     return [{name: row[i] if i < len(row) else "" for i, name in enumerate(header)} for row in filled]
 
@@ -87,7 +88,7 @@ def _text(path: Path) -> list[list[str]]:
 
 
 def _unpacked(path: Path) -> int:
-    """Bytes of a file, and of what it says that it unpacks to."""
+    """Size of a file in bytes; of a zip archive, the size that it says it unpacks to."""
     if not zipfile.is_zipfile(path):
         return path.stat().st_size
     with zipfile.ZipFile(path) as packed:
@@ -95,7 +96,7 @@ def _unpacked(path: Path) -> int:
 
 
 def _sheets(path: Path) -> dict[str, list[list[str]]]:
-    """In another process: the cells of each sheet."""
+    """The cells of each sheet; runs in another process."""
     most = resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (_ROOM if most == resource.RLIM_INFINITY else min(_ROOM, most), most))
     with python_calamine.CalamineWorkbook.from_path(path) as book:
@@ -118,21 +119,21 @@ def _cell(value: object) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Whether it is what archives write where they know nothing."""
+    """Whether a cell is one of the ways in which archives write that a value is unknown."""
     return text.strip().lower() in _MISSING
 
 
 def number(text: str, missing: tuple[float, ...] = ()) -> float | None:
-    """A number, also with a decimal comma; None for anything else and for the codes that an archive has for missing."""
+    """Parse a number, also with a decimal comma; None for anything else and for the codes in ``missing``."""
     text = text.strip().replace(",", ".")
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     return value if math.isfinite(value) and value not in missing else None
 
 
 def day(text: str) -> datetime.date | None:
-    """A date written 2005-09-08 or, as American tables have it, 9/8/2005; None for anything else.
+    """Parse a date written as 2005-09-08 or, as in American tables, 9/8/2005; None for anything else.
 
-    Two digits of a year above 30 are of the 1900s.
+    Two-digit years above 30 are in the 1900s.
     """
     try:
         if match := _DAY.fullmatch(text.strip()):
@@ -146,7 +147,7 @@ def day(text: str) -> datetime.date | None:
 
 
 def find(root: Path, given: str, pattern: str, flag: str) -> Path:
-    """The table that a flag names, or else the only file below ``root`` whose name matches ``pattern``.
+    """The table named by the user, or else the only file below ``root`` whose name matches ``pattern``.
 
     Raises:
       InputError: there is none, or there are several.

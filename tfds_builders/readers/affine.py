@@ -1,4 +1,4 @@
-"""Voxel index -> millimetres in RAS+ (right, anterior, superior): from codes, and checked."""
+"""Affines, which map voxel indices to millimetres in RAS+ (right, anterior, superior): made from codes, and checked."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ import numpy as np
 
 from tfds_builders.readers.api import UnsupportedScan
 
-_LARGEST_VOXEL = 100.0  # mm along an axis; a header that says more is wrong about its unit
+_LARGEST_VOXEL = 100.0  # mm along an axis; a header that says more has the wrong unit
 
 
 def from_code(path: Path | str, code: str | None, zooms: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The affine of a volume whose header tells the size of its voxels and not where its axes run.
+    """The affine of a volume whose header gives the size of its voxels but not the direction of its axes.
 
     Args:
       code: the direction in which each voxel index grows, such as ``RAS`` or ``LPI``.
@@ -25,7 +25,7 @@ def from_code(path: Path | str, code: str | None, zooms: np.ndarray, shape: tupl
     """
     if code is None:
         raise UnsupportedScan(
-            path, "does not say where its axes run (no qform, no sform); say it with --orientation, as in RAS or LAS"
+            path, "does not say where its axes run (no qform, no sform); state it with --orientation, as in RAS or LAS"
         )
     turn = nib.orientations.axcodes2ornt(code)
     affine = np.zeros((4, 4))
@@ -37,10 +37,10 @@ def from_code(path: Path | str, code: str | None, zooms: np.ndarray, shape: tupl
 
 
 def checked(path: Path | str, affine: np.ndarray) -> np.ndarray:
-    """The affine itself.
+    """Return the affine, unless it cannot be right.
 
     Raises:
-      UnsupportedScan: it folds the volume flat, or its voxels have a size that cannot be.
+      UnsupportedScan: it collapses the volume to a plane, is not finite, or gives voxels of an impossible size.
     """
     if not np.isfinite(affine).all():
         raise UnsupportedScan(path, "has an affine with entries that are no numbers")

@@ -1,4 +1,4 @@
-"""Decoders that end the process they run in when a file is damaged, in a process of their own.
+"""Run decoders that may crash on damaged files in a process of their own.
 
 GDCM 3.2.6 aborts on 3 % of damaged JPEG and JPEG 2000 streams (125 of 4,000, 2026-11).
 """
@@ -17,20 +17,20 @@ from tfds_builders.readers.limits import Limits
 
 Result = TypeVar("Result")
 
-_lock = threading.Lock()  # one call at a time, so that whose file broke the process is known
+_lock = threading.Lock()  # one call at a time, so that it is known which file broke the process
 _pool: concurrent.futures.ProcessPoolExecutor | None = None
 
 
 def call(path: Path | str, limits: Limits, function: Callable[..., Result], *args: object) -> Result:
-    """``function(*args)`` in another process, which is started by the first call and stays.
+    """Call ``function(*args)`` in another process, which the first call starts and later calls reuse.
 
     Args:
       path: of the scan, for the error.
-      function: importable, as are the types of ``args`` and of its result.
+      function: importable; it, ``args`` and its result must be picklable.
 
     Raises:
-      UnreadableScan: the process has ended in it. TooLarge: it takes longer than ``limits.seconds``.
-      What ``function`` raises.
+      UnreadableScan: the process crashed. TooLarge: the call took longer than ``limits.seconds``. Whatever ``function``
+        raises is passed on.
     """
     global _pool
     with _lock:

@@ -1,4 +1,4 @@
-"""What every reader returns and how it fails."""
+"""What readers return, and how they fail."""
 
 import dataclasses
 from pathlib import Path
@@ -10,7 +10,7 @@ from tfds_builders.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """Grey pixels of one file and where they lie; nothing else of its header is kept."""
+    """The grey pixels of one file and their spacing; nothing else of its header is kept."""
 
     pixels: np.ndarray  # uint8 [t h w 1]
     spacing: np.ndarray  # f32 [3]: between frames in s or slices in mm, rows in mm, columns in mm; NaN unknown
@@ -19,9 +19,9 @@ class Reading:
 
 @dataclasses.dataclass(frozen=True)
 class Volume:
-    """Grey voxels of one volume as its file holds them, and where they lie."""
+    """The grey voxels of one volume in the order of its file, and where they lie."""
 
-    voxels: np.ndarray  # [i j k] numbers after slope and intercept
+    voxels: np.ndarray  # [i j k], with slope and intercept applied
     affine: np.ndarray  # f64 [4 4]: voxel index -> mm in RAS+
 
 
@@ -29,9 +29,9 @@ class ScanError(InputError):
     """One scan cannot be used.
 
     Args:
-      path: of the scan, for the terminal alone.
-      reason: the rest of the sentence. It leaves the source with the dataset's build report, so it names no file and
-        quotes no text of a header: numbers and words of our own only.
+      path: of the scan; shown on the terminal alone.
+      reason: the rest of the sentence. The build report carries it out of the source, so it may contain our own words
+        and numbers, but no file name and no text from a header.
     """
 
     def __init__(self, path: Path | str, reason: str):
@@ -55,9 +55,9 @@ class UnsupportedScan(ScanError):
 
 
 def evenly(total: int, wanted: int) -> np.ndarray:
-    """Indices i64 ``[wanted]`` spread over ``0 … total - 1``, both ends included; they repeat when ``total < wanted``.
+    """Indices i64 ``[wanted]``, evenly spread over ``0 … total - 1`` with both ends; they repeat if ``total < wanted``.
 
-    One index is the middle one.
+    A single index is the middle one.
     """
     if wanted == 1:
         return np.array([(total - 1) // 2])
@@ -65,5 +65,5 @@ def evenly(total: int, wanted: int) -> np.ndarray:
 
 
 def open_error(path: Path | str, error: OSError) -> UnreadableScan:
-    """The sentence for a file that the operating system will not hand over."""
+    """The error for a file that the operating system refuses to open."""
     return UnreadableScan(path, f"cannot be opened: {error.strerror or error}")

@@ -1,4 +1,4 @@
-"""Ultrasound DICOM files -> grey frames, cropped to the picture."""
+"""Ultrasound DICOM files -> grey frames, cropped to the ultrasound image."""
 
 from pathlib import Path
 
@@ -9,25 +9,25 @@ from tfds_builders.readers import dicom_file
 from tfds_builders.readers.api import Reading, UnsupportedScan, evenly
 from tfds_builders.readers.limits import LIMITS, Limits
 
-_WINDOW = (0.5, 99.5)  # percentiles of grey values of more than 8 bits that become black and white
+_WINDOW = (0.5, 99.5)  # percentiles that become black and white in grey of more than 8 bits
 _TWO_DIMENSIONAL, _CENTIMETRES = 1, 3  # codes of region format and of its units, DICOM PS3.3 C.8.5.5
 _CORNERS = ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")
 Region = tuple[slice, slice]
 
 
 def read(path: Path | str, frames: int, allow_burned_in: bool = False, limits: Limits = LIMITS) -> Reading:
-    """Decode ``frames`` of a file, evenly spread from the first to the last, and no others.
+    """Decode ``frames`` frames, evenly spread from the first to the last, and no others.
 
-    Cropped to the largest two-dimensional ultrasound region, where the header names one (0018,6011). Colours become
-    brightness. Grey of more than 8 bits is rescaled, and its percentiles 0.5 and 99.5 become black and white.
+    Frames are cropped to the largest two-dimensional ultrasound region that the header names (0018,6011). Colours
+    become brightness. Grey of more than 8 bits is rescaled so that its percentiles 0.5 and 99.5 become black and white.
 
     Returns:
       ``pixels`` uint8 ``[frames h w 1]``; ``spacing``: seconds between kept frames, mm between rows and columns;
       ``aspect`` of its pixels.
 
     Raises:
-      UnsupportedScan: no picture, or it may hold a name: ``BurnedInAnnotation`` is not NO, no region is named but
-        the whole frame, and it is not allowed.
+      UnsupportedScan: there is no picture, or it may show a name: ``BurnedInAnnotation`` is not NO, no region smaller
+        than the frame is named, and ``allow_burned_in`` is not set.
       UnreadableScan: not DICOM, damaged, cut off. TooLarge: beyond ``limits``.
     """
     dataset, total, region = _header(path, allow_burned_in, limits)
@@ -41,7 +41,7 @@ def read(path: Path | str, frames: int, allow_burned_in: bool = False, limits: L
 
 
 def probe(path: Path | str, allow_burned_in: bool = False, limits: Limits = LIMITS) -> None:
-    """Read the header, and decode nothing.
+    """Read the header without decoding pixels.
 
     Raises:
       UnsupportedScan, UnreadableScan, TooLarge: as :func:`read`.
@@ -77,7 +77,7 @@ def _region(dataset: pydicom.Dataset) -> pydicom.Dataset | None:
 
 
 def _place(region: pydicom.Dataset, dataset: pydicom.Dataset) -> Region:
-    """Rows and columns of a region; empty where it is not of this frame. Scanners miscount its end by one."""
+    """Rows and columns of a region; empty where it exceeds the frame. Scanners may be off by one at its end."""
     left, top, right, bottom = (int(region[tag].value) for tag in _CORNERS)
     width, height = int(dataset.Columns), int(dataset.Rows)
     if right > width or bottom > height:
@@ -95,7 +95,7 @@ def _to_bytes(path: Path | str, frames: np.ndarray, dataset: pydicom.Dataset) ->
 
 
 def _seconds(dataset: pydicom.Dataset) -> float:
-    """Between two frames; NaN where the header does not say."""
+    """Seconds between two frames; NaN where the header does not say."""
     with dicom_file.guarded(""):
         times = np.atleast_1d(np.array(dataset.get("FrameTimeVector") or [], np.float64))
         if times.size > 1 and times[1:].mean() > 0:
@@ -116,7 +116,7 @@ def _aspect(dataset: pydicom.Dataset) -> float:
 
 
 def _millimetres(dataset: pydicom.Dataset) -> tuple[float, float]:
-    """Of rows and columns; NaN where the header does not say."""
+    """Spacing of rows and columns in mm; NaN where the header does not say."""
     with dicom_file.guarded(""):
         region = _region(dataset)
         if region is not None and int(region.get("PhysicalUnitsXDirection", 0)) == _CENTIMETRES:

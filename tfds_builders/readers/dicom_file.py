@@ -1,4 +1,4 @@
-"""One DICOM file -> a parsed dataset, within limits, and grey frames of it."""
+"""One DICOM file -> a parsed dataset and its grey frames, within limits."""
 
 import contextlib
 import io
@@ -21,16 +21,16 @@ from tfds_builders.readers.limits import LIMITS, Limits, inflate, open_file
 _PREAMBLE = 132
 _DEFLATED, _EXPLICIT = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1\0\0\0"
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601
-_DECODED_TO_RGB = {"RGB", "YBR_RCT", "YBR_ICT"}  # the latter two are turned back inside JPEG 2000
-_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC} | {0xF7}  # markers that state a size; F7 is JPEG-LS
+_DECODED_TO_RGB = {"RGB", "YBR_RCT", "YBR_ICT"}  # JPEG 2000 decoders turn the latter two back into RGB
+_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC} | {0xF7}  # markers that give a size; F7 is JPEG-LS
 
 
 @contextlib.contextmanager
 def guarded(path: Path | str) -> Iterator[None]:
-    """Turn whatever a broken file makes the libraries raise into a named error, and keep their warnings quiet.
+    """Turn whatever the libraries raise on a broken file into an UnreadableScan, and silence their warnings.
 
     Raises:
-      UnreadableScan.
+      UnreadableScan: the file is damaged. Another ScanError is passed on.
     """
     try:
         with warnings.catch_warnings():
@@ -40,12 +40,12 @@ def guarded(path: Path | str) -> Iterator[None]:
         raise
     except pydicom.errors.InvalidDicomError as error:
         raise UnreadableScan(path, "is not a DICOM file") from error
-    except (Exception, RecursionError) as error:  # pydicom and its decoders raise nearly everything on damage
+    except Exception as error:  # pydicom and its decoders raise almost anything on damage
         raise UnreadableScan(path, "is a damaged DICOM file, or in a coding that cannot be read") from error
 
 
 def parse(path: Path | str, limits: Limits = LIMITS) -> pydicom.Dataset:
-    """All of a file, its pixels still packed; what is deflated is unpacked in bounded pieces first.
+    """Parse a whole file without decoding its pixels; a deflated file is first unpacked in bounded pieces.
 
     Raises:
       UnreadableScan, TooLarge.
@@ -59,7 +59,7 @@ def parse(path: Path | str, limits: Limits = LIMITS) -> pydicom.Dataset:
         meta = file.read(min(meta_end, 1 << 20))
         if _DEFLATED in meta:
             return pydicom.dcmread(io.BytesIO(_inflated(path, meta, file, limits)))
-        # Not the file itself: asked for 4 GiB by a damaged length it would take the memory before it looks.
+        # Mapped, not read from the file: a damaged length of 4 GiB would make pydicom allocate that much first.
         limits.check_bytes(path, Path(path).stat().st_size)
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return pydicom.dcmread(content)
@@ -74,10 +74,10 @@ def _inflated(path: Path | str, meta: bytes, file: BinaryIO, limits: Limits) -> 
 
 
 def check(path: Path | str, dataset: pydicom.Dataset, limits: Limits = LIMITS) -> int:
-    """The number of frames, once it is known that they may be decoded.
+    """The number of frames, after checking that they may be decoded.
 
     Raises:
-      UnsupportedScan: no picture. UnreadableScan: an empty one. TooLarge: beyond ``limits``.
+      UnsupportedScan: there is no picture. UnreadableScan: it is empty. TooLarge: it is beyond ``limits``.
     """
     with guarded(path):
         if "PixelData" not in dataset or "Rows" not in dataset or "Columns" not in dataset:
@@ -93,7 +93,7 @@ def check(path: Path | str, dataset: pydicom.Dataset, limits: Limits = LIMITS) -
 def grey_frames(
     path: Path | str, dataset: pydicom.Dataset, wanted: list[int], limits: Limits = LIMITS
 ) -> Iterator[np.ndarray]:
-    """Decode some frames, each f32 ``[h w]``: brightness of colours as 0 to 255, or rescaled values of grey.
+    """Decode the ``wanted`` frames, each f32 ``[h w]``: brightness from 0 to 255 of colours, rescaled values of grey.
 
     Args:
       path: of the file that ``dataset`` was parsed from.
@@ -117,7 +117,7 @@ def grey_frames(
 
 
 def _decoded(path: Path | str, wanted: list[int], limits: Limits) -> list[np.ndarray]:
-    """In another process: the frames as their decoder gives them."""
+    """The frames as their decoder returns them; runs in another process."""
     with guarded(path):
         return [frame.copy() for frame in iter_pixels(parse(path, limits), indices=wanted, raw=True)]
 
@@ -137,14 +137,14 @@ def _grey(frame: np.ndarray, dataset: pydicom.Dataset, photometric: str) -> np.n
 
 
 def is_colour(dataset: pydicom.Dataset) -> bool:
-    """Whether :func:`grey_frames` gives brightness from 0 to 255."""
+    """Whether the file has colours, of which :func:`grey_frames` yields brightness from 0 to 255."""
     return not str(dataset.get("PhotometricInterpretation", "")).startswith("MONOCHROME")
 
 
 def _check_codestream(path: Path | str, stream: bytes, dataset: pydicom.Dataset, limits: Limits) -> None:
-    """Refuse a frame that says it is larger than its header does: decoders take the memory that it asks for."""
+    """Refuse a frame that claims to be larger than the header says: decoders allocate whatever it claims."""
     if dataset.file_meta.TransferSyntaxUID == RLELossless:
-        # Packed runs take at most 1/128 more than what they hold, and two bytes may become 128.
+        # Packing adds at most 1/128 to the size, and two packed bytes may become 128.
         raw = int(dataset.Rows) * int(dataset.Columns) * int(dataset.SamplesPerPixel) * int(dataset.BitsAllocated) // 8
         if len(stream) > 1.02 * raw + 1024:
             raise TooLarge(path, f"has a frame packed into {len(stream)} bytes where its pixels take {raw}")

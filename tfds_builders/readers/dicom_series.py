@@ -1,4 +1,4 @@
-"""A folder that holds the slices of one DICOM series -> a volume."""
+"""A folder with the slices of one DICOM series -> a volume."""
 
 from pathlib import Path
 
@@ -10,16 +10,16 @@ from tfds_builders.readers.affine import checked
 from tfds_builders.readers.api import UnreadableScan, UnsupportedScan, Volume
 from tfds_builders.readers.limits import LIMITS, Limits, open_file
 
-_EVEN = 0.05  # part of a slice spacing by which positions may differ from an even stack
+_EVEN = 0.05  # share of the slice spacing by which positions may differ from an even stack
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def read(folder: Path | str, limits: Limits = LIMITS) -> Volume:
-    """Stack slices by where they lie, whatever their names and numbers say; files that are no DICOM are passed over.
+    """Stack slices by their positions, whatever their names and numbers say; files that are not DICOM are ignored.
 
     Raises:
-      UnreadableScan: no slice, a damaged one, or a file that is empty or ends with .dcm and is no DICOM.
-      UnsupportedScan: several series, sizes or directions, two slices at one place, a gap.
+      UnreadableScan: there is no slice, a damaged one, an empty file, or a file ending in .dcm that is not DICOM.
+      UnsupportedScan: there are several series, sizes or directions, two slices in one place, or a gap.
       TooLarge: beyond ``limits``.
     """
     paths = _files(folder, limits)
@@ -35,7 +35,7 @@ def read(folder: Path | str, limits: Limits = LIMITS) -> Volume:
 
 
 def probe(folder: Path | str, limits: Limits = LIMITS) -> None:
-    """See that there are slices, and read none of them.
+    """Check that there are slices, without reading any.
 
     Raises:
       UnreadableScan, TooLarge: as :func:`read`.
@@ -52,7 +52,7 @@ def _files(folder: Path | str, limits: Limits) -> list[Path]:
             head = file.read(132)
         if head[128:] == b"DICM":
             found.append(path)
-        elif not head or path.suffix.lower() == ".dcm":  # at an end of the stack no gap would tell of it
+        elif not head or path.suffix.lower() == ".dcm":  # missing at an end of the stack, it would leave no gap
             raise UnreadableScan(folder, "holds a slice that is empty or no DICOM file; copy the series again")
     if not found:
         raise UnreadableScan(folder, "is a folder without DICOM slices")
@@ -61,7 +61,7 @@ def _files(folder: Path | str, limits: Limits) -> list[Path]:
 
 
 def _stack(folder: Path | str, slices: list[pydicom.Dataset]) -> tuple[np.ndarray, np.ndarray]:
-    """The order of the slices by their positions, and voxel [column row slice] -> mm in RAS+."""
+    """The order of the slices by position, and the affine f64 ``[4 4]`` from voxel [column row slice] to mm in RAS+."""
     for what, plural in (("SeriesInstanceUID", "series"), ("Rows", "heights"), ("Columns", "widths")):
         different = {str(dataset.get(what)) for dataset in slices}
         if len(different) > 1:

@@ -1,4 +1,4 @@
-"""Pictures (png, jpeg, tiff, bmp) -> one grey frame."""
+"""Pictures (PNG, JPEG, TIFF, BMP) -> one grey frame."""
 
 import contextlib
 import warnings
@@ -17,10 +17,10 @@ _DEEP = ("I;16", "I;16B", "I;16L", "I", "F")  # modes of more than 8 bits
 
 
 def read(path: Path | str, limits: Limits = LIMITS) -> Reading:
-    """Read a still, upright as its EXIF tag says.
+    """Read a still picture, turned upright as its EXIF tag says.
 
-    Colours become brightness by ITU-R 601, transparency is ignored. What has more than 8 bits is stretched from its
-    smallest to its largest value.
+    Colours become brightness (ITU-R 601), and transparency is ignored. Pictures of more than 8 bits are stretched from
+    their smallest to their largest value.
 
     Returns:
       ``pixels`` uint8 ``[1 h w 1]``; the spacing is unknown.
@@ -47,7 +47,7 @@ def read(path: Path | str, limits: Limits = LIMITS) -> Reading:
 
 
 def probe(path: Path | str, limits: Limits = LIMITS) -> None:
-    """Read the header, and no pixel.
+    """Read the header without decoding pixels.
 
     Raises:
       UnreadableScan, UnsupportedScan, TooLarge: as :func:`read`.
@@ -57,7 +57,7 @@ def probe(path: Path | str, limits: Limits = LIMITS) -> None:
 
 
 def is_image(head: bytes) -> bool:
-    """Whether a file that begins so is one of the formats read here."""
+    """Whether a file that begins with these bytes has one of the formats read here."""
     return head.startswith(_SIGNATURES)
 
 
@@ -66,12 +66,12 @@ def _open(path: Path | str, limits: Limits) -> Iterator[Image.Image]:
     with open_file(path) as file:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of sizes and odd tags; our own limits are next
+                warnings.simplefilter("ignore")  # about sizes and odd tags; our own limits are checked below
                 picture = Image.open(file, formats=_FORMATS)
                 pages = getattr(picture, "n_frames", 1)
         except Image.DecompressionBombError as error:
             raise TooLarge(path, f"has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from error
-        except Exception as error:  # Pillow raises nearly everything on damage; TypeError for a TIFF without a size
+        except Exception as error:  # Pillow raises almost anything on damage, even TypeError for a TIFF without a size
             raise UnreadableScan(path, "is not a picture that can be read (png, jpeg, tiff, bmp)") from error
         with picture:
             limits.check_frame(path, picture.height, picture.width)

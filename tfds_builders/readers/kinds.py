@@ -1,4 +1,4 @@
-"""What a file is, told from its content: suffixes lie."""
+"""What kind of file a scan is, told from its content, since suffixes lie; and the reader for it."""
 
 from pathlib import Path
 
@@ -20,10 +20,10 @@ _WORDS = {
 
 
 def kind(path: Path | str) -> str:
-    """``video``, ``image``, ``dicom``, ``dicom_series`` (a folder), ``nifti`` or ``mgh``; what is unknown is ``video``.
+    """``image``, ``dicom``, ``dicom_series`` (a folder), ``nifti``, ``mgh`` or, for anything else, ``video``.
 
     Raises:
-      UnreadableScan: cannot be opened, or is empty.
+      UnreadableScan: the file cannot be opened, or is empty.
     """
     path = Path(path)
     if is_folder(path):
@@ -43,10 +43,10 @@ def kind(path: Path | str) -> str:
 
 
 def read_clip(path: Path | str, frames: int, allow_burned_in: bool = False) -> Reading:
-    """``frames`` grey frames of a video, of an ultrasound DICOM file, or of a picture, which is repeated.
+    """Read ``frames`` grey frames of a video, of an ultrasound DICOM file, or of a picture, which is repeated.
 
     Raises:
-      ScanError: as the reader of its kind; a volume, and what shows nothing, is unsupported.
+      ScanError: as the reader of its kind; a volume is unsupported, and so are frames of one even grey.
     """
     what = kind(path)
     if what == "video":
@@ -60,13 +60,13 @@ def read_clip(path: Path | str, frames: int, allow_burned_in: bool = False) -> R
         raise UnsupportedScan(
             path, f"is {_WORDS[what]}; a clip is a video, a picture or an ultrasound DICOM file. See brain_volumes"
         )
-    if reading.pixels.min() == reading.pixels.max():  # patients with black clips would count as one: identical pixels
+    if reading.pixels.min() == reading.pixels.max():  # or all patients with black clips would share identical pixels
         raise UnsupportedScan(path, "is one even grey")
     return reading
 
 
 def probe_clip(path: Path | str, allow_burned_in: bool = False) -> None:
-    """Say early and cheaply what :func:`read_clip` would refuse."""
+    """Find out early and cheaply what :func:`read_clip` would refuse."""
     what = kind(path)
     if what == "video":
         video.probe(path)
@@ -79,7 +79,7 @@ def probe_clip(path: Path | str, allow_burned_in: bool = False) -> None:
 
 
 def read_volume(path: Path | str, orientation: str | None = None) -> Volume:
-    """The volume in a NIfTI, Analyze or FreeSurfer file, or in a folder that holds one DICOM series.
+    """Read the volume in a NIfTI, Analyze or FreeSurfer file, or in a folder with one DICOM series.
 
     Raises:
       ScanError: as the reader of its kind; a clip is unsupported.
@@ -99,7 +99,7 @@ def read_volume(path: Path | str, orientation: str | None = None) -> Volume:
 
 
 def probe_volume(path: Path | str) -> None:
-    """Say early and cheaply what :func:`read_volume` would refuse."""
+    """Find out early and cheaply what :func:`read_volume` would refuse."""
     what = kind(path)
     if what == "nifti":
         nifti.probe(path)

@@ -1,4 +1,4 @@
-"""Guards that hold before memory is taken: a header may claim anything, and a small file may unpack to gigabytes."""
+"""Limits that are checked before memory is allocated: headers claim anything, and small files unpack to gigabytes."""
 
 import dataclasses
 import os
@@ -18,14 +18,14 @@ _GZIP = b"\x1f\x8b"
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What one file may ask for."""
+    """What one file may ask for; every ``check`` method names ``path`` in its error."""
 
-    decoded_bytes: int = 1 << 30  # held in memory at once; 512 voxels cubed in 16 bits are a quarter of it
-    frames: int = 20_000  # frames or slices; at 25 frames/s a quarter of an hour
+    decoded_bytes: int = 1 << 30  # in memory at once; 512 voxels cubed of 16 bits are a quarter of it
+    frames: int = 20_000  # frames or slices; at 25 frames/s, 13 minutes
     side: int = 8192  # pixels or voxels along any axis of a frame
     frame_pixels: int = 1 << 25  # of one frame: 8192x4096
-    expansion: int = 200  # unpacked over packed size; real volumes stay below 15, and zeros reach 1030 (2026-11)
-    expansion_from: int = 16 << 20  # bytes unpacked from which that holds: a small label map may well be all zeros
+    expansion: int = 200  # unpacked over packed size: below 15 for real volumes, up to 1030 for zeros (2026-11)
+    expansion_from: int = 16 << 20  # unpacked bytes above which that applies: a small label map may be all zeros
     seconds: float = 300.0  # to decode
 
     def check_frame(self, path: Path | str, height: int, width: int) -> None:
@@ -51,7 +51,7 @@ class Limits:
             raise TooLarge(path, f"has {frames} frames or more; the limit is {self.frames}. Cut it into clips")
 
     def check_bytes(self, path: Path | str, size: int) -> None:
-        """Refuse what would not fit.
+        """Refuse what would not fit into memory.
 
         Raises:
           TooLarge.
@@ -72,10 +72,10 @@ class Limits:
             )
 
     def watch(self, path: Path | str) -> Callable[[], None]:
-        """A function to be called now and then while a file is decoded; it raises once that has taken too long.
+        """A function to call now and then while a file is decoded.
 
         Raises:
-          TooLarge: by the function.
+          TooLarge: raised by the function, once decoding takes longer than ``seconds``.
         """
         end = time.monotonic() + self.seconds
 
@@ -92,7 +92,7 @@ LIMITS = Limits()
 
 
 def open_file(path: Path | str) -> BinaryIO:
-    """Open a regular file; a pipe, a device or a folder is refused and not waited for.
+    """Open a regular file; pipes, devices and folders are refused, because opening them may block.
 
     Raises:
       UnreadableScan.
@@ -106,10 +106,10 @@ def open_file(path: Path | str) -> BinaryIO:
 
 
 def is_folder(path: Path | str) -> bool:
-    """Whether a path is a folder, and one that may be looked into.
+    """Whether a path is a folder that can be listed.
 
     Raises:
-      UnreadableScan: nothing is there, or it may not be known what.
+      UnreadableScan: nothing is there, or it cannot be accessed.
     """
     try:
         if not stat.S_ISDIR(os.stat(path).st_mode):
@@ -121,10 +121,10 @@ def is_folder(path: Path | str) -> bool:
 
 
 def read_head(path: Path | str, size: int) -> bytes:
-    """The first ``size`` bytes of a file, unpacked where it is gzip; fewer where it is shorter.
+    """The first ``size`` bytes of a file, unpacked if it is gzip; fewer if it is shorter.
 
     Raises:
-      UnreadableScan: cannot be opened, or its compressed data is damaged.
+      UnreadableScan: the file cannot be opened, or its compressed data is damaged.
     """
     with open_file(path) as file:
         try:
@@ -138,11 +138,11 @@ def read_head(path: Path | str, size: int) -> bytes:
 
 
 def read_bytes(path: Path | str, limits: Limits = LIMITS) -> bytes | bytearray:
-    """The whole content of a file, unpacked where it is gzip; then the checksum at its end is compared.
+    """The whole content of a file; gzip is unpacked and its checksum verified.
 
     Raises:
-      UnreadableScan: cannot be opened, is damaged or cut off.
-      TooLarge: beyond ``limits``.
+      UnreadableScan: the file cannot be opened, is damaged or cut off.
+      TooLarge: it is beyond ``limits``.
     """
     with open_file(path) as file:
         try:
@@ -161,11 +161,11 @@ def read_bytes(path: Path | str, limits: Limits = LIMITS) -> bytes | bytearray:
 
 
 def gunzip(path: Path | str, file: BinaryIO, limits: Limits = LIMITS) -> Iterator[bytes]:
-    """Unpack a gzip file in pieces of at most 1 MiB, to its very end, so that its checksum is compared.
+    """Unpack a gzip file in pieces of at most 1 MiB, to its very end, so that its checksum is verified.
 
     Raises:
-      UnreadableScan: damaged (checksum) or cut off.
-      TooLarge: unpacks to far more than pictures do, or takes too long.
+      UnreadableScan: it is damaged (checksum) or cut off.
+      TooLarge: it unpacks to far more than pictures do, or takes too long.
     """
     yield from _inflate(path, file, 31, limits, members=True)
 
@@ -196,7 +196,7 @@ def _inflate(path: Path | str, file: BinaryIO, wbits: int, limits: Limits, membe
                 yield piece
             if unpacker.eof:
                 waiting = unpacker.unused_data or file.read(_CHUNK)
-                if not members or not waiting.strip(b"\0"):  # zeros may pad a gzip file
+                if not members or not waiting.strip(b"\0"):  # a gzip file may be padded with zeros
                     return
                 unpacker = isal_zlib.decompressobj(wbits=wbits)  # a gzip file may have several members
     except isal_zlib.error as error:

@@ -16,25 +16,25 @@ _HEAD = 284  # bytes before the voxels
 
 
 def read(path: Path | str, orientation: str | None = None, limits: Limits = LIMITS) -> Volume:
-    """Read one volume; arguments and errors as ``nifti.read``."""
+    """Read one volume; arguments and errors are those of ``nifti.read``."""
     header = _checked_header(path, limits)
     data = read_bytes(path, limits)
     shape, dtype = header.get_data_shape(), header.get_data_dtype()
     if len(data) < _HEAD + math.prod(shape) * dtype.itemsize:
         raise UnreadableScan(path, "is cut off: it holds fewer voxels than its header says")
     voxels = np.frombuffer(data, dtype, math.prod(shape), _HEAD).reshape(shape[:3], order="F")
-    if data[28:30] == b"\0\0":  # goodRASFlag, which nibabel sets where it is not
+    if data[28:30] == b"\0\0":  # goodRASFlag; nibabel sets it where the file does not
         return Volume(voxels, from_code(path, orientation, np.abs(np.array(header.get_zooms()[:3])), shape[:3]))
     return Volume(voxels, checked(path, np.array(header.get_affine(), np.float64)))
 
 
 def probe(path: Path | str, limits: Limits = LIMITS) -> None:
-    """Read the header, and no voxel; errors as ``nifti.probe``."""
+    """Read the header without the voxels; errors are those of ``nifti.probe``."""
     _checked_header(path, limits)
 
 
 def is_mgh(head: bytes) -> bool:
-    """Whether a file that begins so is .mgh, or .mgz unpacked: version 1, four sizes from 1 up, a known type."""
+    """Whether a file that begins with these bytes is .mgh or unpacked .mgz: version 1, four sizes > 0, a known type."""
     version, *sizes, kind = np.frombuffer(head[:24].ljust(24, b"\xff"), ">i4").tolist()
     return version == 1 and min(sizes) > 0 and 0 <= kind <= 10
 

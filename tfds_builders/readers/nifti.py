@@ -19,16 +19,16 @@ _MILLIMETRES = {"mm": 1.0, "meter": 1000.0, "micron": 0.001, "unknown": 1.0}
 
 
 def read(path: Path | str, orientation: str | None = None, limits: Limits = LIMITS) -> Volume:
-    """Read one volume; a compressed file is unpacked to its end, so that its checksum is compared.
+    """Read one volume; a compressed file is unpacked to its end, so that its checksum is verified.
 
     Args:
       path: of a single file, or of either half of a pair.
-      orientation: where the voxel axes run, such as ``RAS`` or ``LAS``; used where the header does not say.
+      orientation: direction of the voxel axes, such as ``RAS`` or ``LAS``; used where the header does not say.
 
     Raises:
-      UnreadableScan: not NIfTI, damaged or cut off.
-      UnsupportedScan: several volumes, colours, no usable affine.
-      TooLarge: beyond ``limits``.
+      UnreadableScan: the file is not NIfTI, damaged or cut off.
+      UnsupportedScan: it holds several volumes or colours, or has no usable affine.
+      TooLarge: it is beyond ``limits``.
     """
     header, data_file = _checked_header(path, limits)
     affine = _affine(path, header, orientation)
@@ -36,7 +36,7 @@ def read(path: Path | str, orientation: str | None = None, limits: Limits = LIMI
 
 
 def probe(path: Path | str, limits: Limits = LIMITS) -> None:
-    """Read the header, and no voxel.
+    """Read the header without the voxels.
 
     Raises:
       UnreadableScan, UnsupportedScan, TooLarge: as :func:`read`.
@@ -45,13 +45,13 @@ def probe(path: Path | str, limits: Limits = LIMITS) -> None:
 
 
 def is_nifti(head: bytes) -> bool:
-    """Whether a file that begins so is NIfTI or Analyze."""
+    """Whether a file that begins with these bytes is NIfTI or Analyze."""
     sizes = {int.from_bytes(head[:4], order) for order in ("little", "big")}
     return len(head) >= 348 and bool(sizes & {348, 540})
 
 
 def is_pair(path: Path) -> bool:
-    """Whether a file holds the voxels of a pair, which only the header beside it can tell."""
+    """Whether a file holds the voxels of a .hdr/.img pair, which can be told only by the header beside it."""
     name = path.name.removesuffix(".gz")
     return name.endswith(".img") and path.with_name(path.name.replace(".img", ".hdr")).is_file()
 
@@ -108,7 +108,7 @@ def _check_shape(path: Path | str, shape: tuple[int, ...], dtype: np.dtype, limi
         raise UnsupportedScan(path, f"holds {math.prod(shape[3:])} volumes ({_by(shape)}); store the one to use alone")
     if max(shape[:3]) > limits.side:
         raise TooLarge(path, f"declares {_by(shape)} voxels; the limit is {limits.side} along an axis")
-    # As stored, and as the f32 in which it is resampled.
+    # As stored, or as the f32 to which it is resampled.
     limits.check_bytes(path, math.prod(shape) * max(dtype.itemsize, 4))
 
 
@@ -121,8 +121,8 @@ def _affine(path: Path | str, header: nib.AnalyzeHeader, orientation: str | None
     try:
         affine = np.array(header.get_best_affine(), np.float64)
         unit = _MILLIMETRES[header.get_xyzt_units()[0]]
-    except (HeaderDataError, KeyError, ValueError) as error:  # a quaternion or unit that cannot be
-        raise UnsupportedScan(path, "has an orientation in its header that cannot be") from error
+    except (HeaderDataError, KeyError, ValueError) as error:  # an impossible quaternion or unit
+        raise UnsupportedScan(path, "has an impossible orientation in its header") from error
     return checked(path, np.diag([unit, unit, unit, 1.0]) @ affine)
 
 

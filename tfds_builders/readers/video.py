@@ -1,4 +1,4 @@
-"""Video files (mp4, mov, avi, mpeg, gif and kin) -> grey frames, through FFmpeg."""
+"""Video files (mp4, mov, avi, mpeg, gif and others that FFmpeg reads) -> grey frames."""
 
 import dataclasses
 import multiprocessing
@@ -12,33 +12,33 @@ import numpy as np
 from tfds_builders.readers.api import Reading, UnreadableScan, evenly
 from tfds_builders.readers.limits import LIMITS, Limits, open_file
 
-# Containers that hold pictures themselves. Playlists, which may name other files or addresses, are not among them.
+# Containers that hold the pictures themselves; playlists, which may name other files or addresses, are not allowed.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,avi,mpeg,mpegvideo,gif,matroska,webm,asf"
 
-# The first plane of these is 8-bit brightness; copying it is 2.5 times faster than converting (2026-11).
+# The first plane of these formats is 8-bit brightness; copying it is 2.5 times faster than converting (2026-11).
 _LUMA_FIRST = {"yuv420p", "yuv422p", "yuv444p", "yuv440p", "yuv411p", "yuv410p", "nv12", "nv21"}
 _FULL_RANGE = {"yuvj420p", "yuvj422p", "yuvj444p", "yuvj440p", "yuvj411p", "gray"}
 _JPEG = 2  # AVCOL_RANGE_JPEG: brightness from 0 to 255; otherwise video keeps it within 16 to 235
 
 LIMITED_TO_FULL = np.clip(np.floor((np.arange(256) - 16) * 255 / 219 + 0.5), 0, 255).astype(np.uint8)
 
-# A file that decodes to fewer frames than this part of what it declares was cut off; FFmpeg itself stays silent.
+# A file with less than this share of the frames that it declares was cut off; FFmpeg does not report it.
 _COMPLETE = 0.95
 
 
 def read(path: Path | str, frames: int, limits: Limits = LIMITS) -> Reading:
-    """Decode a clip and keep ``frames`` of it, evenly spread from the first to the last, upright as players show it.
+    """Decode a clip and keep ``frames`` frames, evenly spread from the first to the last, upright as players show it.
 
-    Only these are held in memory. A clip is decoded twice where neither its header nor its packets tell how many frames
-    it has; on 102 real files one of them always did.
+    Only these are held in memory. A clip is decoded twice where neither its header nor its packets say how many frames
+    it has; in 102 real files one of the two always did.
 
     Returns:
       ``pixels`` uint8 ``[frames h w 1]``; ``spacing``: seconds between kept frames (NaN unknown), NaN, NaN; ``aspect``
       of its pixels.
 
     Raises:
-      UnreadableScan: not a video, no picture in it, damaged or cut off.
-      TooLarge: beyond ``limits``.
+      UnreadableScan: the file is not a video, has no picture, is damaged or cut off.
+      TooLarge: it is beyond ``limits``.
     """
     with _open(path) as container:
         header = _header(path, container)
@@ -49,7 +49,7 @@ def read(path: Path | str, frames: int, limits: Limits = LIMITS) -> Reading:
     lasts = kept.seconds * kept.total
     if kept.total < _COMPLETE * declared and not (
         lasts >= _COMPLETE * header.seconds > 0 and kept.total >= _COMPLETE * _count_packets(path, limits)
-    ):  # a clip that was trimmed without coding it anew declares what is left out as well, but lasts as long as it says
+    ):  # a clip that was trimmed without re-encoding also declares the frames cut out, but its duration is right
         raise UnreadableScan(path, f"is cut off or damaged: {kept.total} of its {declared} frames can be decoded")
     if not declared and lasts < _COMPLETE * header.seconds:
         raise UnreadableScan(path, f"is cut off or damaged: {lasts:.1f} of its {header.seconds:.1f} s can be decoded")
@@ -64,7 +64,7 @@ def read(path: Path | str, frames: int, limits: Limits = LIMITS) -> Reading:
 
 
 def probe(path: Path | str, limits: Limits = LIMITS) -> None:
-    """Decode the first frame, and no more.
+    """Decode the first frame only.
 
     Raises:
       UnreadableScan, TooLarge: as :func:`read`.
@@ -78,8 +78,8 @@ def probe(path: Path | str, limits: Limits = LIMITS) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Header:
-    frames: int  # 0 where the header does not say, as all else here
-    seconds: float
+    frames: int  # 0 where the header does not say
+    seconds: float  # 0 where the header does not say
     aspect: float  # width of a pixel over its height; 1 where the header does not say
 
 
@@ -91,7 +91,7 @@ def _header(path: Path | str, container: av.container.InputContainer) -> _Header
 
 
 def _seconds(container: av.container.InputContainer) -> float:
-    """By the header of the pictures, in Matroska a tag of theirs; else by that of the file, which sound may outlast."""
+    """Duration of the video stream (in Matroska, a tag) or else of the file, whose sound may be longer."""
     stream = container.streams.video[0]
     if stream.duration:
         return float(stream.duration * stream.time_base)
@@ -102,7 +102,7 @@ def _seconds(container: av.container.InputContainer) -> float:
 
 
 def _refuse_cut_gif(path: Path | str) -> None:
-    """A GIF has no count and no length in its header, but a mark at its end."""
+    """A GIF declares neither frames nor duration, but it ends with a mark."""
     with open_file(path) as file:
         file.seek(max(0, Path(path).stat().st_size - 256))
         if not file.read().rstrip(b"\0").endswith(b";"):
@@ -110,7 +110,7 @@ def _refuse_cut_gif(path: Path | str) -> None:
 
 
 def _count_packets(path: Path | str, limits: Limits) -> int:
-    """Of the pictures that are shown, without decoding them; 0 where the container cannot be walked through."""
+    """Number of frames that are shown, without decoding them; 0 where the container cannot be demuxed."""
     late = limits.watch(path)
     with _open(path) as container:
         try:
@@ -125,7 +125,7 @@ def _count_packets(path: Path | str, limits: Limits) -> int:
 
 
 def _open(path: Path | str) -> av.container.InputContainer:
-    open_file(path).close()  # FFmpeg would wait for a pipe
+    open_file(path).close()  # FFmpeg would block on a pipe
     try:
         # "file:" keeps a name with a colon from being taken for an address.
         container = av.open(f"file:{path}", options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"})
@@ -142,7 +142,7 @@ def _decode(path: Path | str, container: av.container.InputContainer, limits: Li
     late = limits.watch(path)
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
-    if multiprocessing.parent_process():  # one of a pool: the others have the cores
+    if multiprocessing.parent_process():  # in a pool the other processes need the cores
         stream.codec_context.thread_count = 1
     limits.check_frame(path, stream.codec_context.height, stream.codec_context.width)
     size = None
@@ -161,8 +161,8 @@ def _decode(path: Path | str, container: av.container.InputContainer, limits: Li
 
 @dataclasses.dataclass(frozen=True)
 class _Kept:
-    images: list[np.ndarray]  # uint8 [h w] each, in the order wanted; empty where the clip is shorter than expected
-    total: int  # of all frames
+    images: list[np.ndarray]  # uint8 [h w] each, in the order wanted; empty if the clip is shorter than expected
+    total: int  # number of frames in the clip
     seconds: float  # between two frames; NaN unknown
     rotation: float  # degrees, counterclockwise, that a player turns the picture by
 
@@ -188,7 +188,7 @@ def _keep(path: Path | str, container: av.container.InputContainer, wanted: np.n
 
 
 def _grey(frame: av.VideoFrame) -> np.ndarray:
-    """Brightness uint8 ``[h w]``, black 0 and white 255; equal to FFmpeg's own conversion to grey bit for bit."""
+    """Brightness uint8 ``[h w]``, black 0 and white 255; bit for bit the same as FFmpeg's own conversion to grey."""
     name = frame.format.name
     if name not in _LUMA_FIRST and name not in _FULL_RANGE:
         return frame.to_ndarray(format="gray")

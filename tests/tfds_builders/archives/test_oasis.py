@@ -79,7 +79,7 @@ def test_check_and_build_are_told_where_the_axes_run(archive):
     pair(archive, "OAS1_0001_MR1/PROCESSED/MPRAGE/T88_111/OAS1_0001_MR1_mpr_n4_anon_111_t88_masked_gfc.img")
     archive.csv(archive.root / "oasis_cross-sectional.csv", FIRST, "OAS1_0001_MR1,F,R,74,2,3,29,0,1344,0.743,1.306,N/A")
     archive.cohort("oasis", "--check", code=2)
-    assert "say it with --orientation" in archive.said
+    assert "state it with --orientation" in archive.said
     assert len(archive.cohort("oasis", "--check", "--orientation", "LAS")) == 1
     assert "--orientation LAS --data_dir" in archive.said
 
