@@ -230,7 +230,7 @@ def test_splits_that_were_added_survive_a_build_with_more_scans(clips, tmp_path,
     )
     assert build.main([*clips_command(clips, out, "--overwrite"), "--key_file", str(tmp_path / "other.key")]) == 0
     assert (out / "splits" / "mine.json").read_bytes() == before
-    assert "split mine, which was here before, does not hold any more: " in capsys.readouterr().out
+    assert "split mine, which was here before, no longer fits: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("more", [(), ("--overwrite",)])

@@ -175,7 +175,7 @@ def test_stored_types_give_the_intensity_back(tmp_path, dtype, step):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"shape": (4, 96, 96)}, "--shape is 4 96 96; each of it must be at least 8"),
+        ({"shape": (4, 96, 96)}, "--shape is 4 96 96; each of the three must be at least 8"),
         ({"spacing": 0.0}, "--spacing is 0; it is in mm"),
         ({"orientation": "RAL"}, "--orientation is 'RAL'; it takes one of L and R"),
         ({"orientation": "up"}, "--orientation is 'up'"),

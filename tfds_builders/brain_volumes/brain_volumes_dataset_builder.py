@@ -20,15 +20,15 @@ _WHITE = {"uint8": 255, "uint16": 65535, "float16": 1}
 class Options:
     """How a volume is stored."""
 
-    shape: tuple[int, int, int] = (96, 112, 96)  # slices, rows and columns; more than that of a scan is cut off
+    shape: tuple[int, int, int] = (96, 112, 96)  # slices, rows and columns; what lies outside is cut off
     spacing: float = 2.0  # mm between slices, rows and columns
-    around: Literal["head", "image"] = "head"  # what the crop is centred on; image for scans registered to one grid
-    orientation: str = ""  # of voxel axes where a header does not say, as in RAS or LAS; empty: such scans are refused
+    around: Literal["head", "image"] = "head"  # centre of the crop; image for scans registered to one grid
+    orientation: str = ""  # of voxel axes where a header does not say, such as RAS; empty: such scans are refused
     dtype: Literal["uint8", "uint16", "float16"] = "uint8"  # of the stored voxels
 
     def __post_init__(self):
         if min(self.shape) < 8:
-            raise InputError(f"--shape is {' '.join(map(str, self.shape))}; each of it must be at least 8")
+            raise InputError(f"--shape is {' '.join(map(str, self.shape))}; each of the three must be at least 8")
         if not 0.1 <= self.spacing <= 20:
             raise InputError(f"--spacing is {self.spacing:g}; it is in mm, from 0.1 to 20")
         axes = sorted(self.orientation.translate(str.maketrans("LPI", "RAS")))

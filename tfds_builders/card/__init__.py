@@ -1,4 +1,4 @@
-"""What a person sees first of a dataset: a card in words, a contact sheet, and metadata that catalogues read."""
+"""The first look at a dataset: a card in words, a contact sheet, and metadata for catalogues."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One picture of many scans, so that a wrong crop, window or orientation is seen before anything is trained."""
+"""One picture of many scans, so that a wrong crop, window or orientation is noticed before anything is trained."""
 
 from pathlib import Path
 
@@ -20,10 +20,10 @@ _LEAST_WIDTH = 96  # of a tile, so that its caption can be read
 
 
 def write(folder: Path, meta: DatasetMeta, table: pl.DataFrame) -> None:
-    """Draw up to 40 scans, spread over the cohort, as ``contact_sheet.png``; captions give record row and score.
+    """Draw up to 40 scans, evenly spread over the cohort, as ``contact_sheet.png``, captioned with row and score.
 
-    A clip is its middle frame. A volume is its middle axial slice (left of the person on the left, front on top) above
-    its middle coronal one (top of the head on top).
+    A clip is shown by its middle frame, a volume by its middle axial slice (the person's left on the left, front at the
+    top) above its middle coronal slice (top of the head at the top).
     """
     scans = tfds.builder_from_directory(str(folder)).as_data_source(record.SPLIT)
     rows = np.unique(evenly(len(scans), min(_MOST, len(scans))))

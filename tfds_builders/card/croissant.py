@@ -50,9 +50,9 @@ _CONTEXT = {
 
 
 def write(folder: Path, meta: DatasetMeta, table: pl.DataFrame) -> None:
-    """Write ``croissant.json``: the shards as a set of files, the cohort table as a record set with its columns.
+    """Write ``croissant.json``, with shards and cohort table as files and the table's columns as a record set.
 
-    Licence and address are left to whoever publishes the dataset: they are not known here.
+    Licence and URL are left to whoever publishes the dataset.
     """
     path = folder / cohort.TABLE_FILE
     parquet = {

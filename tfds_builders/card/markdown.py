@@ -39,7 +39,7 @@ Fingerprint `{fingerprint}`, identity key `{key}`. What was left out, and why: `
 
 
 def card(meta: DatasetMeta, table: pl.DataFrame, split: Split) -> str:
-    """The text of ``README.md`` of a dataset folder."""
+    """The text of a dataset folder's ``README.md``."""
     words = {
         name: ", ".join(sorted(filter(None, table[name].unique().to_list()))) or "not stated"
         for name in ("view", "acquisition", "processing")

@@ -1,4 +1,4 @@
-"""The cohort table: one row per scan. ``python -m tfds_builders.cohort`` writes one for a known archive."""
+"""The cohort table, one row per scan. ``python -m tfds_builders.cohort`` writes a cohort CSV for a known archive."""
 
 from tfds_builders.cohort.table import (
     SPLITS,

@@ -1,4 +1,4 @@
-"""The cohort table: one row per scan, in record order; what of it may leave its source, and how it is stored."""
+"""The cohort table, one row per scan in record order: what of it may leave its source, and how it is stored."""
 
 import math
 from pathlib import Path
@@ -15,10 +15,10 @@ SPLITS = ("train", "val", "test")
 
 
 def deidentify(frame: pl.DataFrame, key: bytes) -> pl.DataFrame:
-    """The table that may leave the source: keyed hashes for patient, scan and site, days since the first visit.
+    """The part of a cohort that may leave its source.
 
-    Takes the columns of ``cohort_csv.read``. A ``split`` column stays, for ``splits.make``; :func:`write_table` leaves
-    it out.
+    Patient, scan and site become keyed hashes, and days count from the patient's first visit. Takes the columns of
+    ``cohort_csv.read``. A ``split`` column is kept for ``splits.make``, but :func:`write_table` does not store it.
     """
     source, patient = frame["source"].to_list(), frame["patient"].to_list()
     hashed = [identity.patient_hash(key, s, p) for s, p in zip(source, patient, strict=True)]
@@ -68,7 +68,7 @@ def first_score(frame: pl.DataFrame) -> str | None:
 
 
 def canonical_bytes(frame: pl.DataFrame) -> bytes:
-    """The table as bytes that depend on its content alone, not on the library that wrote it."""
+    """The table as bytes that depend on its content alone, not on the version of a library."""
     parts = []
     for name in frame.columns:
         column = frame[name]
@@ -80,10 +80,10 @@ def canonical_bytes(frame: pl.DataFrame) -> bytes:
 
 
 def summary(frame: pl.DataFrame, histograms: bool = False) -> list[str]:
-    """Lines for the terminal: scans, patients, visits, and for each score how much is labeled, its range, fine pairs.
+    """Lines for the terminal: scans, patients and visits; for each score the labeled scans, range and fine pairs.
 
-    A fine pair here is two visits of one patient which both carry the score. With ``histograms`` the spread of each
-    score follows it.
+    A fine pair here is two visits of one patient that both have the score. With ``histograms``, a histogram of each
+    score is added.
     """
     n_patients = frame["patient"].n_unique()
     n_visits = frame.select("patient", "visit").n_unique()
@@ -91,7 +91,7 @@ def summary(frame: pl.DataFrame, histograms: bool = False) -> list[str]:
     lines[0] += f", {plural(frame['view'].n_unique(), 'view')}"
     known = frame.filter(pl.col("time_days").is_finite()).group_by("patient", "visit").agg(pl.col("time_days"))
     longest = known.select((pl.col("time_days").list.max() - pl.col("time_days").list.min()).max()).item()
-    if longest is not None and longest >= 1:  # scans of a visit are averaged, so it should be one point in time
+    if longest is not None and longest >= 1:  # scans of a visit are averaged, so they should be from one point in time
         lines.append(f"scans of one visit are up to {plural(round(longest), 'day')} apart")
     for column in (c for c in frame.columns if c.startswith("score.")):
         known = frame.filter(pl.col(column).is_finite())

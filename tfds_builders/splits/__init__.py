@@ -1,4 +1,4 @@
-"""Patient -> train, val or test, as files of keyed hashes beside the records: a new split never needs a rebuild."""
+"""Patient -> train, val or test, as files of keyed hashes beside the records, so a new split never needs a rebuild."""
 
 from tfds_builders.splits.command import main
 from tfds_builders.splits.deal import FRACTIONS, folds, make

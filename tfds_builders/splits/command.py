@@ -1,12 +1,13 @@
-"""Add splits to a built dataset, or say what its splits hold.
+"""Add splits to a built dataset, or list what its splits hold.
 
     python -m tfds_builders.splits data/lus --name other --seed 1 --fractions 0.6 0.2 0.2
     python -m tfds_builders.splits data/lus --name cv --folds 5
     python -m tfds_builders.splits data/lus --name published --from lus_split.json
     python -m tfds_builders.splits data/lus --list
 
-A split is DATA_DIR/splits/NAME.json: patients as keyed hashes. The file can be published and applied with --from to any
-dataset that was built with the same identity key. Patients whom it does not name then belong to no part, which is said.
+A split is DATA_DIR/splits/NAME.json, which names patients by keyed hashes. The file can be published and applied with
+--from to any dataset that was built with the same identity key. Patients it does not name belong to no part; a message
+says how many they are.
 """
 
 import argparse
@@ -29,17 +30,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tfds_builders.splits", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("data_dir", type=Path, help="folder of a built dataset")
-    parser.add_argument("--name", help="of the new split, for --config.data.split; folds are NAME-0, NAME-1, …")
-    parser.add_argument("--seed", type=int, default=0, help="another seed deals the patients out differently")
+    parser.add_argument("--name", help="name of the new split, for --config.data.split; folds are NAME-0, NAME-1, …")
+    parser.add_argument("--seed", type=int, default=0, help="seed by which patients are dealt out")
     kind = parser.add_mutually_exclusive_group()
     parts = ("TRAIN", "VAL", "TEST")
     kind.add_argument("--fractions", type=float, nargs=3, default=deal.FRACTIONS, metavar=parts, help="of patients")
-    kind.add_argument("--folds", type=int, metavar="K", help="splits for cross-validation: each patient in test once")
-    kind.add_argument("--from", type=Path, dest="file", metavar="FILE", help="apply a split file that was published")
-    kind.add_argument("--list", action="store_true", help="say what each stored split holds")
+    kind.add_argument(
+        "--folds", type=int, metavar="K", help="K splits for cross-validation: each patient is in test once"
+    )
+    kind.add_argument("--from", type=Path, dest="file", metavar="FILE", help="apply a published split file")
+    kind.add_argument("--list", action="store_true", help="list what each stored split holds")
     args = parser.parse_args(arguments)
     if args.name is None and not args.list:
-        parser.error("--name is missing: what to call the new split")
+        parser.error("--name is missing; give the new split a name")
     return exit_code(lambda: _list(args.data_dir) if args.list else add(args))
 
 
@@ -51,11 +54,11 @@ def _list(data_dir: Path) -> None:
 
 
 def add(args: argparse.Namespace) -> None:
-    """Make splits of a built dataset, write them beside the others and say what they hold.
+    """Make splits of a built dataset, store them and print what they hold.
 
     Raises:
-      InputError: no dataset there, an impossible or taken name, impossible fractions or folds, or a file that is no
-        split or does not fit the dataset.
+      InputError: there is no dataset, the name is invalid or taken, the fractions or folds are impossible, or the file
+        is not a split or does not fit the dataset.
     """
     data_dir: Path = args.data_dir
     check_complete(data_dir)

@@ -1,6 +1,6 @@
-"""Patients dealt out to parts or folds, alike in score, by hashes and not by a random library.
+"""Deal patients out to parts or folds, stratified by score, in an order that comes from hashes, not a random library.
 
-What is dealt out is a *unit*: one patient, or patients who share identical pixels and so must stay together.
+What is dealt out is a *unit*: one patient, or several who share identical pixels and must stay together.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from tfds_builders.wording import plural
 
 FRACTIONS = (0.6, 0.2, 0.2)
 LEAST_FOLDS = 3  # one tests, the next validates, the others train
-_STRATUM = 5  # units of neighbouring scores that are dealt out together
+_STRATUM = 5  # units of neighbouring scores in a stratum
 
 Unit = tuple[str, ...]  # hashes of patients, sorted
 
@@ -32,18 +32,18 @@ def make(
 ) -> Split:
     """Deal patients out to train, val and test, roughly stratified by their mean of the first score.
 
-    Units are sorted by that mean, cut into strata of five, put into the order of sha256(seed, patient) within each, and
-    dealt out in proportion; so the result depends on no random library and not on the order of rows. Where there are
-    enough units no part is empty; two become training and test, one alone is test. A ``split`` column in ``table``
-    decides instead.
+    Units are sorted by that mean, cut into strata of five, ordered by sha256(seed, patient) within each stratum, and
+    dealt out in proportion. So the result depends neither on a random library nor on the order of rows. No part is
+    empty where there are enough units; two units become train and test, a single one becomes test. A ``split`` column
+    in ``table`` takes precedence over all this.
 
     Args:
       table: columns of ``cohort.parquet``, one row per record.
       fractions: of units for train, val and test; they need not add up to 1.
-      duplicates: groups of rows whose stored pixels are identical; their patients come into one part.
+      duplicates: groups of rows whose stored pixels are identical; their patients go into the same part.
 
     Raises:
-      InputError: fractions that are not three numbers from 0 upwards with a sum above 0.
+      InputError: ``fractions`` are not three numbers of at least 0 with a sum above 0.
     """
     if "split" in table.columns:
         given = set(zip(table["patient"].to_list(), table["split"].to_list(), strict=True))
@@ -51,7 +51,7 @@ def make(
     if len(fractions) != 3 or not all(math.isfinite(f) and f >= 0 for f in fractions) or not sum(fractions) > 0:
         raise InputError(f"--fractions is {' '.join(map(str, fractions))}; it takes three numbers, as in 0.6 0.2 0.2")
     units = [unit for stratum in _strata(table, duplicates, seed, _STRATUM) for unit in stratum]
-    units.sort(key=len, reverse=True)  # the largest part is owed first, so large units go where they weigh least
+    units.sort(key=len, reverse=True)  # the largest part is served first, where large units matter least
     parts: list[list[str]] = [[], [], []]
     for unit, part in zip(units, _shares(len(units), fractions), strict=True):
         parts[part].extend(unit)
@@ -61,19 +61,19 @@ def make(
 def folds(
     table: pl.DataFrame, n: int, seed: int = 0, name: str = "cv", duplicates: Sequence[Sequence[int]] = ()
 ) -> list[Split]:
-    """``n`` splits ``name-0`` …: each patient is in test once and in val once; fold i validates on the test of i+1.
+    """``n`` splits ``name-0`` …: each patient is in test once and in val once; split i validates on the test of i + 1.
 
-    Units are sorted by their mean of the first score and cut into strata of ``n``. Each stratum gives every fold one
-    unit, drawn by sha256(seed, patient), and of units of unlike size the larger to the emptier fold. So fold sizes
-    differ by no more patients than the largest unit has (by one, where no pixels are shared); then also the number of
-    patients below any score differs by at most one between folds.
+    Units are sorted by their mean of the first score and cut into strata of ``n``. Each stratum gives one unit to every
+    fold, in the order of sha256(seed, patient), with larger units going to emptier folds. So fold sizes differ by at
+    most as many patients as the largest unit has. Where no pixels are shared that is one, and the number of patients
+    below any given score then also differs by at most one between folds.
 
     Args:
       table: columns of ``cohort.parquet``, one row per record.
-      duplicates: groups of rows whose stored pixels are identical; their patients come into one fold.
+      duplicates: groups of rows whose stored pixels are identical; their patients go into the same fold.
 
     Raises:
-      InputError: fewer than three folds, or fewer units than folds.
+      InputError: there are fewer than three folds, or fewer units than folds.
     """
     if n < LEAST_FOLDS:
         raise InputError(f"--folds is {n}; it takes {LEAST_FOLDS} or more: one tests, the next validates, others train")
@@ -98,7 +98,7 @@ def _fold(held: list[list[str]], test: int, name: str) -> Split:
 
 
 def _strata(table: pl.DataFrame, duplicates: Sequence[Sequence[int]], seed: int, size: int) -> list[list[Unit]]:
-    """Units of neighbouring mean scores, ``size`` together (the last may be fewer); within a stratum in drawn order."""
+    """Groups of ``size`` units with neighbouring mean scores (the last may be smaller), each in order of the hashes."""
 
     def drawn(unit: Unit) -> str:
         return hashlib.sha256(f"{seed}:{unit[0]}".encode()).hexdigest()
@@ -109,7 +109,7 @@ def _strata(table: pl.DataFrame, duplicates: Sequence[Sequence[int]], seed: int,
 
 
 def _units(patients: Sequence[str], duplicates: Sequence[Sequence[int]]) -> set[Unit]:
-    """Patients joined wherever they share pixels, directly or through others."""
+    """Group patients who share pixels, directly or through others; a patient who shares none is alone."""
     together = {patient: {patient} for patient in patients}
     for rows in duplicates:
         joined = set().union(*(together[patients[row]] for row in rows))
@@ -118,7 +118,7 @@ def _units(patients: Sequence[str], duplicates: Sequence[Sequence[int]]) -> set[
 
 
 def _mean_scores(table: pl.DataFrame, units: set[Unit]) -> dict[Unit, float]:
-    """Mean of the first score over the labeled scans of each unit; infinite for the unlabeled, who so come last."""
+    """Mean of the first score over the labeled scans of each unit; infinity for the unlabeled, which thus come last."""
     known = defaultdict(list)
     column = first_score(table)
     if column:
@@ -126,12 +126,12 @@ def _mean_scores(table: pl.DataFrame, units: set[Unit]) -> dict[Unit, float]:
             if value is not None and math.isfinite(value):
                 known[patient].append(value)
     scores = {unit: [value for patient in unit for value in known[patient]] for unit in units}
-    # fsum: an ordinary sum would depend on the order of rows
+    # fsum, because an ordinary sum would depend on the order of rows.
     return {unit: math.fsum(values) / len(values) if values else math.inf for unit, values in scores.items()}
 
 
 def _shares(n: int, fractions: Sequence[float]) -> list[int]:
-    """Part 0, 1 or 2 for each of ``n`` units: at every prefix as near to the fractions as whole units allow."""
+    """Part 0, 1 or 2 for each of ``n`` units, with every prefix as close to the fractions as whole units allow."""
     if n == 1:
         return [2 if fractions[2] else int(np.argmax(fractions))]
     share = np.array(fractions, np.float64) / sum(fractions)

@@ -1,4 +1,4 @@
-"""What a split is, what makes it leak, and what it holds of a dataset."""
+"""What a split is, when it leaks, and what it holds of a dataset."""
 
 import dataclasses
 import hashlib
@@ -13,16 +13,16 @@ from tfds_builders.cohort import SPLITS, first_score
 from tfds_builders.errors import InputError
 from tfds_builders.wording import first_few, plural
 
-_SHOWN = 5  # of the patients or pictures that a message names
+_SHOWN = 5  # patients or pictures that a message names
 _AGAIN = "Make another split: python -m tfds_builders.splits --help"
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Which patients are for training, validation and test, as keyed hashes; none in two parts.
+    """The patients for training, validation and test, as keyed hashes; none is in two parts.
 
-    A split knows patients and not rows, so that it holds for any dataset whose patients were hashed with the same key.
-    A patient who is named in no part belongs to none.
+    A split names patients, not rows, so it applies to any dataset whose patients were hashed with the same key. A
+    patient it does not name belongs to no part.
     """
 
     name: str
@@ -37,16 +37,16 @@ class Split:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over the patients of the three parts; neither the name nor the dataset counts."""
+        """sha256 of the patients of the three parts; it depends neither on the name nor on the dataset."""
         return hashlib.sha256(json.dumps(list(self.parts.values()), separators=(",", ":")).encode()).hexdigest()
 
     @property
     def part_of(self) -> dict[str, str]:
-        """Patient -> part, of those who are named."""
+        """Patient -> part, for all named patients."""
         return {patient: part for part, named in self.parts.items() for patient in named}
 
     def rows(self, patients: Sequence[str]) -> dict[str, np.ndarray]:
-        """Record rows of each part, i64 and rising.
+        """Record rows i64 of each part, in ascending order.
 
         Args:
           patients: hash of each record's patient, in record order.
@@ -64,8 +64,8 @@ def check(patients: Sequence[str], split: Split, duplicates: Sequence[Sequence[i
       duplicates: groups of rows whose stored pixels are identical.
 
     Raises:
-      InputError: a patient is named in two parts or twice in one; identical pixels of two patients lie in different
-        parts; or no patient of the dataset is named.
+      InputError: a patient is named in two parts or twice in one, identical pixels are in different parts, or no
+        patient of the dataset is named.
     """
     _refuse_two_parts(split)
     times = Counter(patient for named in split.parts.values() for patient in named)
@@ -110,14 +110,14 @@ def _refuse_parted_pictures(patients: Sequence[str], split: Split, duplicates: S
 
 
 def check_unseen(trained: Split, tested: Collection[str]) -> None:
-    """Refuse to test on patients whom a run saw, whichever dataset it saw them in.
+    """Refuse to test on patients that a run has seen, in whichever dataset.
 
     Args:
       trained: the split that the run was trained with.
-      tested: hashes of the patients to be tested on, made with the same key.
+      tested: hashes of the test patients, made with the same key.
 
     Raises:
-      InputError: patients of ``tested`` are in the train or val part; how many and which.
+      InputError: patients of ``tested`` are in the train or val part; the message says how many and which.
     """
     seen = {part: set(tested) & set(trained.parts[part]) for part in ("train", "val")}
     if not any(seen.values()):
@@ -135,7 +135,7 @@ def check_unseen(trained: Split, tested: Collection[str]) -> None:
 def describe(table: pl.DataFrame, split: Split) -> str:
     """``split default: train 8 patients, 40 scans; val …``, and a line with the first score's mean and range by part.
 
-    Patients of the table in no part, and patients of the split without a scan in the table, are said where there are
+    Also counts the patients of the table in no part, and those of the split without a scan in the table, if there are
     any.
     """
     patients = np.array(table["patient"].to_list(), dtype=str)

@@ -1,7 +1,7 @@
-"""Splits as files: keyed hashes of patients, sorted, so that a file can be published and is the same bytes anywhere.
+"""Splits as files of sorted keyed hashes, so that a file can be published and has the same bytes everywhere.
 
-``{"key_fingerprint": …, "train": [hash, …], "val": […], "test": […]}``. The file is the truth; the seed that once dealt
-the patients out is kept nowhere. Whoever holds data hashed with the same key can apply it to a dataset of their own.
+``{"key_fingerprint": …, "train": [hash, …], "val": […], "test": […]}``. The file is the only record of a split: the
+seed that dealt the patients out is not stored. A file can be applied to any dataset hashed with the same key.
 """
 
 import json
@@ -18,7 +18,7 @@ from tfds_builders.wording import suggest
 
 FOLDER = "splits"
 DUPLICATES_FILE = "duplicates.json"
-_HASH = re.compile(r"[0-9a-f]{16}")  # of tfds_builders.identity; a name in the clear must not get into a data folder
+_HASH = re.compile(r"[0-9a-f]{16}")  # as in tfds_builders.identity; clear names must not get into a data folder
 _MAKE = "make a split: python -m tfds_builders.splits --help"
 
 
@@ -34,7 +34,8 @@ def read(dataset_dir: Path | str, name: str) -> Split:
     """Read a stored split of a dataset; :func:`~tfds_builders.splits.check` says whether it holds.
 
     Raises:
-      InputError: no split of that name (with those that exist), no split file, or one of another key.
+      InputError: there is no split of that name (the message lists those that exist), its file is not a split, or was
+        made with another key.
     """
     known = names(dataset_dir)
     if name not in known:
@@ -43,10 +44,10 @@ def read(dataset_dir: Path | str, name: str) -> Split:
 
 
 def take_over(before: Path, after: Path) -> list[str]:
-    """Copy the splits that were added to a dataset, all but ``default``, into the one that takes its place.
+    """Copy the splits that users added to a dataset (all but ``default``) into the dataset that replaces it.
 
     Returns:
-      A line or more on each: what it holds there, or why it does not hold.
+      For each, what it holds in the new dataset, or why it no longer fits.
     """
     told = []
     for name in names(before):
@@ -63,7 +64,7 @@ def _told(dataset_dir: Path, name: str) -> str:
         split = read(dataset_dir, name)
         check(table["patient"].to_list(), split, duplicates(dataset_dir))
     except InputError as fault:
-        return f"split {name}, which was here before, does not hold any more: {fault}"
+        return f"split {name}, which was here before, no longer fits: {fault}"
     return describe(table, split)
 
 
@@ -73,10 +74,10 @@ def names(dataset_dir: Path | str) -> list[str]:
 
 
 def read_for(dataset_dir: Path | str, path: Path) -> Split:
-    """Read a split file that is to be applied to a dataset.
+    """Read a split file, to apply it to a dataset.
 
     Raises:
-      InputError: no split file, or its hashes were made with another key than the dataset's.
+      InputError: it is not a split file, or its hashes were made with another key than the dataset's.
     """
     key, split = read_file(path)
     own = DatasetMeta.read(dataset_dir).key_fingerprint
@@ -89,15 +90,15 @@ def read_for(dataset_dir: Path | str, path: Path) -> Split:
 
 
 def write_file(path: Path, split: Split, key_fingerprint: str) -> None:
-    """Write a split file beside its place and move it there; equal splits of one key give equal bytes."""
+    """Write a split file, atomically; equal splits and keys give equal bytes."""
     write_whole(path, json.dumps({"key_fingerprint": key_fingerprint, **split.parts}, indent=1) + "\n")
 
 
 def read_file(path: Path) -> tuple[str, Split]:
-    """Fingerprint of the key, and the split, of a split file; the split is called as the file.
+    """Read a split file: the fingerprint of its key, and the split, which is named after the file.
 
     Raises:
-      InputError: the file cannot be read, or is not a key's fingerprint and three lists of keyed hashes.
+      InputError: the file cannot be read, or does not hold a key's fingerprint and three lists of keyed hashes.
     """
     values = _load(path)
     expected = {"key_fingerprint", *SPLITS}
@@ -115,7 +116,7 @@ def read_file(path: Path) -> tuple[str, Split]:
 
 
 def duplicates(dataset_dir: Path | str) -> list[list[int]]:
-    """Groups of record rows whose stored pixels are identical, as the build found them; none where it left no list.
+    """Groups of record rows with identical pixels, as found by the build; empty where it stored no list.
 
     Raises:
       InputError: the list is damaged.
@@ -139,5 +140,5 @@ def _is_group(group: Any, n: int) -> bool:
 def _load(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:  # the last of brackets within brackets
+    except (OSError, ValueError, RecursionError) as error:  # RecursionError for deeply nested brackets
         raise InputError(f"{path} cannot be read ({error})") from error

@@ -1,6 +1,6 @@
-"""What a picture depends on besides severity: the patient, the zone of this patient, the single acquisition.
+"""What a clip depends on besides severity: the patient, the patient's lung zone, and the single acquisition.
 
-Lengths along depth are fractions of the picture's depth; lateral places ``u`` run from -1 to 1 over the probe.
+Lengths along depth are fractions of the picture's depth; lateral positions ``u`` run from -1 to 1 across the probe.
 """
 
 import dataclasses
@@ -10,13 +10,13 @@ import numpy as np
 from tfds_builders.simulated_cohort import Row, own_values, stream
 from tfds_builders.synthetic_lus.cohort_model import VIEWS, Knobs
 
-N_SITES = 9  # places of a zone where a B-line may arise
-N_WAVES = 5  # waves that a smooth pattern across the probe is made of
+N_SITES = 9  # positions in a zone where a B-line may arise
+N_WAVES = 5  # waves in a smooth pattern across the probe
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """One patient under one probe: the same at all visits and zones."""
+    """One patient under one probe; the same at all visits and in all zones."""
 
     linear: bool  # a linear probe, else a convex one
     half_angle: float  # of the fan, in radians
@@ -29,7 +29,7 @@ class Identity:
     grain_axial: float  # speckle size
     grain_lateral: float
     wall_db: float  # echo of the chest wall
-    haze_db: float  # echo of the lung field without any artefact
+    haze_db: float  # echo of the lung field without artefacts
     pleura_db: float
     a_line_db: float
     b_line_db: float
@@ -38,31 +38,31 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True)
 class Zone:
-    """One anatomical view of one patient: the same at all visits."""
+    """One anatomical view of one patient; the same at all visits."""
 
     offset: float  # severity here minus the patient's
-    ribs: np.ndarray  # lateral places f64[2]
+    ribs: np.ndarray  # lateral positions f64[2]
     rib_width: float
     tilt: float
     bend: float
     layers: np.ndarray  # strength of the fasciae of the chest wall f64[8], in dB
     waves: np.ndarray  # amplitudes of the pleura's irregularity f64[N_WAVES, 2]
     breaks: np.ndarray  # the same for its gaps
-    sites: np.ndarray  # lateral places of possible B-lines f64[N_SITES]
+    sites: np.ndarray  # lateral positions of possible B-lines f64[N_SITES]
     thresholds: np.ndarray  # severity at which each of them lights up f64[N_SITES]
 
 
 @dataclasses.dataclass(frozen=True)
 class Acquisition:
-    """One clip: how the probe was held and the gain was set this time."""
+    """One clip: how the probe was held and the gain set this time."""
 
     shift: float  # lateral
     depth_factor: float  # pressure on the probe
     tilt: float
-    gain: float  # added to the brightness aimed at
+    gain: float  # added to the target brightness
     tgc_db: float  # added to the patient's
     coupling_db: float  # how squarely the beam meets the pleura: all echoes from there on
-    a_line_db: float  # a beam aslant does not echo to and fro: A-lines alone
+    a_line_db: float  # of A-lines alone: an oblique beam does not echo back and forth
     phase: float  # of breathing at the first frame
     sites_moved: np.ndarray  # f64[N_SITES]
     thresholds_moved: np.ndarray  # f64[N_SITES]
@@ -70,7 +70,7 @@ class Acquisition:
 
 
 def identity_of(knobs: Knobs, patient: int) -> Identity:
-    """The patient's own values; with ``knobs.identity = 0`` the same for everyone."""
+    """The patient's own values; with ``knobs.identity = 0`` they are the same for everyone."""
     rng = stream(knobs, "identity", patient)
     own = own_values(knobs, rng)
     return Identity(
@@ -94,7 +94,7 @@ def identity_of(knobs: Knobs, patient: int) -> Identity:
 
 
 def zone_of(knobs: Knobs, patient: int, view: str) -> Zone:
-    """The zone as it is in everyone (the view's own anatomy) plus this patient's part, scaled by ``knobs.identity``."""
+    """What the view has in common in all patients, plus this patient's own part, scaled by ``knobs.identity``."""
     number = VIEWS.index(view)
     common, own = stream(knobs, "zone", number), stream(knobs, "zone", number, patient)
 
@@ -116,12 +116,12 @@ def zone_of(knobs: Knobs, patient: int, view: str) -> Zone:
 
 
 def _spread(rng: np.random.Generator) -> np.ndarray:
-    """Thresholds f64[N_SITES] from -1.2 to 2, shuffled over the places: each step of severity lights another one."""
+    """Thresholds f64[N_SITES] from -1.2 to 2 in random order, so that each step of severity lights up another site."""
     return rng.permutation(np.linspace(-1.2, 2.0, N_SITES))
 
 
 def acquisition_of(knobs: Knobs, row: Row) -> Acquisition:
-    """The chances of one clip; they do not depend on ``knobs.identity``."""
+    """The random circumstances of one clip, which do not depend on ``knobs.identity``."""
     rng = stream(knobs, "acquisition", row.patient, row.visit, VIEWS.index(row.view), row.clip)
     return Acquisition(
         shift=0.06 * rng.standard_normal(),

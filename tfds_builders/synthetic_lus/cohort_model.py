@@ -1,6 +1,6 @@
-"""Who is scanned when, and with which score: the table of the synthetic cohort, before any pixel.
+"""The table of the synthetic cohort: who is scanned when, and with which score.
 
-The path of a patient's severity over the visits is mean-reverting, because treated patients get worse and better.
+A patient's severity follows a mean-reverting path over the visits, because treated patients get worse and better.
 """
 
 import dataclasses
@@ -17,15 +17,15 @@ VIEWS = ("L1", "R1", "L2", "R2", "L3", "R3")
 
 BEST, WORST = 470.0, 100.0  # room air, healthy: about 97 / 0.21 = 462 %; full oxygen, severe: about 100 %
 CEILING = 100 / 0.21  # saturation of 100 % in room air: no measured score can be higher
-MEMORY_DAYS = 5.0  # after this time a deviation from the patient's own level has shrunk to 1/e
+MEMORY_DAYS = 5.0  # in which a deviation from the patient's own level shrinks to 1/e
 
 
 @dataclasses.dataclass(frozen=True)
 class Knobs(simulated_cohort.Knobs):
-    """What decides the synthetic cohort, completely.
+    """Everything that determines the synthetic cohort.
 
     Raises:
-      InputError: when a value is out of range, in a sentence that names the field.
+      InputError: a value is out of range; the message names the field.
     """
 
     DATASET: ClassVar[str] = "synthetic_lus"
@@ -43,10 +43,10 @@ class Knobs(simulated_cohort.Knobs):
 
 
 def score_of(severity: np.ndarray | float) -> np.ndarray | float:
-    """The S/F ratio (SpO2 in per cent / FiO2, higher is better) of a latent severity; strictly falling.
+    """The S/F ratio (SpO2 in percent / FiO2, higher is better) of a latent severity; strictly decreasing.
 
-    A logistic between 470 and 100, flat at the healthy end as the real one: with saturation near 100 % in room air a
-    lung that gets still better is no longer seen in it. Severity 0 is 342, severity -2 is 456, severity 2 is 146.
+    A logistic between 470 and 100. Like the real ratio it is flat at the healthy end: once saturation in room air is
+    near 100 %, it no longer shows further improvement. Severity -2 gives 456, 0 gives 342, 2 gives 146.
     """
     return WORST + (BEST - WORST) * expit(1.3 * (0.5 - severity))
 
@@ -63,8 +63,8 @@ def trajectory(knobs: Knobs, patient: int) -> tuple[np.ndarray, np.ndarray]:
 def cohort_rows(knobs: Knobs) -> list[Row]:
     """One row per scan, in the order patient, visit, view, clip.
 
-    A visit is measured once: all its scans carry the same ``sf_ratio``. More patients, views or clips leave the rows
-    of those that were there as they are.
+    A visit is measured once, so all its scans have the same ``sf_ratio``. Adding patients, views or clips does not
+    change the rows of the others.
     """
     rows = []
     for patient in range(knobs.n_patients):

@@ -1,8 +1,8 @@
-"""The pixels: from severity, patient, zone and acquisition to one lung-ultrasound clip.
+"""The pixels of one lung ultrasound clip, from severity, patient, zone and acquisition.
 
-Echoes are summed as powers on scan lines (depth by lateral place), multiplied by speckle, taken to decibels, bent to
-the probe's geometry and shown with the gain that an operator would set. Severity reaches only what it changes in a
-real lung: the pleural line, A-lines, B-lines, sliding. It does not reach the mean brightness.
+Echo powers are summed on scan lines (depth by lateral position), multiplied by speckle, converted to decibels, mapped
+to the probe's geometry and shown with the gain that an operator would set. Severity affects only what it changes in a
+real lung: the pleural line, A-lines, B-lines and sliding. It does not affect the mean brightness.
 """
 
 import functools
@@ -26,20 +26,20 @@ __all__ = ["FRAME_SECONDS", "Knobs", "Row", "cohort_rows", "render"]
 
 FRAME_SECONDS = 0.12  # 8 frames are 40 % of a breath: enough to see the lung slide, in few frames
 BREATH_SECONDS = 2.5
-LOOKS = 2  # spatial compounding of the scanner: speckle is the mean of two pictures taken at different angles
+LOOKS = 2  # spatial compounding by the scanner: speckle is averaged over two pictures from different angles
 
 
 def render(row: Row, knobs: Knobs) -> np.ndarray:
-    """One clip, uint8 ``[frames size size 1]``; 0 outside the fan.
+    """Render one clip, uint8 ``[frames size size 1]``; 0 outside the fan.
 
-    A pure function of its arguments: it depends on the seed, the patient, visit, view and clip of the row, and on
-    ``row.severity``, but not on the process or the order of calls.
+    A pure function of the knobs, of the row's patient, visit, view and clip, and of ``row.severity``: it does not
+    depend on the process or the order of calls.
     """
     identity, zone = _anatomy(knobs, row.patient, row.view)
     acquisition = acquisition_of(knobs, row)
     rng = stream(knobs, "speckle", row.patient, row.visit, VIEWS.index(row.view), row.clip)
     severity = row.severity + zone.offset
-    lines = round(1.5 * knobs.size), knobs.size  # along depth the finest echo is thinner than across
+    lines = round(1.5 * knobs.size), knobs.size  # the finest echoes are thinner in depth than across
     echo, below, slide = _echoes(severity, identity, zone, acquisition, knobs.frames, lines)
     power = echo * _speckle(rng, below, slide, severity, identity)
     return _shown(10 * np.log10(power + 1e-9), identity, acquisition, knobs)
@@ -53,7 +53,7 @@ def _anatomy(knobs: Knobs, patient: int, view: str) -> tuple[Identity, Zone]:
 def _echoes(
     severity: float, identity: Identity, zone: Zone, acquisition: Acquisition, frames: int, lines: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean echo power ``[t r u]``, where the lung is ``[t r u]`` (0 to 1), how far the pleura has slid ``[t]`` in u."""
+    """Mean echo power ``[t r u]``, how far each place is lung ``[t r u]`` (0 to 1), pleural sliding ``[t]`` in u."""
     involved = expit(1.1 * severity)
     r = np.linspace(0, 1, lines[0], dtype=np.float32)[None, :, None]
     u = np.linspace(-1, 1, lines[1], dtype=np.float32)[None, None, :] + np.float32(acquisition.shift)
@@ -91,14 +91,14 @@ def _power(decibel: float | np.ndarray) -> float | np.ndarray:
 
 
 def _pattern(waves: np.ndarray, at: np.ndarray, finest: float) -> np.ndarray:
-    """A smooth pattern of SD about 1 at places ``at``; ``finest`` waves per probe width at most."""
+    """A smooth pattern with SD about 1 at positions ``at``, of at most ``finest`` waves per probe width."""
     turns = np.pi * np.linspace(1, finest, len(waves))
     terms = (a * np.cos(k * at) + b * np.sin(k * at) for (a, b), k in zip(waves, turns, strict=True))
     return sum(terms) / np.sqrt(len(waves))
 
 
 def _layers(strength: np.ndarray, at: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """Fasciae and muscle of the chest wall: bright sheets at fractions ``at`` of the way to the pleura."""
+    """Fasciae and muscle of the chest wall: bright sheets; ``at`` is the fraction of the way to the pleura."""
     places = (np.arange(len(strength)) + 0.5) / len(strength)
     sheets = np.zeros_like(at)
     for decibel, place in zip(strength, places, strict=True):
@@ -108,7 +108,7 @@ def _layers(strength: np.ndarray, at: np.ndarray, u: np.ndarray) -> np.ndarray:
 
 
 def _rib_shadow(r: np.ndarray, u: np.ndarray, zone: Zone, depth: np.ndarray) -> np.ndarray:
-    """Share of power that passes the ribs at each place ``[t r u]``; 1 between them."""
+    """Share of the power that gets past the ribs at each place ``[t r u]``; 1 between them."""
     across = sum(expit((zone.rib_width - np.abs(u - rib)) / 0.05) for rib in zone.ribs).clip(0, 1)
     return 1 - 0.995 * across * expit((r - 0.75 * depth) / 0.02)
 
@@ -122,7 +122,7 @@ def _b_lines(
     identity: Identity,
     acquisition: Acquisition,
 ) -> np.ndarray:
-    """Power of the B-lines across the probe ``[t 1 u]``; with severity more, brighter, wider, in the end confluent."""
+    """Power of the B-lines across the probe ``[t 1 u]``: with severity more, brighter, wider and finally confluent."""
     thresholds = zone.thresholds + acquisition.thresholds_moved - identity.susceptibility
     lit = expit((severity - thresholds) / 0.3)
     width = 0.035 + 0.06 * involved
@@ -138,7 +138,7 @@ def _speckle(
 ) -> np.ndarray:
     """Multiplicative speckle power ``[t r u]``, mean 1: fixed to the chest wall above the pleura, sliding below it.
 
-    A part is new in every frame; it is larger in an aerated lung, whose field shimmers.
+    Part of it is new in every frame. That part is larger in an aerated lung, whose field shimmers.
     """
     frames, n_r, n_u = below.shape
     margin = n_u // 4
@@ -150,14 +150,14 @@ def _speckle(
     left = np.floor(at).astype(np.intp)
     part = (at - left).astype(np.float32)
     deep = np.arange(n_r)[None, :, None]
-    # Interpolation lowers the variance between grid points; dividing gives it back.
+    # Interpolation lowers the variance between grid points; dividing restores it.
     carried = (fixed[:, deep, left] * (1 - part) + fixed[:, deep, left + 1] * part) / np.sqrt((1 - part) ** 2 + part**2)
     field = carried * np.sqrt(1 - share) + fresh * np.sqrt(share)
     return (field**2).mean(0)
 
 
 def _grainy(rng: np.random.Generator, shape: tuple[int, ...], grain: tuple[float, float]) -> np.ndarray:
-    """Gaussian noise f32 of SD 1, smoothed along the last two axes by ``grain`` samples."""
+    """Gaussian noise f32 with SD 1, smoothed along the last two axes with an SD of ``grain`` samples."""
     noise = rng.standard_normal(shape, dtype=np.float32)
     for axis, sigma in zip((-2, -1), grain, strict=True):
         noise = gaussian_filter1d(noise, sigma, axis=axis, mode="wrap", truncate=3)
@@ -165,7 +165,7 @@ def _grainy(rng: np.random.Generator, shape: tuple[int, ...], grain: tuple[float
 
 
 def _shown(decibel: np.ndarray, identity: Identity, acquisition: Acquisition, knobs: Knobs) -> np.ndarray:
-    """Scan conversion, gain and compression: decibels on scan lines ``[t r u]`` to uint8 ``[t h w 1]``."""
+    """Scan conversion, gain and compression: decibels on scan lines ``[t r u]`` -> uint8 ``[t h w 1]``."""
     n_r, n_u = decibel.shape[1:]
     r, u, inside = _geometry(identity, knobs.size)
     at_r, at_u = r[inside] * (n_r - 1), (u[inside] + 1) / 2 * (n_u - 1)
@@ -185,8 +185,8 @@ def _shown(decibel: np.ndarray, identity: Identity, acquisition: Acquisition, kn
 
 
 def _with_mean(grey: np.ndarray, target: float) -> np.ndarray:
-    """``clip(grey + gain, 0, 1)`` with the gain for which its mean is ``target``, as automatic gain does."""
-    target = min(max(target, 0.05), 0.9)  # a strong identity may ask for a mean that no gain reaches
+    """``clip(grey + gain, 0, 1)`` with the gain that makes its mean ``target``, like automatic gain control."""
+    target = min(max(target, 0.05), 0.9)  # a strong identity may ask for an unreachable mean
     low, high = float(-grey.max()), float(1 - grey.min())
     for _ in range(12):
         middle = 0.5 * (low + high)
@@ -198,13 +198,13 @@ def _with_mean(grey: np.ndarray, target: float) -> np.ndarray:
 
 
 def _geometry(identity: Identity, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Depth r, lateral place u and whether it is inside the fan, for each pixel ``[h w]``."""
+    """Depth r, lateral position u and whether it lies inside the fan, for each pixel ``[h w]``."""
     middle = (np.arange(size) + 0.5) / size
     y, x = np.meshgrid(middle, middle - 0.5, indexing="ij")
     if identity.linear:
         return y, x * 2, np.abs(x * 2) <= 1
     radius, angle = identity.probe_radius, identity.half_angle
-    rise = 0.5 * radius * (1 - np.cos(angle))  # the picture's upper edge cuts the probe's arc half way up
+    rise = 0.5 * radius * (1 - np.cos(angle))  # the upper edge of the picture cuts the probe's arc at half its height
     y, x = y * (1 + rise) - rise, x * (1 + rise)
     r = np.hypot(x, y + radius) - radius
     u = np.arctan2(x, y + radius) / angle

@@ -1,6 +1,6 @@
-"""What a picture depends on besides severity: the patient, the scanner, the single acquisition.
+"""What a volume depends on besides severity: the patient, the scanner and the single acquisition.
 
-Lengths are in mm of a head of common size.
+Lengths are in mm, for a head of average size.
 """
 
 import dataclasses
@@ -10,50 +10,50 @@ import numpy as np
 from tfds_builders.simulated_cohort import Row, own_values, stream
 from tfds_builders.synthetic_mri.cohort_model import Knobs, site_of
 
-N_WAVES = 24  # plane waves that a random pattern in space is made of
+N_WAVES = 24  # plane waves in a random pattern
 
 
 @dataclasses.dataclass(frozen=True)
 class Pattern:
-    """A smooth random field: the real part of ``sum_k c_k exp(i w_k·x)``, of mean 0 and SD 1."""
+    """A smooth random field, the real part of ``sum_k c_k exp(i w_k·x)``, with mean 0 and SD 1."""
 
-    waves: np.ndarray  # f64[N_WAVES, 3] in radians per mm, all of one length
+    waves: np.ndarray  # f64[N_WAVES, 3] in radians per mm, all of the same length
     amplitudes: np.ndarray  # c128[N_WAVES]
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """One patient: the same at all visits."""
+    """One patient; the same at all visits."""
 
     scale: np.ndarray  # of the head f64[3] along right, front and top
     taper: float  # how much narrower the head gets per mm to the front
-    torque: float  # mm to the right per mm to the front: the halves of a brain are not alike
+    torque: float  # mm to the right per mm to the front: the two halves of a brain differ
     skull: float  # thickness
     scalp: float
     fat: float  # grey value of the scalp
-    ventricles: float  # logarithm of their width over the common one
+    ventricles: float  # log of their width relative to the average
     ventricle_length: float
-    lopsided: float  # part by which the right ventricle is wider than the mean of both
-    sulci: float  # logarithm of their width over the common one
+    lopsided: float  # share by which the right ventricle is wider than the mean of both
+    sulci: float  # log of their width relative to the average
     cortex: float  # thickness
-    hippocampi: float  # logarithm of their width over the common one
+    hippocampi: float  # log of their width relative to the average
     white: float  # grey values
     grey: float
     lesions: float  # load of white-matter lesions, in severity
-    cerebellum: float  # size over the common one
-    reserve: float  # added to the severity that the brain shows: what it bears at the same score
+    cerebellum: float  # size relative to the average
+    reserve: float  # added to the severity that the brain shows: how much it bears at the same score
     folding: Pattern  # sulci lie where it is 0
     texture: Pattern  # lesions and muscle lie where it is high
 
 
 @dataclasses.dataclass(frozen=True)
 class Scanner:
-    """One site's: the same for all its patients."""
+    """The scanner of a site; the same for all its patients."""
 
     gamma: float  # contrast curve
     noise: float  # SD, in grey values of 0 to 1
     blur: float  # SD of the point spread in mm
-    coil: np.ndarray  # logarithm of the sensitivity f64[3, 2]: slope and bend along right, front and top, at the edge
+    coil: np.ndarray  # log sensitivity f64[3, 2]: slope and bend along right, front and top, at the edge
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Acquisition:
 
 
 def identity_of(knobs: Knobs, patient: int) -> Identity:
-    """The patient's own values; with ``knobs.identity = 0`` the same for everyone."""
+    """The patient's own values; with ``knobs.identity = 0`` they are the same for everyone."""
     own = own_values(knobs, stream(knobs, "identity", patient))
     size = own(1, 0.035, 0.88, 1.08)
     return Identity(
@@ -95,7 +95,7 @@ def identity_of(knobs: Knobs, patient: int) -> Identity:
 
 
 def _pattern(knobs: Knobs, what: str, patient: int, length: float) -> Pattern:
-    """Waves of one length in mm: everyone's, and with ``knobs.identity`` the patient's own on top of them."""
+    """Waves of one length in mm: a part that all share plus the patient's own, scaled by ``knobs.identity``."""
     common, own = stream(knobs, what), stream(knobs, what, patient)
     waves = common.standard_normal((N_WAVES, 3))
     waves *= 2 * np.pi / length / np.linalg.norm(waves, axis=1, keepdims=True)
@@ -105,7 +105,7 @@ def _pattern(knobs: Knobs, what: str, patient: int, length: float) -> Pattern:
 
 
 def scanner_of(knobs: Knobs, patient: int) -> Scanner:
-    """Of the patient's site; with ``knobs.identity = 0`` all scanners are alike."""
+    """The scanner of the patient's site; with ``knobs.identity = 0`` all scanners are alike."""
     rng = stream(knobs, "scanner", site_of(knobs, patient))
     own = own_values(knobs, rng)
     return Scanner(
@@ -117,9 +117,9 @@ def scanner_of(knobs: Knobs, patient: int) -> Scanner:
 
 
 def acquisition_of(knobs: Knobs, row: Row) -> Acquisition:
-    """The chances of one scan; they do not depend on ``knobs.identity``.
+    """The random circumstances of one scan, which do not depend on ``knobs.identity``.
 
-    The head lies as it does after a rigid registration, which is off by half a degree and half a millimetre.
+    The head lies as after a rigid registration that is off by half a degree and half a millimetre.
     """
     rng = stream(knobs, "acquisition", row.patient, row.visit, row.clip)
     return Acquisition(

@@ -1,7 +1,7 @@
-"""Who is scanned when, on which scanner and with which score: the table of the synthetic cohort, before any voxel.
+"""The table of the synthetic cohort: who is scanned when, on which scanner and with which score.
 
-The path of a patient's severity over the visits is a decline at the patient's own rate plus a fluctuation that returns
-to it. A few rates are negative: those patients get better.
+A patient's severity over the visits is a decline at the patient's own rate plus a mean-reverting fluctuation around it.
+A few rates are negative: those patients get better.
 """
 
 import dataclasses
@@ -16,17 +16,17 @@ from tfds_builders.simulated_cohort import Row, is_null_control, stream
 VIEW = "T1"
 HIGHEST = 30.0  # points of the Mini-Mental State Examination
 GAP_DAYS, GAP_SPREAD = 270.0, 0.3  # median of the gap between visits, and SD of its logarithm
-MEMORY_DAYS = 200.0  # after this time a deviation from the patient's own decline has shrunk to 1/e
+MEMORY_DAYS = 200.0  # in which a deviation from the patient's own decline shrinks to 1/e
 RATE_SPREAD = 0.6  # SD of the rates of decline over their mean: about 1 in 20 is negative
-FLUCTUATION = 0.25  # its part of the variance within patients; the decline has the rest
+FLUCTUATION = 0.25  # its share of the variance within patients; the rest is the decline
 
 
 @dataclasses.dataclass(frozen=True)
 class Knobs(simulated_cohort.Knobs):
-    """What decides the synthetic cohort, completely.
+    """Everything that determines the synthetic cohort.
 
     Raises:
-      InputError: when a value is out of range, in a sentence that names the field.
+      InputError: a value is out of range; the message names the field.
     """
 
     DATASET: ClassVar[str] = "synthetic_mri"
@@ -40,17 +40,17 @@ class Knobs(simulated_cohort.Knobs):
 
 
 def score_of(severity: np.ndarray | float) -> np.ndarray | float:
-    """The true MMSE (0 to 30, higher is better) of a latent severity; strictly falling.
+    """The true MMSE (0 to 30, higher is better) of a latent severity; strictly decreasing.
 
-    A logistic between 30 and 0 with the ceiling of the real one. Severity 0 is 26.5, -2 is 29.7, 2 is 12.3.
+    A logistic between 30 and 0, with the ceiling of the real score. Severity -2 gives 29.7, 0 gives 26.5, 2 gives 12.3.
     """
     return HIGHEST * expit(1.2 * (1.7 - severity))
 
 
 def measured(knobs: Knobs, patient: int, true: np.ndarray) -> np.ndarray:
-    """``round(true + error)`` within 0 to 30 f64 ``[visits]``, as the test gives whole points.
+    """The measured score f64 ``[visits]``: ``round(true + error)`` within 0 to 30, since the test gives whole points.
 
-    Without ``knobs.label_noise`` it is the true score itself, with its fractions.
+    With ``knobs.label_noise = 0`` it is the true score, unrounded.
     """
     error = knobs.label_noise * stream(knobs, "error", patient).standard_normal(knobs.visits)
     return np.clip(np.rint(true + error), 0, HIGHEST) if knobs.label_noise else true
@@ -59,7 +59,8 @@ def measured(knobs: Knobs, patient: int, true: np.ndarray) -> np.ndarray:
 def trajectory(knobs: Knobs, patient: int) -> tuple[np.ndarray, np.ndarray]:
     """Days since the first visit f64 ``[visits]`` and latent severity f64 ``[visits]`` of one patient.
 
-    In life atrophy hardly turns back. Here the picture shows fluctuations too, or time alone would order the visits.
+    Real atrophy is hardly reversible. Here the picture shows fluctuations too, or else time alone would order the
+    visits.
     """
     rng = stream(knobs, "course", patient)
     days = simulated_cohort.visit_days(rng, knobs.visits, GAP_DAYS, GAP_SPREAD)
@@ -72,7 +73,10 @@ def trajectory(knobs: Knobs, patient: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _spread_of_days(visits: int) -> float:
-    """Root of the expected variance of a patient's days: two visits k gaps apart differ by k means and k variances."""
+    """Square root of the expected variance of a patient's days.
+
+    The days between two visits k gaps apart have k times the mean, and k times the variance, of one gap.
+    """
     mean = GAP_DAYS * np.exp(GAP_SPREAD**2 / 2)
     variance = mean**2 * (np.exp(GAP_SPREAD**2) - 1)
     apart = np.abs(np.subtract.outer(np.arange(visits), np.arange(visits)))
@@ -80,12 +84,12 @@ def _spread_of_days(visits: int) -> float:
 
 
 def site_of(knobs: Knobs, patient: int) -> int:
-    """Number of the scanner that the patient is always scanned on; it has nothing to do with the severity."""
+    """Number of the scanner on which the patient is always scanned; it is independent of severity."""
     return int(stream(knobs, "site", patient).integers(knobs.sites))
 
 
 def cohort_rows(knobs: Knobs) -> list[Row]:
-    """One row per scan, in the order patient, visit. More patients leave the rows of those that were there."""
+    """One row per scan, in the order patient, visit. Adding patients does not change the rows of the others."""
     return [row for patient in range(knobs.n_patients) for row in _rows_of(knobs, patient)]
 
 

@@ -1,8 +1,8 @@
-"""The voxels: from severity, patient, scanner and acquisition to one T1-weighted volume of a head.
+"""The voxels of one T1-weighted volume of a head, from severity, patient, scanner and acquisition.
 
-Every structure is where a function of the place is positive, its distance from the surface in mm. A voxel takes the
-part of a structure that lies in it, so that a change far below a voxel shows in the grey values. Severity reaches what
-it changes in life: ventricles, sulci, cortex, hippocampi, white matter. It does not reach the mean brightness.
+A structure is where its signed distance function is positive. A voxel takes on a structure by the share of it that lies
+inside, so even a change much smaller than a voxel shows in the grey values. Severity affects what it changes in life:
+ventricles, sulci, cortex, hippocampi and white matter. It does not affect the mean brightness.
 """
 
 import dataclasses
@@ -28,14 +28,14 @@ from tfds_builders.synthetic_mri.shapes import ball, blend, inside, length, shee
 
 __all__ = ["Knobs", "Row", "cohort_rows", "render", "spacing"]
 
-FIELD_MM = 208.0  # side of the cube: the largest heads fill it
-BONE, CSF = 0.1, 0.14  # grey values of what is alike in everyone
+FIELD_MM = 208.0  # side of the cube, which the largest heads fill
+BONE, CSF = 0.1, 0.14  # grey values that are the same in everyone
 SULCUS_DEPTH = 15.0  # mm
 
 
 @dataclasses.dataclass(frozen=True)
 class Places:
-    """Where each voxel lies in a head of common size, and the patient's patterns there; all f32 ``[t h w]``."""
+    """Where each voxel lies in a head of average size, and the patient's patterns there; all f32 ``[t h w]``."""
 
     x: np.ndarray  # mm to the right
     y: np.ndarray  # mm to the front
@@ -45,16 +45,16 @@ class Places:
 
 
 def spacing(knobs: Knobs) -> float:
-    """Between slices, rows and columns, in mm."""
+    """Spacing of slices, rows and columns, in mm."""
     return FIELD_MM / knobs.size
 
 
 def render(row: Row, knobs: Knobs) -> np.ndarray:
-    """One volume, uint8 ``[size size size 1]``.
+    """Render one volume, uint8 ``[size size size 1]``.
 
-    Slices from inferior to superior, rows from anterior to posterior, columns from the person's left to right. A pure
-    function of its arguments: it depends on the seed, the patient and visit of the row, and on ``row.severity``, but
-    not on the process or the order of calls.
+    Slices run from inferior to superior, rows from anterior to posterior, columns from the person's left to right. A
+    pure function of the knobs, of the row's patient and visit, and of ``row.severity``: it does not depend on the
+    process or the order of calls.
     """
     identity, scanner = _person(knobs, row.patient)
     acquisition = acquisition_of(knobs, row)
@@ -84,12 +84,12 @@ def _places(identity: Identity, acquisition: Acquisition, knobs: Knobs) -> Place
 
 
 def _outer_sum(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """f32 ``[t h w]`` of a part for each column, row and slice."""
+    """``x[w] + y[h] + z[t]`` as f32 ``[t h w]``."""
     return (z[:, None, None] + y[:, None] + x).astype(np.float32)
 
 
 def _values(pattern: Pattern, matrix: np.ndarray, offset: np.ndarray, axes: tuple[np.ndarray, ...]) -> np.ndarray:
-    """The pattern f32 ``[t h w]``: a plane wave is a product of three waves along the axes, also where they turn."""
+    """The pattern f32 ``[t h w]``: even when rotated, a plane wave is a product of three waves along the axes."""
     waves = pattern.waves @ matrix
     amplitudes = pattern.amplitudes * np.exp(1j * (pattern.waves @ offset))
     x, y, z = (np.exp(1j * np.outer(w, a)) for w, a in zip(waves.T, axes, strict=True))
@@ -101,9 +101,9 @@ def _values(pattern: Pattern, matrix: np.ndarray, offset: np.ndarray, axes: tupl
 
 
 def _keep_freed_memory() -> None:
-    """Free one large block, after which glibc keeps what is freed: 90 volumes of 32 voxels a second, 60 without.
+    """Free one large block, after which glibc keeps freed memory: 90 volumes of 32 voxels a second instead of 60.
 
-    Until then it gives each freed array back to the kernel, which clears it before the next (2026-11).
+    Until then it returns each freed array to the kernel, which clears it before it is used again (2026-11).
     """
     np.empty(16 << 20, np.uint8)
 
@@ -112,7 +112,7 @@ _keep_freed_memory()
 
 
 def _tissue(severity: float, identity: Identity, at: Places, voxel: float) -> tuple[np.ndarray, np.ndarray]:
-    """Grey values of the tissues f32 ``[t h w]`` and which part of each voxel is head."""
+    """Grey values of the tissues, and the share of each voxel that is head; both f32 ``[t h w]``."""
     x, y, z = at.x, at.y, at.z
     aside = np.abs(x)
     wide = x * (1 + np.float32(identity.taper) * y)
@@ -148,7 +148,7 @@ def _tissue(severity: float, identity: Identity, at: Places, voxel: float) -> tu
 
 
 def _inner_surfaces(severity: float, identity: Identity, at: Places) -> tuple[np.ndarray, np.ndarray]:
-    """Distances f32 ``[t h w]`` of the ventricles, whose temporal horns surround the hippocampi, and of these."""
+    """Distances f32 ``[t h w]`` of the ventricles, whose temporal horns surround the hippocampi, and of the latter."""
     x, y, z = at.x, at.y, at.z
     aside = np.abs(x)
     width = _exp_within(identity.ventricles + 0.11 * severity, 0.8)
@@ -169,7 +169,7 @@ def _inner_surfaces(severity: float, identity: Identity, at: Places) -> tuple[np
 
 
 def _exp_within(value: float, most: float) -> float:
-    """``exp(value)``, with the value no further from 0 than ``most``: no severity makes a structure vanish."""
+    """``exp`` of the value clipped to ``±most``, so that no severity makes a structure vanish."""
     return math.exp(min(max(value, -most), most))
 
 
@@ -194,7 +194,7 @@ def _cerebrum(
         nucleus = ball(aside - place[0], y - place[1], z - place[2], axes)
         blend(grey, matter + 0.1, inside(nucleus, voxel))
 
-    steep = np.float32(0.9 * np.linalg.norm(identity.folding.waves[0]))  # mean slope of the pattern where it is 0
+    steep = np.float32(0.9 * np.linalg.norm(identity.folding.waves[0]))  # mean slope of the pattern at its zeros
     sulci = length(at.folding / steep, np.maximum(cerebrum - SULCUS_DEPTH, 0))
     callosum = ball(x, y + 6, z - 8, (1000, 46, 27))
     fissure = length(x, np.maximum(callosum, 0))
@@ -215,10 +215,10 @@ def _scanned(
     acquisition: Acquisition,
     knobs: Knobs,
 ) -> np.ndarray:
-    """Blur, contrast curve, coil sensitivity, gain and noise: tissue ``[t h w]`` to uint8 ``[t h w 1]``.
+    """Blur, contrast curve, coil sensitivity, gain and noise: tissue ``[t h w]`` -> uint8 ``[t h w 1]``.
 
-    The gain is the one for which the mean of the head is what the acquisition asks for, so severity does not reach it.
-    Noise is that of a magnitude image: ``sqrt((a + n₁)² + n₂²)``.
+    The gain sets the mean of the head to the acquisition's brightness, so severity does not affect it. The noise is
+    that of a magnitude image: ``sqrt((a + n₁)² + n₂²)``.
     """
     for axis in range(3):
         grey = gaussian_filter1d(grey, scanner.blur / spacing(knobs), axis=axis, truncate=3)

@@ -14,11 +14,11 @@ from tfds_builders.resize import fit
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How a clip is stored: the largest that a backbone will ask for."""
+    """How a clip is stored: as large as any backbone will need it."""
 
-    frames: int = 16  # stored of each clip, evenly spread from its first to its last
+    frames: int = 16  # frames stored of each clip, evenly spread from first to last
     size: int = 112  # height and width stored, in pixels
-    allow_burned_in: bool = False  # take DICOM files that do not say that no name is burned in, and name no region
+    allow_burned_in: bool = False  # accept DICOM files that neither rule out burned-in names nor name a region
 
     def __post_init__(self):
         for name, least in (("frames", 1), ("size", 8)):
