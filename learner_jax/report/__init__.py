@@ -1,1 +1,1 @@
-"""What a run leaves for people: metrics.jsonl, the progress line, the table, the figures and the page."""
+"""What people see of a run: metrics.jsonl, the progress line, the table, the figures and the page."""

@@ -11,7 +11,7 @@ from tfds_builders.program import program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Report on a run or a folder of runs; the exit code is 2 when the input is at fault."""
+    """Report on a run or a folder of runs; returns the exit code, 2 when the input is at fault."""
     flags = parser().parse_args(arguments)
     out = flags.out or pathlib.Path(flags.dir, "report")
     return exit_code(
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The flags."""
+    """The flags of the command."""
     command = program("learner_jax.report")
     parser = argparse.ArgumentParser(
         prog=command,
@@ -40,10 +40,10 @@ def parser() -> argparse.ArgumentParser:
 def report(folder: str, out: str | pathlib.Path, scans: bool = False) -> pathlib.Path:
     """Print the table of the runs in ``folder`` and write their page to ``out``; returns the path of the page.
 
-    With ``scans`` the data of the runs are opened, and the page shows scans; otherwise neither happens.
+    Only with ``scans`` are the runs' datasets opened, and only then does the page show scans.
 
     Raises:
-      InputError: when there is nothing to report, or a file is damaged.
+      InputError: there is nothing to report, or a file is damaged.
     """
     # Imported here so that --help and a wrong flag answer at once.
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""Bland and Altman's picture: how far predicted differences are from true ones, over their size."""
+"""The Bland–Altman plot: how far predicted differences are from true ones, over their size."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ LINES = {"bland_altman_bias": "mean", "bland_altman_low": "limits of agreement",
 
 
 def agreement(arms: Sequence[Arm]) -> Picture | None:
-    """Predicted less true Δscore against their mean, one panel per arm, with the mean and the limits of agreement.
+    """Predicted minus true Δscore against their mean, one panel per arm, with the mean and the limits of agreement.
 
     Source: Bland and Altman (1986), doi 10.1016/S0140-6736(86)90837-8.
     """
@@ -68,7 +68,7 @@ def differences(run: Run) -> pl.DataFrame:
 
 
 def limits(run: Run) -> dict[str, Row]:
-    """Mean and limits of agreement as the evaluator has them; none for a read-out that is not in score units."""
+    """Mean and limits of agreement from the evaluator; empty for a read-out that is not in score units."""
     found = {row.name: row for row in run.primary if row.name in LINES and row.value is not None}
     return {name: found[name] for name in LINES} if set(found) == set(LINES) else {}
 

@@ -1,4 +1,4 @@
-"""Arms: the lines of a table. A run is an arm of its own, unless ``arms.json`` says that it is one seed of several."""
+"""Arms, the lines of a table. A run is an arm of its own unless ``arms.json`` says that it is one of several seeds."""
 
 import dataclasses
 import pathlib
@@ -18,29 +18,29 @@ _AGAIN = "`python -m learner_jax.evaluate` on this folder writes it again."
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Arm:
-    """Runs that differ in their seed alone, in the order of their seeds; often one."""
+    """Runs that differ only in their seed, in the order of their seeds; often a single one."""
 
     name: str
     runs: tuple[Run, ...]
-    rows: dict[str, Row]  # of several seeds: the mean, with its interval over patients
+    rows: dict[str, Row]  # main scores; of several seeds the mean, with its interval over patients
     spread: dict[str, float]  # SD over seeds, by score
     seeds: int
     every: tuple[Row, ...] = ()  # every row of the primary read-out, with the parts of the pairs
 
     @property
     def first(self) -> Run:
-        """The run that pictures draw."""
+        """The run that the pictures show."""
         return self.runs[0]
 
     @property
     def label(self) -> str:
-        """``10 seeds · contrastive alone``; of the objective nothing where the arm is called so."""
+        """``10 seeds · contrastive alone``, without the objective where that is the arm's name."""
         objective = self.first.objective if self.first.objective != self.name else ""
         return " · ".join(filter(None, (f"{self.seeds} seeds" if self.seeds > 1 else "", objective)))
 
     @property
     def title(self) -> str:
-        """Name and objective, as panels and legends show them."""
+        """Name and objective, as in panels and legends."""
         objective = self.first.objective
         return f"{self.name}: {objective}" if objective not in ("", self.name) else self.name
 
@@ -63,10 +63,10 @@ def alone(run: Run) -> Arm:
 
 
 def group(runs: Sequence[Run], folder: pathlib.Path) -> tuple[list[Arm], list[str]]:
-    """Arms in the order of their first runs, and sentences on what in ``folder/arms.json`` is not of these runs.
+    """Arms in the order of their first runs, and sentences on what in ``folder/arms.json`` does not match these runs.
 
     Raises:
-      InputError: when the file is there and damaged.
+      InputError: the file is damaged.
     """
     path, named = folder / FILE, {run.name: run for run in runs}
     found: dict[str, Arm] = {}
@@ -86,7 +86,7 @@ def group(runs: Sequence[Run], folder: pathlib.Path) -> tuple[list[Arm], list[st
 
 
 def outdated(rows: dict[str, Row], runs: Sequence[Run]) -> str | None:
-    """The first score of ``rows`` that is not the mean over the runs, by name; None when all of them are."""
+    """Name of the first score in ``rows`` that is not the mean over the runs; None if all are."""
     for name, row in rows.items():
         values = [run.rows[name].value for run in runs if name in run.rows]
         if row.value is None or len(values) < len(runs) or None in values:
@@ -97,14 +97,14 @@ def outdated(rows: dict[str, Row], runs: Sequence[Run]) -> str | None:
 
 
 def differs(stored: float, current: float) -> bool:
-    """Whether a score that was stored is no longer what its runs say."""
+    """Whether a stored score no longer is what its runs give."""
     return abs(stored - current) > _SAME * max(abs(current), _SAME)
 
 
 def averages(
     values: dict[str, typing.Any], path: pathlib.Path
 ) -> tuple[dict[str, Row], tuple[Row, ...], dict[str, float], list[str]]:
-    """Main rows, every row, SD over seeds and names of the runs of one arm, as evaluators/arms.py wrote them."""
+    """Main rows, all rows, SD over seeds and run names of one arm, as written by evaluators/arms.py."""
     try:
         spread = {name: float(sd) for name, sd in values["sd_over_seeds"].items()}
         every = tuple(row for one in values.get("all", ()) for row in parse_rows([one], path).values())

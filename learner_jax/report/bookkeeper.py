@@ -1,4 +1,4 @@
-"""Keeps goodput.json while a run goes on."""
+"""Keep goodput.json up to date during a run."""
 
 import contextlib
 import math
@@ -15,17 +15,17 @@ from learner_jax.report.goodput import Life
 from learner_jax.report.ledger import Ledger
 
 EVERY = 10.0  # seconds between two signs of life
-Efficiency = Callable[[float], dict[str, float]]  # seconds of a step -> "mfu", "of_bound"; nothing where not known
+Efficiency = Callable[[float], dict[str, float]]  # seconds of a step -> "mfu" and "of_bound"; empty if unknown
 
 
 class Bookkeeper:
-    """One life of a run, written at checkpoints, at the end, and each ten seconds as a sign of it.
+    """Records one life of a run: at checkpoints, at the end and, as a sign of life, every ten seconds.
 
     Args:
-      workdir: of the run; what earlier processes left there is added to.
-      ledger: where the time of this one goes.
-      batch_size: scans of a step, over all devices.
-      efficiency: what a step that takes so many seconds reaches.
+      workdir: of the run; what earlier processes recorded there is kept.
+      ledger: of this process's time.
+      batch_size: scans per step, over all devices.
+      efficiency: what a step of so many seconds achieves.
     """
 
     def __init__(self, workdir: Path, ledger: Ledger, batch_size: int, efficiency: Efficiency):
@@ -33,38 +33,38 @@ class Bookkeeper:
         self._before = goodput.read(workdir)
         self._began = time.time() - sum(ledger.seconds().values())
         self._life: Life | None = None
-        self._first: tuple[int, dict[str, float]] | None = None  # step and ledger when a step was first seen finished
+        self._first: tuple[int, dict[str, float]] | None = None  # step and ledger when the first step was seen finished
         self._now: tuple[int, dict[str, float]] | None = None
         self._written = -math.inf
-        self._peaks = _peaks()  # of what this process did before, such as another run of a sweep
+        self._peaks = _peaks()  # from earlier in this process, such as another run of a sweep
 
     @property
     def input_wait(self) -> float | None:
-        """Share of the wall time since the first finished step that the loop waited for the next batch."""
+        """Share of the wall time since the first finished step in which the loop waited for the next batch."""
         spent = self._since_first()
         return spent["input"] / sum(spent.values()) if spent else None
 
     def begin(self, start: int, seen: int = 0) -> None:
-        """This process goes on from step ``start``; ``seen`` is the last step that is known to have been finished."""
+        """This process continues from step ``start``; ``seen`` is the last step known to have been finished."""
         if self._before and not self._before[-1].ended:  # killed since its last sign of life
             self._before[-1].step = max(self._before[-1].step, seen)
         self._life = Life(start, start, {}, self._began, self._began, devices=jax.device_count())
 
     def finished(self, step: int, loss: float, skipped: int) -> None:
-        """A step was seen finished: its metrics are on the host."""
+        """A step is finished: its metrics are on the host."""
         self._now = step, self._ledger.seconds()
         self._first = self._first or self._now
         self._life.step, self._life.skipped = step, skipped
         self._life.loss = loss if math.isfinite(loss) else None
 
     def beat(self, rate: float | None) -> None:
-        """Write when the last time is long ago; ``rate`` is in examples a second, of the recent past."""
+        """Write if the last time is long ago; ``rate`` is the recent rate in examples per second."""
         self._life.recent_examples_per_second = rate
         if time.monotonic() - self._written >= EVERY:
             self.write()
 
     def write(self, ended: str = "") -> None:
-        """Have on disk what is known of this life."""
+        """Write what is known of this life to disk."""
         if self._life is None:
             return
         life = self._life
@@ -85,7 +85,7 @@ class Bookkeeper:
         self._written = time.monotonic()
 
     def close(self, ended: str) -> str:
-        """Write for the last time; the table to print, which is empty where there was nothing to do."""
+        """Write for the last time; returns the table to print, empty if there was nothing to do."""
         did = self._life is not None and (self._life.step > self._life.start or self._ledger.seconds()["evaluation"])
         if not did:
             return ""
@@ -104,7 +104,7 @@ def _peaks() -> tuple[int, int | None]:
 
 @contextlib.contextmanager
 def keeping(workdir: Path, ledger: Ledger, batch_size: int, efficiency: Efficiency) -> Iterator[Bookkeeper | None]:
-    """A bookkeeper on the first process, None on the others; prints the table when all else of the run is done."""
+    """A bookkeeper on the first process, None on the others; prints its table when the run is done."""
     if not first():
         yield None
         return

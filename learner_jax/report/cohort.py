@@ -1,4 +1,4 @@
-"""Who was looked at: patients, visits, scans and views of each part, and how scores are spread."""
+"""The cohort: patients, visits, scans and views of each part, and how scores are distributed."""
 
 import numpy as np
 import polars as pl
@@ -12,10 +12,10 @@ _BINS = 20
 
 
 def card(run: Run) -> tuple[list[str], list[tuple[str, ...]]]:
-    """A table of the parts of the cohort: its head, and its rows.
+    """A table of the parts of the cohort: its header and its rows.
 
-    Scans, labels and views are as the evaluator counted them; an evaluation from before it did has patients and visits
-    alone.
+    Scans, labels and views were counted by the evaluator; evaluations from before it did so have only patients and
+    visits.
     """
     counted = (run.scores.get("cohort") or {}).get("parts", {})
     parts = [part for part in PARTS if part in counted or (run.observations["split"] == part).any()]
@@ -35,7 +35,7 @@ def card(run: Run) -> tuple[list[str], list[tuple[str, ...]]]:
 
 
 def facts(run: Run) -> list[tuple[str, str]]:
-    """What scans these are, and fingerprints of records, split and training rows, as (what, value)."""
+    """What kind of scans these are, and the fingerprints of split, records and training rows, as (what, value)."""
     about = run.scores.get("cohort") or {}
     marks = run.scores.get("fingerprints", {})
     told = []
@@ -51,7 +51,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
 
 
 def scores(run: Run) -> Picture | None:
-    """Histograms of the score in each part, and of the change between the visits of a test pair."""
+    """Histograms of the score in each part, and of the change between the two visits of a test pair."""
     known = run.observations.drop_nulls("score")
     parts = [part for part in PARTS if (known["split"] == part).any()]
     if not parts:

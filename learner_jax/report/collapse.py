@@ -1,21 +1,20 @@
-"""Has the embedding collapsed? The newest lines of metrics.jsonl -> one sentence that says what to try, or none."""
+"""Has the embedding collapsed? The newest lines of metrics.jsonl -> a sentence that says what to try, or nothing."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-PATIENCE = 5  # lines in a row; an untrained encoder embeds all scans alike and needs a few steps to tell them apart
+PATIENCE = 5  # lines in a row: an untrained encoder embeds all scans alike and needs a few steps to tell them apart
 
 _ONE_POINT = 0.995  # mean cosine of projections; an untrained projection of the demo's encoder starts at 0.97
-_ONE_POINT_UNPROJECTED = 0.99999  # of embeddings behind a ReLU, which all lie in one corner and may well be healthy
+_ONE_POINT_UNPROJECTED = 0.99999  # of embeddings after a ReLU, which all lie in one orthant and may well be healthy
 
-
-# Objectives that compare no projections: known here by name, as a report is made without JAX.
+# Objectives that compare no projections, listed by name because a report is made without JAX.
 _UNPROJECTED = {"mse", "l1", "huber", "cross_entropy", "coral", "conr", "ranksim"}
 _UNPROJECTED |= {"lilac", "lilac_order", "davidson", "patient_adversary"}
 
 
 def diagnose(lines: Sequence[Mapping[str, Any]], objective: str) -> str:
-    """What is wrong in all of the last :data:`PATIENCE` lines; empty when nothing is or when there are fewer.
+    """What is wrong in all of the last :data:`PATIENCE` lines; empty if nothing is, or if there are fewer lines.
 
     Args:
       lines: of metrics.jsonl, oldest first.

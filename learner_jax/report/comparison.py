@@ -1,4 +1,4 @@
-"""How the arms differ from a reference, as ``comparison.json`` has it: for the terminal and for the page."""
+"""How the arms differ from a reference: ``comparison.json``, for the terminal and for the page."""
 
 import dataclasses
 import pathlib
@@ -17,12 +17,12 @@ from tfds_builders.errors import InputError
 from tfds_builders.whole import read_object
 
 FILE = "comparison.json"  # written by evaluators/arms.py, which cannot be imported without JAX
-_NAME = 18  # characters of a line of an arm's name: what 80 columns leave
+_NAME = 18  # characters per line of an arm's name: what is left of 80 columns
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """One score of an arm less that of the reference, in ``row``, and its p-values: alone, and adjusted."""
+    """One score of an arm minus that of the reference (``row``), with its p-value, unadjusted and adjusted."""
 
     row: Row
     first: float  # of the arm
@@ -33,7 +33,7 @@ class Difference:
 
     @property
     def title(self) -> str:
-        """Of the score."""
+        """Title of the score."""
         return TITLES.get(self.row.name, self.row.name)
 
     @property
@@ -65,14 +65,14 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
-    """A reference and how each other arm differs from it."""
+    """A reference, and how each other arm differs from it."""
 
     reference: str
     rows: dict[str, Row]
     spread: dict[str, float]
     runs: tuple[str, ...]  # of the reference
     differences: dict[str, tuple[Difference, ...]]  # by arm
-    notes: tuple[str, ...] = ()  # on arms that have changed since
+    notes: tuple[str, ...] = ()  # on arms that have changed since the comparison
 
     @property
     def seeds(self) -> int:
@@ -81,16 +81,16 @@ class Comparison:
 
     @property
     def quantities(self) -> int:
-        """Over how many scores of an arm p-values are adjusted."""
+        """Number of scores of an arm over which p-values are adjusted."""
         return max((len(apart) for apart in self.differences.values()), default=0)
 
     def is_arm(self, arm: Arm) -> bool:
-        """Whether the reference is this arm; one from another folder may have the same name."""
+        """Whether this arm is the reference; a reference from another folder may have the same name."""
         return arm.name == self.reference and arm.name not in self.differences
 
     @property
     def shown(self) -> list[tuple[str, list[Difference]]]:
-        """Each arm with the differences that the terminal shows: the headline, or else the coarse ones."""
+        """Each arm with the differences that the terminal shows: the headline scores, or else the coarse ones."""
         named = {arm: {one.row.name: one for one in apart} for arm, apart in self.differences.items()}
         columns = HEADLINE if any(name in apart for apart in named.values() for name in HEADLINE) else COARSE
         listed = {arm: [apart[name] for name in columns if name in apart] for arm, apart in named.items()}
@@ -98,10 +98,10 @@ class Comparison:
 
 
 def read_comparison(folder: pathlib.Path, arms: Sequence[Arm]) -> Comparison | None:
-    """``folder/comparison.json``; None where there is none.
+    """Read ``folder/comparison.json``; None if there is none.
 
     Raises:
-      InputError: when the file is there and damaged.
+      InputError: the file is damaged.
     """
     path = folder / FILE
     if not path.is_file():
@@ -126,7 +126,7 @@ def read_comparison(folder: pathlib.Path, arms: Sequence[Arm]) -> Comparison | N
 
 
 def sentence(comparison: Comparison, confidence: str) -> str:
-    """What the numbers of a comparison are."""
+    """A sentence on what the numbers of a comparison mean."""
     seeds = any(one.spread for apart in comparison.differences.values() for one in apart)
     spread = " and ± the SD over pairs of runs with the same seed" if seeds else ""
     return (
@@ -138,7 +138,7 @@ def sentence(comparison: Comparison, confidence: str) -> str:
 
 
 def to_terminal(comparison: Comparison) -> RichTable:
-    """The headline scores of each arm; at 80 columns names wrap, numbers do not."""
+    """The headline scores of each arm; at 80 columns, names wrap but numbers do not."""
     shown = RichTable(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     shown.add_column("", overflow="fold", max_width=_NAME)
     shown.add_column(Text("score"), max_width=18)
@@ -159,7 +159,7 @@ def to_terminal(comparison: Comparison) -> RichTable:
 
 
 def probability(p: float) -> str:
-    """Three digits behind the point, and one significant digit where these would be zeros."""
+    """A p-value with three decimals, or with one significant digit where these would be zeros."""
     return f"{p:.3f}" if p >= 0.001 else f"{p:.1g}"
 
 

@@ -1,4 +1,4 @@
-"""Which change is taken for which: pairs by true and predicted class."""
+"""Which change is mistaken for which: pairs by true and predicted class."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from learner_jax.report.runs import Run
 
 
 def confusion(arms: Sequence[Arm]) -> Picture | None:
-    """A matrix for each arm: rows are the truth, and the shade of a cell is its share of its row."""
+    """A confusion matrix per arm: rows are the true classes, and the shade of a cell is its share of the row."""
     counted = [(arm, counts(arm.first)) for arm in arms[: len(COLOURS)]]
     shown = [(arm, matrix) for arm, matrix in counted if matrix.sum()]
     if not shown:
@@ -59,7 +59,7 @@ def counts(run: Run) -> np.ndarray:
 
 
 def _cell(x: int, y: int, colour: str, share: float) -> Rectangle:
-    # even a full cell leaves its number readable, on a light and on a dark page
+    # Even a full cell leaves its number readable, on a light page and on a dark one.
     return Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=colour, alpha=0.06 + 0.5 * share, linewidth=0)
 
 

@@ -1,4 +1,4 @@
-"""What training took: how far each run is, how fast it was, where its time went, and what went wrong on the way."""
+"""What training took: how far each run is, how fast it was, where its time went, and what went wrong."""
 
 from collections.abc import Sequence
 
@@ -23,14 +23,14 @@ _NONE = "–"
 
 
 def table(runs: Sequence[Run], looks: Sequence[Health]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Its head and a row for each run, into whose folder was looked; columns of which nothing is known are left out."""
+    """Header, and a row for each run with the health of its folder; columns without any value are left out."""
     rows = [_row(run, seen) for run, seen in zip(runs, looks, strict=True)]
     kept = [at for at in range(len(HEAD)) if any(row[at] != _NONE for row in rows)]
     return tuple(HEAD[at] for at in kept), [tuple(row[at] for at in kept) for row in rows]
 
 
 def shares(runs: Sequence[Run]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Where the wall time of all processes of a run went, in percent; runs without a record of it are left out."""
+    """Where the wall time of all processes of a run went, in percent; runs without a record are left out."""
     rows = []
     for run in (run for run in runs if run.lives):
         spent = goodput.total(run.lives)
@@ -40,7 +40,7 @@ def shares(runs: Sequence[Run]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 
 def warnings(runs: Sequence[Run], looks: Sequence[Health]) -> list[str]:
-    """What a look at each run's folder finds wrong, but for a collapse, of which the page tells first of all."""
+    """The warnings on each run's folder, except for a collapse, which is at the top of the page."""
     both = zip(runs, looks, strict=True)
     return [f"{run.name}: {one}." for run, seen in both for one in seen.warnings if one != run.collapse]
 

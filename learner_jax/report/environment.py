@@ -1,7 +1,7 @@
-"""WORKDIR/environment.json: which versions, on which devices, from which commit a run was trained.
+"""WORKDIR/environment.json: the versions, devices and commit with which a run was trained.
 
-A list, since a run may go on elsewhere: a process adds what it finds where that differs from the last entry. No
-names of people, machines or folders are in it.
+It is a list, since a run may continue elsewhere: a process adds its environment where that differs from the last entry.
+It contains no names of people, machines or folders.
 """
 
 import importlib.metadata
@@ -21,11 +21,11 @@ _ROOT = pathlib.Path(__file__).parents[2]
 
 
 def note(workdir: pathlib.Path, devices: Sequence[Any], processes: int = 1) -> None:
-    """Add the environment of this process to those of the run, unless it is the last of them.
+    """Add the environment of this process to those of the run, unless it is the same as the last one.
 
     Args:
-      devices: of the mesh; JAX's, of one kind.
-      processes: that share them.
+      devices: the JAX devices of the mesh, all of one kind.
+      processes: number of processes that share them.
     """
     found, here = read(workdir), current()
     here |= {"devices": len(devices), "device_kind": str(devices[0].device_kind), "processes": processes}
@@ -34,14 +34,14 @@ def note(workdir: pathlib.Path, devices: Sequence[Any], processes: int = 1) -> N
 
 
 def current() -> dict[str, Any]:
-    """Versions, the system, and the commit of this package; what is not known is left out."""
+    """Versions, the system and the commit of this package; what is unknown is left out."""
     here = {"python": platform.python_version(), **versions(PACKAGES)}
     here["system"] = f"{platform.system()} {platform.machine()}"
     return here | ({"commit": found} if (found := commit()) else {})
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:
-    """Of those that are installed."""
+    """Versions of those packages that are installed."""
     found = {}
     for package in packages:
         try:
@@ -52,9 +52,9 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
 
 
 def commit() -> str:
-    """Of the checkout that this package lies in, with ``-dirty`` where a tracked file differs; empty: it is installed.
+    """Commit of the checkout that contains this package, with ``-dirty`` if a tracked file differs.
 
-    A package that is installed below somebody's own repository is not told to be of that.
+    Empty for an installed package, even if it is installed inside somebody's own repository.
     """
     if not (_ROOT / ".git").exists():
         return ""
@@ -66,10 +66,10 @@ def commit() -> str:
 
 
 def read(workdir: pathlib.Path) -> list[dict[str, Any]]:
-    """The environments of a run, oldest first; none where there is no file.
+    """The environments of a run, oldest first; empty if there is no file.
 
     Raises:
-      InputError: the file is damaged, which no kill can cause.
+      InputError: the file is damaged, which a killed process cannot cause.
     """
     path = workdir / FILE
     if not path.exists():

@@ -14,10 +14,10 @@ from learner_jax.report.study import Study, entries
 
 
 def write_table(path: str | os.PathLike, study: Study) -> None:
-    """Headline scores of every arm, seed, floor and version of a floor, one a line; what is unknown is an empty field.
+    """Write the main scores of every arm, seed, floor and version of a floor, one per line; unknown fields are empty.
 
-    ``kind`` is arm, run (a seed of the arm above it), reference, floor or ceiling. ``sd_over_seeds`` belongs to a mean:
-    over seeds of an arm, over draws of a floor.
+    ``kind`` is arm, run (one seed of the arm above), reference, floor or ceiling. ``sd_over_seeds`` belongs to a mean
+    over the seeds of an arm or over the draws of a floor.
     """
     fields = [field.name for field in dataclasses.fields(Row)]
     with pathlib.Path(path).open("w", newline="") as file:
@@ -31,8 +31,7 @@ def write_table(path: str | os.PathLike, study: Study) -> None:
 
 
 def write_sections(path: str | os.PathLike, study: Study) -> None:
-    """Every row of every section of every run, its floors included: ``scores.csv`` and ``floors.csv`` of all of
-    them."""
+    """Write every row of every section of every run, floors included: all ``scores.csv`` and ``floors.csv`` in one."""
     tables = []
     for run in study.runs:
         for table in (run.sections, run.floor_sections):
@@ -44,7 +43,7 @@ def write_sections(path: str | os.PathLike, study: Study) -> None:
 def write_json(
     path: str | os.PathLike, study: Study, about: Mapping[str, Sequence[tuple[str, str]]], warnings: Sequence[str]
 ) -> None:
-    """The same as :func:`write_table` for programs, with what was asked and what must be known of it.
+    """Write the rows of :func:`write_table` as JSON, with the facts and warnings of the page.
 
     Args:
       about: lists of (what, value), by section of the page.

@@ -1,6 +1,6 @@
-"""Floors and the noise ceiling as lines of a table: once where runs agree, and as a mean over draws where seeds differ.
+"""Floors and the noise ceiling as lines of a table: one line where runs agree, a mean over draws where seeds differ.
 
-A floor is fitted on the training patients that its run saw, so runs that drew others have other floors.
+A floor is fitted on the training patients that its run saw, so runs that drew other patients have other floors.
 """
 
 import statistics
@@ -15,10 +15,11 @@ _MOST = 2  # versions of a floor that are shown one by one
 
 
 def floor_entries(arms: Sequence[Arm], every: bool = False) -> Iterator[Entry]:
-    """Floors in their order, then the ceiling; ``every`` gives each version also of those shown as a mean.
+    """Floors in their order, then the ceiling; with ``every``, also each version of a floor that is shown as a mean.
 
-    Arms that share a version of a floor (the same draw, or a floor that no draw changes) share its line. A mean over
-    more than two versions has the SD over draws and no interval: it is of no one model.
+    Arms that share a version of a floor (because of the same draw, or because the floor does not depend on it) share a
+    line. More than two versions are shown as a mean, with the SD over draws and no interval, since it is not of one
+    model.
     """
     names = dict.fromkeys(name for arm in arms for run in arm.runs for name in run.floors)
     for name in sorted(names, key=_place):
@@ -39,7 +40,7 @@ def floor_entries(arms: Sequence[Arm], every: bool = False) -> Iterator[Entry]:
 
 
 def sharing(arms: Sequence[Arm], name: str) -> list[list[Arm]]:
-    """The arms that have a floor, in groups such that no version of it is in two of them."""
+    """The arms that have a floor, in groups such that no version of it occurs in two groups."""
     groups: list[list[Arm]] = []
     for arm in arms:
         own = _versions([arm], name)
@@ -52,7 +53,7 @@ def sharing(arms: Sequence[Arm], name: str) -> list[list[Arm]]:
 
 
 def missing_floors(arms: Sequence[Arm]) -> list[str]:
-    """A sentence for each floor that could not be made, with the runs it concerns where others have it."""
+    """A sentence for each floor that could not be computed, naming the runs if others have it."""
     runs = [run for arm in arms for run in arm.runs]
     told: dict[tuple[str, str], list[str]] = {}
     for run in runs:
@@ -92,7 +93,7 @@ def _owners(group: Sequence[Arm], name: str, rows: dict[str, Row], every: bool) 
 
 
 def _mean(group: Sequence[Arm], name: str) -> tuple[dict[str, Row], dict[str, float], int]:
-    """Mean and SD over draws, each draw once however many arms saw it, and how many draws there are."""
+    """Mean and SD over draws, counting each draw once however many arms saw it, and the number of draws."""
     drawn: dict[str, dict[str, Row]] = {}
     for run in _having(group, name):
         drawn.setdefault(run.draw, run.floors[name])

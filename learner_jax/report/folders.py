@@ -1,4 +1,4 @@
-"""Which folders are runs."""
+"""Find the folders that are runs."""
 
 import os
 import pathlib
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tfds_builders.errors import InputError
 
-# Of a run itself: many files, and no run among them.
+# Folders inside a run, which hold many files and no other run.
 _OWN = {"checkpoints", "damaged", "eval", "validation", "tensorboard", "trackers", "profile"}
 
 
@@ -25,7 +25,7 @@ def all_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
 
 
 def each_once(runs: Iterable[pathlib.Path]) -> list[pathlib.Path]:
-    """Sorted by path, without links such as ``latest`` to a run that is there itself: it would count as a seed more."""
+    """Sort by path and drop links, such as ``latest``, to a run that is there itself: which would count as a seed."""
     found: dict[str, pathlib.Path] = {}
     for run in sorted(runs, key=lambda run: (os.path.realpath(run) != os.path.abspath(run), run)):
         found.setdefault(os.path.realpath(run), run)
@@ -33,7 +33,7 @@ def each_once(runs: Iterable[pathlib.Path]) -> list[pathlib.Path]:
 
 
 def runs_below(folders: Sequence[str | os.PathLike]) -> list[pathlib.Path]:
-    """The runs in these folders and at any depth below them, also below a run, each once, sorted by path.
+    """The runs in these folders and at any depth below, including below a run; each once, sorted by path.
 
     Raises:
       InputError: one of the folders is not there, or none holds a run.

@@ -1,4 +1,4 @@
-"""Forest plots: arms beside floors and ceiling, and how arms differ from the one they are compared with."""
+"""Forest plots: arms beside floors and ceiling, and how arms differ from the reference."""
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -9,13 +9,13 @@ from learner_jax.report.picture import GREY, INK, Mark, Picture, panels, shorten
 from learner_jax.report.study import Study, entries
 from learner_jax.report.titles import CHANCE, HEADLINE, TITLES, interval
 
-_WIDEST = 30  # characters of a name at the left
-SURE = 0.05  # adjusted p-values below it are drawn full
+_WIDEST = 30  # characters of a name on the left
+SURE = 0.05  # differences with an adjusted p-value below this are drawn as full circles
 _COLUMNS = ["kind", "name", "score", "value", "low", "high"]
 
 
 def forest(study: Study) -> Picture | None:
-    """The headline scores of every arm, floor and ceiling with their intervals, a panel for each score."""
+    """The headline scores of every arm, floor and ceiling with their intervals, one panel per score."""
     lines = [entry for entry in entries(study) if any(_known(entry.rows.get(name)) for name in HEADLINE)]
     names = [name for name in HEADLINE if any(_known(entry.rows.get(name)) for entry in lines)]
     if not names or all(entry.kind != "arm" for entry in lines):
@@ -50,7 +50,7 @@ def forest(study: Study) -> Picture | None:
 
 
 def differences(study: Study) -> Picture | None:
-    """The headline scores of every arm less those of the reference, a panel for each score."""
+    """The headline scores of every arm minus those of the reference, one panel per score."""
     compared = study.comparison
     shown = compared.shown if compared is not None else []
     names = list(dict.fromkeys(one.row.name for _, lines in shown for one in lines))

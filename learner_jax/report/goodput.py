@@ -1,7 +1,7 @@
-"""WORKDIR/goodput.json: what the wall time of a run went into, over all processes that worked on it one by one.
+"""WORKDIR/goodput.json: what the wall time of a run went into, over all processes that worked on it in turn.
 
-An entry of ``processes`` is one life of the run; the keys are those of :class:`Life`. Steps that a later life began
-before were computed and lost (a kill, a damaged checkpoint), and the later life repeated them.
+Each entry of ``processes`` is one life of the run, with the fields of :class:`Life`. Where a life starts at an earlier
+step than the one before it had reached, the steps in between were lost (a kill, a damaged checkpoint) and repeated.
 """
 
 import dataclasses
@@ -21,22 +21,22 @@ class Life:
     """One process of a run: what it did and where its wall time went.
 
     Attributes:
-      start: step that it went on from.
+      start: step from which it continued.
       step: last step that it saw finished.
-      seconds: by account of :data:`learner_jax.report.ledger.ACCOUNTS`; their sum is the wall time.
+      seconds: wall time by account of :data:`learner_jax.report.ledger.ACCOUNTS`; their sum is all of it.
       began: Unix time.
       seen: Unix time of the last sign of life, which is when this was written.
-      ended: ``finished``, ``preempted``, or the name of an exception; empty: it runs, or was killed.
-      skipped: steps of the run so far that changed nothing, as they were not finite.
-      loss: of ``step``; None: not finite.
-      examples_per_second: after the first step, over the time of steps and of waiting for input alone.
-      recent_examples_per_second: over the last 30 s, with everything; None: not known.
-      input_wait: share of the wall time since the first finished step that the loop waited for the next batch.
-      host_peak_bytes: most resident memory of the process; 0: no more than it had before this run, so not known.
-      device_peak_bytes: most memory in use on one of its devices; None: likewise, or the device does not tell.
-      mfu: model FLOPs utilisation in steps; None: the device's peak is not known.
-      of_bound: roofline bound of a step over its time, likewise.
-      devices: of all its processes.
+      ended: ``finished``, ``preempted``, or the name of an exception; empty while it runs, or if it was killed.
+      skipped: steps of the run so far that changed nothing because they were not finite.
+      loss: of ``step``; None if not finite.
+      examples_per_second: after the first step, counting only the time of steps and of waiting for input.
+      recent_examples_per_second: over the last 30 s, counting all time; None if unknown.
+      input_wait: share of the wall time since the first finished step in which the loop waited for the next batch.
+      host_peak_bytes: peak resident memory of the process; 0 if an earlier run in the process had reached more.
+      device_peak_bytes: peak memory in use on one of its devices; None likewise, or if the device does not report it.
+      mfu: model FLOPs utilisation during steps; None if the device's peak is unknown.
+      of_bound: roofline bound of a step over its time; None likewise.
+      devices: number of devices of all its processes.
     """
 
     start: int
@@ -58,13 +58,13 @@ class Life:
 
     @property
     def wall(self) -> float:
-        """Seconds."""
+        """Wall time in seconds."""
         return sum(self.seconds.values())
 
 
 @dataclasses.dataclass(frozen=True)
 class Total:
-    """The lives of a run together. ``goodput`` is ``productive / wall``, both in seconds; NaN never, 0 before any."""
+    """All lives of a run together; ``goodput`` is ``productive / wall``, and 0 before any time has passed."""
 
     seconds: dict[str, float]
     wall: float
@@ -74,8 +74,9 @@ class Total:
 
 
 def total(lives: Sequence[Life]) -> Total:
-    """Sum over lives; a life that saw steps a to b of which those after c were lost gets (c - a) / (b - a) of its time
-    on steps as productive."""
+    """Sum over lives. Of a life that computed steps a to b, of which those after c were lost, a share of
+    (c - a) / (b - a) of its time on steps counts as productive.
+    """
     seconds = {account: sum(life.seconds.get(account, 0.0) for life in lives) for account in ACCOUNTS}
     productive, repeated = 0.0, 0
     for number, life in enumerate(lives):
@@ -88,10 +89,10 @@ def total(lives: Sequence[Life]) -> Total:
 
 
 def read(workdir: pathlib.Path) -> list[Life]:
-    """The lives of a run, oldest first; none where there is no file.
+    """The lives of a run, oldest first; empty if there is no file.
 
     Raises:
-      InputError: the file is damaged, which no kill can cause.
+      InputError: the file is damaged, which a killed process cannot cause.
     """
     path = workdir / FILE
     if not path.exists():
@@ -112,7 +113,7 @@ def write(workdir: pathlib.Path, lives: Sequence[Life]) -> None:
 
 
 def table(lives: Sequence[Life]) -> str:
-    """Where the time went, of the last life and, where there are several, of all; then what a step reached."""
+    """Where the time of the last life went and, if there are several, that of all; then speed and memory."""
     last, whole = lives[-1], total(lives)
     columns = [("this process", last.seconds), (f"all {len(lives)} processes", whole.seconds)][: min(len(lives), 2)]
     lines = [f"{'where the time went':<40}" + "".join(f"{title:>20}" for title, _ in columns)]

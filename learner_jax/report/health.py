@@ -1,4 +1,4 @@
-"""What can be told of a run from its folder alone, while it runs and afterwards; nothing in it is touched."""
+"""The state of a run, from its folder alone, during the run and afterwards; nothing in the folder is changed."""
 
 import dataclasses
 import fcntl
@@ -15,7 +15,7 @@ from tfds_builders.errors import InputError
 from tfds_builders.wording import plural
 
 SILENT = 600.0  # seconds without a sign of life after which a running process is suspected to hang
-_MANIFEST = "manifest.json"  # as learner_jax/checkpoint.py names it, which imports JAX
+_MANIFEST = "manifest.json"  # the name in learner_jax/checkpoint.py, which imports JAX
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,17 +25,17 @@ class Health:
     Attributes:
       run: its folder.
       state: ``running`` (its lock is held), ``finished`` (its last step is done and scored) or ``interrupted``.
-      ended: of what is interrupted, ``preempted``, ``killed`` or the name of an exception.
-      step: last step that is known to have been finished.
+      ended: how an interrupted run ended: ``preempted``, ``killed`` or the name of an exception.
+      step: last step known to have been finished.
       steps: of the whole run.
-      examples_per_second: over the last 30 s of a running process, after its first step of another one; None: unknown.
-      eta: seconds that a running process will need for the steps that are left; None: unknown.
+      examples_per_second: over the last 30 s of a running process, else since the first step; None if unknown.
+      eta: seconds that a running process needs for the remaining steps; None if unknown.
       loss: of the newest line of metrics that has one.
-      skipped: steps that changed nothing, as their loss or gradient was not finite.
-      input_wait: share of the time that training waits for its next batch.
-      checkpoint: step of the newest committed one, by its name; its bytes are not read. None: there is none.
-      damaged: checkpoints that were set aside.
-      goodput: share of the wall time of all processes spent on steps that were kept; None: unknown.
+      skipped: steps that changed nothing because their loss or gradient was not finite.
+      input_wait: share of the time in which training waits for its next batch.
+      checkpoint: step of the newest committed checkpoint, by its name (its content is not read); None if there is none.
+      damaged: number of checkpoints that were set aside.
+      goodput: share of the wall time of all processes spent on steps that were kept; None if unknown.
       seen: seconds since the last sign of life.
       warnings: sentences.
     """
@@ -61,7 +61,7 @@ def look(run: pathlib.Path) -> Health:
     """The health of the run in a folder.
 
     Raises:
-      InputError: its config, metrics or goodput.json is damaged, which no kill can cause.
+      InputError: its config, metrics or goodput.json is damaged, which a killed process cannot cause.
     """
     config = _config(run)
     lines = newest_metrics(run / "metrics.jsonl", collapse.PATIENCE)
@@ -98,8 +98,10 @@ def look(run: pathlib.Path) -> Health:
 
 
 def held(run: pathlib.Path) -> bool:
-    """Whether a trainer holds the lock of a run. It is tried in shared mode for a moment, which lets a trainer that
-    begins just then wait for that moment."""
+    """Whether a trainer holds the lock of a run.
+
+    The lock is tried for a moment in shared mode; a trainer that starts just then waits that long.
+    """
     try:
         with (run / "lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # closing frees it
@@ -134,7 +136,7 @@ def _last_sign(run: pathlib.Path, newest: Life | None) -> float:
 
 
 def _rate(newest: Life | None, running: bool) -> float | None:
-    if newest is None or (running and newest.ended):  # a process that has not finished a step yet
+    if newest is None or (running and newest.ended):  # the running process has not finished a step yet
         return None
     recent = newest.recent_examples_per_second if running else None
     return newest.examples_per_second if recent is None else recent

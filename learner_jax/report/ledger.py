@@ -1,4 +1,4 @@
-"""The wall time of one process, all of it, by what it went into."""
+"""The whole wall time of one process, by what it went into."""
 
 import contextlib
 import time
@@ -19,16 +19,16 @@ ACCOUNTS = {
 
 
 class Ledger:
-    """At any moment one account is open, so that their sum is the wall time. The host's clock alone is read, no device.
+    """Accounts of time, of which exactly one is open at any moment, so that they add up to the wall time.
 
-    A step is dispatched and computed later, so ``steps`` is what is left of the loop: dispatching, and waiting for the
-    metrics of the step before, which is where the host meets a device that is slower than it. Whoever opens another
-    account for something that waits for the device (a checkpoint, an evaluation) reads the metrics of the newest step
-    first, lest its computing counts as theirs. Compiling an evaluation counts as evaluation. An asynchronous write of a
-    checkpoint slows the steps down beside it, and that shows nowhere.
+    Only the host's clock is read, never a device. A step is dispatched and computed later, so ``steps`` is what remains
+    of the loop: dispatching, and waiting for the metrics of the previous step, which is where the host waits for a
+    slower device. Before opening an account for something that waits for the device (a checkpoint, an evaluation), read
+    the metrics of the newest step, or its computation counts there. Compiling an evaluation counts as evaluation. An
+    asynchronous checkpoint slows down the steps computed meanwhile, which is not accounted for.
 
     Args:
-      began: when the process did, by ``clock``; None: now.
+      began: when the process began, by ``clock``; None means now.
       clock: seconds; replaced in tests.
     """
 
@@ -38,13 +38,13 @@ class Ledger:
         self._spent = dict.fromkeys(ACCOUNTS, 0.0)
 
     def seconds(self) -> dict[str, float]:
-        """Spent until now, by account."""
+        """Seconds spent so far, by account."""
         self._turn_to(self._open)
         return dict(self._spent)
 
     @contextlib.contextmanager
     def on(self, account: str, then: str | None = None) -> Iterator[None]:
-        """The time of the block goes to ``account``, and afterwards to ``then`` or to what was open before."""
+        """Book the time of the block on ``account``; afterwards open ``then``, or what was open before."""
         before = self._turn_to(account)
         try:
             yield
@@ -53,7 +53,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def leaving(self, account: str, resource: contextlib.AbstractContextManager[T]) -> Iterator[T]:
-        """Enter ``resource``; the time of leaving it goes to ``account``."""
+        """Enter ``resource``, and book the time that leaving it takes on ``account``."""
         try:
             with resource as entered:
                 try:
@@ -64,7 +64,7 @@ class Ledger:
             self._turn_to("other")
 
     def waited(self, batches: Iterable[T]) -> Iterator[T]:
-        """The same batches; waiting for one goes to ``input``, for the first one to ``start``: the pipeline fills."""
+        """The same batches. Waiting is booked on ``input``; for the first, while the pipeline fills, on ``start``."""
         iterator, account = iter(batches), "start"
         while True:
             with self.on(account):

@@ -1,4 +1,4 @@
-"""The report as one self-contained HTML file; the numbers as CSV and JSON, the figures as PNG and SVG beside it."""
+"""The report as one self-contained HTML file, and beside it the numbers (CSV, JSON) and figures (PNG, SVG)."""
 
 import base64
 import hashlib
@@ -24,9 +24,9 @@ from learner_jax.report.titles import HEADLINE, TABLES, TITLES, listed
 
 _PACKAGES = ("learner-jax", "numpy", "polars", "matplotlib")
 _LONGEST = 40  # rows of a figure's numbers that the page shows; its CSV has them all
-_PATTERNS = ("optim.freeze",)  # fields with slashes that are no paths
+_PATTERNS = ("optim.freeze",)  # fields with slashes that are not paths
 _SECTIONS = ("figures", "cohort", "training", "scans")
-PREFIX = "scans-"  # of files that show scans
+PREFIX = "scans-"  # of the names of files that show scans
 _SCRIPT = pathlib.Path(__file__).with_name("page.js")
 
 
@@ -34,9 +34,9 @@ def write_page(folder: str | os.PathLike, study: Study, scans: Sequence[Picture]
     """Write ``index.html``, CSV and JSON files and the figures into ``folder``; other files in it are left alone.
 
     Args:
-      folder: made when missing. Files are built in a folder beside it and moved when all of them are there.
+      folder: made if missing. Files are built in a folder beside it and moved once all of them are there.
       study: what the page is about.
-      scans: pictures that show scans, of :mod:`learner_jax.report.scans`.
+      scans: pictures that show scans, from :mod:`learner_jax.report.scans`.
 
     Returns:
       The path of index.html.
@@ -54,13 +54,17 @@ def write_page(folder: str | os.PathLike, study: Study, scans: Sequence[Picture]
     for stale in {path.name for path in target.glob(f"{PREFIX}*")} - {
         f"{one.name}.{kind}" for one in scans for kind in ("svg", "png")
     }:
-        (target / stale).unlink()  # nobody looks for patients' scans beside a page that says it holds none
+        (target / stale).unlink()  # nobody expects patients' scans beside a page that shows none
     return target / "index.html"
 
 
 def render(study: Study, pictures: Mapping[str, Sequence[Picture]]) -> str:
-    """The HTML; everything that came from a file is escaped. ``pictures`` are by section of the page, see
-    :func:`figures.draw`."""
+    """The HTML, with everything that came from a file escaped.
+
+    Args:
+      study: what the page is about.
+      pictures: by section of the page, as in :func:`learner_jax.report.figures.draw`.
+    """
     arms, runs, fields, around = study.arms, study.runs, configs(study.arms), environments(study.arms)
     script, looks = _SCRIPT.read_text(encoding="utf-8"), [health.look(run.folder) for run in runs]
     tables = [(title, make_table(study, columns)) for title, columns in TABLES.items() if has_values(study, columns)]
@@ -76,7 +80,7 @@ def render(study: Study, pictures: Mapping[str, Sequence[Picture]]) -> str:
         fine=has_values(study, HEADLINE),
         seeds=any(arm.seeds > 1 for arm in arms),
         confidence=confidence(study),
-        # matplotlib escapes the text in a picture
+        # Markup, because matplotlib has escaped the text in a picture.
         pictures={
             name: [(one, Markup(one.svg()), numbers(one)) for one in pictures.get(name, ())] for name in _SECTIONS
         },
@@ -98,7 +102,7 @@ def render(study: Study, pictures: Mapping[str, Sequence[Picture]]) -> str:
 
 
 def numbers(picture: Picture) -> tuple[list[str], list[list[str]]] | None:
-    """Head and rows of what a figure draws, where they are few enough to be read."""
+    """Header and rows of the numbers in a figure; None if there are none, or too many to read."""
     table = picture.numbers
     if table is None or table.height > _LONGEST:
         return None
@@ -107,12 +111,12 @@ def numbers(picture: Picture) -> tuple[list[str], list[list[str]]] | None:
 
 
 def confidence(study: Study) -> str:
-    """``95 %``, of all intervals."""
+    """The confidence of all intervals, such as ``95 %``."""
     return f"{100 * study.runs[0].config.get('eval', {}).get('confidence', 0.95):g} %"
 
 
 def facts(arms: Sequence[Arm]) -> list[tuple[str, str]]:
-    """What was asked of the arms, as (what, value)."""
+    """What the arms were asked, as (what, value)."""
     runs = [run for arm in arms for run in arm.runs]
     scores, config = runs[0].scores, runs[0].config
     score, threshold = str(scores.get("score_name", "")), scores.get("change_threshold")
@@ -141,7 +145,7 @@ def facts(arms: Sequence[Arm]) -> list[tuple[str, str]]:
 
 
 def differences(arms: Sequence[Arm]) -> list[str]:
-    """A sentence for each thing that must be the same in all arms before their numbers may be compared, and is not."""
+    """A sentence for each thing that must be the same in all arms for their numbers to be comparable, but is not."""
     found = []
     asked = (
         (lambda run: run.scores, ("score_name", "change_threshold", "pairs", "order"), "numbers"),
@@ -159,13 +163,13 @@ def differences(arms: Sequence[Arm]) -> list[str]:
 
 
 def configs(arms: Sequence[Arm]) -> list[tuple[str, tuple[str, ...]]]:
-    """``(dotted field, its value in each arm)`` for every config field of any arm; seeds of an arm share a value."""
+    """``(dotted field, its value in each arm)`` for every config field; the seeds of an arm share a value."""
     found = _by_arm(arms, lambda run: dict(_flatten(run.config)))
     return [(name, _shown(values, str if name in _PATTERNS else public)) for name, values in found]
 
 
 def environments(arms: Sequence[Arm]) -> list[tuple[str, tuple[str, ...]]]:
-    """``(version or device, its value in each arm)`` of the processes that trained the runs, as far as they left it."""
+    """``(version or device, its value in each arm)`` of the processes that trained the runs, if recorded."""
 
     def told(run: Run) -> dict[str, str]:
         names = dict.fromkeys(name for one in run.environments for name in one)
@@ -175,7 +179,7 @@ def environments(arms: Sequence[Arm]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def fingerprints(arms: Sequence[Arm]) -> list[tuple[str, str, str]]:
-    """``(arm, what it is of, value)``; seeds that differ have one value each, in their order."""
+    """``(arm, what it is of, value)``; seeds that differ have one value each, in order."""
     found = []
     for arm in arms:
         each = [run.scores.get("fingerprints", {}) for run in arm.runs]
@@ -185,7 +189,7 @@ def fingerprints(arms: Sequence[Arm]) -> list[tuple[str, str, str]]:
 
 
 def public(value: typing.Any) -> str:
-    """A value as the page may show it: of a path its last part, since reports are passed on and paths name people."""
+    """A value as the page may show it: only the last part of a path, since reports are shared and paths name people."""
     text = str(value)
     return re.split(r"[/\\]", text.rstrip("/\\"))[-1] if isinstance(value, str) else text
 
@@ -199,16 +203,16 @@ def _flatten(config: dict[str, typing.Any], prefix: str = "") -> Iterator[tuple[
 
 
 def _by_arm(arms: Sequence[Arm], of: Callable[[Run], dict[str, str]]) -> list[tuple[str, list[tuple[str, ...]]]]:
-    """For each name the values of each arm, which are those of its runs, each once."""
+    """For each name, the distinct values in the runs of each arm."""
     told = [[of(run) for run in arm.runs] for arm in arms]
     names = dict.fromkeys(name for runs in told for one in runs for name in one)
     return [(name, [tuple(dict.fromkeys(one.get(name, "–") for one in runs)) for runs in told]) for name in names]
 
 
 def _shown(values: Sequence[tuple[str, ...]], public: Callable[[str], str]) -> tuple[str, ...]:
-    """The values of each arm as the page shows them: alike where they are the same, and nowhere else.
+    """The values of each arm as the page shows them: alike only where they are the same.
 
-    Folders of one name, and seeds of which not all are listed, look alike and get a number.
+    Different values that would look alike (folders of one name, lists that are cut short) get a number.
     """
     distinct = list(dict.fromkeys(values))
     shown = {own: _joined(map(public, own)) for own in distinct}

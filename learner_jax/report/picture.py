@@ -1,4 +1,4 @@
-"""One figure: its look, its panels, its numbers, what its marks say, and how it becomes SVG and PNG."""
+"""One figure: its style, panels, numbers and marks, and how it becomes SVG and PNG."""
 
 import dataclasses
 import functools
@@ -21,16 +21,16 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from learner_jax.report.arms import Arm
 
-# Okabe and Ito's colours, told apart by colour-blind readers too; markers repeat the difference without colour.
+# Okabe and Ito's colours, which colour-blind readers can tell apart; markers repeat the difference without colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("s", "^", "D", "v", "P", "X")
-MANY = 700  # points of one panel above which they become pixels and say nothing: a browser is slow on more shapes
-_LONGEST = 36  # characters of a line in a legend or a title
+MANY = 700  # points of a panel above which they are rasterized and have no marks: browsers are slow with more
+_LONGEST = 36  # characters per line of a legend or a title
 INK, GREY, PALE = "#1c2024", "#6b7280", "#e5e7eb"
-# In a page these follow its light or dark colours; in a file of their own they stay.
+# In a page these follow its light or dark colours; in a file of their own they stay as they are.
 _THEME = {INK: "var(--ink)", GREY: "var(--quiet)", PALE: "var(--line)", "#ffffff": "var(--card)"}
 _THEME |= {colour.lower(): f"var(--c{at})" for at, colour in enumerate(COLOURS, 1)}
-_REACH = 6  # points around a mark within which it is pointed at
+_REACH = 6  # radius in points within which the pointer is on a mark
 STYLE = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a run may be called cost_$5
@@ -51,7 +51,7 @@ STYLE = {
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """What is told of the point ``(x, y)`` of an axis, in its units, to whoever points at it."""
+    """What to tell a reader who points at ``(x, y)``, in units of the axis."""
 
     axis: Axes
     x: Real
@@ -61,8 +61,17 @@ class Mark:
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """One figure: ``name`` is its file name, ``alt`` says what is drawn to those who cannot see it, ``numbers`` are
-    what is drawn, ``marks`` what can be pointed at."""
+    """One figure.
+
+    Attributes:
+      name: of its files, and its id in the page.
+      title: shown above it.
+      alt: what is drawn, for those who cannot see it.
+      caption: how to read it.
+      figure: the drawing.
+      numbers: what is drawn.
+      marks: what can be pointed at.
+    """
 
     name: str
     title: str
@@ -73,8 +82,7 @@ class Picture:
     marks: Sequence[Mark] = ()
 
     def svg(self) -> str:
-        """An ``<svg>`` element to put into a page: its text as text, its ids unique to this picture, its ink and ground
-        those of the page, its marks on top."""
+        """An ``<svg>`` element for a page: text is text, ids are unique, colours follow the page, marks are on top."""
         element = self._document[self._document.index("<svg") :]
         element = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{self.name}-", element)
         element = re.sub("|".join(_THEME), lambda found: _THEME[found[0]], element)
@@ -94,7 +102,7 @@ class Picture:
         out = io.StringIO()
         with matplotlib.rc_context({**STYLE, "svg.hashsalt": self.name}):
             self.figure.savefig(out, format="svg", metadata={"Date": None})
-        # The layout is in inches and stays; solving it again for the PNG doubled the time of a page.
+        # The layout is in inches and stays the same; solving it again for the PNG doubled the time of a page.
         self.figure.set_layout_engine("none")
         return out.getvalue()
 
@@ -105,13 +113,13 @@ class Picture:
 
 
 def panels(count: int, columns: int, width: float, height: float, share: bool = True) -> tuple[Figure, list[Axes]]:
-    """A figure of ``count`` panels, each ``width`` × ``height`` inches; ``share`` gives all of them the same axes."""
+    """A figure of ``count`` panels, each ``width`` × ``height`` inches; with ``share`` all have the same axes."""
     rows = -(-count // columns)
     figure = Figure(figsize=(max(columns * width, 4.2), rows * height + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).ravel()
     for at in range(count, len(axes)):
         axes[at].set_visible(False)
-        axes[at - columns].tick_params(labelbottom=True)  # the panel above is the lowest of its column now
+        axes[at - columns].tick_params(labelbottom=True)  # the panel above is now the lowest of its column
     return figure, list(axes[:count])
 
 
@@ -123,10 +131,10 @@ def plain_numbers(axis: Axis) -> None:
 
 
 def legend(figure: Figure, axis: Axes, grey: int = 0) -> None:
-    """One legend for all panels; the first ``grey`` entries stand for things that take each arm's own colour.
+    """One legend for all panels; its first ``grey`` entries are grey, since each arm draws them in its own colour.
 
-    Long names are broken, and there are as many columns as surely fit: what does not is cut off without a word. The
-    figure grows by what the legend takes beyond one line, lest nothing is left to the panels.
+    Long names are broken into lines, and there are only as many columns as are sure to fit, because matplotlib cuts off
+    the rest. The figure grows with the lines of the legend beyond the first, so that the panels keep their height.
     """
     handles, labels = axis.get_legend_handles_labels()
     labels = [head(label) for label in labels]
@@ -137,24 +145,23 @@ def legend(figure: Figure, axis: Axes, grey: int = 0) -> None:
     made = figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=1.6, fontsize=8.5)
     for handle in made.legend_handles[:grey]:
         handle.set_color(GREY)
-        if isinstance(handle, PathCollection):  # points of a dense cloud are too faint and small to be seen alone
+        if isinstance(handle, PathCollection):  # a single point of a dense cloud is too faint and small to be seen
             handle.set(alpha=0.6, sizes=[14])
 
 
 def head(title: str) -> str:
-    """The title of an arm as a panel or a legend has room for it: two lines at most."""
+    """The title of an arm in at most two lines, for a panel or a legend."""
     short = shortened(title, 2 * _LONGEST - 8)
     return textwrap.fill(short, _LONGEST, max_lines=2, placeholder="…", break_on_hyphens=False)
 
 
 def shortened(name: str, most: int) -> str:
-    """A name in so many characters: a little of its beginning and more of its end, since runs of one study begin
-    alike."""
+    """A name in at most ``most`` characters, keeping more of its end than its start: runs of a study begin alike."""
     return name if len(name) <= most else f"{name[: most // 3]}…{name[most // 3 + 1 - most :]}"
 
 
 def left_out(arms: Sequence[Arm]) -> str:
-    """Sentences for a caption on what a picture does not draw, each with a space before it; often none."""
+    """Sentences for a caption on what a picture leaves out, each preceded by a space; empty if nothing."""
     found = " Of an arm of several seeds the first is drawn." if any(arm.seeds > 1 for arm in arms) else ""
     if len(arms) > len(COLOURS):
         found += f" The first {len(COLOURS)} of {len(arms)} arms are drawn."

@@ -18,10 +18,10 @@ FOLDER = "profile"
 
 
 def window(config: Config) -> tuple[int, int] | None:
-    """First and last step of ``config.profile``; None where it is empty.
+    """First and last step of ``config.profile``; None if it is empty.
 
     Raises:
-      InputError: it is no such pair, or does not lie within the run.
+      InputError: it is not such a pair, or is not within the run.
     """
     if not config.profile:
         return None
@@ -41,10 +41,10 @@ def window(config: Config) -> tuple[int, int] | None:
 
 
 class Profiler:
-    """Traces the steps ``begin`` to ``end`` of an update, on the first process, each marked ``train`` with its number.
+    """Traces the steps ``begin`` to ``end`` of an update, each marked ``train`` with its number.
 
-    The host waits for the device after the last of them alone: what was dispatched before the first may still compute
-    when the trace begins.
+    The host waits for the device only after the last of them, so what was dispatched before the first may still be
+    computing when the trace begins.
     """
 
     def __init__(self, begin: int, end: int, workdir: Path, ledger: Ledger):
@@ -52,7 +52,7 @@ class Profiler:
         self._tracing = False
 
     def of(self, update: Callable[..., tuple], start: int) -> Callable[..., tuple]:
-        """The same update, of which ``start`` steps were done before."""
+        """The same update, traced; ``start`` steps were done before."""
         steps = itertools.count(start + 1)
 
         def traced(*arguments: Any) -> tuple:
@@ -76,7 +76,7 @@ class Profiler:
                 jax.profiler.start_trace(self._folder)
 
     def stop(self) -> None:
-        """End the trace, where there is one, and have it on disk."""
+        """End the trace, if there is one, and write it to disk."""
         if self._tracing:
             self._tracing = False
             with self._ledger.on("other"):
@@ -87,7 +87,7 @@ class Profiler:
 def traced(
     update: Callable[..., tuple], config: Config, workdir: Path, start: int, ledger: Ledger
 ) -> Iterator[Callable[..., tuple]]:
-    """The update, traced into ``workdir/profile`` while it does the steps that the config names."""
+    """The update, traced into ``workdir/profile`` during the steps that the config names; on the first process only."""
     steps = window(config)
     if steps is None or not first():
         yield update

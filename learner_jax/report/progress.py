@@ -1,4 +1,4 @@
-"""How far a run is, and how fast: a bar on a terminal, a plain line every ten seconds in a log file."""
+"""Progress of a run: a bar on a terminal, a plain line every ten seconds in a log file."""
 
 import collections
 import datetime
@@ -11,7 +11,7 @@ from rich import progress as rich_progress
 from rich.console import Console
 
 _LINE_EVERY = 10.0  # seconds between plain lines
-_WINDOW = 30.0  # seconds of the recent past that the rate is measured over
+_WINDOW = 30.0  # seconds over which the recent rate is measured
 
 
 class Progress:
@@ -19,10 +19,10 @@ class Progress:
 
     Args:
       total_steps: steps of the whole run.
-      start_step: step that this process starts from; not counted in the rate.
+      start_step: step from which this process starts; the steps before do not count in the rate.
       batch_size: examples per step, over all devices.
-      label: what is running, shown in front.
-      stream: where to write; standard output when None.
+      label: what is running, shown first.
+      stream: where to write; None means standard output.
       clock: seconds; replaced in tests.
     """
 
@@ -38,23 +38,26 @@ class Progress:
         self._total, self._step, self._batch_size, self._label = total_steps, start_step, batch_size, label
         self._stream = sys.stdout if stream is None else stream
         self._clock, self._loss, self._input_wait = clock, None, None
-        # The rate is measured between updates: the first step contains the compilation, which says nothing about speed.
+        # The rate is measured between updates: the first step includes compilation, which says nothing about speed.
         self._marks: collections.deque[tuple[float, int]] = collections.deque()
         self._last_line, self._told = clock(), -1
         self._bar = self._make_bar() if self._stream.isatty() else None
 
     @property
     def rate(self) -> float | None:
-        """Examples a second over the last 30 seconds; None before the second step."""
+        """Examples per second over the last 30 seconds; None before the second step."""
         if len(self._marks) < 2 or self._marks[-1][0] <= self._marks[0][0]:
             return None
         (start, first), (end, last) = self._marks[0], self._marks[-1]
         return self._batch_size * (last - first) / (end - start)
 
     def update(self, step: int, loss: float | None = None, input_wait: float | None = None) -> None:
-        """Step ``step`` is done. A loss of None keeps the last one: reading it from the device holds training up.
+        """Step ``step`` is done.
 
-        ``input_wait`` is the share of the time, 0 to 1, that training waits for its next batch; None: not known.
+        Args:
+          step: number of steps done.
+          loss: of this step; None keeps the last one shown, since reading it from the device holds up training.
+          input_wait: share of the time, 0 to 1, in which training waits for its next batch; None if unknown.
         """
         now = self._clock()
         self._step = step
@@ -69,7 +72,7 @@ class Progress:
             self._tell(now)
 
     def say(self, text: str) -> None:
-        """A line of its own, above the bar where there is one."""
+        """Print a line of its own, above the bar if there is one."""
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False)
         else:

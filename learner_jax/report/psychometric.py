@@ -1,4 +1,4 @@
-"""The psychometric curve: how large a difference must be before its order is right three times of four."""
+"""The psychometric curve: how large must a difference be for its order to be right three times out of four?"""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from learner_jax.report.runs import Run
 from learner_jax.report.titles import count, interval
 from tfds_builders.errors import InputError
 
-_DODGE = 0.004  # of the axis, from arm to arm: intervals in one bin would hide one another
+_DODGE = 0.004  # share of the axis between arms, whose intervals in one bin would hide one another
 
 
 @dataclasses.dataclass(frozen=True)
 class Bin:
-    """Accuracy among the pairs of a bin, drawn at ``size``: the median |Δscore| of these pairs."""
+    """Accuracy among the pairs of a bin, drawn at ``size``, the median |Δscore| of these pairs."""
 
     size: float
     row: Row
 
 
 def psychometric(arms: Sequence[Arm]) -> Picture | None:
-    """Pairwise accuracy against |Δscore| with intervals over patients, arms in one axis, and the 75 % line."""
+    """Pairwise accuracy against |Δscore|, with intervals over patients and the 75 % line; all arms in one panel."""
     drawn = arms[: len(COLOURS)]
     curves = [(at, arm, bins) for at, arm in enumerate(drawn) if len(bins := curve(arm.first)) > 1]
     if not curves:
@@ -68,7 +68,7 @@ def psychometric(arms: Sequence[Arm]) -> Picture | None:
 
 
 def curve(run: Run) -> list[Bin]:
-    """The bins of a run, small differences first; those without a value are left out."""
+    """The bins of a run, small differences first; bins without a value are left out."""
     moved = run.pairs["delta"].drop_nulls().abs()
     found = []
     for row in run.primary:
@@ -83,10 +83,12 @@ def curve(run: Run) -> list[Bin]:
 
 
 def span(label: str) -> tuple[float, float]:
-    """``"4.963 to 23.56"``, or one number, as the evaluator labels a bin; its ends are rounded to four digits.
+    """Lower and upper end of a bin that the evaluator labels ``"4.963 to 23.56"``, or with a single number.
+
+    Labels are rounded to four digits, so the ends are moved outwards by half of the last.
 
     Raises:
-      InputError: when it is neither.
+      InputError: the label is neither.
     """
     try:
         low, *rest = (float(word) for word in label.split(" to "))

@@ -1,4 +1,4 @@
-"""How a page is made: its template, and a folder that holds all of its files or those of the page before."""
+"""How a page is published: its template, and a folder in which files appear only once all of them are written."""
 
 import contextlib
 import errno
@@ -14,7 +14,7 @@ from tfds_builders.errors import InputError
 
 
 def template(name: str, *packages: str, **filters: Callable[[Any], Any]) -> jinja2.Template:
-    """A template of one of the packages, with filters of its own; it escapes everything that came from a file."""
+    """A template from one of the packages, with extra filters; it escapes everything that is inserted."""
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package, ".") for package in packages]),
         autoescape=True,
@@ -28,19 +28,19 @@ def template(name: str, *packages: str, **filters: Callable[[Any], Any]) -> jinj
 
 @contextlib.contextmanager
 def built_beside(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A folder to write into, whose files are moved into ``target`` when all of them are there.
+    """A folder to write into, whose files are moved into ``target`` once the block is done.
 
-    ``target`` is made when missing; other files in it are left alone. ``index.html`` goes last: whoever sees a new page
-    finds its files beside it.
+    ``target`` is made if missing, and other files in it are left alone. ``index.html`` is moved last, so a new page
+    always has its files beside it.
 
     Raises:
-      InputError: it cannot be made, or nothing can be written beside it.
+      InputError: ``target`` cannot be made, or nothing can be written beside it.
     """
     try:
         target.mkdir(parents=True, exist_ok=True)
         beside = tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent)
     except OSError as fault:
-        if fault.errno == errno.ENOSPC:  # told of with what to do about it
+        if fault.errno == errno.ENOSPC:  # has a sentence of its own, in tfds_builders.errors
             raise
         raise InputError(f"{target} cannot be written ({fault.strerror}); name another folder by -o") from fault
     with beside as built:

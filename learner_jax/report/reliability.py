@@ -11,13 +11,13 @@ from learner_jax.report.picture import COLOURS, GREY, Mark, Picture, head, left_
 from learner_jax.report.runs import Run
 from learner_jax.report.titles import number
 
-_BINS, _LEAST = 10, 20  # bins of equally many pairs, at most so many and of at least so many pairs
-_DRAWS = 1000  # of patients
+_BINS, _LEAST = 10, 20  # at most so many bins of equal count, each of at least so many pairs
+_DRAWS = 1000  # bootstrap draws of patients
 _BIN = ["confidence", "right", "low", "high", "pairs"]
 
 
 def reliability(arms: Sequence[Arm]) -> Picture | None:
-    """Share of pairs whose likeliest class is true against its mean probability, with intervals over patients."""
+    """Share of pairs whose likeliest class is true, against its mean probability, with intervals over patients."""
     curves = [(at, arm, bins(arm.first)) for at, arm in enumerate(arms[: len(COLOURS)])]
     curves = [one for one in curves if one[2].height > 1]
     if not curves:
@@ -52,9 +52,9 @@ def reliability(arms: Sequence[Arm]) -> Picture | None:
 
 
 def bins(run: Run) -> pl.DataFrame:
-    """``confidence, right, low, high, pairs`` of each bin; equal confidences share a bin, and empty ones are left out.
+    """``confidence, right, low, high, pairs`` of each bin; equal confidences share a bin, and empty bins are left out.
 
-    An interval is of the 2.5th to the 97.5th percentile over draws of patients with all their pairs.
+    Intervals run from the 2.5th to the 97.5th percentile over draws of patients with all their pairs.
     """
     known = run.pairs.drop_nulls([*CHANCES, "change"])
     if known.is_empty():
@@ -82,7 +82,7 @@ def bins(run: Run) -> pl.DataFrame:
 
 
 def _error(run: Run) -> str:
-    """The calibration error that the evaluator found, which is over ten bins always."""
+    """The calibration error from the evaluator, which always uses ten bins."""
     known = [row.value for row in run.primary if row.name == "adaptive_ece" and row.value is not None]
     return f"calibration error {number(known[0])}" if known else "calibration error unknown"
 

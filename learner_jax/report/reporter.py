@@ -1,4 +1,4 @@
-"""Metrics of the steps, from the device to the terminal, to metrics.jsonl, to trackers and to the books."""
+"""Step metrics on their way from the device to the terminal, metrics.jsonl, the trackers and goodput.json."""
 
 import contextlib
 from collections import deque
@@ -20,10 +20,10 @@ Metrics = dict[str, Any]
 
 
 class Reporter:
-    """Shows and writes the metrics of the step before, so that the host never waits for the step that is running.
+    """Shows and writes the metrics of the previous step, so that the host never waits for the step that is running.
 
-    It says so, once, when the newest lines show a collapse. Trackers get the lines of metrics.jsonl, the speed, and the
-    headline of each evaluation.
+    Warns, once, when the newest lines show a collapse. Trackers get the lines of metrics.jsonl, the speed, and the
+    headline scores of each evaluation.
     """
 
     def __init__(
@@ -48,21 +48,21 @@ class Reporter:
             self.flush()
 
     def say(self, text: str) -> None:
-        """A line of its own on the terminal."""
+        """Print a line of its own on the terminal."""
         self._progress.say(text)
 
     def flush(self) -> None:
-        """Report what is pending, and have it on disk."""
+        """Report what is pending, and write it to disk."""
         pending, self._pending = self._pending, None
         self._report(pending)
         self._writer.sync()
 
     def saved(self) -> None:
-        """A checkpoint is on its way: have the books on disk too."""
+        """A checkpoint is being written: write goodput.json as well."""
         self._books.write()
 
     def evaluated(self, step: int) -> None:
-        """Tell and send the scores of a step that lie in the workdir."""
+        """Show the scores of a step, which are in the workdir, and send them to the trackers."""
         patients = self._config.eval.patients
         scores = artifacts.read_scores(self._workdir, step, patients)
         self.say(f"step {step}: {artifacts.in_words(scores)}")
@@ -94,7 +94,7 @@ class Reporter:
 
 
 class Silent:
-    """In the place of a :class:`Reporter` on the processes that do not speak."""
+    """Stands in for a :class:`Reporter` on all processes but the first."""
 
     def __call__(self, step: int, state: object, metrics: Metrics) -> None:
         pass
@@ -113,10 +113,10 @@ class Silent:
 
 
 def check_reporting(config: Config) -> None:
-    """Refuse what can be known to fail before anything is written.
+    """Refuse, before anything is written, what is known to fail.
 
     Raises:
-      InputError: a tracker that is not there, or a profile of steps that are not.
+      InputError: a tracker is unknown or not installed, or ``config.profile`` names no steps of the run.
     """
     trackers.chosen(config.trackers)
     profiler.window(config)
@@ -126,8 +126,10 @@ def check_reporting(config: Config) -> None:
 def reporting(
     config: Config, workdir: Path, start: int, books: Bookkeeper | None, afterwards: contextlib.ExitStack
 ) -> Iterator[Reporter | Silent]:
-    """A reporter to the terminal, to ``workdir/metrics.jsonl``, to the trackers and to the books, from step ``start``
-    on; only the process that keeps books speaks. Trackers are closed when ``afterwards`` is."""
+    """A reporter for the steps after ``start``; silent on processes without ``books``.
+
+    The trackers are closed with ``afterwards``, not with this context.
+    """
     if books is None:
         yield Silent()
         return

@@ -1,4 +1,4 @@
-"""Read what training and evaluation left in run folders."""
+"""Read what training and evaluation have left in run folders."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ from learner_jax.report.writer import newest_metrics, read_metrics
 from tfds_builders.errors import InputError
 from tfds_builders.whole import read_object
 
-# The page opens without JAX, so the objectives' registry cannot be asked for these words.
+# A report is made without JAX, so the registry of objectives cannot be asked for these words.
 _OBJECTIVES = {"learner_combined": "contrastive + MSE", "learner": "contrastive alone", "mse": "MSE alone"}
 
 _REMEDY = "Evaluate the run again, or remove it."
@@ -29,15 +29,15 @@ _PAIRS = {
     **dict.fromkeys(("patient", "first", "second"), pl.String),
     **dict.fromkeys(("visit_1", "visit_2", "days", "score_1", "score_2", "delta", "predicted_delta"), pl.Float64),
     **dict.fromkeys(("distance", "change", "predicted_change"), pl.Float64),
-    "scored": pl.Float64,  # 1: this pair counts; 0: it is of visits that are no neighbours, and only those are asked
+    "scored": pl.Float64,  # 1: this pair counts; 0: with eval.order=consecutive, its visits are not neighbours
 }
 _OBSERVATIONS = {
-    "patient": pl.String,  # a keyed hash: one made of digits alone, or 12e34567, must not become a number
+    "patient": pl.String,  # a keyed hash: even one such as 12345678 or 12e34567 must not become a number
     **dict.fromkeys(("visit", "time_days", "score", "predicted"), pl.Float64),
     "split": pl.String,
 }
-_CHANCES = dict.fromkeys(CHANCES, pl.Float64)  # a read-out may have none
-_PLACES = dict.fromkeys(("axis_1", "axis_2"), pl.Float64)  # evaluations before 2026-11-29 have none
+_CHANCES = dict.fromkeys(CHANCES, pl.Float64)  # not every read-out has them
+_PLACES = dict.fromkeys(("axis_1", "axis_2"), pl.Float64)  # evaluations from before 2026-11-29 have none
 _SECTIONS = {
     **dict.fromkeys(("section", "name", "at"), pl.String),  # a label may look like a number
     **dict.fromkeys(("value", "low", "high"), pl.Float64),
@@ -48,21 +48,21 @@ _SECTIONS = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Run:
-    """One evaluated run, as its newest evaluation left it."""
+    """One evaluated run, with its newest evaluation."""
 
     name: str
     step: int
-    config: dict[str, typing.Any]  # that it was trained with, and in what concerns scoring that it was scored with
+    config: dict[str, typing.Any]  # as it was trained with; where scoring is concerned, as it was scored with
     scores: dict[str, typing.Any]  # scores.json without its rows
     rows: dict[str, Row]
     floors: dict[str, dict[str, Row]]
-    floor_notes: dict[str, str]  # why a floor is not among them
+    floor_notes: dict[str, str]  # why a floor is missing
     sections: pl.DataFrame  # every row of every section of scores.csv
-    floor_sections: pl.DataFrame  # of floors.csv, a floor being a section
+    floor_sections: pl.DataFrame  # the same of floors.csv, where each floor is a section
     pairs: pl.DataFrame  # the scored ones
     observations: pl.DataFrame
-    lives: tuple[goodput.Life, ...]  # of its processes, where its time went
-    environments: tuple[dict[str, typing.Any], ...]  # that it was trained in, as a rule one
+    lives: tuple[goodput.Life, ...]  # its processes, and where their time went
+    environments: tuple[dict[str, typing.Any], ...]  # in which it was trained; usually one
     folder: pathlib.Path
 
     @property
@@ -73,28 +73,29 @@ class Run:
 
     @property
     def score_name(self) -> str:
-        """What the score is called."""
+        """Name of the score."""
         return str(self.scores.get("score_name") or "score")
 
     @property
     def confidence(self) -> float:
-        """Coverage of the intervals, as the evaluation says or, where it does not, the config."""
+        """Coverage of the intervals, from the evaluation or, if it does not say, from the config."""
         return float(self.scores.get("confidence") or self.config.get("eval", {}).get("confidence", 0.95))
 
     @property
     def notes(self) -> dict[str, str]:
-        """Why a read-out or an analysis is not there, or what must be known of it, by its name."""
+        """By name, why a read-out or an analysis is missing, or what must be known about it."""
         return self.scores.get("notes") or {}
 
     @property
     def draw(self) -> str:
-        """Which training visits the run saw; empty where the evaluation does not say."""
+        """Fingerprint of the training visits that the run saw; empty if the evaluation does not say."""
         return str(self.scores.get("fingerprints", {}).get("training_rows", ""))
 
     @functools.cached_property
     def metrics(self) -> list[dict[str, typing.Any]]:
-        """All lines of its training: read when asked for, since most runs of a study are not drawn and 100,000 lines
-        take 0.3 GB.
+        """All lines of its metrics.
+
+        Read only when asked for: most runs of a study are not drawn, and 100,000 lines take 0.3 GB.
 
         Raises:
           InputError: the file is damaged.
@@ -103,7 +104,7 @@ class Run:
 
     @functools.cached_property
     def primary(self) -> tuple[Row, ...]:
-        """Every row of the primary read-out, with the parts of the pairs."""
+        """Every row of the primary read-out, including those for parts of the pairs."""
         own = self.sections.filter(pl.col("section") == PRIMARY).drop("section").iter_rows(named=True)
         return tuple(Row(**row | {"note": row["note"] or "", "at": row["at"] or ""}) for row in own)
 
@@ -115,16 +116,16 @@ class Run:
 
     @property
     def collapse(self) -> str:
-        """What the newest metrics say of a collapse; empty where there is none."""
+        """What the newest metrics say about a collapse; empty if there is none."""
         newest = newest_metrics(self.folder / "metrics.jsonl", PATIENCE)
         return diagnose(newest, self.config.get("objective", {}).get("name", ""))
 
 
 def find_runs(folder: str | os.PathLike) -> list[pathlib.Path]:
-    """The evaluated runs in ``folder``, which is a run itself or holds runs, sorted by name.
+    """The evaluated runs in ``folder``, which is a run or holds runs, sorted by name.
 
     Raises:
-      InputError: when there is no run, or none is evaluated; it says which command to run.
+      InputError: there is no run, or none is evaluated; the message says which command to run.
     """
     runs = all_runs(folder)
     if not runs:
@@ -147,10 +148,10 @@ def not_evaluated(folder: str | os.PathLike) -> list[pathlib.Path]:
 
 
 def load(run: str | os.PathLike) -> Run:
-    """Read one run folder and its newest evaluation.
+    """Read a run folder and its newest evaluation.
 
     Raises:
-      InputError: when the run is not evaluated, or a file is damaged or lacks a column.
+      InputError: the run is not evaluated, or a file is damaged or lacks a column.
     """
     folder = pathlib.Path(run)
     newest = _newest(folder)
@@ -186,10 +187,10 @@ def _newest(run: pathlib.Path) -> pathlib.Path | None:
 
 
 def parse_rows(rows: list[dict[str, typing.Any]], path: pathlib.Path) -> dict[str, Row]:
-    """Rows by name, as JSON at ``path`` holds them.
+    """Rows by name, from the parsed JSON of ``path``.
 
     Raises:
-      InputError: when one of them is no row.
+      InputError: one of them is not a row.
     """
     known = {field.name for field in dataclasses.fields(Row)}
     try:
@@ -210,7 +211,7 @@ def _null(value: typing.Any) -> typing.Any:
 def _read_csv(
     path: pathlib.Path, schema: dict[str, typing.Any], beside: dict[str, typing.Any] | None = None
 ) -> pl.DataFrame:
-    """``schema``, and the columns of ``beside``, which are empty where the file does not have them."""
+    """Read the columns of ``schema``, and those of ``beside``, which are null if the file does not have them."""
     beside = beside or {}
     if not path.exists() or path.stat().st_size == 0:  # a table without rows is written without its header
         return pl.DataFrame(schema=schema | beside)

@@ -1,6 +1,6 @@
-"""Pairs that were predicted worst and best, as pictures of their scans with what moved the prediction.
+"""Pictures of the scans of the best and worst predicted pairs, with what moved the prediction.
 
-The one part of a report that opens data, and needs JAX. Whoever asks for it gets pages that hold patients' scans.
+This is the only part of a report that opens datasets and needs JAX. Its pages hold patients' scans.
 """
 
 import dataclasses
@@ -44,18 +44,17 @@ class Pair:
 
     told: str
     view: str
-    change: float  # predicted from these two scans alone, score units
+    change: float  # predicted from these two scans alone, in score units
     visits: tuple[int, int]
     scans: tuple[np.ndarray, np.ndarray]  # [h w c], intensities
-    saliency: tuple[np.ndarray, np.ndarray]  # [h w], score units for a whole step of intensity
+    saliency: tuple[np.ndarray, np.ndarray]  # [h w], score units per unit of intensity
 
 
 def draw(arms: Sequence[Arm]) -> list[Picture]:
-    """For each arm a picture of the pairs that were predicted worst, and one of those predicted best.
+    """For each arm, a picture of the pairs that were predicted worst and one of those predicted best.
 
     Raises:
-      InputError: the dataset, or the checkpoint of the evaluation, is not where the run left it; or the pairs are not
-        of visits.
+      InputError: the dataset or the checkpoint of the evaluation is no longer there, or the pairs are not of visits.
     """
     pictures = []
     for at, arm in enumerate(arms[: len(COLOURS)]):
@@ -68,10 +67,10 @@ def draw(arms: Sequence[Arm]) -> list[Picture]:
 
 
 def choose(pairs: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The worst and the best predicted pairs, one of a patient at most in each.
+    """The worst and the best predicted pairs, at most one per patient in each.
 
-    Worst: the largest ``|predicted Δ - Δ|``. Best: the smallest, among the half of the pairs whose true change is
-    largest, since of an unchanged patient every prediction near 0 is good.
+    The worst have the largest ``|predicted Δ - Δ|``. The best have the smallest, among the half of the pairs with the
+    larger true change, since for an unchanged patient every prediction near 0 is good.
     """
     known = pairs.drop_nulls(["delta", "predicted_delta"])
     off = (pl.col("predicted_delta") - pl.col("delta")).abs()
@@ -85,7 +84,10 @@ def choose(pairs: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 def look(run: Run, pairs: pl.DataFrame) -> list[Pair]:
     """The pairs' scans and their saliency, by the encoder and the primary read-out of the run's evaluation.
 
-    Of the views that both visits have, the one is shown whose scans differ most in predicted score.
+    Of the views that both visits have, the one whose scans differ most in predicted score is shown.
+
+    Raises:
+      InputError: as :func:`draw`.
     """
     if run.scores.get("pairs") == "scans":
         raise InputError("pictures are of pairs of visits; these runs were evaluated with eval.pairs=scans")

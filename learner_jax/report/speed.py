@@ -1,7 +1,7 @@
-"""How near a step comes to what its device can do: model FLOPs utilisation, and the part of the roofline bound.
+"""How close a step comes to what its device can do: model FLOPs utilisation, and the share of the roofline bound.
 
-The peaks are those of *dense* bfloat16 products: vendors also print one for sparse ones, twice as high, and a
-utilisation measured against that means nothing. A chip's memory is taken at the rate that a large copy reaches.
+Peaks are for *dense* bfloat16 products. Vendors also print one for sparse products, twice as high; a utilisation
+measured against that means nothing. Memory bandwidth is what a large copy achieves.
 """
 
 import dataclasses
@@ -17,19 +17,20 @@ TRAINING = 3  # passes over a layer: forward, gradient of its input, gradient of
 
 @dataclasses.dataclass(frozen=True)
 class Peak:
-    """Of one device as JAX counts them.
+    """The peak of one device, as JAX counts devices.
 
     Attributes:
-      flops: dense bfloat16 operations a second.
-      bandwidth: bytes a second to and from its memory that a large copy reaches.
+      flops: dense bfloat16 operations per second.
+      bandwidth: bytes per second to and from its memory that a large copy achieves.
     """
 
     flops: float
     bandwidth: float
 
 
-# By `jax.Device.device_kind`. Operations: the vendors' data sheets. Bandwidth: copies measured on A100 (of 2.04 TB/s by
-# its data sheet), H100 (3.35) and H200 (4.8); nine tenths of the data sheet for TPUs. A TPU v3 has two devices a chip.
+# By `jax.Device.device_kind`. Operations are from the vendors' data sheets. Bandwidth was measured with copies on A100
+# (2.04 TB/s in its data sheet), H100 (3.35) and H200 (4.8), and is 90 % of the data sheet for TPUs. A TPU v3 chip has
+# two devices.
 PEAKS = {
     "NVIDIA A100-SXM4-40GB": Peak(312e12, 1.4e12),
     "NVIDIA A100-SXM4-80GB": Peak(312e12, 1.7e12),
@@ -50,7 +51,7 @@ def peak(kind: str) -> Peak:
     """The peak of a kind of device.
 
     Raises:
-      InputError: for a kind that is not listed: a guess would make every percentage a guess.
+      InputError: the kind is not listed; with a guessed peak, every percentage would be a guess.
     """
     if kind not in PEAKS:
         raise InputError(
@@ -60,20 +61,21 @@ def peak(kind: str) -> Peak:
 
 
 def mfu(flops: float, seconds: float, peak: Peak, devices: int = 1) -> float:
-    """Model FLOPs utilisation: operations that the model needs, over those that the devices could do in that time.
+    """Model FLOPs utilisation: ``flops / (seconds * peak.flops * devices)``.
 
-    Recomputed layers do not count: ``flops`` is ``TRAINING`` times those of the forward pass in training.
+    The operations that the model needs, over those that the devices could do in that time. Recomputed layers do not
+    count: in training, ``flops`` is ``TRAINING`` times those of the forward pass.
     Chowdhery et al. (PaLM), arXiv 2204.02311, appendix B.
     """
     return flops / (seconds * peak.flops * devices)
 
 
 def bound(layers: Iterable[Layer], peak: Peak, passes: int = TRAINING, width: int = 2) -> float:
-    """Seconds below which one device cannot go, layer by layer, ``width`` bytes a number.
+    """The roofline bound: the least seconds that one device needs for these layers, with ``width`` bytes per number.
 
-    ``passes sum over layers max(flops / peak, bytes / bandwidth)``: a layer waits for the slower of arithmetic and
-    memory, and the layers wait for each other. The gradients of a layer do its operations twice more and move as many
-    bytes twice more. Williams, Waterman and Patterson (2009), doi 10.1145/1498765.1498785.
+    ``passes * sum over layers of max(flops / peak, bytes / bandwidth)``: a layer waits for the slower of arithmetic and
+    memory, and layers wait for one another. Each of the two gradients of a layer takes as many operations and bytes as
+    its forward pass. Williams, Waterman and Patterson (2009), doi 10.1145/1498765.1498785.
     """
     return passes * sum(max(layer.flops / peak.flops, width * layer.numbers / peak.bandwidth) for layer in layers)
 
@@ -81,22 +83,23 @@ def bound(layers: Iterable[Layer], peak: Peak, passes: int = TRAINING, width: in
 def of_one_device(
     layers: Callable[[BatchSpec], list[Layer]], spec: BatchSpec, copies: int, devices: int
 ) -> list[Layer]:
-    """The layers of the backbone for the part of a global batch that one of so many devices computes."""
+    """The layers of the backbone, for the share of a global batch that one of ``devices`` devices computes."""
     return layers(dataclasses.replace(spec, b=-(-spec.b * copies // devices)))
 
 
 def efficiency(
     layers: Callable[[BatchSpec], list[Layer]], spec: BatchSpec, copies: int, devices: Iterable[Any], freeze: str = ""
 ) -> Callable[[float], dict[str, float]]:
-    """What a training step that takes so many seconds reaches: ``mfu`` and ``of_bound``, or nothing where the peak of
-    its devices is not known, or layers are frozen, of whose backward pass only a part is left. The
-    backbone's passes alone are counted, neither the objective nor the augmentation.
+    """A function from the seconds of a training step to ``mfu`` and ``of_bound``.
+
+    Only the backbone's passes are counted, not the objective or the augmentation. The function returns nothing if the
+    peak of the devices is unknown, or if layers are frozen and so only a part of the backward pass remains.
 
     Args:
       layers: of the backbone.
       spec: of the global batch.
       copies: augmented copies of each scan that the backbone sees.
-      devices: all that share the batch, of one kind.
+      devices: all devices that share the batch, of one kind.
       freeze: ``config.optim.freeze``.
     """
     devices = list(devices)

@@ -1,4 +1,4 @@
-"""The paper's other picture: how the embeddings of visits lie, and whether the score runs through them."""
+"""The paper's other picture: how the embeddings of visits are spread, and whether the score runs through them."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ from learner_jax.report.arms import Arm
 from learner_jax.report.picture import COLOURS, MANY, Mark, Picture, head, left_out, panels
 from learner_jax.report.runs import Run
 
-_MAP = "cividis"  # told apart by colour-blind readers, and its order is that of its lightness
+_MAP = "cividis"  # readable for the colour-blind, and ordered by lightness
 
 
 def spread(arms: Sequence[Arm]) -> Picture | None:
-    """Held-out visits on the two directions along which training embeddings vary most, coloured by score.
+    """Held-out visits along the two directions in which training embeddings vary most, coloured by score.
 
-    Source: arXiv 2411.01144 v1, figure 1, shows that embeddings are spread more by the contrastive loss than by MSE
-    alone; the paper's way to draw them in a plane could not be read, so principal directions of embeddings of unit
-    length are our reading.
+    Source: arXiv 2411.01144 v1, figure 1, which shows that the contrastive loss spreads embeddings more than MSE alone.
+    How the paper projects them to a plane is unknown to us; principal directions of unit-length embeddings are our
+    reading.
     """
     shown = [(arm, table) for arm in arms[: len(COLOURS)] if (table := places(arm.first)).height > 2]
     if not shown:
@@ -58,15 +58,14 @@ def spread(arms: Sequence[Arm]) -> Picture | None:
 
 
 def places(run: Run) -> pl.DataFrame:
-    """``patient, visit, score, axis_1, axis_2`` of labeled test visits; none from an evaluation before there were
-    axes."""
+    """``patient, visit, score, axis_1, axis_2`` of labeled test visits; empty for evaluations without these axes."""
     known = run.observations.filter(pl.col("split") == "test").drop_nulls(["score", "axis_1", "axis_2"])
     about = (pl.col("patient").str.head(8), pl.col("visit").cast(pl.Int64))
     return known.select(*about, "score", "axis_1", "axis_2")
 
 
 def _told(table: pl.DataFrame) -> str:
-    """Share of the score's variance that the plane explains linearly; 0 where the plane is a point."""
+    """Share of the score's variance that is linear in the plane; 0 if all points coincide."""
     at, score = table.select("axis_1", "axis_2").to_numpy(), table["score"].to_numpy()
     design = np.column_stack([np.ones(len(at)), at])
     left = score - design @ np.linalg.lstsq(design, score, rcond=None)[0]

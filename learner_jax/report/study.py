@@ -1,4 +1,4 @@
-"""Everything that one report is about: the arms of a folder, what they were compared with, and what must be said."""
+"""Everything that one report is about: the arms of a folder, what they are compared with, and what must be noted."""
 
 import dataclasses
 import os
@@ -18,9 +18,9 @@ class Study:
 
     Attributes:
       arms: at least one, in the order of the table.
-      comparison: of the arms with a reference; None where none was asked for.
-      notes: sentences to show above the table: runs that are left out or not scored at their last step, collapses,
-        files that are out of date.
+      comparison: of the arms with a reference; None if there is none.
+      notes: sentences to show above the table, on runs that are left out or not scored at their last step, collapses,
+        and files that are out of date.
     """
 
     arms: tuple[Arm, ...]
@@ -34,10 +34,10 @@ class Study:
 
 
 def read_study(folder: str | os.PathLike) -> Study:
-    """Read a run, or a folder of runs, with ``arms.json`` and ``comparison.json`` where the evaluator left them.
+    """Read a run, or a folder of runs, with the evaluator's ``arms.json`` and ``comparison.json`` if there are any.
 
     Raises:
-      InputError: when there is nothing to report, or a file is damaged.
+      InputError: there is nothing to report, or a file is damaged.
     """
     folder = pathlib.Path(folder)
     runs = [load(run) for run in find_runs(folder)]
@@ -54,9 +54,9 @@ def read_study(folder: str | os.PathLike) -> Study:
 
 
 def entries(study: Study, every: bool = False) -> Iterator[Entry]:
-    """The lines of a table: arms, a reference from elsewhere, floors, ceiling.
+    """The lines of a table: arms, a reference from another folder, floors, ceiling.
 
-    ``every`` gives what a file holds and a table has no room for: the single runs of an arm of several seeds, and each
+    ``every`` adds what files contain but tables have no room for: the single runs of an arm of several seeds, and each
     version of a floor.
     """
     compared = study.comparison
@@ -74,7 +74,7 @@ def entries(study: Study, every: bool = False) -> Iterator[Entry]:
 
 
 def missing_readouts(arms: Sequence[Arm]) -> list[tuple[str, str, str]]:
-    """``(read-out or analysis, why it is not there or what must be known of it, arms)``, by name."""
+    """``(read-out or analysis, why it is missing or what must be known about it, arms)``, sorted by name."""
     told: dict[tuple[str, str], dict[str, None]] = {}
     for arm in arms:
         for name, why in (note for run in arm.runs for note in run.notes.items()):

@@ -1,4 +1,4 @@
-"""The one table: arms and floors × scores, each with its interval over patients and its n."""
+"""The main table: arms and floors × scores, each with its interval over patients and its n."""
 
 import dataclasses
 import re
@@ -14,12 +14,14 @@ from learner_jax.report.floors import missing_floors
 from learner_jax.report.study import Study, entries
 from learner_jax.report.titles import COARSE, HEADLINE, KINDS, TITLES, count, digits_of, hint, interval, listed, number
 
-_TOO_FEW = re.compile(r"(\d+ patients: with fewer than [^;]+)(?:; )?")  # as evaluators/statistics/intervals.py says it
+_TOO_FEW = re.compile(
+    r"(\d+ patients: with fewer than [^;]+)(?:; )?"
+)  # as worded in evaluators/statistics/intervals.py
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """``0.71 [0.66, 0.75]``, the SD over seeds, n where it differs from the column's, and why it is empty if it is."""
+    """``0.71 [0.66, 0.75]``, the SD over seeds, n if it differs from the column's, and a note on this cell alone."""
 
     value: str
     spread: str = ""
@@ -44,7 +46,7 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """One score; ``n``, ``note`` (of its intervals) and ``empty`` (why there is no value) are what its lines share."""
+    """One score; ``n``, ``note`` (on intervals) and ``empty`` (why there is no value) are blank where lines differ."""
 
     name: str
     title: str
@@ -55,7 +57,7 @@ class Column:
 
     @property
     def head(self) -> str:
-        """Everything above a column, in one line."""
+        """Everything above the column, in one line."""
         return ", ".join(filter(None, (self.title, self.hint, self.n)))
 
 
@@ -65,8 +67,8 @@ class Table:
 
     Attributes:
       notes: warnings, to be read before the numbers.
-      column_notes: what is to be known of all intervals of a column.
-      below: what ± is, and which floors are missing.
+      column_notes: what must be known about all intervals of a column.
+      below: what ± means, and which floors are missing.
     """
 
     columns: tuple[Column, ...]
@@ -83,10 +85,12 @@ class Table:
 
 
 def make_table(study: Study, columns: dict[str, str] | None = None) -> Table:
-    """Arms, what they are compared with, floors, ceiling; ``columns`` maps score names to titles.
+    """The table of a study: arms, what they are compared with, floors and ceiling.
 
-    Without ``columns`` these are the three headline scores, or the coarse ones when no arm has fine pairs to score. A
-    column of which nobody has a row is left out.
+    Args:
+      study: of at least one arm.
+      columns: names of scores -> titles; scores that no line has are left out. None: the three headline scores, or the
+        coarse ones if no arm has fine pairs to score.
     """
     if columns is None:
         columns = HEADLINE if has_values(study, HEADLINE) else COARSE
@@ -111,7 +115,7 @@ def has_values(study: Study, columns: dict[str, str]) -> bool:
 
 
 def warnings(study: Study, columns: Sequence[str]) -> list[str]:
-    """What was said of the evaluations, and once for all cells that intervals rest on few patients."""
+    """Notes on the evaluations and, once for all cells, on intervals that rest on few patients."""
     found = [run.scores["note"] for run in study.runs if run.scores.get("note")]
     few: dict[str, dict[str, None]] = {}
     known = {name: [arm.rows[name] for arm in study.arms if name in arm.rows] for name in columns}
@@ -127,7 +131,7 @@ def warnings(study: Study, columns: Sequence[str]) -> list[str]:
 
 
 def spread_sentences(lines: Sequence[Entry]) -> list[str]:
-    """What an interval covers and what ± is, where there is a ±."""
+    """What intervals cover and what ± means, if there is a ±."""
     found = []
     if any(entry.spread for entry in lines if entry.kind in ("arm", "reference")):
         found.append(
@@ -140,7 +144,7 @@ def spread_sentences(lines: Sequence[Entry]) -> list[str]:
 
 
 def to_terminal(table: Table) -> RichTable:
-    """The table for a terminal; floors stand apart from arms, and names are text, never markup."""
+    """The table for a terminal; floors are set apart from arms, and names are text, never markup."""
     shown = RichTable(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     shown.add_column("", overflow="fold")
     for column in table.columns:
@@ -196,7 +200,7 @@ def _shared_notes(columns: Sequence[Column]) -> list[str]:
 def _cell(entry: Entry, column: Column) -> Cell:
     row = entry.rows.get(column.name)
     if row is None:
-        return Cell("")  # nobody asked for it, as of a floor without an embedding
+        return Cell("")  # it was not asked for, such as a score of the embedding for a floor without one
     own = "" if row.value is None or count(row) == column.n else count(row)
     note = _note(row.note)
     note = "" if note == (column.empty if row.value is None else column.note) else note

@@ -1,6 +1,6 @@
-"""What scores and floors are called, how a table groups them, and how their numbers are written.
+"""What scores and floors are called, how tables group them, and how their numbers are written.
 
-The evaluator knows titles and chance levels too, but cannot be imported without JAX; a test holds the two together.
+The evaluator has titles and chance levels too, but cannot be imported without JAX; a test keeps the two in step.
 """
 
 import math
@@ -43,7 +43,7 @@ CHANCE = {
     **dict.fromkeys(("embedding_distance_spearman", "score_spearman"), 0.0),
     "balanced_accuracy": 1 / 3,
 }
-IN_SCORE_UNITS = ("noticed_change", "delta_mae", "score_mae")  # these, and Brier, are better when they are lower
+IN_SCORE_UNITS = ("noticed_change", "delta_mae", "score_mae")  # lower is better for these and for Brier
 
 FLOORS = {
     "majority": "majority class",
@@ -64,7 +64,7 @@ KINDS = {
 
 
 def hint(name: str, score_name: str) -> str:
-    """``chance 0.5``, or ``in mmse, lower is better``: how to read a column; empty where the title says it."""
+    """How to read a column, as in ``chance 0.5`` or ``in mmse, lower is better``; empty if the title says enough."""
     if name in CHANCE:
         return f"chance {CHANCE[name]:.2g}"
     if name in IN_SCORE_UNITS:
@@ -83,26 +83,28 @@ def interval(row: Row | None) -> str:
 
 
 def digits_of(name: str, value: float) -> int:
-    """Two digits behind the point; three significant ones of an amount, which may be 0.01 or 300 score units."""
+    """Decimals of a score: two, or as many as give three significant digits of an amount in score units."""
     if name not in IN_SCORE_UNITS or value == 0:
         return 2
     return min(max(2 - math.floor(math.log10(abs(value))), 0), 6)
 
 
 def number(value: float, digits: int = 2, sign: str = "") -> str:
-    """Fixed digits with a true minus sign, and never a negative zero; with ``sign="+"`` also a plus sign."""
+    """A number with fixed decimals and a true minus sign, but never a negative zero; ``sign="+"`` adds a plus sign."""
     return f"{round(value, digits) + 0.0:{sign}.{digits}f}".replace("-", "−")
 
 
 def count(row: Row) -> str:
-    """``41 patients, 26,208 pairs``, as far as they are known and counted: a coarse score has no pairs."""
+    """``41 patients, 26,208 pairs``, without what is unknown or does not apply: a coarse score has no pairs."""
     parts = ((row.n_patients, "patient"), (row.n_pairs, "pair"))
     return ", ".join(f"{n:,} {word}{'s' * (n != 1)}" for n, word in parts if n)
 
 
 def folded(name: str, width: int) -> str:
-    """A name in lines of at most so many characters: broken behind a space, ``/``, ``-`` or ``_``, and within a word
-    only where that is longer."""
+    """A name in lines of at most ``width`` characters.
+
+    It is broken after a space, ``/``, ``-`` or ``_``, and within a word only if that is longer than a line.
+    """
     lines = [""]
     for part in re.findall(rf"[^ /_-]{{0,{width - 1}}}[ /_-]|[^ /_-]{{1,{width}}}", name):
         if lines[-1] and len(lines[-1]) + len(part) > width:
@@ -112,7 +114,7 @@ def folded(name: str, width: int) -> str:
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:
-    """``a, b, c``; of more than ``most`` names the first ones and how many there are beside them."""
+    """``a, b, c``; of more than ``most`` names, the first ones and how many others there are."""
     names = list(dict.fromkeys(names))
     shown = names if len(names) <= most else names[: most - 1]
     return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(shown) < len(names) else "")

@@ -1,4 +1,4 @@
-"""How healthy training was: the health figures of the metrics over steps, all arms in one axis."""
+"""How healthy training was: health figures from the metrics, over steps."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import polars as pl
 from learner_jax.report.arms import Arm
 from learner_jax.report.picture import COLOURS, Mark, Picture, left_out, legend, panels, plain_numbers
 
-# What a metrics line may hold, and what is wanted of it; a figure that no arm has is left out.
+# Metrics that may be logged, and their titles; a figure that no arm has is left out.
 FIGURES = {
     "effective_rank": "effective rank (1: one direction)",
     "mean_cosine": "mean cosine (1: one point)",
@@ -19,11 +19,11 @@ FIGURES = {
     "skipped": "steps that changed nothing",
 }
 _LOGARITHMIC = ("gradient_norm", "effective_rank")
-_BEST_AT_0 = ("skipped", "zero_loss_share")  # a panel of zeros says nothing
+_BEST_AT_0 = ("skipped", "zero_loss_share")  # left out if they are 0 throughout
 
 
 def vitals(arms: Sequence[Arm]) -> Picture | None:
-    """A panel for each health figure, a line for each arm."""
+    """One panel per health figure, with one line per arm."""
     curves = {}
     for name in FIGURES:
         own = [(at, arm, *arm.first.curve(name)) for at, arm in enumerate(arms[: len(COLOURS)])]

@@ -11,14 +11,15 @@ from tfds_builders.errors import InputError
 
 
 class MetricsWriter:
-    """Append metrics of one run to ``path``.
+    """Appends the metrics of one run to ``path``.
 
     Every line reaches the operating system before :meth:`write` returns, so a killed process loses at most the line it
-    was writing. On resume, lines after ``resume_step`` are dropped: the finished file equals the undisturbed run's.
+    was writing. On resuming, lines after ``resume_step`` are dropped, so the finished file is that of an undisturbed
+    run.
 
     Args:
-      path: the file; its folder is made when missing.
-      resume_step: step of the checkpoint that training goes on from. 0 starts an empty file.
+      path: the file; its folder is made if missing.
+      resume_step: step of the checkpoint from which training continues; 0 starts an empty file.
     """
 
     def __init__(self, path: str | os.PathLike, resume_step: int = 0):
@@ -31,13 +32,13 @@ class MetricsWriter:
         self._file = self._path.open("ab")
 
     def write(self, step: int, values: Mapping[str, typing.Any]) -> None:
-        """Append one line; ``values`` are scalars of any library, and NaN or infinity is written as null."""
+        """Append one line; ``values`` are scalars of any library, and NaN and infinity are written as null."""
         line = {"step": int(step), **{name: _finite(value) for name, value in values.items()}}
         self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
         self._file.flush()
 
     def sync(self) -> None:
-        """Force the lines onto the disk; called before a checkpoint is committed, lest it outlive its metrics."""
+        """Force the lines onto the disk; called before a checkpoint is committed, so that it has its metrics."""
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -55,16 +56,16 @@ class MetricsWriter:
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict[str, typing.Any]]:
-    """All lines of a metrics.jsonl, oldest first; a missing file holds none, an unfinished last line is left out.
+    """All lines of a metrics.jsonl, oldest first; empty for a missing file, and without an unfinished last line.
 
     Raises:
-      InputError: when a line before the last is not JSON, which no kill can cause.
+      InputError: a finished line is not a JSON object with a step, which a killed process cannot cause.
     """
     return [values for _, values in _read(pathlib.Path(path))]
 
 
 def newest_metrics(path: str | os.PathLike, count: int) -> list[dict[str, typing.Any]]:
-    """The last ``count`` lines of a metrics.jsonl at most, oldest first, without reading what is before them.
+    """At most the last ``count`` lines of a metrics.jsonl, oldest first, without reading those before them.
 
     Raises:
       InputError: as :func:`read_metrics`.
@@ -90,7 +91,7 @@ def _read(path: pathlib.Path) -> list[tuple[bytes, dict[str, typing.Any]]]:
 
 
 def _whole_lines(text: bytes) -> list[bytes]:
-    # A kill leaves a last line without its newline; even if it happens to parse ("step": 1 of 120), it is not whole.
+    # A kill may leave a last line without newline; even if it parses ("step": 1 of 120), it is not whole.
     return [line for line in text.splitlines(keepends=True) if line.endswith(b"\n")]
 
 

@@ -1,6 +1,6 @@
-"""Where the curves of a run go beside metrics.jsonl. Each needs a library of its own and may fail as it likes."""
+"""Where the curves of a run go besides metrics.jsonl. Each tracker needs its own library, and may fail harmlessly."""
 
-from learner_jax.report.trackers import mlflow, tensorboard, wandb  # noqa: F401  they file themselves
+from learner_jax.report.trackers import mlflow, tensorboard, wandb  # noqa: F401  they register themselves
 from learner_jax.report.trackers.api import Tracker, chosen, list_trackers
 from learner_jax.report.trackers.sent import Sent, opened
 

@@ -1,4 +1,4 @@
-"""What a tracker is, which ones a config names, and what of a run they may know."""
+"""What a tracker is, which trackers a config names, and what they may know about a run."""
 
 import dataclasses
 import importlib.util
@@ -13,24 +13,24 @@ from tfds_builders.errors import InputError
 
 
 class Tracker(Protocol):
-    """Takes curves. Any method may raise or hang: training does not notice."""
+    """Receives curves. Any method may raise or hang without affecting training."""
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Finite values of a step by their names."""
+        """Take the finite values of a step, by name."""
         ...
 
     def close(self, finished: bool) -> None:
-        """All is written, up to the last step of the run if ``finished``; have it where it belongs."""
+        """Store what was written; ``finished`` says whether that includes the last step of the run."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a tracker may know of a run.
+    """What a tracker may know about a run.
 
     Attributes:
-      workdir: for the tracker's own files on this machine; nothing of its path but the folder's name is sent.
-      start: step that this process goes on from.
+      workdir: for the tracker's own files on this machine; of its path, only the folder's name is sent.
+      start: step from which this process continues.
       about: :func:`about` of the config.
     """
 
@@ -44,12 +44,12 @@ class Run:
         return self.workdir.resolve().name
 
     def stored_id(self, tracker: str) -> str | None:
-        """What the processes before this one were called by a tracker."""
+        """The id that a tracker gave to this run in earlier processes; None if there is none."""
         path = self._id_file(tracker)
         return path.read_text().strip() if path.exists() else None
 
     def store_id(self, tracker: str, name: str) -> None:
-        """For the processes after this one."""
+        """Store the id that a tracker gave to this run, for later processes."""
         self._id_file(tracker).parent.mkdir(exist_ok=True)
         self._id_file(tracker).write_text(f"{name}\n")
 
@@ -70,7 +70,7 @@ _trackers: Registry[Kind] = Registry("tracker", "config.trackers")
 
 
 def register(name: str, module: str, install: str) -> Callable[[Callable[[Run], Tracker]], Callable[[Run], Tracker]]:
-    """File what opens a tracker under its name."""
+    """Decorator that registers what opens a tracker under its name."""
 
     def file(opens: Callable[[Run], Tracker]) -> Callable[[Run], Tracker]:
         _trackers.register(name)(Kind(opens, module, install))
@@ -85,15 +85,15 @@ def list_trackers() -> list[str]:
 
 
 def chosen(names: str) -> dict[str, Kind]:
-    """The trackers of ``config.trackers``, names with commas between.
+    """The trackers in ``config.trackers``, a list of names separated by commas.
 
     Raises:
-      InputError: an unknown name, or a library that is not installed, with the command that installs it.
+      InputError: a name is unknown, or a library is not installed; the message gives the command that installs it.
     """
     kinds = {name: _trackers.get(name) for name in map(str.strip, names.split(",")) if name}
     for name, kind in kinds.items():
         found = importlib.util.find_spec(kind.module)
-        if found is None or found.origin is None:  # a folder of that name in the current one is no library
+        if found is None or found.origin is None:  # a folder of that name in the current folder is not the library
             raise InputError(
                 f"config.trackers names {name}, whose library {kind.module} is not installed. Install it by `pip "
                 f"install {kind.install}`, or leave it out of --config.trackers=…"
@@ -105,10 +105,10 @@ _FOLDERS = ("data.dir", "init_from")
 
 
 def about(config: Config) -> dict[str, Any]:
-    """The fields of a config by their dotted paths, without those that tell of the machine.
+    """The fields of a config by dotted path, without those that may reveal paths of the machine.
 
-    Left out are ``data.dir``, ``init_from`` and any text with a slash or a backslash, which may be a path (weights from
-    a file); patterns of parameters in ``optim.freeze`` are none. A config names no patients.
+    Left out are ``data.dir``, ``init_from`` and any text with a slash or a backslash, which may be a path (such as that
+    of a weight file), except ``optim.freeze``, whose slashes are part of patterns. A config names no patients.
     """
     fields = {path: value for path, _, value in walk(config) if path not in _FOLDERS}
     return {path: value for path, value in fields.items() if path == "optim.freeze" or not _may_be_path(value)}

@@ -7,24 +7,24 @@ from collections.abc import Mapping
 
 from learner_jax.report.trackers.api import Run, register
 
-_MOST = 100  # parameters that a server takes at once
+_MOST = 100  # parameters that a server accepts at once
 
 
 @register("mlflow", module="mlflow", install="'.[mlflow]'")
 class MLflow:
-    """The processes of a run continue one MLflow run. Steps that are repeated are sent again, with the same values.
+    """All processes of a run continue one MLflow run; repeated steps are sent again, with the same values.
 
     A process that stops before the last step leaves the run as KILLED.
 
-    MLflow's client is told what to send; its fluent functions would add the user, the script's path and git. Without an
-    address it writes ``WORKDIR/mlflow.db``: since 3.17 MLflow refuses to begin a folder of files.
+    The low-level client sends only what it is told to; MLflow's fluent functions would add the user, the script's path
+    and git. Without an address it writes ``WORKDIR/mlflow.db``: since 3.17 MLflow refuses to start a file store.
     """
 
     def __init__(self, run: Run):
         from mlflow import MlflowClient
         from mlflow.entities import Metric, Param
 
-        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells the terminal of each table that it makes
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it logs each table that it creates
         self._metric = Metric
         address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{run.workdir.absolute() / 'mlflow.db'}"
         self._client = MlflowClient(address)

@@ -1,4 +1,4 @@
-"""Trackers beside the training: what one of them does, or fails to do, is nothing to the run."""
+"""Run trackers beside the training, so that whatever they do, or fail to do, does not affect the run."""
 
 import contextlib
 import math
@@ -11,18 +11,18 @@ from pathlib import Path
 from learner_jax.config import Config
 from learner_jax.report.trackers.api import Run, Tracker, about, chosen
 
-WAIT = 60.0  # seconds that a tracker gets at the end of a run to send what it has
-_MOST = 10_000  # lines that wait for a tracker; a server that hangs must not fill the memory
-_UNPLOTTED = {"trail"}  # tells rows apart and is no quantity
+WAIT = 60.0  # seconds that trackers get at the end of a run to send what they have
+_MOST = 10_000  # lines in the queue of a tracker; a server that hangs must not fill the memory
+_UNPLOTTED = {"trail"}  # tells rows apart; it is not a quantity
 
 
 class Sent:
-    """A tracker in a thread of its own. The first thing that goes wrong is said once, and the tracker is dropped.
+    """A tracker in a thread of its own. If anything goes wrong, the user is told once and the tracker is dropped.
 
     Args:
       name: of the tracker, for the user.
-      opens: gives the tracker; called in the thread too, for it may log in somewhere.
-      say: takes a sentence for the user.
+      opens: returns the tracker; called in the thread too, because it may have to log in somewhere.
+      say: shows a sentence to the user.
       steps: of the whole run.
     """
 
@@ -30,12 +30,12 @@ class Sent:
         self._name, self._say, self._steps = name, say, steps
         self._lines: queue.Queue[tuple[int, dict[str, float]] | None] = queue.Queue(_MOST)
         self._dropped = False
-        # a daemon: a tracker that hangs does not keep the process
+        # A daemon, so that a tracker that hangs does not keep the process alive.
         self._thread = threading.Thread(target=self._work, args=(opens,), name=f"tracker {name}", daemon=True)
         self._thread.start()
 
     def write(self, step: int, values: Mapping[str, float | None]) -> None:
-        """Hand over what is finite of a step; returns at once."""
+        """Queue the finite values of a step; returns at once."""
         if self._dropped:
             return
         finite = {
@@ -49,12 +49,12 @@ class Sent:
             self._drop(f"it has not taken {_MOST} lines")
 
     def end(self) -> None:
-        """There will be no more; returns at once."""
-        with contextlib.suppress(queue.Full):  # then it hangs, and is dropped below
+        """Queue the end; returns at once."""
+        with contextlib.suppress(queue.Full):  # then it hangs, and join() drops it
             self._lines.put_nowait(None)
 
     def join(self, seconds: float) -> None:
-        """Wait until all is sent, but not longer than this."""
+        """Wait until everything is sent, but at most so many seconds."""
         self._thread.join(0 if self._dropped else seconds)
         if self._thread.is_alive():
             self._drop(f"it has not finished {WAIT:.0f} s after the end")
@@ -63,12 +63,12 @@ class Sent:
         tracker, finished = None, False
         try:
             while (line := self._lines.get()) is not None and not self._dropped:
-                tracker = tracker or opens()  # a run that has nothing to tell opens none
+                tracker = tracker or opens()  # not opened for a run that has nothing to send
                 tracker.write(*line)
                 finished |= line[0] == self._steps
             if tracker is not None:
                 tracker.close(finished)
-        except BaseException as fault:  # a library that calls sys.exit does not end the run either
+        except BaseException as fault:  # even a library that calls sys.exit must not end the run
             self._drop(f"{type(fault).__name__}: {' '.join(str(fault).split())[:300]}")
 
     def _drop(self, why: str) -> None:
@@ -79,7 +79,7 @@ class Sent:
 
 @contextlib.contextmanager
 def opened(config: Config, workdir: Path, start: int, say: Callable[[str], None]) -> Iterator[list[Sent]]:
-    """The trackers that the config names, for a process that goes on from step ``start``.
+    """The trackers that the config names, for a process that continues from step ``start``.
 
     Raises:
       InputError: as :func:`chosen` does.

@@ -1,7 +1,7 @@
 """Event files for TensorBoard, in ``WORKDIR/tensorboard``.
 
-tensorboardX writes them with protobuf and numpy alone (0.65 MB, November 2026); TensorBoard's own writer brings gRPC
-and a web server, 78 MB beside NumPy.
+tensorboardX writes them with only protobuf and NumPy (0.65 MB, November 2026); TensorBoard's own writer comes with gRPC
+and a web server, 78 MB besides NumPy.
 """
 
 import json
@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from learner_jax.report.trackers.api import Run, register
 
 FOLDER = "tensorboard"
-_SECONDS = 10  # until a line is on disk; a process that is killed loses so much
+_SECONDS = 10  # until a line is on disk; a killed process loses that much
 
 
 @register("tensorboard", module="tensorboardX", install="tensorboardX")
 class TensorBoard:
-    """One event file a process. TensorBoard hides what earlier ones wrote of the steps that this one repeats."""
+    """One event file per process. TensorBoard hides what earlier files say about steps that this one repeats."""
 
     def __init__(self, run: Run):
         from tensorboardX import SummaryWriter
 
         folder = str(run.workdir / FOLDER)
-        suffix = f".{run.start}"  # names tell the second alone, and a file of the same name would be lost
+        suffix = f".{run.start}"  # names are unique only to the second, and a file of the same name would be lost
         self._writer = SummaryWriter(folder, purge_step=run.start + 1, flush_secs=_SECONDS, filename_suffix=suffix)
         self._writer.add_text("config", f"```\n{json.dumps(run.about, indent=1)}\n```", run.start + 1)
 

@@ -9,18 +9,19 @@ from learner_jax.report.trackers.api import Run, register
 
 @register("wandb", module="wandb", install="'.[wandb]'")
 class WeightsAndBiases:
-    """The processes of a run continue one W&B run. Steps that are repeated are sent again, with the same values. A
-    process that stops before the last step leaves the run as failed.
+    """All processes of a run continue one W&B run; repeated steps are sent again, with the same values.
 
-    W&B gathers on its own the command line, the host, git, installed packages, terminal output and system figures;
-    paths are among them, so all of that is switched off.
+    A process that stops before the last step leaves the run as failed.
+
+    By itself, W&B collects the command line, host, git state, installed packages, terminal output and system metrics.
+    These contain paths, so all of that is switched off.
 
     Raises:
       RuntimeError: W&B would have to ask for a key on the terminal, which belongs to the progress bar.
     """
 
     def __init__(self, run: Run):
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # its own reports of errors carry paths
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # its error reports contain paths
         import wandb
 
         settings = wandb.Settings(
@@ -51,7 +52,7 @@ class WeightsAndBiases:
             dir=str(run.workdir),
             settings=settings,
         )
-        # W&B's own step must not fall, as it does when a run goes on from a checkpoint
+        # W&B's own step must not decrease, as it would when a run continues from a checkpoint.
         self._run.define_metric("*", step_metric="step")
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
