@@ -1,14 +1,14 @@
-"""Compare at scale: one file says what, the runs train, the result is a board.
+"""Compare at scale: a sweep file says what to compare, runs are trained, and the result is a leaderboard.
 
     python -m learner_jax.sweep run configs/sweeps/demo.py --out runs/sweep --workers 2
     python -m learner_jax.sweep choose configs/sweeps/demo.py --out runs/sweep > chosen.txt
     python -m learner_jax.sweep run configs/sweeps/demo.py --out runs/sweep --final chosen.txt
     python -m learner_jax.sweep board runs/sweep
 
-``run`` builds the datasets, tries the learning rates and trains all seeds, and scores validation patients alone; test
-patients are opened by ``--final`` for the runs that a file names. The same command goes on where it was cut off:
-finished runs are not repeated, killed ones go on from their checkpoints, failed ones are tried again and listed at the
-end. ``--dry_run`` lists the commands with what they cost. The exit code is 1 when a run has failed.
+``run`` builds the datasets, tries the learning rates, trains all seeds and scores only validation patients; test
+patients are opened by ``--final``, for the runs that a file names. The same command continues after an interruption:
+finished runs are not repeated, killed runs continue from their checkpoints, and failed runs are tried again and listed
+at the end. ``--dry_run`` lists the commands and what they cost. The exit code is 1 if a run has failed.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from tfds_builders.wording import plural, suggest
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)  # whoever sends it to a file wants to see how far it is
+        sys.stdout.reconfigure(line_buffering=True)  # so that progress shows even in a file
     import_from_here()
     args = parser().parse_args(arguments)
     failed: list = []
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The flags of all four commands."""
+    """The flags of the four commands."""
     module = "learner_jax.sweep"
     parser = argparse.ArgumentParser(program(module), description=worded(__doc__, module))
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -50,11 +50,13 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("file", metavar="FILE", help="a sweep file, such as configs/sweeps/demo.py")
         one.add_argument("--out", type=Path, default=Path("runs/sweep"), help="folder of all runs")
         one.add_argument("--data", type=Path, default=Path("data"), help="folder of the datasets")
-        one.add_argument("--only", metavar="STUDIES", default="", help="some studies of the file, with commas between")
+        one.add_argument(
+            "--only", metavar="STUDIES", default="", help="work on these studies of the file only, separated by commas"
+        )
     run.add_argument("--launcher", choices=("local", "slurm"), default="local")
-    run.add_argument("--workers", type=int, default=0, help="local: runs at once; 0: one for each GPU, else one")
-    run.add_argument("--partition", default="", help="slurm: where to submit to")
-    run.add_argument("--hours", type=float, default=8.0, help="slurm: limit of each run")
+    run.add_argument("--workers", type=int, default=0, help="local: runs at the same time; 0: one per GPU, or one")
+    run.add_argument("--partition", default="", help="slurm: partition to submit to")
+    run.add_argument("--hours", type=float, default=8.0, help="slurm: time limit of each run")
     run.add_argument("--final", type=Path, metavar="NAMES", help="score the runs that this file names on test patients")
     run.add_argument("--dry_run", action="store_true", help="list the commands and what they cost")
     board.add_argument("dir", metavar="DIR", type=Path, help="the --out of a sweep")
@@ -68,7 +70,7 @@ def _like(parser: argparse.ArgumentParser) -> dict:
 
 def _stages(args: argparse.Namespace, launch=None, say=print):
     given = os.environ.get("JAX_PLATFORMS")
-    os.environ["JAX_PLATFORMS"] = "cpu"  # counting operations must not take the memory of a device from the runs
+    os.environ["JAX_PLATFORMS"] = "cpu"  # counting operations must not take device memory away from the runs
     import jax
 
     jax.devices()
@@ -133,7 +135,7 @@ def _dry_run(args: argparse.Namespace) -> list:
         try:
             steps = stages.steps(run)
             told = cost = costs.of(run, steps)
-        except InputError as fault:  # a budget that needs its dataset, or a speed
+        except InputError as fault:  # the budget needs a dataset or a speed that is not there yet
             told = f"steps not known yet: {fault}"
         found.append(cost)
         print(f"# {run.id}: {told}", shell(["python", *run.command(args.out, steps)[1:]]), sep="\n")

@@ -1,4 +1,4 @@
-"""What a sweep keeps account of in its folder: what was to be run, and when test patients were opened."""
+"""The records of a sweep in its folder: what was to be run, and when test patients were opened."""
 
 import datetime
 import hashlib
@@ -14,7 +14,7 @@ _PLAN, _OPENED = "sweep.json", "opened.jsonl"
 
 
 def write_studies(out: Path, studies: Sequence[dict[str, Any]], order: Sequence[str]) -> None:
-    """Write what the board needs to know of studies; others of the file, named in ``order``, stay as they are."""
+    """Write what the board needs to know about studies; the file's other studies, named in ``order``, are kept."""
     known = {study["name"]: study for study in read_studies(out)} if (out / _PLAN).exists() else {}
     known |= {study["name"]: study for study in studies}
     kept = [known[name] for name in order if name in known]
@@ -23,7 +23,7 @@ def write_studies(out: Path, studies: Sequence[dict[str, Any]], order: Sequence[
 
 
 def read_studies(out: Path) -> list[dict[str, Any]]:
-    """What :func:`write_studies` wrote.
+    """Read what :func:`write_studies` has written.
 
     Raises:
       InputError: no sweep was run in ``out``, or the file is damaged.
@@ -40,7 +40,7 @@ def read_studies(out: Path) -> list[dict[str, Any]]:
 
 
 def note_opened(out: Path, names: Path, runs: Sequence[str]) -> None:
-    """Note, before it happens, that these runs are scored on test patients, as the file ``names`` asks for."""
+    """Record, before it happens, that these runs are scored on test patients, as the file ``names`` asks."""
     line = {
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "names": hashlib.sha256(names.read_bytes()).hexdigest(),
@@ -48,16 +48,16 @@ def note_opened(out: Path, names: Path, runs: Sequence[str]) -> None:
     }
     path = out / _OPENED
     before = path.read_text() if path.exists() else ""
-    write_whole(path, f"{before}{json.dumps(line)}\n")  # a line that a kill had cut would be no account
+    write_whole(path, f"{before}{json.dumps(line)}\n")  # appending could leave half a line after a kill
 
 
 def read_opened(out: Path) -> list[dict[str, Any]]:
     """Each time that test patients were opened, with ``time`` and ``runs``.
 
-    Going on with the same file of names, after an opening was cut off, is no other time.
+    Continuing with the same file of names after an interruption does not count as another time.
 
     Raises:
-      InputError: the file is damaged, which no kill can cause.
+      InputError: the file is damaged, which a killed process cannot cause.
     """
     path = out / _OPENED
     try:

@@ -1,4 +1,4 @@
-"""The board of a sweep as one self-contained HTML file, with CSV, Markdown and the figures beside it."""
+"""The board of a sweep as one self-contained HTML file, with CSV, Markdown and figures beside it."""
 
 import csv
 import dataclasses
@@ -21,7 +21,7 @@ from tfds_builders.wording import plural
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """What is shown, what is sorted by (empty: comes last), and a second line."""
+    """The text of a cell, the key it is sorted by (if empty, it comes last), and a second line."""
 
     text: str
     sort: str | int | float = ""
@@ -29,13 +29,13 @@ class Cell:
 
     @property
     def line(self) -> str:
-        """Both in one line."""
+        """Both lines in one."""
         return f"{self.text} ({self.more})" if self.more else self.text
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A head of the table; the table comes ``sorted`` by one of them."""
+    """A column of the table, which is ``sorted`` by one of them at first."""
 
     title: str
     hint: str = ""
@@ -60,7 +60,7 @@ _NONE = "–"
 
 
 def write_board(out: Path, to: Path) -> Path:
-    """Write ``index.html``, ``board.csv``, ``board.md`` and the figures of the sweep in ``out``; the page's path.
+    """Write ``index.html``, ``board.csv``, ``board.md`` and figures of the sweep in ``out``; returns the page's path.
 
     Raises:
       InputError: no sweep was run in ``out``, or a file of it is damaged.
@@ -77,7 +77,7 @@ def write_board(out: Path, to: Path) -> Path:
 
 
 def render(board: Scoreboard, pictures: Sequence[Picture]) -> str:
-    """The HTML; everything that came from a file is escaped."""
+    """The HTML, with everything that came from a file escaped."""
     hours = f"{board.search_hours:.2g}" if board.search_hours else ""
     ranking = ranked(board)
     rows = [cells(one) for one in ranking]
@@ -100,7 +100,7 @@ def render(board: Scoreboard, pictures: Sequence[Picture]) -> str:
 
 
 def ranked(board: Scoreboard) -> list[Standing]:
-    """Best first; what has no score last."""
+    """Standings, best first; those without a score come last."""
     return sorted(board.standings, key=lambda one: -one.value if one.value is not None else float("inf"))
 
 
@@ -138,13 +138,13 @@ def _difference(difference: Difference | None) -> Cell:
 
 
 def _title(name: str) -> str:
-    """Of a score, with the part that it is of: ``pairwise accuracy, from day 3``."""
+    """Title of a score and of the part of the pairs it is for, as in ``pairwise accuracy, from day 3``."""
     score, _, part = name.partition(" ")
     return ", ".join(filter(None, (TITLES.get(score, score.replace("_", " ")), part)))
 
 
 def _used(rows: Sequence[Sequence[Cell]]) -> list[int]:
-    """Columns in which something is known."""
+    """Indices of the columns that have a value in some row."""
     return [at for at in range(len(COLUMNS)) if any(row[at].text != _NONE for row in rows)]
 
 
@@ -153,7 +153,7 @@ def _known(value: int | float | None, text: Callable[[Any], str]) -> Cell:
 
 
 def opened(board: Scoreboard) -> str:
-    """How often test patients were opened, and for how many runs."""
+    """A sentence on how often test patients were opened, and for how many runs."""
     if not board.opened:
         return "Test patients were not opened: all scores are of validation patients, by which recipes are chosen."
     times, runs = len(board.opened), len({run for line in board.opened for run in line["runs"]})
@@ -163,7 +163,7 @@ def opened(board: Scoreboard) -> str:
 
 
 def warnings(board: Scoreboard) -> list[str]:
-    """What must be known before the numbers are read."""
+    """Sentences to read before the numbers."""
     found = []
     if board.unfinished:
         found.append(f"Not finished: {listed(board.unfinished)}. The same command goes on with them.")
@@ -188,7 +188,7 @@ def warnings(board: Scoreboard) -> list[str]:
 
 
 def reading(board: Scoreboard) -> str:
-    """What the scores are."""
+    """What the scores and intervals mean."""
     names = dict.fromkeys(study["choose_by"] for study in board.studies)
     return (
         f"The score is {listed(TITLES.get(name, name) for name in names)}, of the ridge read-out. Intervals come from "
@@ -199,7 +199,7 @@ def reading(board: Scoreboard) -> str:
 
 
 def told(study: dict[str, Any]) -> str:
-    """A study in a sentence."""
+    """A study in one line."""
     ((kind, amount),) = study["budget"].items()
     counted = [(study["arms"], "arm"), (study["settings"], "setting"), (study["seeds"], "seed")]
     parts = [public(study["config"]), *(plural(len(things), word) for things, word in counted)]
@@ -210,7 +210,7 @@ def told(study: dict[str, Any]) -> str:
 
 
 def markdown(board: Scoreboard) -> str:
-    """A table for each study and setting, with what is the same in all of its lines left out."""
+    """A Markdown table for each study and setting; columns without any value are left out."""
     parts = [opened(board), *warnings(board)]
     for study in board.studies:
         for setting in study["settings"]:
@@ -228,7 +228,7 @@ def markdown(board: Scoreboard) -> str:
 
 
 def write_table(path: Path, board: Scoreboard) -> None:
-    """Every standing, unrounded, one a line; what is not known is an empty field."""
+    """Write every standing, unrounded, one per line; unknown fields are empty."""
     with path.open("w", newline="") as file:
         lines = list(_flat(board))
         writer = csv.DictWriter(file, lines[0] if lines else [], lineterminator="\n")

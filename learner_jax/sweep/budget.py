@@ -1,4 +1,4 @@
-"""How many steps the budget of a study gives to a run."""
+"""How many steps the budget of a study allows a run."""
 
 import dataclasses
 import functools
@@ -17,15 +17,15 @@ from tfds_builders.record import DatasetMeta, check_complete
 
 
 def steps(budget: Budget, config: Config, examples_per_second: Callable[[], float]) -> int:
-    """Steps that spend the budget: a whole number of updates, at least one.
+    """The number of steps that uses up the budget, rounded to a whole number of updates, at least one.
 
     Args:
       budget: of the study.
-      config: of the run, whose batch size, backbone and augmentations they depend on.
-      examples_per_second: measures the run's speed here; is called for a budget of seconds alone.
+      config: of the run; its batch size, backbone and augmentations matter.
+      examples_per_second: returns the measured speed of the run; called only for a budget of seconds.
 
     Raises:
-      InputError: for operations, the config names no backbone, objective or dataset that there is.
+      InputError: the budget is of operations, and the config names an unknown backbone, objective or dataset.
     """
     if budget.kind == "steps":
         found = budget.steps
@@ -40,16 +40,17 @@ def steps(budget: Budget, config: Config, examples_per_second: Callable[[], floa
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """The backbone of a run: ``flops`` of one training step, over all devices, and its ``parameters``."""
+    """The size of a run's backbone: its ``parameters``, and the ``flops`` of one training step over all devices."""
 
     parameters: int
     flops: int
 
     @classmethod
     def of(cls, config: Config) -> "Model":
-        """
+        """The size of the backbone in a config.
+
         Raises:
-          InputError: the config names no backbone, objective or dataset that there is.
+          InputError: the config names an unknown backbone, objective or dataset.
         """
         check_complete(Path(config.data.dir))
         channels = DatasetMeta.read(Path(config.data.dir)).scan_shape[3]

@@ -1,4 +1,4 @@
-"""What a run will cost, before it runs."""
+"""What a run will cost, estimated before it starts."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from tfds_builders.wording import plural
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Of a run; operations and hours are None where they are not known."""
+    """The cost of a run; operations and hours are None if unknown."""
 
     steps: int
     examples: int
@@ -30,10 +30,10 @@ class Cost:
 
 
 def total(costs: Sequence[Cost | None]) -> str:
-    """``9 runs: 1,800 steps, 57,600 examples, 27 TFLOP, about 0.2 h (of 3)``: hours are known of three of them alone.
+    """``9 runs: 1,800 steps, 57,600 examples, 27 TFLOP, about 0.2 h (of 3)``, where hours are known for only three.
 
     Args:
-      costs: of each run; None: of one whose steps are not known.
+      costs: of each run; None for a run whose steps are unknown.
     """
     parts = [
         ("steps", lambda n: f"{n:,} steps"),
@@ -49,7 +49,7 @@ def total(costs: Sequence[Cost | None]) -> str:
 
 
 class Costs:
-    """Operations of runs; and hours, where one of the same arm and setting has run in this folder."""
+    """Costs of runs; with hours if a run of the same arm and setting has run in this folder."""
 
     def __init__(self, runs: Sequence[Run], out: Path):
         self._speeds: dict[tuple[str, str, str], float] = {}
@@ -59,7 +59,7 @@ class Costs:
                     self._speeds[_of_arm(run)] = life.examples_per_second
 
     def of(self, run: Run, steps: int) -> Cost:
-        """Of a run of so many steps."""
+        """The cost of a run of so many steps."""
         config, speed = settled(run, steps), self._speeds.get(_of_arm(run))
         examples = steps * config.batch_size
         try:

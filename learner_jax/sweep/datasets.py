@@ -1,4 +1,4 @@
-"""The datasets of a sweep: each is built once, by the commands that the sweep file gives."""
+"""The datasets of a sweep, each built once by the commands in the sweep file."""
 
 import os
 import shlex
@@ -10,23 +10,23 @@ from learner_jax.sweep.plan import Sweep
 from tfds_builders.errors import InputError
 from tfds_builders.whole import write_whole
 
-REAL = "LEARNER_REAL_DATA"  # names the folder of the real scans
+REAL = "LEARNER_REAL_DATA"  # environment variable that names the folder of the real scans
 
 
 def real() -> Path | None:
-    """The folder of the real scans; None where the environment names none."""
+    """The folder of the real scans; None if the environment names none that exists."""
     folder = os.environ.get(REAL, "")
     return Path(folder) if folder and Path(folder).is_dir() else None
 
 
 def commands(sweep: Sweep, name: str, data: Path) -> list[list[str]]:
-    """What builds a dataset into ``data/name``, with this Python."""
+    """The commands that build a dataset into ``data/name``, with this Python."""
     places = {"dir": shlex.quote(str(data / name)), "real": shlex.quote(str(real() or f"${REAL}"))}
     return [[sys.executable, "-m", *shlex.split(text.format(**places))] for text in sweep.datasets[name]]
 
 
 def build(sweep: Sweep, name: str, data: Path) -> None:
-    """Build a dataset unless it is there, built by the same commands.
+    """Build a dataset, unless the same commands have built it already.
 
     Raises:
       InputError: other commands built what is there, or one of them fails.

@@ -1,4 +1,4 @@
-"""What a run may use of this machine, so that two runs are never on one device."""
+"""Divide this machine among runs, so that no two runs are on one device."""
 
 import dataclasses
 import itertools
@@ -13,31 +13,31 @@ from tfds_builders.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """One GPU, or some cores of the CPU that no other slot has.
+    """One GPU, or some CPU cores that no other slot has.
 
     Attributes:
-      environment: variables of a process that works there.
-      cores: it is held to; empty: any.
+      environment: variables for a process in this slot.
+      cores: to which the process is restricted; empty: all.
     """
 
     environment: Mapping[str, str]
     cores: Sequence[int] = ()
 
     def start(self, command: Sequence[str], **options: object) -> subprocess.Popen:
-        """Start a process there, with the options of ``subprocess.Popen``."""
+        """Start a process in this slot, with options of ``subprocess.Popen``."""
         if self.cores and shutil.which("taskset"):
             command = ["taskset", "--cpu-list", ",".join(map(str, self.cores)), *command]
         return subprocess.Popen(command, env=os.environ | self.environment, **options)
 
 
 def slots(workers: int = 0) -> list[Slot]:
-    """As many slots as runs may go on at once.
+    """One slot for each run that may go on at the same time.
 
     Args:
-      workers: 0: one for each GPU, or one with all cores where there is none.
+      workers: number of slots; 0: one per GPU or, without GPUs, a single one with all cores.
 
     Raises:
-      InputError: more workers than GPUs or cores.
+      InputError: there are more workers than GPUs or cores, or more than one worker for TPUs.
     """
     gpus, cores = visible_gpus(), _cores()
     if gpus:
@@ -63,7 +63,7 @@ def tpus() -> bool:
 
 
 def visible_gpus() -> list[str]:
-    """Names of the GPUs that a process may use, as ``CUDA_VISIBLE_DEVICES`` takes them."""
+    """The GPUs that a process may use, as names for ``CUDA_VISIBLE_DEVICES``."""
     if os.environ.get("JAX_PLATFORMS", "").startswith("cpu"):
         return []
     if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:  # empty, or -1: none of them

@@ -1,4 +1,4 @@
-"""Runs on this machine: as many at once as there are slots, each slot with a process that works through its runs."""
+"""Runs on this machine: as many at a time as there are slots, each with a process that works through its runs."""
 
 import contextlib
 import json
@@ -13,15 +13,15 @@ from learner_jax.sweep import worker
 from learner_jax.sweep.devices import Slot
 from learner_jax.sweep.task import PREEMPTED, Outcome, Task, outcome, said
 
-_RESTARTS = 20  # of a run that was preempted, which then goes on from the checkpoint that it committed
+_RESTARTS = 20  # of a preempted run, which then continues from the checkpoint that it committed
 
 
 class Local:
-    """A pool of processes.
+    """Launches tasks on this machine.
 
     Args:
       slots: where they run.
-      say: is told of each task that has ended.
+      say: called with a sentence on each task that has ended.
     """
 
     def __init__(self, slots: Sequence[Slot], say: Callable[[str], None] = print):
@@ -30,9 +30,9 @@ class Local:
         self._stopped = threading.Event()
 
     def __call__(self, tasks: Sequence[Task]) -> list[Outcome]:
-        """Do all of them; one that fails stops no other.
+        """Do all tasks; one that fails does not stop the others.
 
-        A ``KeyboardInterrupt`` ends the processes that run; the same command goes on from their checkpoints.
+        A ``KeyboardInterrupt`` ends the running processes; the same command continues from their checkpoints.
         """
         waiting, found = Waiting(tasks), {}
         with ThreadPoolExecutor(max(1, len(self._slots))) as pool:
@@ -64,14 +64,14 @@ class Local:
 
 
 class Waiting:
-    """Tasks that nobody does yet. A slot is given those first whose programs it has, then those that no other has."""
+    """The queue of tasks. A slot first gets tasks whose programs it has compiled, then those that no slot has."""
 
     def __init__(self, tasks: Sequence[Task]):
         self._tasks, self._lock = list(tasks), threading.Lock()
-        self._has: dict[str, list[Slot]] = {}  # program -> the slots that have it
+        self._has: dict[str, list[Slot]] = {}  # program -> slots that have compiled it
 
     def of(self, slot: Slot) -> Iterator[Task]:
-        """One task after the other, until none is left."""
+        """The tasks of a slot, one after the other, until none is left."""
         while True:
             with self._lock:
                 if not self._tasks:
@@ -87,14 +87,14 @@ class Waiting:
 
 
 class _Place:
-    """A slot and the worker that lives there, until a task fails in it: the next one has a fresh process."""
+    """A slot and its worker process, which is replaced after a task has failed in it."""
 
     def __init__(self, slot: Slot, running: set[subprocess.Popen], stopped: threading.Event):
         self._slot, self._running, self._stopped = slot, running, stopped
         self._worker: subprocess.Popen | None = None
 
     def do(self, task: Task) -> int:
-        """The exit code of the task's command."""
+        """Do a task; returns the exit code of its command."""
         if not worker.takes(task.command):
             self.close()  # two processes are never on one device
             with task.log.open("ab") as log, self._started(task.command, stdout=log, stderr=log) as process:
@@ -114,7 +114,7 @@ class _Place:
         return code
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker, if there is one."""
         if self._worker is not None:
             with contextlib.suppress(BrokenPipeError), self._worker:
                 pass  # closes its pipes and waits
@@ -124,6 +124,6 @@ class _Place:
     def _started(self, command: Sequence[str], **options: object) -> subprocess.Popen:
         process = self._slot.start(command, **options)
         self._running.add(process)
-        if self._stopped.is_set():  # between the look at it and the start
+        if self._stopped.is_set():  # it was stopped after the last check and before the start
             process.terminate()
         return process

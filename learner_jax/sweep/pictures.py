@@ -30,7 +30,7 @@ _NUMBERED = re.compile(r"(?P<what>.+)=(?P<number>-?[\d.]+(?:e[+-]?\d+)?)")
 
 
 def draw(board: Scoreboard) -> list[Picture]:
-    """All that the board has numbers for, study by study."""
+    """Every picture that the board has numbers for, study by study."""
     pictures = []
     with matplotlib.rc_context(STYLE):
         for study in board.studies:
@@ -40,7 +40,7 @@ def draw(board: Scoreboard) -> list[Picture]:
 
 
 def forest(study: dict, lines: Sequence[Standing]) -> Picture | None:
-    """Differences of all arms from the reference with their intervals, a panel for each setting."""
+    """Differences of all arms from the reference with their intervals, one panel per setting."""
     settings = {
         name: [one for one in lines if one.setting == name and one.difference and one.difference.row.low is not None]
         for name in study["settings"]
@@ -75,7 +75,7 @@ def forest(study: dict, lines: Sequence[Standing]) -> Picture | None:
 
 
 def cost(study: dict, lines: Sequence[Standing]) -> Picture | None:
-    """Score against device-hours of a run, with the front that no arm beats in both; the first setting is drawn."""
+    """Score against device-hours of a run in the first setting, with the Pareto front."""
     setting = study["settings"][0]
     known = [one for one in lines if one.kind == "arm" and one.setting == setting and one.value is not None]
     known = [one for one in known if one.hours_of_a_run]
@@ -109,12 +109,12 @@ def cost(study: dict, lines: Sequence[Standing]) -> Picture | None:
 
 
 def _style(at: int) -> dict[str, str]:
-    """Colour and marker of an arm; with more arms than colours the same colour comes back with another marker."""
+    """Colour and marker of an arm; beyond the last colour, colours repeat with another marker."""
     return {"color": COLOURS[at % len(COLOURS)], "marker": MARKERS[(at + at // len(COLOURS)) % len(MARKERS)]}
 
 
 def curves(study: dict, lines: Sequence[Standing]) -> list[Picture]:
-    """Score over a number that settings differ in, a picture for each ``what`` of settings called ``what=number``."""
+    """Score over a number in which settings differ: one picture per ``what`` of settings called ``what=number``."""
     found: dict[str, list[tuple[float, str]]] = {}
     for name in study["settings"]:
         if numbered := _NUMBERED.fullmatch(name):

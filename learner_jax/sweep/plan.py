@@ -1,8 +1,8 @@
-"""What a sweep file says: which arms are compared, in which settings, on which datasets, with how much of what.
+"""What a sweep file says: which arms are compared, in which settings, on which datasets and with which budget.
 
 A file in ``configs/sweeps/`` returns a :class:`Sweep` from ``get_sweep()``. Comparisons are fair by construction: the
-fields of :data:`SHARED` belong to a setting, so that all arms see the same patients, scores and split; runs with one
-seed see the same order of scans; all train on the same budget.
+fields in :data:`SHARED` belong to a setting, so all arms see the same patients, scores and split; runs with the same
+seed see scans in the same order; and all runs have the same budget.
 """
 
 import dataclasses
@@ -21,26 +21,28 @@ from tfds_builders.wording import suggest
 
 Fields = Mapping[str, Any]  # dotted path of a field of the config -> its value
 
-# Fields that an arm may not set, by the beginnings of their paths: two arms that differ in them cannot be compared.
+# Fields that an arm may not set, by the start of their paths: arms that differ in them cannot be compared.
 SHARED = (
     *("data.dir", "data.split", "data.score", "data.visits_per_patient", "data.train_patients"),
     *("data.draw", "seed", "steps", "eval.", "init_from"),
 )
 _WORD = r"[\w.+=-]+"
-_NAME = re.compile(rf"(?!\.){_WORD}( {_WORD})*")  # of a study, setting or arm: a folder, in lists with commas between
+_NAME = re.compile(
+    rf"(?!\.){_WORD}( {_WORD})*"
+)  # of a study, setting or arm: names a folder, and is listed between commas
 _CHOICES = [name for name in TITLES if name not in (*IN_SCORE_UNITS, "brier")]  # scores that are better when higher
 _BUDGETS = ("steps", "examples", "flops", "seconds")
 
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """What every run of a study may spend on training; one of the four.
+    """What every run of a study may spend on training; exactly one of the four is set.
 
     Attributes:
-      steps: batches.
-      examples: scans seen, whatever the batch size.
-      flops: operations of the backbone, forward and backward, whatever the backbone.
-      seconds: of training steps on the device at hand, whose speed is measured first; no start-up and no scoring.
+      steps: number of batches.
+      examples: number of scans seen, whatever the batch size.
+      flops: operations of the backbone, forward and backward.
+      seconds: of training steps, without start-up and scoring, on the device at hand, whose speed is measured first.
     """
 
     steps: int = 0
@@ -50,36 +52,36 @@ class Budget:
 
     @property
     def kind(self) -> str:
-        """Which of the four it is."""
+        """Which of the four is set."""
         (kind,) = (kind for kind in _BUDGETS if getattr(self, kind))
         return kind
 
     @property
     def amount(self) -> int | float:
-        """How much of it."""
+        """Its value."""
         return getattr(self, self.kind)
 
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """Arms that are compared with one another, in one setting or in several.
+    """Arms that are compared with one another, in one or several settings.
 
     Attributes:
-      name: of its folder.
-      config: file under ``configs/`` that all runs start from.
-      arms: what is compared: name -> fields.
+      name: also of its folder.
+      config: file that all runs start from, such as ``configs/demo.py``.
+      arms: what is compared, as name -> fields.
       budget: of every run.
-      reference: arm that the others are tested against; empty: the first.
-      settings: conditions in which all arms are compared anew: name -> fields, such as datasets, folds (``data.split``)
-        or numbers of patients. A curve is drawn over settings that are called ``what=number``.
+      reference: the arm that the others are tested against; empty: the first.
+      settings: conditions in each of which all arms are compared, as name -> fields, such as datasets, folds
+        (``data.split``) or numbers of patients. A curve is drawn over settings called ``what=number``.
       fields: of all runs.
-      seeds: each draws other weights, orders, training patients and visits (``seed`` and ``data.draw``).
-      learning_rates: tried for every arm of every setting with the first seed, and chosen on validation patients
-        alone; empty: that of the config.
-      choose_by: the score that the choice is made by, of those that are better when higher, and that the board shows.
-      also: further scores that the board tells of, as the evaluator names them, with their part where they have one:
+      seeds: each draws its own weights, orders, training patients and visits (``seed`` and ``data.draw``).
+      learning_rates: tried for every arm of every setting with the first seed; the choice is made on validation
+        patients alone. Empty: the config's.
+      choose_by: the score by which to choose, which the board shows; higher must be better.
+      also: further scores that the board shows, as the evaluator names them, followed by their part if they have one:
         ``null_trend``, ``pairwise_accuracy from day 2.77``.
-      needs_real_data: left out where ``LEARNER_REAL_DATA`` names no folder.
+      needs_real_data: the study is skipped if ``LEARNER_REAL_DATA`` names no folder.
     """
 
     name: str
@@ -97,7 +99,7 @@ class Study:
 
     @property
     def against(self) -> str:
-        """The reference."""
+        """Name of the reference arm."""
         return self.reference or next(iter(self.arms))
 
 
@@ -107,8 +109,8 @@ class Sweep:
 
     Attributes:
       studies: in the order of the board.
-      datasets: name -> the commands that build it, one after the other, without ``python -m``. ``{dir}`` is the folder
-        to build into, ``{real}`` that of the real scans. A field ``data.dir`` that names one of them is its folder.
+      datasets: name -> the commands that build it one after the other, without ``python -m``. ``{dir}`` stands for the
+        folder to build into, ``{real}`` for that of the real scans. A ``data.dir`` may be the name of a dataset.
     """
 
     studies: Sequence[Study]
@@ -116,9 +118,9 @@ class Sweep:
 
 
 def grid(**axes: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    """All combinations, as arms or settings: ``grid(backbone__name=[…], objective__name=[…])``; ``__`` is a dot.
+    """All combinations as arms or settings: ``grid(backbone__name=[…], objective__name=[…])``; ``__`` stands for a dot.
 
-    The values with spaces between them are the name.
+    A combination is named by its values, with spaces between them.
     """
     paths = [axis.replace("__", ".") for axis in axes]
     combined = itertools.product(*axes.values())
@@ -126,10 +128,10 @@ def grid(**axes: Sequence[Any]) -> dict[str, dict[str, Any]]:
 
 
 def load(path: str | Path) -> Sweep:
-    """The checked sweep of a file.
+    """Load and check the sweep in a file.
 
     Raises:
-      InputError: the file returns no sweep, or :func:`check` refuses it.
+      InputError: the file does not return a sweep, or :func:`check` refuses it.
     """
     sweep = returned(path, "get_sweep", Sweep)
     check(sweep)
@@ -140,7 +142,7 @@ def check(sweep: Sweep) -> None:
     """Refuse a sweep that cannot be run, or whose arms could not be compared.
 
     Raises:
-      InputError: names the study and what is wrong with it.
+      InputError: the message names the study and what is wrong with it.
     """
     if not sweep.studies:
         raise InputError("the sweep has no studies")
@@ -191,5 +193,5 @@ def _unlike(what: str, names: Sequence[str]) -> None:
 
 
 def folder(name: str) -> str:
-    """The name of a folder for a study, setting or arm."""
+    """The folder name of a study, setting or arm."""
     return name.replace(" ", "_")

@@ -1,4 +1,4 @@
-"""How far each run of a sweep is, as its folder tells."""
+"""How far each run of a sweep is, from its folder."""
 
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ _SCORED_BY = ("data.split", "eval.pairs", "eval.order", "eval.change_threshold",
 
 
 def finished(run: Run, out: Path, config: Config) -> bool:
-    """Whether a run has trained its steps under this config and is scored on validation patients.
+    """Whether a run has trained all its steps with this config and is scored on validation patients.
 
     Raises:
-      InputError: its folder holds a run of another recipe, or its config is damaged.
+      InputError: its folder holds a run with another config, or its config is damaged.
     """
     workdir, config_file = out / run.id, out / run.id / "config.json"
     if not config_file.exists():
@@ -34,15 +34,15 @@ def finished(run: Run, out: Path, config: Config) -> bool:
 
 
 def _scored_otherwise(stored: dict[str, Any], config: Config) -> list[str]:
-    """Fields that a trainer may change, and by which a run that is finished was scored on other visits or otherwise."""
+    """Fields that may change when training continues, but by which a finished run was scored differently."""
     before = from_dict(Config, stored)
     both = {path: (get(before, path), get(config, path)) for path in _SCORED_BY}
-    both["data.dir"] = Path(before.data.dir).name, Path(config.data.dir).name  # a dataset may lie elsewhere now
+    both["data.dir"] = Path(before.data.dir).name, Path(config.data.dir).name  # a dataset may have been moved
     return [f"{path} was {then!r} and is {now!r}" for path, (then, now) in both.items() if then != now]
 
 
 def validation_score(workdir: Path, steps: int, score: str) -> float | None:
-    """A score of a run's last step on validation patients; None: it has none.
+    """A score of a run's last step on validation patients; None if there is none.
 
     Raises:
       InputError: the file is damaged.

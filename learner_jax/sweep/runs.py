@@ -1,4 +1,4 @@
-"""Every run of a study: its name, its folder, its fields and its command, all of them the same whenever asked."""
+"""The runs of a study: name, folder, fields and command of each, determined by the sweep file alone."""
 
 import dataclasses
 import sys
@@ -14,9 +14,9 @@ class Run:
     """One run of a sweep.
 
     Attributes:
-      study, setting, arm: where it belongs.
-      seed, learning_rate: which of its arm it is; None: the config's rate.
-      fields: what it sets in the config, but for its steps.
+      study, setting, arm: to which it belongs.
+      seed, learning_rate: which run of its arm it is; a rate of None is the config's.
+      fields: what it sets in the config, except for its steps.
     """
 
     study: Study
@@ -34,7 +34,7 @@ class Run:
         return f"{folder(self.study.name)}/{folder(self.setting)}/{name}"
 
     def command(self, out: Path, steps: int | None) -> list[str]:
-        """The trainer's, which scores validation patients alone; without its steps where these are not known yet."""
+        """The trainer's command, which scores only validation patients; ``steps`` is None while they are unknown."""
         flags = {**self.fields, **({} if steps is None else {"steps": steps}), "eval.patients": "val"}
         return [
             *(sys.executable, "-m", "learner_jax.main", "--config", self.study.config),
@@ -44,7 +44,7 @@ class Run:
 
 
 def search(sweep: Sweep, study: Study, data: Path) -> list[Run]:
-    """What the learning rate is chosen by: each rate of each arm of each setting, with the first seed; often none."""
+    """The runs by which learning rates are chosen: every rate of every arm in every setting, with the first seed."""
     return [
         _run(sweep, study, data, setting, arm, study.seeds[0], rate)
         for setting in study.settings
@@ -54,7 +54,7 @@ def search(sweep: Sweep, study: Study, data: Path) -> list[Run]:
 
 
 def at_rates(sweep: Sweep, study: Study, data: Path, rates: Mapping[tuple[str, str], float | None]) -> list[Run]:
-    """All seeds of every arm of every setting, at the rates of ``(setting, arm)``; what has none is left out."""
+    """All seeds of every arm in every setting, at the rate of ``(setting, arm)``; those without one are left out."""
     return [
         _run(sweep, study, data, setting, arm, seed, rates[setting, arm])
         for setting in study.settings

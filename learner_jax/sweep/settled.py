@@ -1,4 +1,4 @@
-"""The config of a run before it is trained, as ``main`` will make it."""
+"""The config of a run before it is trained, as ``learner_jax.main`` will make it."""
 
 from learner_jax.config import Config, check
 from learner_jax.fields import override
@@ -11,7 +11,7 @@ def settled(run: Run, steps: int = 1) -> Config:
     """The checked config of a run.
 
     Raises:
-      InputError: the file is no config, or a field or value is refused.
+      InputError: the file does not return a config, or a field or value is refused.
     """
     config = returned(run.study.config, "get_config", Config)
     for path, value in {**run.fields, "steps": steps}.items():

@@ -1,18 +1,18 @@
-"""A task file for SkyPilot, which finds a machine in a cloud, runs the sweep there and replaces one that is lost."""
+"""A task file for SkyPilot, which finds a cloud machine, runs the sweep on it and replaces it if it is lost."""
 
 import json
 from pathlib import Path
 
 
 def task_file(file: str, out: Path, data: Path) -> str:
-    """YAML of a task: ``sky jobs launch FILE``.
+    """YAML of a task for ``sky jobs launch FILE``.
 
-    The folder of the runs is a bucket that is mounted, so a sweep that lost its machine goes on on the next one; the
-    name of the bucket is the user's to change. Strings are written as JSON, which is YAML.
+    The folder of the runs is a mounted bucket, so a sweep that has lost its machine continues on the next one; the user
+    may change the bucket's name. Strings are written as JSON, which is valid YAML.
 
     Args:
       file: the sweep file.
-      out, data: folders of runs and datasets, below the checkout.
+      out, data: folders of runs and datasets, relative to the checkout.
     """
     quoted = json.dumps
     return f"""\

@@ -1,4 +1,4 @@
-"""Runs on a SLURM cluster: one array of jobs through submitit (extra ``slurm``), waited for until all have ended."""
+"""Runs on a SLURM cluster: one job array, submitted through submitit (extra ``slurm``) and waited for."""
 
 import shutil
 import subprocess
@@ -12,29 +12,29 @@ import submitit
 from learner_jax.sweep.task import PREEMPTED, Outcome, Task, outcome, said
 from tfds_builders.errors import InputError
 
-_LOOK = 0.5  # seconds between two looks at whether a task has ended
+_LOOK = 0.5  # seconds between two checks whether a task has ended
 _TO_SAVE = 60.0  # seconds that a trainer has to commit its checkpoint once it is told to stop
 
 
 class Element:
-    """One job of the array: a task, which goes on in a new job where SLURM ends this one before it is done."""
+    """One job of the array: a task, which continues in a new job if SLURM ends this one early."""
 
     def __init__(self, task: Task):
         self._task, self._process = task, None
 
     def __call__(self) -> int:
-        """The exit code of the task's command, which is started again while it is preempted."""
+        """Do the task, and again while it is preempted; returns the exit code of its command."""
         code = PREEMPTED
         while code == PREEMPTED:
             with self._task.log.open("ab") as log:
                 self._process = subprocess.Popen(self._task.command, stdout=log, stderr=subprocess.STDOUT)
-            # no wait(): it holds a lock that the wait of checkpoint(), which comes as a signal, would never get
+            # No wait(): it would hold a lock that checkpoint(), which runs in a signal handler, waits for.
             while (code := self._process.poll()) is None:
                 time.sleep(_LOOK)
         return code
 
     def checkpoint(self) -> submitit.helpers.DelayedSubmission:
-        """Called by submitit when the job is about to be ended: the trainer commits, and the job is queued again."""
+        """Called by submitit before the job is ended: the trainer commits a checkpoint, and the job is requeued."""
         if self._process is not None:
             self._process.terminate()
             try:
@@ -45,15 +45,15 @@ class Element:
 
 
 class Slurm:
-    """Submits to a cluster.
+    """Launches tasks on a cluster.
 
     Args:
-      folder: of submitit's own files, which all nodes see.
+      folder: for submitit's own files; all nodes must see it.
       partition: to submit to; empty: the cluster's default.
-      hours: limit of each job.
-      cluster: of submitit; ``local`` runs the jobs as processes here.
-      say: is told of what is submitted and of each job that has ended.
-      options: of submitit's executor, for example ``slurm_account``.
+      hours: time limit of each job.
+      cluster: as submitit names it; ``local`` runs the jobs as processes on this machine.
+      say: called with a sentence on what is submitted, and on each job that has ended.
+      options: of submitit's executor, such as ``slurm_account``.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Slurm:
         self._executor.update_parameters(**parameters | options)
 
     def __call__(self, tasks: Sequence[Task]) -> list[Outcome]:
-        """Submit all of them as one array and wait; one that fails stops no other."""
+        """Submit all tasks as one array and wait for them; one that fails does not stop the others."""
         if not tasks:
             return []
         for task in tasks:
@@ -89,7 +89,7 @@ class Slurm:
         for job, task in zip(jobs, tasks, strict=True):
             try:
                 code = job.result()
-            except Exception as fault:  # submitit has several for a job that is lost, cancelled or ran out of time
+            except Exception as fault:  # submitit has several for jobs that are lost, cancelled or out of time
                 found.append(Outcome(task, 1, time.monotonic() - began, str(fault).strip().splitlines()[-1]))
             else:
                 found.append(outcome(task, code, time.monotonic() - began, since[task.name]))

@@ -1,4 +1,4 @@
-"""What a file of Python returns: configs and sweeps are files with one function."""
+"""Load a config or a sweep: a Python file with one function that returns it."""
 
 import importlib.util
 from pathlib import Path
@@ -10,10 +10,10 @@ Kind = TypeVar("Kind")
 
 
 def returned(path: str | Path, function: str, kind: type[Kind]) -> Kind:
-    """What ``function()`` of a file returns.
+    """Load a file and return what its ``function()`` returns.
 
     Raises:
-      InputError: there is no such file or function, it fails, or it returns another kind of thing.
+      InputError: there is no such file or function, it fails, or does not return a ``kind``.
     """
     path = Path(path)
     if not path.is_file():

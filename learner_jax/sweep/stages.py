@@ -17,19 +17,19 @@ from tfds_builders.errors import InputError
 
 Launch = Callable[[Sequence[Task]], list[Outcome]]
 
-_TO_MEASURE = 30  # steps of a run whose speed is measured
+_TO_MEASURE = 30  # steps of a run that measures speed
 
 
 class Stages:
-    """Works through a sweep; what is done already is not repeated.
+    """Works through a sweep; what is already done is not repeated.
 
     Args:
-      sweep: the sweep file's.
+      sweep: as the sweep file gives it.
       studies: those to work on.
       out: folder of all runs.
       data: folder of the datasets.
-      launch: runs tasks and tells how they ended; None: nothing is run, only asked.
-      say: is told what happens.
+      launch: runs tasks and returns their outcomes; None if nothing will be run.
+      say: called with sentences on what happens.
     """
 
     def __init__(
@@ -46,21 +46,21 @@ class Stages:
         self._steps: dict[tuple[str, str, str], int] = {}
 
     def train(self) -> list[Outcome]:
-        """Everything but the test scores; returns what failed."""
+        """Do everything but score test patients; returns what failed."""
         for name in used_datasets(self.sweep, self.studies):
             datasets.build(self.sweep, name, self._data)
         failed = self._measure() + self._work(self._measured(self._searched()))
-        self._tell()  # from here on there is a board, also of a sweep that is cut off
+        self._tell()  # from here on there is a board, even if the sweep is interrupted
         failed += self._work(self.chosen())
         return failed
 
     def chosen(self) -> list[Run]:
-        """All seeds of every arm at the learning rate that did best on validation patients."""
+        """All seeds of every arm, at the learning rate that did best on validation patients."""
         runs = [run for study in self.studies for run in at_rates(self.sweep, study, self._data, self._rates(study))]
         return self._measured(runs)
 
     def everything(self) -> list[Run]:
-        """Every run that may be trained: rates that are not chosen yet are shown as the first."""
+        """Every run that may be trained; until a study has chosen any rate, its first one stands for all."""
         found = self._searched()
         for study in self.studies:
             first = next(iter(study.learning_rates), None)
@@ -69,7 +69,7 @@ class Stages:
         return list({run.id: run for run in found}.values())
 
     def steps(self, run: Run) -> int:
-        """Of the run, by the budget of its study.
+        """The number of steps of a run, by the budget of its study.
 
         Raises:
           InputError: the config is refused, or the budget is of seconds and the speed of its arm is not measured.
@@ -80,14 +80,14 @@ class Stages:
         return self._steps[key]
 
     def open_test(self, names: Path) -> list[Outcome]:
-        """Score the runs that a file names on test patients, and keep account of it; returns what failed.
+        """Score the runs that a file names on test patients, and record that; returns what failed.
 
         Raises:
-          InputError: a name is of no run of the sweep, or of one that is not finished.
+          InputError: a name is not of a run of the sweep, or of one that is not finished.
         """
         runs = self._named(names)
         self._tell()
-        # the longest first, so that no slot waits for another at the end
+        # The longest first, so that slots do not wait for one another at the end.
         tasks = [task for _, task in sorted(self._scoring(runs), key=lambda found: -found[0])]
         if not tasks:
             self._say("all of these runs have their test scores")
@@ -97,9 +97,9 @@ class Stages:
         return [one for one in self._launch(tasks) if one.failed]
 
     def _scoring(self, runs: Sequence[Run]) -> Iterable[tuple[int, Task]]:
-        """For each setting in which something is to do how many runs it has to score, and the task.
+        """For each setting with something to do, the number of runs to score, and the task that scores them.
 
-        Its named runs, with those that have test scores, so that arms stay whole.
+        Runs that already have test scores are scored together with the named ones, so that arms stay complete.
         """
         named = {run.id for run in runs}
         every = [
@@ -115,7 +115,7 @@ class Stages:
                 place = self._out / folder(study.name) / folder(setting)
                 command = [sys.executable, "-m", "learner_jax.evaluate", "--workdir", str(place)]
                 command += [f"--runs={','.join(Path(run.id).name for run in here)}", "--config.eval.patients=test"]
-                # of the rate that is meant, where the reference was opened at another one before
+                # A named run first: the reference may have been opened with another learning rate before.
                 reference = sorted(
                     (run for run in here if run.arm == study.against), key=lambda run: run.id not in named
                 )
@@ -127,7 +127,7 @@ class Stages:
                 yield len(here), Task(f"{study.name}/{setting}: test scores", command, place / "test.log")
 
     def _is_whole(self, runs: Sequence[Run], place: Path, compared: bool) -> bool:
-        """Whether all that comes of the test scores of a setting is there: a kill may come before the last of it."""
+        """Whether all files that come with the test scores of a setting are there; a kill may have left some out."""
         scores = [places.folder(self._out / run.id, self.steps(run)) / "scores.json" for run in runs]
         if not all(path.is_file() for path in (*scores, *(path.parents[1] / "floors.json" for path in scores))):
             return False
@@ -156,7 +156,7 @@ class Stages:
         return [run for study in self.studies for run in search(self.sweep, study, self._data)]
 
     def _rates(self, study: Study) -> dict[tuple[str, str], float | None]:
-        """Of each arm in each setting; an arm whose runs of the search all failed, or are not done, has none."""
+        """The chosen rate of each arm in each setting; there is none if all its search runs failed or are not done."""
         if not study.learning_rates:
             return {(setting, arm): None for setting in study.settings for arm in study.arms}
         best: dict[tuple[str, str], tuple[float, float]] = {}
@@ -182,7 +182,7 @@ class Stages:
         return [one for one in self._launch(tasks) if one.failed]
 
     def _measure(self) -> list[Outcome]:
-        """Short runs, whose speed turns a budget of seconds into steps."""
+        """Do short runs, by whose speed a budget of seconds becomes a number of steps; returns what failed."""
         everything = self.everything()
         measured = {run.id for run in self._measured(everything)}
         runs = [run for run in everything if run.id not in measured]
@@ -195,7 +195,7 @@ class Stages:
         return [one for one in self._launch(tasks) if one.failed]
 
     def _measured(self, runs: Iterable[Run]) -> list[Run]:
-        """Those whose steps are known; an arm whose short run failed has none, and stops no other."""
+        """The runs whose steps are known; those of an arm whose short run failed are not, and are left out."""
         return [run for run in runs if run.study.budget.kind != "seconds" or self._speed(run) is not None]
 
     def _place_of_speed(self, run: Run) -> Path:
@@ -209,7 +209,7 @@ class Stages:
         return speed
 
     def _speed(self, run: Run) -> float | None:
-        """Examples a second, as the short run of its arm had; None: it is not finished."""
+        """Examples per second of the short run of its arm; None if that is not finished."""
         workdir = self._place_of_speed(run)
         if not places.exists(workdir, _TO_MEASURE, "val"):
             return None
@@ -222,7 +222,7 @@ class Stages:
         account.write_studies(self._out, about, [study.name for study in self.sweep.studies])
 
     def _about(self, study: Study) -> dict:
-        """What the board needs to know of a study."""
+        """What the board needs to know about a study."""
         return {
             "name": study.name,
             "config": study.config,
@@ -244,7 +244,7 @@ class Stages:
         config = settled(run, self.steps(run))
         try:
             own = budget.Model.of(config)
-        except InputError:  # a backbone that cannot take these scans, which its run says
+        except InputError:  # a backbone that cannot take these scans; its run will say so
             own = None
         return {
             "id": run.id,

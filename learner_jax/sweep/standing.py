@@ -1,4 +1,4 @@
-"""Where every arm of a sweep stands: its scores, how sure they are, what they cost. What the board shows."""
+"""Where every arm of a sweep stands: its scores, their intervals and their cost, as the board shows them."""
 
 import dataclasses
 import statistics
@@ -29,22 +29,23 @@ class Standing:
     """One arm in one setting, or a floor of the setting.
 
     Attributes:
-      study, setting, arm: where it stands.
+      study, setting, arm: what it is about.
       kind: ``arm``, ``floor`` or ``ceiling``.
-      patients: who was scored, ``test`` or ``val``; of a floor ``test``.
-      runs: seeds that are scored, of ``seeds``.
-      learning_rate: chosen; None: that of the config.
-      row: of the score that the study chooses by: the mean over seeds with its interval over patients; on validation
-        patients the mean alone. None: nothing is scored yet.
-      spread: SD over seeds; None with one.
-      also: the further scores of the study, of test patients alone; of floors the mean over draws.
-      of_ceiling: part of the way from chance to the noise ceiling; None: one of the two is not known.
-      difference: from the reference, on the same patients; None of the reference, of floors, before test is opened.
-      p_holm: its p-value, adjusted over the arms of the setting (Holm).
-      parameters, flops: of the backbone, and of training one run; None of a floor.
+      patients: who was scored, ``test`` or ``val``; for a floor, ``test``.
+      runs: number of seeds that are scored, out of ``seeds``.
+      learning_rate: the chosen one; None: the config's.
+      row: the score that the study chooses by, as a mean over seeds with its interval over patients; on validation
+        patients without an interval. None: nothing is scored yet.
+      spread: SD over seeds; None for a single seed.
+      also: the study's further scores, on test patients; for floors, means over draws.
+      of_ceiling: share of the way from chance to the noise ceiling; None if one of the two is unknown.
+      difference: from the reference, on the same patients; None for the reference and floors, and before test patients
+        are opened.
+      p_holm: p-value of the difference, adjusted over the arms of the setting (Holm).
+      parameters, flops: of the backbone, and of training one run; None for a floor.
       examples_per_second, mfu: of training; medians over runs.
-      device_hours: all that its chosen runs took, on all devices.
-      hours_of_a_run: the same of one run, the mean over those that are finished.
+      device_hours: of all its chosen runs, on all devices.
+      hours_of_a_run: device-hours of one run, the mean over finished runs.
     """
 
     study: str
@@ -70,7 +71,7 @@ class Standing:
 
     @property
     def value(self) -> float | None:
-        """Of the score."""
+        """Value of the score."""
         return None if self.row is None else self.row.value
 
 
@@ -79,12 +80,12 @@ class Scoreboard:
     """A sweep at one moment.
 
     Attributes:
-      studies: as ``sweep.json`` tells of them.
-      standings: in the order of studies, settings and arms; floors and ceiling after the arms of their setting.
-      opened: lines of ``opened.jsonl``: each time that test patients were scored.
+      studies: from ``sweep.json``.
+      standings: in the order of studies, settings and arms; floors and ceiling follow the arms of their setting.
+      opened: each time that test patients were opened, from ``opened.jsonl``.
       search_hours: device-hours of the runs whose learning rate was not chosen.
       unfinished: ids of chosen runs that are not scored on validation patients.
-      untried: the same of the other runs, by which learning rates were to be chosen.
+      untried: ids of search runs that are not scored on validation patients.
     """
 
     studies: Sequence[dict[str, Any]]
@@ -95,7 +96,7 @@ class Scoreboard:
     untried: Sequence[str]
 
     def of(self, study: str, setting: str | None = None) -> list[Standing]:
-        """Of one study, or of one of its settings."""
+        """The standings of a study, or of one of its settings."""
         return [one for one in self.standings if one.study == study and setting in (None, one.setting)]
 
 
@@ -135,13 +136,13 @@ def _of_setting(out: Path, study: dict[str, Any], setting: str) -> Iterator[Stan
 
 
 def _floors(study: dict[str, Any], setting: str, tested: Study, ceiling: float | None) -> Iterator[Standing]:
-    """Floors and the ceiling: means over draws of patients where these give other ones, with their SD.
+    """Floors and the ceiling; if draws of patients give different values, their mean and SD.
 
-    An untrained backbone is one of each backbone that is compared.
+    There is one untrained backbone for each backbone that is compared.
     """
     arm_of = {Path(run["id"]).name: run["arm"] for run in (*study["runs"], *study["tried"])}
     place = {name: at for at, name in enumerate(arm_of)}
-    # scored, and of no arm: what an earlier form of the sweep has left
+    # Scored runs that belong to no arm, left from an earlier version of the sweep file, come last.
     arms = sorted(tested.arms, key=lambda arm: place.get(arm.runs[0].name, len(place)))
     for name, title in (FLOORS | CEILING).items():
         groups = sharing(arms, name)
@@ -171,7 +172,7 @@ def _also_of_floor(study: dict[str, Any], floor: str, runs: Sequence[Run]) -> li
 
 
 def _full(name: str, at: str | None) -> str:
-    """The name of a score, with the part that it is of."""
+    """The name of a score followed by the part of the pairs it is for."""
     return f"{name} {at or ''}".strip()
 
 

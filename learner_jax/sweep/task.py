@@ -9,7 +9,7 @@ PREEMPTED = 143  # exit code of a trainer that has committed a checkpoint and wa
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A command under a name; what it prints is added to ``log``. Those that share a ``program`` compile the same."""
+    """A named command, whose output is appended to ``log``. Tasks with the same ``program`` compile the same code."""
 
     name: str
     command: Sequence[str]
@@ -19,7 +19,7 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a task ended: ``why`` is the last line that it said, of one that failed."""
+    """How a task ended; ``why`` is the last error in the output of a task that failed."""
 
     task: Task
     code: int
@@ -28,7 +28,7 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        """Whether it has not done what it should."""
+        """Whether the task failed."""
         return self.code != 0
 
     def __str__(self) -> str:
@@ -37,17 +37,17 @@ class Outcome:
 
 
 def outcome(task: Task, code: int, seconds: float, since: int = 0) -> Outcome:
-    """The outcome of a task whose process has ended; it began when its log had ``since`` bytes."""
+    """The outcome of a task whose process has ended; its own output starts at byte ``since`` of the log."""
     return Outcome(task, code, seconds, last_error(task.log, since) if code else "")
 
 
 def said(log: Path) -> int:
-    """Bytes of a log, which may hold what an earlier attempt has said."""
+    """Size of a log in bytes; it may hold the output of earlier attempts."""
     return log.stat().st_size if log.exists() else 0
 
 
 def last_error(log: Path, since: int = 0, most: int = 16384) -> str:
-    """The last line of a log, from byte ``since`` on, that tells an error, else its last line."""
+    """The last line of a log from byte ``since`` on that reports an error, or else its last line."""
     if not log.exists():
         return "it said nothing"
     with log.open("rb") as file:

@@ -1,8 +1,8 @@
-"""A process that works through commands of this package, one after another: what they share is loaded and traced once.
+"""A process that works through commands of this package one after another, loading and tracing what they share once.
 
 ``python -m learner_jax.sweep.worker`` reads lines of JSON, ``[command, log]``, and answers each with the exit code that
-the command would have in a process of its own. Where the lines end while one is worked on, the sweep is dead: a trainer
-commits its checkpoint and stops, for the sweep that goes on needs the folder and the device.
+the command would have in a process of its own. If stdin ends during a command, the sweep has died: a trainer then
+commits its checkpoint and stops, because a restarted sweep will need the folder and the device.
 """
 
 import argparse
@@ -26,7 +26,7 @@ TRAINER, EVALUATOR = "learner_jax.main", "learner_jax.evaluate"
 
 
 def takes(command: Sequence[str]) -> bool:
-    """Whether a command is one that a worker can do."""
+    """Whether a worker can do a command."""
     return list(command[:2]) == [sys.executable, "-m"] and command[2] in (TRAINER, EVALUATOR)
 
 
@@ -112,5 +112,5 @@ def _train(arguments: Sequence[str]) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except KeyboardInterrupt:  # whoever started this process was told too
+    except KeyboardInterrupt:  # the parent gets the interrupt too
         sys.exit(130)
