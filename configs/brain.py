@@ -4,7 +4,7 @@
     python -m learner_jax.main --config configs/brain.py --workdir runs/brain/first \
         --config.data.score=mmse --config.eval.change_threshold=3 --config.eval.better=higher
 
-The score, the threshold of change and which scores are better are yours to state. No expected score is given: it
+You have to state the score, the threshold of change and which scores are better. No expected score is given, because it
 depends on the cohort.
 """
 
@@ -21,7 +21,7 @@ from learner_jax.config import (
 
 
 def get_config() -> Config:
-    """Contrastive + MSE on every third of 96 slices of 2 mm, fitted into 112x112; left and right may be exchanged."""
+    """Contrastive + MSE on every third of 96 slices of 2 mm, fitted into 112x112, with left-right flips."""
     return Config(
         steps=10_000,
         batch_size=32,

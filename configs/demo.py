@@ -17,7 +17,7 @@ from learner_jax.config import (
 
 
 def get_config() -> Config:
-    """One arm; the arms of `make demo` differ in ``--config.objective.name`` alone."""
+    """One arm; the arms of `make demo` differ only in ``--config.objective.name``."""
     return Config(
         steps=200,
         batch_size=32,
@@ -27,6 +27,6 @@ def get_config() -> Config:
         objective=ObjectiveConfig(name="learner_combined"),
         optim=OptimConfig(learning_rate=2e-3),
         checkpoint=CheckpointConfig(every=50),
-        # The simulation's own measurement error is the label noise.
+        # The label noise is the measurement error of the simulation.
         eval=EvalConfig(change_threshold=30.0, better="higher", label_noise=15.0),
     )

@@ -1,4 +1,4 @@
-"""Yeast colonies photographed over five days: a real longitudinal set in which fine change was measured. CPU, a minute.
+"""Yeast colonies photographed over five days: real longitudinal data with measured fine change. CPU, one minute.
 
     python -m tfds_builders.cohort growth FOLDER_OF_THE_NPZ -o data/growth.csv --pictures data/growth_stills
     python -m tfds_builders.build stills --cohort data/growth.csv --root data/growth_stills --scores growth \
@@ -6,10 +6,10 @@
     python -m tfds_builders.splits data/growth --name held_out --fractions 0.1667 0.0833 0.75
     python -m learner_jax.main --config configs/growth.py --workdir runs/growth/combined-0
 
-The strict coarse setting: one photograph of each of 24 colonies, and of its growth only whether it is above 40. The
-continuous score of all colonies is learnt so well by any objective that nothing can be compared.
-`python -m benchmarks.growth` trains and scores arms and seeds. A change of growth up to 3 counts as stable; colonies
-that never move further are the null controls.
+The strict coarse setting: one photograph of each of 24 colonies, and only whether its growth is above 40. With the
+continuous score of all colonies, every objective learns so well that there is nothing to compare.
+`python -m benchmarks.growth` trains and scores arms and seeds. A change in growth of up to 3 counts as stable; colonies
+that never change more are the null controls.
 """
 
 from learner_jax.config import (
@@ -25,7 +25,7 @@ from learner_jax.config import (
 
 
 def get_config() -> Config:
-    """Contrastive + MSE on single pictures of 64x64; with another seed use another ``data.draw`` too."""
+    """Contrastive + MSE on single pictures of 64x64; with another seed, also use another ``data.draw``."""
     return Config(
         steps=300,
         batch_size=24,

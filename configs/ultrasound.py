@@ -4,7 +4,7 @@
     python -m learner_jax.main --config configs/ultrasound.py --workdir runs/lus/first \
         --config.data.score=severity --config.eval.change_threshold=0.5 --config.eval.better=lower
 
-The score, the threshold of change and which scores are better are yours to state. No expected score is given: it
+You have to state the score, the threshold of change and which scores are better. No expected score is given, because it
 depends on the cohort.
 """
 

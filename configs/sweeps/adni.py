@@ -2,8 +2,8 @@
 
 python -m learner_jax.sweep run configs/sweeps/adni.py --out runs/adni
 
-docs/adni.md says how data/adni and its split come about, and what may be concluded. One GPU for each run; data/adni
-takes about 1 MB a scan of each GPU's memory. No score is expected: nobody here has seen ADNI.
+docs/adni.md says how to make data/adni and its split, and what may be concluded. Each run takes one GPU, and data/adni
+about 1 MB of its memory per scan. No expected score is given: nobody here has seen ADNI.
 """
 
 from learner_jax.sweep import Budget, Study, Sweep
@@ -15,18 +15,18 @@ ARMS = {
 }
 # Every slice as a volume, where the config takes every third as a frame ("2.5-D").
 VOLUMES = {"combined 3-D": ARMS["combined"] | {"backbone.name": "resnet3d_18", "data.frames": 96}}
-# Pairs of visits of one patient: what the others do without.
+# Learns from pairs of visits of one patient, which the other arms do without.
 FINE = {"lilac": {"objective.name": "lilac", "sampler.name": "patients_by_visits"}}
 FIELDS = {
     **{"data.dir": "data/adni", "data.split": "held_out", "data.score": "mmse", "data.cache": "device"},
-    # Clark 1999, 372 patients with Alzheimer's disease: an SD of the error of 2.8 points; more than 3 mean something.
+    # Clark 1999, on 372 patients with Alzheimer's disease: the error has an SD of 2.8 points; changes above 3 count.
     **{"eval.change_threshold": 3, "eval.better": "higher", "eval.label_noise": 2.8},
     **{"eval.every": 0, "trackers": ""},
 }
 
 
 def get_sweep() -> Sweep:
-    """Two studies: 8 arms, each with three learning rates and three seeds, are 40 runs."""
+    """Two studies with 8 arms; three learning rates and three seeds each make 40 runs."""
     about = {
         "config": "configs/brain.py",
         "budget": Budget(examples=320_000),  # 10,000 batches of 32

@@ -1,8 +1,8 @@
-"""Why contrast does not begin to learn in synthetic brains, on patients of whom configs/sweeps/claim.py sees none.
+"""Why contrast does not begin to learn in synthetic brains, on patients that configs/sweeps/claim.py never sees.
 
     python -m learner_jax.sweep run configs/sweeps/beginning.py --out runs/beginning --workers 2
 
-Its scores are of validation patients; nothing is to be opened. LOG.md has what came out.
+Its scores are of validation patients; test patients stay closed. The result is in LOG.md.
 """
 
 from learner_jax.sweep import Budget, Study, Sweep
@@ -29,7 +29,7 @@ HALVES = "tfds_builders.splits {dir} --name halves --fractions 0.48 0.48 0.04"
 
 
 def get_sweep() -> Sweep:
-    """What makes a difference, one thing at a time."""
+    """What makes a difference, changing one thing at a time."""
     brain = {
         "mse": MSE,
         "contrast": CONTRAST,
@@ -60,6 +60,6 @@ def get_sweep() -> Sweep:
 
 
 def study(name: str, arms: dict, fields: dict, steps: int, rates: tuple = RATES) -> Study:
-    """One seed: what is looked for is large."""
+    """One seed only, since the effects in question are large."""
     about = {"config": "configs/demo.py", "budget": Budget(steps=steps), "seeds": (0,)}
     return Study(name=name, arms=arms, fields=fields, learning_rates=rates, **about)

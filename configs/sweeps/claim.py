@@ -5,8 +5,8 @@
 Synthetic lung ultrasound and synthetic brain MRI: twelve objectives, with one visit of each training patient and
 with all of them; on the ultrasound, curves over what makes it hard, and backbones. Real: yeast colonies photographed
 over five days, whose fine change was measured, over grades of the score and numbers of training colonies; and lung
-ultrasound of 13 patients, whose fine pairs are places of one lung and no change over time. docs/claim.md tells what
-came out.
+ultrasound of 13 patients, whose fine pairs are places in one lung, not changes over time. The result is in
+docs/claim.md.
 """
 
 from learner_jax.sweep import Budget, Study, Sweep, grid
@@ -16,8 +16,8 @@ BATCHES = Budget(steps=240)
 MSE = {"objective.name": "mse"}
 CONTRAST = {"objective.name": "learner"}
 COMBINED = {"objective.name": "learner_combined"}
-# In 64 dimensions embeddings can lie scattered, each at right angles to all others, which costs contrast little and
-# says nothing of the score; in a plane they cannot.
+# In 64 dimensions embeddings can scatter at right angles to one another, which costs contrast little and says nothing
+# about the score; in a plane they cannot.
 PLANE = {"objective.projection": 2}
 TWO = {"mse": MSE, "contrast": CONTRAST}
 COARSE = {
@@ -33,7 +33,7 @@ COARSE = {
     "adacon": {"objective.name": "adacon"},
     "simclr": {"objective.name": "simclr"},
 }
-# Pairs of visits of one patient: what the others do without.
+# Learns from pairs of visits of one patient, which the other arms do without.
 FINE = {"lilac": {"objective.name": "lilac", "sampler.name": "patients_by_visits"}}
 
 SMALL = {
@@ -45,10 +45,10 @@ BRAIN = SMALL | {
     **{"data.dir": "claim/brain", "data.score": "mmse", "data.frames": 8, "data.size": 32},
     **{"eval.change_threshold": 1.0, "eval.label_noise": 1.0},
 }
-# Half of the patients train; 200 are scored, for a difference of a hundredth in order to be seen.
+# About half of the patients train; 200 are scored, so that a difference of a hundredth in ordering can be seen.
 HALVES = "tfds_builders.splits {dir} --name halves --fractions 0.48 0.12 0.4"
 LUNG_COHORT = "tfds_builders.build synthetic_lus --data_dir {dir} --n_patients 500 --views 1 --frames 2 --size 48"
-HARDER = {  # options of the simulation, and what they are where nothing is said
+HARDER = {  # options of the simulation: the values to try, and the default
     "variance_ratio": ((0.15, 0.35, 0.7), 0.35),  # of the severity: SD within patients over SD between patients
     "identity": ((0.0, 1.0, 2.0), 1.0),
     "label_noise": ((0.0, 15.0, 45.0), 15.0),
@@ -56,13 +56,13 @@ HARDER = {  # options of the simulation, and what they are where nothing is said
 
 
 def get_sweep() -> Sweep:
-    """All parts; `--only` works on some."""
+    """All studies; `--only` selects some."""
     studies = [*objectives("lung", LUNG), *objectives("brain", BRAIN), *curves(), growth(), covid_blues(), backbones()]
     return Sweep(studies=studies, datasets=datasets())
 
 
 def datasets() -> dict[str, list[str]]:
-    """How each dataset is made."""
+    """The commands that make each dataset."""
     lung = {
         dataset(knob, value): [f"{LUNG_COHORT} --{knob} {value}" if value != usual else LUNG_COHORT, HALVES]
         for knob, (values, usual) in HARDER.items()
@@ -70,7 +70,7 @@ def datasets() -> dict[str, list[str]]:
     }
     return lung | {
         "claim/brain": ["tfds_builders.build synthetic_mri --data_dir {dir} --n_patients 500", HALVES],
-        # Nobody's identity is in a picture of yeast, and with a key that all have, all have the same split.
+        # Pictures of yeast reveal nobody's identity, and with a public key everybody gets the same split.
         "claim/growth": [
             "tfds_builders.cohort growth {real}/aux_growth -o {dir}.csv --pictures {dir}_stills",
             "tfds_builders.build stills --cohort {dir}.csv --root {dir}_stills --scores growth --data_dir {dir}"
@@ -87,12 +87,12 @@ def datasets() -> dict[str, list[str]]:
 
 
 def dataset(knob: str, value: float) -> str:
-    """The cohort in which an option of the simulation is so."""
+    """Name of the cohort in which an option of the simulation has a value."""
     return "claim/lung" if value == HARDER[knob][1] else f"claim/lung-{knob}={value:g}"
 
 
 def objectives(name: str, fields: dict) -> list[Study]:
-    """Every kind of objective, in the strict coarse setting and with all visits of the training patients."""
+    """All kinds of objectives, in the strict coarse setting and with all visits of the training patients."""
     about = {"config": "configs/demo.py", "budget": BATCHES, "learning_rates": RATES}
     one, every = ({"data.visits_per_patient": visits} for visits in ("one", "all"))
     return [
@@ -102,7 +102,7 @@ def objectives(name: str, fields: dict) -> list[Study]:
 
 
 def curves() -> list[Study]:
-    """MSE and contrast over one difficulty at a time, with one visit of each training patient."""
+    """MSE and contrast over one difficulty at a time, with one visit per training patient."""
     settings = {
         "patients": {f"patients={n}": {"data.train_patients": n} for n in (30, 60, 120, 240)},
         "grades": {
@@ -112,7 +112,7 @@ def curves() -> list[Study]:
         },
     }
     for knob, (values, _) in HARDER.items():
-        stated = {"label_noise": "eval.label_noise"}.get(knob)  # what the noise ceiling is computed from
+        stated = {"label_noise": "eval.label_noise"}.get(knob)  # from which the noise ceiling is computed
         settings[knob] = {
             f"{knob}={value:g}": {"data.dir": dataset(knob, value)} | ({stated: value} if stated else {})
             for value in values
@@ -123,7 +123,7 @@ def curves() -> list[Study]:
 
 
 def backbones() -> Study:
-    """Eight small backbones under two objectives, with all visits."""
+    """Eight small backbones with two objectives and all visits."""
     families = ("tsm_resnet18", "tsn_resnet18", "tsm_efficientnet_lite", "r3d18", "x3d", "mvitv2", "swin3d", "vit")
     return Study(
         name="backbones",
@@ -136,7 +136,7 @@ def backbones() -> Study:
 
 
 def growth() -> Study:
-    """Yeast colonies: with the continuous score every arm is right, with 2 grades of few colonies none is."""
+    """Yeast colonies: with the continuous score every arm succeeds, with 2 grades of few colonies none does."""
     grades = {"2": "40", "3": "20,50", "5": "10,25,40,60", "all": ""}
     settings = {
         f"grades {grade} colonies={n}": {"data.score_cuts": cuts, "data.train_patients": n}
@@ -159,7 +159,7 @@ def growth() -> Study:
 
 
 def covid_blues() -> Study:
-    """Severity of the places of a lung, seen on one day: 13 patients here, 63 in the archive."""
+    """Severity in places of a lung on one day: 13 patients here, 63 in the archive."""
     own = {"data.dir": "claim/covid_blues", "data.split": "third", "data.score": "severity", "data.size": 64}
     scored = {"eval.pairs": "scans", "eval.change_threshold": 0.5, "eval.label_noise": 0.0}
     return Study(
