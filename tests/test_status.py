@@ -194,7 +194,7 @@ def test_json_has_everything(make_run, capsys):
     [
         ("config.json", "{}", "is not the config of a run (KeyError: 'batch_size')"),
         ("metrics.jsonl", "nonsense\n", "is not a line of metrics"),
-        ("goodput.json", "{", "it tells of time alone: remove it"),
+        ("goodput.json", "{", "it only records time: remove it"),
     ],
 )
 def test_damage_is_a_sentence(make_run, capsys, file, text, sentence):

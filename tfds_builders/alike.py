@@ -77,7 +77,7 @@ def build(stored: dict[str, Any], scans: Sequence[Path], view: str, folder: Path
             raise InputError(f"there is no scan {path}: no such file, nor folder of slices")
     paths = [path.resolve() for path in scans]
     if len(set(paths)) < len(paths):
-        raise InputError(f"{scans[0]} is named twice; a change is one between two scans")
+        raise InputError(f"{scans[0]} is named twice; a change is between two different scans")
     links = [folder / f"visit_{visit}" for visit in range(1, len(paths) + 1)]
     for link, path in zip(links, paths, strict=True):
         link.symlink_to(path)  # a cohort CSV strips blanks and refuses invisible characters; a file name may have both

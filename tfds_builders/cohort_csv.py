@@ -144,22 +144,22 @@ def _parse_row(row: dict[str, str], root: Path, scores, covariates, allow_outsid
     for name in ("source", "patient", "site"):
         values[name] = identity.composed(row.get(name, ""))
     if row["patient"].lower() in _BLANK:
-        faults.append(f"patient is {row['patient'] or 'empty'}; a scan without a patient cannot be placed")
-    faults += [f"{name} holds a character that cannot be seen" for name in _FREE if not row.get(name, "").isprintable()]
+        faults.append(f"patient is {row['patient'] or 'empty'}; a scan must have a patient")
+    faults += [f"{name} contains an invisible character" for name in _FREE if not row.get(name, "").isprintable()]
     values["visit"] = int(row["visit"]) if _INTEGER.fullmatch(row["visit"]) else None
     if values["visit"] is None:
-        faults.append(f"visit is {row['visit']!r}; it is an integer: the visit's place in time")
+        faults.append(f"visit is {row['visit']!r}; it must be an integer, the visit's place in time")
     elif abs(values["visit"]) > _LAST_VISIT:  # visits are stored as given, and dates must not be
         faults.append(f"visit is {row['visit']!r}, which may be a date; number the visits, up to {_LAST_VISIT}")
         values["visit"] = None
     values["time_days"] = _number("time_days", row["time_days"], faults)
     if abs(values["time_days"]) > _MOST_DAYS:
-        faults.append(f"time_days is {row['time_days']!r}, which is no count of days; a date is not one")
+        faults.append(f"time_days is {row['time_days']!r}, which is not a number of days; give days, not a date")
         values["time_days"] = math.nan
     for name in ("view", "acquisition", "processing"):
         values[name] = row.get(name, "")
         if not _WORD.fullmatch(values[name]) and (name == "view" or values[name]):
-            faults.append(f"{name} is {values[name]!r}; it is one word of 1 to 32 letters, digits and _ + . -")
+            faults.append(f"{name} is {values[name]!r}; it must be one word of 1 to 32 letters, digits and _ + . -")
     if "split" in row:
         values["split"] = row["split"]
         if row["split"] not in SPLITS:
@@ -235,7 +235,7 @@ def _faults_between_rows(rows: list[dict]) -> list[str]:
         if alike["patient"] != row["patient"]:
             faults.append(
                 f"line {row['line']}: patient {row['patient']!r} is {alike['patient']!r} on line {alike['line']}; "
-                "write one person alike, and two apart"
+                "spell one person the same way, and two differently"
             )
         if row["path"] and seen.setdefault(row["path"], row["line"]) != row["line"]:
             faults.append(f"line {row['line']}: scan {row['scan']!r} is already on line {seen[row['path']]}")

@@ -117,7 +117,7 @@ def read_comparison(folder: pathlib.Path, arms: Sequence[Arm]) -> Comparison | N
         raise InputError(f"{path} is damaged ({error!r}). Compare again, or remove the file.") from error
     own = {arm.name: arm.rows for arm in arms}
     again = f"`python -m learner_jax.evaluate --compare …` writes {FILE} again."
-    notes = [f"{arm}: {FILE} compares it and it is not here. {again}" for arm in differences if arm not in own]
+    notes = [f"{arm}: {FILE} compares it, but it is not here. {again}" for arm in differences if arm not in own]
     for arm, apart in differences.items():
         changed = [one.title for one in apart if arm in own and _moved(one, own[arm].get(one.row.name))]
         notes += [f"{arm}: {FILE} is older than its scores ({changed[0]} differs). {again}"] if changed else []

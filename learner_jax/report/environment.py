@@ -78,4 +78,4 @@ def read(workdir: pathlib.Path) -> list[dict[str, Any]]:
         found = json.loads(path.read_text())
         return [dict(one) for one in found]
     except (OSError, ValueError, TypeError) as fault:
-        raise InputError(f"{path} cannot be read ({fault}); it tells of versions alone: remove it") from fault
+        raise InputError(f"{path} cannot be read ({fault}); it only records versions: remove it") from fault

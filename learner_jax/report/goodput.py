@@ -102,7 +102,7 @@ def read(workdir: pathlib.Path) -> list[Life]:
         lives = json.loads(path.read_text())["processes"]
         return [Life(**{name: value for name, value in life.items() if name in known}) for life in lives]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise InputError(f"{path} cannot be read ({fault}); it tells of time alone: remove it") from fault
+        raise InputError(f"{path} cannot be read ({fault}); it only records time: remove it") from fault
 
 
 def write(workdir: pathlib.Path, lives: Sequence[Life]) -> None:

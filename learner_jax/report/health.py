@@ -150,8 +150,8 @@ def _warnings(running: bool, seen: float, damaged: int, skipped: int, lines: lis
     found = []
     if running and seen > SILENT:
         found.append(
-            f"a process holds the lock and has given no sign of life for {seen / 60:.0f} min: it compiles or evaluates "
-            "for long, or hangs; after 600 s without a step it writes its stacks to stderr"
+            f"a process holds the lock but has shown no sign of life for {seen / 60:.0f} min: it is compiling or "
+            "evaluating for long, or hangs; after 600 s without a step it writes its stacks to stderr"
         )
     if fault := collapse.diagnose(lines, objective):
         found.append(fault)

@@ -42,7 +42,7 @@ def built_beside(target: pathlib.Path) -> Iterator[pathlib.Path]:
     except OSError as fault:
         if fault.errno == errno.ENOSPC:  # has a sentence of its own, in tfds_builders.errors
             raise
-        raise InputError(f"{target} cannot be written ({fault.strerror}); name another folder by -o") from fault
+        raise InputError(f"{target} cannot be written ({fault.strerror}); name another folder with -o") from fault
     with beside as built:
         yield pathlib.Path(built)
         for name in sorted(os.listdir(built), key=lambda name: name == "index.html"):

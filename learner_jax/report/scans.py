@@ -105,7 +105,7 @@ def _gradient(run: Run, config: Config, spec: BatchSpec) -> Callable:
     """Pixels to scores and their gradient, with the checkpoint and the primary read-out of the run's evaluation."""
     readout = Readout.read(places.folder(run.folder, run.step), "readout")
     if not isinstance(readout.model, LinearScore):
-        raise InputError(f"the primary read-out of {run.name} is no {PRIMARY}; evaluate the run again")
+        raise InputError(f"the primary read-out of {run.name} is not a {PRIMARY} read-out; evaluate the run again")
     backbone = backbones.create(config.backbone.name, config.backbone.norm)
     with Checkpoints(run.folder) as checkpoints:
         if run.step not in checkpoints.steps():

@@ -55,7 +55,7 @@ def peak(kind: str) -> Peak:
     """
     if kind not in PEAKS:
         raise InputError(
-            f"no peak is known of {kind!r}, but of: {', '.join(PEAKS)}. Add it in learner_jax/report/speed.py"
+            f"no peak is known for {kind!r}; known: {', '.join(PEAKS)}. Add it in learner_jax/report/speed.py"
         )
     return PEAKS[kind]
 

@@ -63,7 +63,9 @@ def read_opened(out: Path) -> list[dict[str, Any]]:
     try:
         lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     except ValueError as fault:
-        raise InputError(f"{path} cannot be read ({fault}); it keeps account of test patients: put it back") from fault
+        raise InputError(
+            f"{path} cannot be read ({fault}); it records when test patients were opened: restore it"
+        ) from fault
     found: dict[str, dict[str, Any]] = {}
     for line in lines:
         earlier = found.pop(line["names"], {"runs": []})

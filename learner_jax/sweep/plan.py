@@ -167,7 +167,7 @@ def _check(study: Study) -> None:
         raise InputError(f"{where}: a budget is of one of {', '.join(_BUDGETS)}, and above 0")
     if study.choose_by not in _CHOICES:
         raise InputError(
-            f"{where} chooses by {study.choose_by!r}, which is no score that is better when higher; "
+            f"{where} chooses by {study.choose_by!r}, which is not a score for which higher is better; "
             f"{suggest(study.choose_by, _CHOICES)}"
         )
     if study.against not in study.arms:

@@ -27,8 +27,8 @@ def finished(run: Run, out: Path, config: Config) -> bool:
     stored = read_object(config_file, _REMEDY)
     if changed := changes(stored, config) + _scored_otherwise(stored, config):
         raise InputError(
-            f"{workdir} holds a run of another recipe than the sweep file gives now: {'; '.join(changed)}. Name the "
-            "arm, setting or study otherwise, or remove the folder"
+            f"{workdir} holds a run with another config than the sweep file now gives: {'; '.join(changed)}. Rename "
+            "the arm, setting or study, or remove the folder"
         )
     return look(workdir).state == "finished"
 

@@ -145,7 +145,7 @@ class Stages:
         for name in filter(None, lines):
             if name not in known:
                 raise InputError(
-                    f"{names} names {name!r}, which is no run of this sweep; `choose` lists those to choose"
+                    f"{names} names {name!r}, which is not a run of this sweep; `choose` lists those to choose"
                 )
             if not finished(known[name], self._out, settled(known[name], self.steps(known[name]))):
                 raise InputError(f"{names} names {name!r}, which is not finished; run the sweep first")
@@ -204,7 +204,7 @@ class Stages:
     def _needed_speed(self, run: Run) -> float:
         if (speed := self._speed(run)) is None:
             raise InputError(
-                f"the speed of {run.id} is not measured yet, by which its budget becomes steps; run the sweep first"
+                f"the speed of {run.id}, which turns its budget into steps, is not measured yet; run the sweep first"
             )
         return speed
 

@@ -92,7 +92,7 @@ def test_what_cannot_be_predicted_from_is_refused(trained, files, tmp_path, caps
         ([first, str(tmp_path / "none.mp4")], f"error: there is no scan {tmp_path / 'none.mp4'}: no such file"),
         ([first, "/dev/zero"], "error: there is no scan /dev/zero: no such file"),
         ([first, second, "--picture", str(tmp_path)], f"error: {tmp_path} is a folder; name the file of the picture"),
-        ([first, first], "is named twice; a change is one between two scans"),
+        ([first, first], "is named twice; a change is between two different scans"),
         ([first, second, "--view", "L9"], f"--view is 'L9', which the run has not seen; possible: {view}"),
         ([first, second, "--fast"], "'--fast' is not a flag of this command"),
     ):

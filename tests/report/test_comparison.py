@@ -91,7 +91,7 @@ def test_a_comparison_older_than_the_scores_or_with_an_arm_that_is_gone_is_said(
     values["differences"]["old"] = values["differences"]["mse"]
     path.write_text(json.dumps(values))
     told = read_study(inside).notes
-    assert told[0].startswith("old: comparison.json compares it and it is not here.")
+    assert told[0].startswith("old: comparison.json compares it, but it is not here.")
     assert told[1].startswith("single: comparison.json is older than its scores (pairwise accuracy differs).")
 
 

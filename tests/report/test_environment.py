@@ -49,7 +49,7 @@ def test_the_commit_is_that_of_the_checkout_and_says_when_it_differs(tmp_path, m
 @pytest.mark.parametrize("text", ["{", "[3]", "7"])
 def test_a_damaged_file_is_a_sentence(text, tmp_path):
     (tmp_path / environment.FILE).write_text(text)
-    with pytest.raises(InputError, match=r"environment.json cannot be read .* it tells of versions alone: remove it"):
+    with pytest.raises(InputError, match=r"environment.json cannot be read .* it only records versions: remove it"):
         environment.read(tmp_path)
 
 

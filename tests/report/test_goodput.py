@@ -46,7 +46,7 @@ def test_what_is_written_is_read(tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", '{"processes": [{"start": 1}]}', '{"processes": 3}'])
 def test_a_damaged_file_is_a_sentence(tmp_path, text):
     (tmp_path / "goodput.json").write_text(text)
-    with pytest.raises(InputError, match=r"goodput.json cannot be read .* it tells of time alone: remove it"):
+    with pytest.raises(InputError, match=r"goodput.json cannot be read .* it only records time: remove it"):
         goodput.read(tmp_path)
 
 

@@ -310,7 +310,7 @@ def test_a_place_that_cannot_be_written_is_a_sentence(run_at, tmp_path, capsys, 
         assert main([str(tmp_path / "runs"), "-o", str(tmp_path / place)]) == 2
         said = capsys.readouterr().err
         assert re.fullmatch(
-            rf"error: {tmp_path}/{place} cannot be written \(({why})\); name another folder by -o\n", said
+            rf"error: {tmp_path}/{place} cannot be written \(({why})\); name another folder with -o\n", said
         )
     assert (tmp_path / "file").read_text() == "mine"
 

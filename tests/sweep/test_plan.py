@@ -85,7 +85,7 @@ def test_runs_are_the_same_whenever_asked_and_differ_in_what_they_should():
         ({"budget": Budget()}, "a budget is of one of steps, examples, flops, seconds"),
         ({"budget": Budget(steps=3, examples=4)}, "a budget is of one of"),
         ({"budget": Budget(steps=-3)}, "a budget is of one of steps, examples, flops, seconds, and above 0"),
-        ({"choose_by": "brier"}, "chooses by 'brier', which is no score that is better when higher"),
+        ({"choose_by": "brier"}, "chooses by 'brier', which is not a score for which higher is better"),
         ({"choose_by": "pairwise_acuracy"}, "did you mean 'pairwise_accuracy'"),
         ({"seeds": (1, 1)}, "two seeds are called '1'"),
     ],

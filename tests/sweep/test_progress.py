@@ -47,7 +47,7 @@ def test_a_run_that_was_scored_otherwise_is_refused(make_config, tmp_path, field
     assert not finished(run, tmp_path, config)
     override(config, f"--config.{field}={value}")
     if told:
-        with pytest.raises(InputError, match=f"holds a run of another recipe .*: {told}\\. Name the arm"):
+        with pytest.raises(InputError, match=f"holds a run with another config .*: {told}\\. Rename the arm"):
             finished(run, tmp_path, config)
     else:
         assert not finished(run, tmp_path, config)

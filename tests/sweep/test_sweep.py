@@ -129,7 +129,7 @@ def test_the_same_command_repeats_nothing_that_is_finished_and_another_recipe_is
     other = swept.file.with_name("other.py")
     other.write_text(swept.file.read_text().replace('"learner"', '"rank_n_contrast"'))
     assert main(["run", str(other), "--out", str(swept.out)]) == 2
-    assert "holds a run of another recipe than the sweep file gives now: objective.name was 'learner'" in (
+    assert "holds a run with another config than the sweep file now gives: objective.name was 'learner'" in (
         capsys.readouterr().err
     )
 

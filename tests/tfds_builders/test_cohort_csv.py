@@ -37,13 +37,17 @@ def test_a_blank_score_is_unlabeled(table, make, blank):
         ("severity", "1_0", "line 3: score severity is '1_0'"),
         ("age", "old", "line 3: covariate age is 'old'"),
         ("time_days", "monday", "line 3: time_days is 'monday'"),
-        ("time_days", "20060418", "line 3: time_days is '20060418', which is no count of days; a date is not one"),
-        ("visit", "first", "line 3: visit is 'first'; it is an integer"),
+        (
+            "time_days",
+            "20060418",
+            "line 3: time_days is '20060418', which is not a number of days; give days, not a date",
+        ),
+        ("visit", "first", "line 3: visit is 'first'; it must be an integer"),
         ("visit", "1.5", "line 3: visit is '1.5'"),
         ("visit", "20060418", "line 3: visit is '20060418', which may be a date; number the visits, up to 9999"),
         ("patient", " ", "line 3: patient is empty"),
-        ("patient", "NA", "line 3: patient is NA; a scan without a patient cannot be placed"),
-        ("view", "left upper", "line 3: view is 'left upper'; it is one word of 1 to 32 letters"),
+        ("patient", "NA", "line 3: patient is NA; a scan must have a patient"),
+        ("view", "left upper", "line 3: view is 'left upper'; it must be one word of 1 to 32 letters"),
         ("view", "", "line 3: view is ''"),
         ("view", "v" * 33, "line 3: view is 'vvv"),
         ("acquisition", "John Smith", "line 3: acquisition is 'John Smith'"),
@@ -172,7 +176,9 @@ def test_a_name_spelled_in_two_ways_is_a_fault(table, make, one, other):
     rows[1]["patient"] = other
     with pytest.raises(InputError) as caught:
         table(rows)
-    assert f"line 3: patient {other!r} is {one!r} on line 2; write one person alike, and two apart" in str(caught.value)
+    assert f"line 3: patient {other!r} is {one!r} on line 2; spell one person the same way, and two differently" in str(
+        caught.value
+    )
     for row, source in zip(rows, ("a", "b", "a"), strict=True):
         row["source"] = source
     assert table(rows)["patient"].n_unique() == 2  # of two sources: two people

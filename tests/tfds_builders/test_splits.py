@@ -272,7 +272,7 @@ def test_identical_pixels_in_two_parts_are_refused_and_a_patient_in_no_part_does
     assert (
         "leaks: 1 picture with identical pixels in more than one part: row 0 (train, patient a) = row 3 (test, " in told
     )
-    assert "python -m tfds_builders.splits DATA_DIR --name … deal the patients out" in told
+    assert "python -m tfds_builders.splits DATA_DIR --name …, which keeps these patients together" in told
 
 
 def test_patients_who_share_pixels_through_a_third_stay_together():

@@ -98,7 +98,7 @@ def _by(path: Path, column: str, prefix: str = "") -> dict[str, dict[str, str]]:
     for row in tables.read(path, (column,)):
         row[column] = prefix + row[column].removeprefix(prefix)
         if by.setdefault(row[column], row) != row:
-            raise InputError(f"{path} has two rows of {row[column]} that differ; nobody can tell which is right")
+            raise InputError(f"{path} has two rows of {row[column]} that differ; remove the wrong one")
     return by
 
 

@@ -85,7 +85,7 @@ class Oasis:
             if day:
                 exams.setdefault(day[0][:8], []).append((int(day[1]), {k.lower(): v for k, v in row.items()}))
             else:
-                found.notes["rows of the clinical table do not say whose they are and of which day"] += 1
+                found.notes["rows of the clinical table name no patient and day"] += 1
         of_patient: dict[str, set[int]] = {}
         for _, match in images:
             of_patient.setdefault(match[1], set()).add(int(match[2]))

@@ -25,7 +25,7 @@ class OpenMs:
         for path, match in some(list(files(root, r"study([12])_(\w+)\.nii(?:\.gz)?")), root, "study*_*.nii.gz"):
             person = people.get(int(path.parent.name.removeprefix("patient"))) if _is_patient(path) else None
             if person is None:
-                found.notes["scans of people without a row in the table are left out: when they are of is unknown"] += 1
+                found.notes["scans of people without a row in the table are left out: their date is unknown"] += 1
                 continue
             seen.add(person["patient_id"])
             between = tables.number(person["days_between_studies"])

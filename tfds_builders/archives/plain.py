@@ -87,7 +87,7 @@ class Plain:
     def _row(self, root: Path, cell: dict[str, str], row: dict[str, str], wrong: list[str]) -> Row:
         visit = tables.number(cell["visit"])
         if visit is None or visit != int(visit):
-            wrong.append(f"visit is {cell['visit']!r}; it is an integer: the visit's place in time")
+            wrong.append(f"visit is {cell['visit']!r}; it must be an integer, the visit's place in time")
         if not cell["scan"]:
             wrong.append("scan is empty; it is the path of a file or a DICOM series, relative to ROOT")
         return Row(

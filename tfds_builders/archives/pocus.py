@@ -32,7 +32,7 @@ class Pocus:
         for path, match in some(list(files(root, _SUFFIXES)), root, "clips"):
             row = told.pop(match[1], None)
             if row is None:
-                found.notes["clips without a row in the table are left out: whose they are is unknown"] += 1
+                found.notes["clips without a row in the table are left out: their patient is unknown"] += 1
                 continue
             day = re.search(r"Day\+(\d+)$", match[1])
             since = int(day[1]) - 1 if day else 0

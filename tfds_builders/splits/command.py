@@ -82,6 +82,6 @@ def _new(args: argparse.Namespace, table: pl.DataFrame, duplicates: list[list[in
 
 def _check_name(data_dir: Path, name: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,31}", name):
-        raise InputError(f"--name is {name!r}; it is one word of 1 to 32 letters, digits and _ + . -")
+        raise InputError(f"--name is {name!r}; it must be one word of 1 to 32 letters, digits and _ + . -")
     if name in stored.names(data_dir):
         raise InputError(f"{data_dir} already has a split {name!r}; choose another --name")

@@ -104,8 +104,8 @@ def _refuse_parted_pictures(patients: Sequence[str], split: Split, duplicates: S
     if parted:
         raise InputError(
             f"split {split.name!r} leaks: {plural(len(parted), 'picture')} with identical pixels in more than one "
-            f"part: {_some(parted)}. Let python -m tfds_builders.splits DATA_DIR --name … deal the patients out, which "
-            "keeps these together; or leave all but one of them out of the split file, or out of the cohort"
+            f"part: {_some(parted)}. Make a split with python -m tfds_builders.splits DATA_DIR --name …, which keeps "
+            "these patients together; or leave all but one of them out of the split file, or out of the cohort"
         )
 
 

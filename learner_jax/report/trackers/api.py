@@ -95,7 +95,7 @@ def chosen(names: str) -> dict[str, Kind]:
         found = importlib.util.find_spec(kind.module)
         if found is None or found.origin is None:  # a folder of that name in the current folder is not the library
             raise InputError(
-                f"config.trackers names {name}, whose library {kind.module} is not installed. Install it by `pip "
+                f"config.trackers names {name}, whose library {kind.module} is not installed. Install it with `pip "
                 f"install {kind.install}`, or leave it out of --config.trackers=…"
             )
     return kinds

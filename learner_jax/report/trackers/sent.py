@@ -46,7 +46,7 @@ class Sent:
         try:
             self._lines.put_nowait((step, finite))
         except queue.Full:
-            self._drop(f"it has not taken {_MOST} lines")
+            self._drop(f"{_MOST} lines are waiting for it")
 
     def end(self) -> None:
         """Queue the end; returns at once."""

@@ -40,7 +40,7 @@ class WeightsAndBiases:
         )
         online = wandb.setup().settings.mode in ("online", "shared")
         if online and not wandb.login(prompt=False, verify=False):
-            raise RuntimeError("it knows no key; run `wandb login` before, or set WANDB_MODE=offline")
+            raise RuntimeError("no API key is set; run `wandb login` first, or set WANDB_MODE=offline")
         name = run.stored_id("wandb") or uuid.uuid4().hex
         run.store_id("wandb", name)
         self._run = wandb.init(

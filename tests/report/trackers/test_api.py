@@ -27,7 +27,7 @@ def test_a_library_that_is_not_installed_is_named_with_the_command(name, monkeyp
     monkeypatch.delitem(sys.modules, name, raising=False)
     (tmp_path / name).mkdir()  # a folder of that name, as W&B leaves one, is no library
     with pytest.raises(
-        InputError, match=rf"whose library {name} is not installed. Install it by `pip install '.\[{name}\]'`"
+        InputError, match=rf"whose library {name} is not installed. Install it with `pip install '.\[{name}\]'`"
     ):
         chosen(f"{name},tensorboard")
 

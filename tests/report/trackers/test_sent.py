@@ -92,7 +92,7 @@ def test_a_tracker_that_hangs_holds_nothing_up(monkeypatch, tmp_path):
             hanging.write(step, {})
         for step in range(50):
             full.write(step, {})
-        assert said == ["tracker full failed: it has not taken 20 lines; training goes on without it"]
+        assert said == ["tracker full failed: 20 lines are waiting for it; training goes on without it"]
     assert time.monotonic() - begun < 5
     assert said[1:] == ["tracker hanging failed: it has not finished 0 s after the end; training goes on without it"]
     hang.set()

@@ -71,7 +71,7 @@ def test_an_archive_of_which_nothing_is_left_says_why(archive):
         "Filename,Lung Severity Score,Source ID,Patient ID / Name,Probe,Age",
     )
     archive.cohort("pocus", code=2)
-    assert "can be taken over:\n  clips without a row in the table are left out: whose they are is unknown: 1" in (
+    assert "can be taken over:\n  clips without a row in the table are left out: their patient is unknown: 1" in (
         archive.said
     )
 

@@ -71,7 +71,7 @@ def test_oasis_3_takes_the_nearest_examination(archive):
     ]
     assert column(rows, "mmse", "cdr") == [("28", "0"), ("28", "0"), ("", "0.5")]
     assert column(rows, "age") == ["65.5", "65.5", "71.8"]  # 65.15 years and 129 or 2430 days
-    assert "do not say whose they are and of which day: 1" in archive.said
+    assert "name no patient and day: 1" in archive.said
     assert "scans have no mmse within 365 days: 1" in archive.said
 
 

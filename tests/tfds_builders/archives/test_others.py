@@ -36,7 +36,7 @@ def test_open_ms_has_two_dates(archive):
     archive.csv(archive.root / "demographics.csv", header, "1,F,203,20,", "7,M,10,30,", "nobody,,,,")
     rows = archive.cohort("open_ms")
     assert column(rows, "visit", "time_days", "age") == [("1", "0", "20"), ("2", "203", "20.556")]
-    assert "scans of people without a row in the table are left out: when they are of is unknown: 1" in archive.said
+    assert "scans of people without a row in the table are left out: their date is unknown: 1" in archive.said
     assert "people of the table have no scan here: 2" in archive.said
 
 
@@ -116,10 +116,10 @@ def test_cells_of_a_table_of_ones_own_are_never_dropped_in_silence(archive):
     archive.csv(table, header, ",p,0,,T1,,,1", "a.nii.gz,p,0.5,,T1,,,1")
     archive.cohort("csv", *flags, code=2)
     assert "row 1: scan is empty" in archive.said
-    assert "row 2: visit is '0.5'; it is an integer" in archive.said
+    assert "row 2: visit is '0.5'; it must be an integer" in archive.said
     archive.csv(table, header, "a.nii.gz,p,,,T1,,,1")
     archive.cohort("csv", *flags, code=2)
-    assert "row 1: visit is ''; it is an integer" in archive.said
+    assert "row 1: visit is ''; it must be an integer" in archive.said
     archive.csv(table, header, "a.nii.gz,p,2,,T1,,test,-1")
     assert column(archive.cohort("csv", *flags), "visit", "split", "z") == [("2", "test", "-1")]
 
@@ -230,7 +230,7 @@ def test_a_cell_of_two_lines_is_said_with_its_scan(archive):
     table = archive.csv(archive.root / "my.csv", "scan,patient,view,z", *rows)
     archive.cohort("csv", "--table", str(table), "--scores", "z", code=2)
     for name in ("a", "c"):
-        assert f"{name}.nii.gz: patient holds a character that cannot be seen" in archive.said
+        assert f"{name}.nii.gz: patient contains an invisible character" in archive.said
     assert "b.nii.gz: " not in archive.said
 
 

@@ -74,7 +74,7 @@ def test_pocus_patients_are_of_a_source_and_days_are_visits(archive):
         ("14", "35", "0", "", "0"),
     ]
     assert column(rows, "view") == ["convex", "convex", "linear", "convex"]
-    assert "clips without a row in the table are left out: whose they are is unknown: 1" in archive.said
+    assert "clips without a row in the table are left out: their patient is unknown: 1" in archive.said
     assert "rows of the table have no clip here: 1" in archive.said
     assert "3 patients" in archive.said
     assert "1 fine pair" in archive.said
