@@ -115,14 +115,21 @@ def read_comparison(folder: pathlib.Path, arms: Sequence[Arm]) -> Comparison | N
         reference = str(values["reference"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error!r}). Compare again, or remove the file.") from error
-    own = {arm.name: arm.rows for arm in arms}
+    notes = tuple(_outdated(differences, reference, arms))
+    return Comparison(reference, rows, spread, tuple(runs), differences, notes)
+
+
+def _outdated(differences: dict[str, tuple[Difference, ...]], reference: str, arms: Sequence[Arm]) -> list[str]:
+    """A sentence for each arm in which the stored comparison does not match the current scores."""
+    current = {arm.name: arm.rows for arm in arms}
     again = f"`python -m learner_jax.evaluate --compare …` writes {FILE} again."
-    notes = [f"{arm}: {FILE} compares it, but it is not here. {again}" for arm in differences if arm not in own]
-    for arm, apart in differences.items():
-        changed = [one.title for one in apart if arm in own and _moved(one, own[arm].get(one.row.name))]
-        notes += [f"{arm}: {FILE} is older than its scores ({changed[0]} differs). {again}"] if changed else []
-    notes += [f"{arm} is not in {FILE}. {again}" for arm in own if arm not in differences and arm != reference]
-    return Comparison(reference, rows, spread, tuple(runs), differences, tuple(notes))
+    notes = [f"{arm}: {FILE} compares it, but it is not here. {again}" for arm in differences if arm not in current]
+    for arm in (arm for arm in differences if arm in current):
+        changed = [one.title for one in differences[arm] if _moved(one, current[arm].get(one.row.name))]
+        if changed:
+            notes.append(f"{arm}: {FILE} is older than its scores ({changed[0]} differs). {again}")
+    notes += [f"{arm} is not in {FILE}. {again}" for arm in current if arm not in differences and arm != reference]
+    return notes
 
 
 def sentence(comparison: Comparison, confidence: str) -> str:

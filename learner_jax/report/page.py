@@ -51,10 +51,10 @@ def write_page(folder: str | os.PathLike, study: Study, scans: Sequence[Picture]
         about = {"asked": facts(study.arms), "cohort": cohort.facts(study.arms[0].first)}
         write_json(built / "report.json", study, about, [*study.notes, *differences(study.arms)])
         (built / "index.html").write_text(render(study, pictures), encoding="utf-8")
-    for stale in {path.name for path in target.glob(f"{PREFIX}*")} - {
-        f"{one.name}.{kind}" for one in scans for kind in ("svg", "png")
-    }:
-        (target / stale).unlink()  # nobody expects patients' scans beside a page that shows none
+    shown = {f"{picture.name}.{kind}" for picture in scans for kind in ("svg", "png")}
+    for path in target.glob(f"{PREFIX}*"):
+        if path.name not in shown:
+            path.unlink()  # nobody expects patients' scans beside a page that shows none
     return target / "index.html"
 
 
@@ -106,8 +106,13 @@ def numbers(picture: Picture) -> tuple[list[str], list[list[str]]] | None:
     table = picture.numbers
     if table is None or table.height > _LONGEST:
         return None
-    told = lambda value: "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)  # noqa: E731
-    return [name.replace("_", " ") for name in table.columns], [[told(value) for value in row] for row in table.rows()]
+    return [name.replace("_", " ") for name in table.columns], [list(map(_cell, row)) for row in table.rows()]
+
+
+def _cell(value: typing.Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def confidence(study: Study) -> str:

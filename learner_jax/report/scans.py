@@ -77,8 +77,12 @@ def choose(pairs: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     keys = ["patient", "visit_1", "visit_2"]
     known = known.with_columns(off.alias("off")).sort("off", *keys)
     moved = known.filter(pl.col("delta").abs() >= pl.col("delta").abs().median())
-    one_each = lambda table: table.unique("patient", keep="first", maintain_order=True).head(_EACH)  # noqa: E731
-    return one_each(known.sort("off", *keys, descending=[True, False, False, False])), one_each(moved)
+    worst = known.sort("off", *keys, descending=[True, False, False, False])
+    return _first_of_each_patient(worst), _first_of_each_patient(moved)
+
+
+def _first_of_each_patient(pairs: pl.DataFrame) -> pl.DataFrame:
+    return pairs.unique("patient", keep="first", maintain_order=True).head(_EACH)
 
 
 def look(run: Run, pairs: pl.DataFrame) -> list[Pair]:

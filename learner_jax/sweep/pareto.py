@@ -8,6 +8,9 @@ def front(points: Sequence[tuple[float, float]]) -> list[int]:
 
     A point is on it unless another one costs no more, scores no less, and differs in at least one of the two.
     """
-    beats = lambda a, b: a[0] <= b[0] and a[1] >= b[1] and a != b  # noqa: E731
-    kept = [at for at, point in enumerate(points) if not any(beats(other, point) for other in points)]
+    kept = [at for at, point in enumerate(points) if not any(_beats(other, point) for other in points)]
     return sorted(kept, key=lambda at: points[at])
+
+
+def _beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[0] <= other[0] and one[1] >= other[1] and one != other
