@@ -49,7 +49,7 @@ class Adni:
 
     A scan takes each score from the examination nearest in time, at most --within_days away. Age is AGE + Years_bl of
     that examination in ADNIMERGE. Acquisitions up to --visit_days after the first one of a visit belong to that visit;
-    repeats and field strengths are kept apart (acquisition). Of several copies of an image one is kept (--prefer).
+    acquisition tells repeats and field strengths apart. Of several copies of an image, one is kept (--prefer).
     """
 
     dataset: ClassVar[str] = "brain_volumes"
