@@ -50,8 +50,8 @@ def agreement(arms: Sequence[Arm]) -> Picture | None:
         alt=f"Bland–Altman plots, one per arm: predicted less true difference in {score} of each fine pair against the "
         "mean of the two. " + " ".join(f"{arm.title}: {_told(arm.first)}." for arm in shown),
         caption="Each point is a pair of a held-out patient. Between the dashed lines, the limits of agreement (mean ± "
-        "1.96 SD over pairs), lie about 95 % of pairs; grey bands are intervals over patients. Points that fall along "
-        f"a slope show a prediction that shrinks every change towards none.{left_out(arms)}",
+        "1.96 SD over pairs), lie about 95 % of pairs; grey bands are intervals over patients. Points along "
+        f"a slope show a prediction that shrinks every change towards zero.{left_out(arms)}",
         figure=figure,
         numbers=pl.concat(tables),
         marks=marks,

@@ -92,7 +92,7 @@ def scores(run: Run) -> Picture | None:
         title="How scores, and their changes, are spread",
         alt=f"Histograms of {run.score_name} over visits, one line for each part ({', '.join(told)}), and of the "
         f"difference of test pairs.{stable}",
-        caption=f"Visits of each part: parts that differ much make a hard test.{pairs}",
+        caption=f"Visits of each part: parts that differ much make the test harder.{pairs}",
         figure=figure,
         numbers=pl.DataFrame(rows, ["of", "from", "to", "count"], orient="row"),
         marks=marks,

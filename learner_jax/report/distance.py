@@ -50,7 +50,7 @@ def distance(arms: Sequence[Arm]) -> Picture | None:
         alt=f"Scatter plots, one per arm: cosine distance between the embeddings of the two {pair} of a fine pair "
         f"against the absolute difference of their {score}. "
         + " ".join(f"{arm.title}: Spearman ρ {_rho(arm)}." for _, arm, _ in shown),
-        caption=f"Each point is one pair of {pair} of a held-out patient. The wanted picture rises from left to right: "
+        caption=f"Each point is one pair of {pair} of a held-out patient. The ideal picture rises from left to right: "
         "the more the score moved, the further apart the embeddings lie. Axes are shared; ρ does not depend on "
         "an arm's scale of distances. Its interval is over patients. The line joins the medians of bins of "
         f"equal count.{left_out(arms)}",

@@ -59,8 +59,8 @@ def psychometric(arms: Sequence[Arm]) -> Picture | None:
         alt=f"Pairwise accuracy against the absolute difference of {arms[0].first.score_name}, one line per arm, with "
         "the line of 75 %. " + " ".join(_told(arm, bins) for _, arm, bins in curves),
         caption="Pairs whose scores differ are put into bins of equally many pairs. Where a curve crosses the dashed "
-        "line, the order of two visits is right three times of four. Intervals are over patients; within a bin arms "
-        f"are drawn a little apart, for the eye alone.{left_out(arms)}",
+        "line, the order of two visits is right three times out of four. Intervals are over patients; within a bin, "
+        f"arms are drawn slightly apart only to be visible.{left_out(arms)}",
         figure=figure,
         numbers=pl.DataFrame(rows, ["arm", "median", "bin", "accuracy", "low", "high"], orient="row"),
         marks=marks,

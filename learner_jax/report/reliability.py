@@ -42,8 +42,8 @@ def reliability(arms: Sequence[Arm]) -> Picture | None:
         title="Do its probabilities mean what they say?",
         alt="Reliability diagrams, one per arm: how often the likeliest of three classes is true, against its "
         "probability. " + " ".join(f"{arm.title}: {_ends(table)}." for _, arm, table in curves),
-        caption="Pairs are put into up to ten bins of equally many by the probability of the class that the read-out "
-        "holds for the likeliest. Below the dashed line it is surer than it is right. Intervals (95 %) are over "
+        caption="Pairs are put into up to ten bins of equal count, by the probability of the class that the read-out "
+        "considers likeliest. Below the dashed line it is surer than it is right. Intervals (95 %) are over "
         f"patients. Probabilities were calibrated on validation patients.{left_out(arms)}",
         figure=figure,
         numbers=pl.concat(tables),

@@ -49,8 +49,8 @@ def spread(arms: Sequence[Arm]) -> Picture | None:
         + " ".join(f"{arm.title}: {_told(table)}." for arm, table in shown),
         caption="Each point is a visit of a held-out patient. Embeddings are scaled to length 1, as cosine distance "
         "sees them; the axes are the two directions along which those of training visits vary most, the same scale in "
-        f"every panel. One cloud in one point is a collapse; wanted is a cloud that changes colour along its "
-        f"length.{left_out(arms)}",
+        "every panel. A cloud that has shrunk to a point is a collapse; the ideal is a cloud that changes colour along "
+        f"its length.{left_out(arms)}",
         figure=figure,
         numbers=pl.concat([table.select(pl.lit(arm.name).alias("arm"), pl.all()) for arm, table in shown]),
         marks=marks,

@@ -55,8 +55,8 @@ def vitals(arms: Sequence[Arm]) -> Picture | None:
         title="Was training healthy?",
         alt=f"Line plots of health figures over steps, a line for each arm. At the end: {ends}.",
         caption="Of a batch, as logged. An effective rank that falls to 1, or a mean cosine that rises to 1, is a "
-        "collapse; a gradient norm that jumps is a learning rate too high. Which figure belongs to which "
-        f"objective stands in docs/objectives.md.{left_out(arms)}",
+        "collapse; a gradient norm that jumps is a learning rate too high. docs/objectives.md says which "
+        f"figures belong to which objective.{left_out(arms)}",
         figure=figure,
         numbers=pl.DataFrame(rows, ["arm", "figure", "step", "value"], orient="row"),
         marks=marks,
