@@ -44,7 +44,7 @@ def test_an_account_is_never_half_a_line_and_a_damaged_one_is_a_sentence(tmp_pat
             note_opened(tmp_path, names, ["b"])
     assert (tmp_path / "opened.jsonl").read_text() == before
     (tmp_path / "opened.jsonl").write_text(before + before[:9])
-    with pytest.raises(InputError, match=r"opened\.jsonl cannot be read .*keeps account of test patients"):
+    with pytest.raises(InputError, match=r"opened\.jsonl cannot be read .*records when test patients were opened"):
         read_opened(tmp_path)
     for damaged in ('{"studies": [', "[]", "{}"):
         (tmp_path / "sweep.json").write_text(damaged)
