@@ -253,7 +253,10 @@ def test_only_the_named_runs_are_scored_on_test_patients_and_it_is_counted(opene
     assert [len(runs) for runs in times] == [2, 2]
     assert {run for runs in times for run in runs} == scored
     bad = opened.names.with_name("bad.txt")
-    refused = {"objectives/all/mse-9": "is no run of this sweep", "objectives/all/broken-lr0.004-0": "is not finished"}
+    refused = {
+        "objectives/all/mse-9": "is not a run of this sweep",
+        "objectives/all/broken-lr0.004-0": "is not finished",
+    }
     for name, message in refused.items():
         bad.write_text(name)
         assert main(["run", str(opened.file), "--out", str(opened.out), "--final", str(bad)]) == 2
