@@ -7,6 +7,7 @@ import math
 import pathlib
 import time
 
+from learner_jax import manifest
 from learner_jax.evaluators import places
 from learner_jax.report import collapse, goodput
 from learner_jax.report.goodput import Life
@@ -15,7 +16,6 @@ from tfds_builders.errors import InputError
 from tfds_builders.wording import plural
 
 SILENT = 600.0  # seconds without a sign of life after which a running process is suspected to hang
-_MANIFEST = "manifest.json"  # the name in learner_jax/checkpoint.py, which imports JAX
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _config(run: pathlib.Path) -> dict:
 
 
 def _committed(run: pathlib.Path) -> list[int]:
-    folders = (path.parent.name for path in run.glob(f"checkpoints/*/{_MANIFEST}"))
+    folders = (path.parent.name for path in run.glob(f"checkpoints/*/{manifest.FILE}"))
     return [int(name) for name in folders if name.isdigit()]
 
 
