@@ -1,4 +1,4 @@
-"""What a trained run sees, for tools of your own: ``python -m learner_jax.predict.embed --workdir … --data_dir …``.
+"""The embeddings of a dataset, for analyses of your own: ``python -m learner_jax.predict.embed --workdir …``.
 
     python -m learner_jax.predict.embed --workdir runs/lus/combined --data_dir data/new --out new.parquet
 
