@@ -35,7 +35,7 @@ from learner_jax.evaluators.plane import Plane
 from learner_jax.evaluators.predictions import Predictions, Truth
 from learner_jax.evaluators.rows import Row
 from tfds_builders.errors import InputError
-from tfds_builders.whole import write_whole
+from tfds_builders.whole import replacing, write_whole
 
 _FIRST = ("pairwise_accuracy", "macro_f1", "kendall_tau_b")  # a line of the terminal has room for these
 HEADLINE = (
@@ -98,9 +98,10 @@ def write_floors(sections: dict[str, list[Row]], notes: dict[str, str], key: str
     target = Path(workdir) / "eval"
     target.mkdir(parents=True, exist_ok=True)
     rows = {name: [dataclasses.asdict(row) for row in headline(floor)] for name, floor in sections.items()}
-    beside = target / f".floors.csv.{os.getpid()}"
-    write_csv(beside, sectioned(sections))
-    beside.replace(target / "floors.csv")  # first: once the JSON with the key is there, neither is written again
+    with replacing(
+        target / "floors.csv"
+    ) as beside:  # first: once the JSON with the key is there, neither is written again
+        write_csv(beside, sectioned(sections))
     write_json(target / _FLOORS, {"key": key, "rows": rows, "notes": notes})
 
 

@@ -42,9 +42,20 @@ def used_in(workdir: Path, cohort: Cohort) -> dict[str, str]:
     return {patient: part for patient, part in used.items() if patient in cohort.patients}
 
 
-def is_comparable(workdir: Path, cohort: Cohort) -> bool:
-    """Whether the patients of all the run's splits were hashed with the key of ``cohort``."""
-    return all(splits.read_file(file)[0] == cohort.meta.key_fingerprint for file in _files(workdir))
+def warn_unless_comparable(workdir: Path, cohort: Cohort, consequence: str = "") -> None:
+    """Say on stderr if :func:`used_in` misses patients, because the run's were hashed with another key.
+
+    Args:
+      workdir: of the run.
+      cohort: of any patients.
+      consequence: what would follow if the run was trained on them, as a relative clause.
+    """
+    if any(splits.read_file(file)[0] != cohort.meta.key_fingerprint for file in _files(workdir)):
+        print(
+            f"WARNING: it CANNOT be checked whether {workdir} was trained on these patients{consequence}: they were "
+            "hashed with another key (--key_file of the build)",
+            file=sys.stderr,
+        )
 
 
 def _files(workdir: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from learner_jax import command
 from learner_jax.bucket import local
-from learner_jax.evaluators.seen import is_comparable
+from learner_jax.evaluators import seen
 from learner_jax.predict import table
 from learner_jax.predict.api import Opened, predict
 from learner_jax.predict.pairs import all_pairs, read_pairs
@@ -50,12 +50,7 @@ def _do(known: argparse.Namespace, fields: list[str]) -> None:
     table.beside(out)  # a bad --out fails before anything slow starts
     trained = open_run(local(known.workdir), known.step, fields)
     opened = Opened(trained, local(known.data_dir))
-    if not is_comparable(trained.workdir, opened.cohort):
-        print(
-            f"WARNING: it CANNOT be checked whether {trained.workdir} was trained on these patients, for whom it would "
-            "then have to abstain: they were hashed with another key (--key_file of the build)",
-            file=sys.stderr,
-        )
+    seen.warn_unless_comparable(trained.workdir, opened.cohort, ", for whom it would then have to abstain")
     pairs = read_pairs(known.pairs, opened.cohort) if known.pairs else all_pairs(opened.cohort, trained.readout.order)
     if not pairs:
         raise InputError(f"{known.pairs or known.data_dir} has no two visits of one patient, so nothing to compare")

@@ -10,7 +10,6 @@ The newest evaluated checkpoint is used. A dataset that was prepared differently
 """
 
 import argparse
-import os
 import sys
 
 import numpy as np
@@ -25,6 +24,7 @@ from learner_jax.predict.run import open_run
 from tfds_builders.cohort import read_table
 from tfds_builders.errors import InputError
 from tfds_builders.program import program, worded
+from tfds_builders.whole import replacing
 from tfds_builders.wording import plural
 
 
@@ -70,17 +70,11 @@ def _do(known: argparse.Namespace, fields: list[str]) -> None:
         raise InputError(f"--out is {out}; the table is written as Parquet, so name a file that ends in .parquet")
     run = open_run(local(known.workdir), known.step, fields)
     opened = Opened(run, local(known.data_dir))
-    if not seen.is_comparable(run.workdir, opened.cohort):
-        print(
-            f"WARNING: it CANNOT be told which of these patients {run.workdir} was trained on: they were hashed with "
-            "another key (--key_file of the build)",
-            file=sys.stderr,
-        )
+    seen.warn_unless_comparable(run.workdir, opened.cohort)
     table = embeddings(opened)
     out.parent.mkdir(parents=True, exist_ok=True)
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
-    table.write_parquet(beside)
-    beside.replace(out)
+    with replacing(out) as beside:
+        table.write_parquet(beside)
     width = table.schema["embedding"].shape[0]
     lost = len(opened.cohort.scan_ids) - table.height
     print(

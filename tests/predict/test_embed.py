@@ -70,5 +70,5 @@ def test_patients_of_another_key_are_said_to_be_unknown(trained, dataset, tmp_pa
     values = json.loads((workdir / "split.json").read_text()) | {"key_fingerprint": "another"}
     (workdir / "split.json").write_text(json.dumps(values))
     assert command(workdir, dataset, tmp_path / "e.parquet") == 0
-    assert f"it CANNOT be told which of these patients {workdir} was trained on" in capsys.readouterr().err
+    assert f"it CANNOT be checked whether {workdir} was trained on these patients: they" in capsys.readouterr().err
     assert pl.read_parquet(tmp_path / "e.parquet")["seen"].null_count() == 72
