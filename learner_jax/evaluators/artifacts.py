@@ -98,9 +98,8 @@ def write_floors(sections: dict[str, list[Row]], notes: dict[str, str], key: str
     target = Path(workdir) / "eval"
     target.mkdir(parents=True, exist_ok=True)
     rows = {name: [dataclasses.asdict(row) for row in headline(floor)] for name, floor in sections.items()}
-    with replacing(
-        target / "floors.csv"
-    ) as beside:  # first: once the JSON with the key is there, neither is written again
+    # the CSV first: once the JSON with the key is there, neither is written again
+    with replacing(target / "floors.csv") as beside:
         write_csv(beside, sectioned(sections))
     write_json(target / _FLOORS, {"key": key, "rows": rows, "notes": notes})
 
