@@ -93,9 +93,8 @@ def _one_visit(
     by_patient = rows[np.argsort(patient[rows], kind="stable")]
     patients, starts = np.unique(patient[by_patient], return_index=True)
     keep = [rows[:0]]
-    for p, mine in zip(
-        patients.tolist(), np.split(by_patient, starts[1:]), strict=False
-    ):  # splitting no rows gives one part
+    parts = np.split(by_patient, starts[1:])  # one part if there are no rows
+    for p, mine in zip(patients.tolist(), parts, strict=False):
         visits = np.unique(visit[mine[labeled[mine]] if labeled[mine].any() else mine])
         keep.append(mine[visit[mine] == visits[lot(p) % len(visits)]])
     return np.sort(np.concatenate(keep))

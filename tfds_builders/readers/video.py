@@ -47,9 +47,10 @@ def read(path: Path | str, frames: int, limits: Limits = LIMITS) -> Reading:
         limits.check_count(path, expected)
         kept = _keep(path, container, evenly(expected, frames) if expected else np.zeros(0, np.int64), limits)
     lasts = kept.seconds * kept.total
+    # A clip that was trimmed without re-encoding also declares the frames cut out, but its duration is right.
     if kept.total < _COMPLETE * declared and not (
         lasts >= _COMPLETE * header.seconds > 0 and kept.total >= _COMPLETE * _count_packets(path, limits)
-    ):  # a clip that was trimmed without re-encoding also declares the frames cut out, but its duration is right
+    ):
         raise UnreadableScan(path, f"is cut off or damaged: {kept.total} of its {declared} frames can be decoded")
     if not declared and lasts < _COMPLETE * header.seconds:
         raise UnreadableScan(path, f"is cut off or damaged: {lasts:.1f} of its {header.seconds:.1f} s can be decoded")
