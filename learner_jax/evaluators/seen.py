@@ -39,7 +39,7 @@ def used_in(workdir: Path, cohort: Cohort) -> dict[str, str]:
     comparable = [split for key, split in read if key == cohort.meta.key_fingerprint]
     # a patient may be in val of one run and in train of another: train is last and wins
     used = {patient: part for part in ("val", "train") for split in comparable for patient in split.parts[part]}
-    return {patient: part for patient, part in used.items() if patient in cohort.patients}
+    return {patient: used[patient] for patient in cohort.patients if patient in used}
 
 
 def warn_unless_comparable(workdir: Path, cohort: Cohort, consequence: str = "") -> None:
