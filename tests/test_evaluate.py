@@ -103,16 +103,19 @@ def test_a_folder_of_runs_is_scored_with_its_floors(finished, tmp_path, capsys):
 
 
 def test_a_run_that_cannot_be_scored_stops_no_other(finished, tmp_path, capsys):
-    for name in ("a", "b", "c"):
+    for name in ("a", "b", "c", "z"):
         shutil.copytree(finished / "run", tmp_path / name)
     Path(tmp_path / "a/config.json").write_text("{")
+    stored = json.loads((tmp_path / "z/config.json").read_text())
+    stored["eval"]["patients"] = "val"  # scored on others, so no part of an arm of test patients
+    Path(tmp_path / "z/config.json").write_text(json.dumps(stored))
     shutil.rmtree(tmp_path / "b/eval/4")
     changed = json.loads((tmp_path / "c/config.json").read_text()) | {"seed": 1}
     Path(tmp_path / "c/config.json").write_text(json.dumps(changed))
-    assert command.main(["--workdir", str(tmp_path), "--runs", "a,b,c"]) == 2
+    assert command.main(["--workdir", str(tmp_path), "--runs", "a,b,c,z"]) == 2
     told = capsys.readouterr()
     assert f"{tmp_path / 'a'} is left out: " in told.err
-    assert told.err.endswith(f"error: 1 of 3 runs in {tmp_path} could not be scored, as said above\n")
+    assert told.err.endswith(f"error: 1 of 4 runs in {tmp_path} could not be scored, as said above\n")
     assert f"{tmp_path / 'b'} step 4: pairwise_accuracy" in told.out
     arms = json.loads((tmp_path / "arms.json").read_text())
     assert [arm["runs"] for arm in arms.values()] == [["b", "c"]]
