@@ -13,7 +13,7 @@
 # Environment:
 #   PYTHON  interpreter with requirements-gpu.txt installed; default: .venv/bin/python
 #   TRIES   failures in a row after which it ends; one after an hour's work counts as the first again; default: 5
-#   PAUSE   seconds before the next try; default: 60
+#   PAUSE   whole seconds before the next try; default: 60
 set -u
 cd "$(dirname "$0")/.." || exit 2
 
@@ -52,8 +52,11 @@ while :; do
       exit "$code"
     fi
     echo "gpu_host.sh: code $code, failure $failures of $tries in a row; next try in $pause s" >&2
-    sleep "$pause" &
-    await
+    # In short sleeps: a signal is served after each, at whatever moment it came.
+    for ((end = SECONDS + pause; SECONDS < end; )); do
+      [[ -z $stop ]] || break
+      sleep 1
+    done
     [[ -z $stop ]] || exit 143
   fi
 done

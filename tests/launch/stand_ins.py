@@ -38,7 +38,7 @@ class Script:
         for name in (lives, *more):
             (folder / name).write_text(_PROGRAM)
             (folder / name).chmod(0o755)
-        known = {"NOTES": self.notes, "LIVES": lives, "CODES": ",".join(map(str, codes)), "PAUSE": 0.1}
+        known = {"NOTES": self.notes, "LIVES": lives, "CODES": ",".join(map(str, codes)), "PAUSE": 0}
         search = f"{folder}{os.pathsep}{os.environ['PATH']}"
         given = {name: str(value) for name, value in (known | environment).items()}
         self.process = subprocess.Popen(

@@ -77,16 +77,6 @@ def test_the_end_of_its_time_in_a_pause_requeues_it(start):
     assert script.end()[:2] == (143, [LIFE, "scancel --signal=TERM 42", REQUEUED])
 
 
-def test_the_end_of_its_time_right_before_a_pause_is_not_slept_through(start, tmp_path):
-    # bash serves a signal that comes in front of `wait` and then waits
-    (tmp_path / "slow_wait").write_text('wait() { sleep 0.5; builtin wait "$@"; }')
-    script = start(1, PAUSE=600, BASH_ENV=tmp_path / "slow_wait")
-    while "next try in 600 s" not in script.process.stderr.readline():
-        pass
-    script.tell(signal.SIGUSR1)
-    assert script.end()[:2] == (143, [LIFE, "scancel --signal=TERM 42", REQUEUED])
-
-
 def test_where_it_cannot_be_requeued_it_says_so(start):
     code, _, said = start(143, CODE=1).end()
     assert code == 143
