@@ -200,6 +200,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK)}, 3 rounds")
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
+    if unknown := set(args.names) - set(PEERS):
+        parser.error(f"no counterpart in PyTorch for {', '.join(sorted(unknown))}; there is one for {', '.join(PEERS)}")
     names = args.names or (QUICK if args.quick else tuple(PEERS))
     rounds, table = 3 if args.quick else args.rounds, []
     fresh = multiprocessing.get_context("spawn")

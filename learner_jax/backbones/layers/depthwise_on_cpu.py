@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from learner_jax.backbones.layers.stored import stored
+
 Pads = tuple[tuple[int, int], ...]  # before and after each axis of space
 Axes = tuple[int, ...]  # a number for each axis of space
 _STRIP = 2**17  # numbers of a scan that fit into a core's cache (512 KiB in float32)
@@ -29,11 +31,13 @@ def depthwise(
 
 
 def _shifted(x: Array, kernel: Array, stride: Axes, pads: Pads) -> Array:
-    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    # stored, as each place of the kernel would compute the norm and the activation before it again
+    x = stored(jnp.pad(x, ((0, 0), *pads, (0, 0))))
     window = kernel.shape[:-2]
     out = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:-1], window, stride, strict=True)]
     places = itertools.product(*map(range, window))
-    return functools.reduce(jnp.add, (x[_every(place, stride, out)] * kernel[place][0] for place in places))
+    terms = (x[_every(place, stride, out)] * kernel[place][0] for place in places)
+    return stored(functools.reduce(jnp.add, terms))  # as the norm after it reads it four times
 
 
 def _forward(x: Array, kernel: Array, stride: Axes, pads: Pads) -> tuple[Array, tuple[Array, Array]]:
