@@ -17,6 +17,7 @@ from learner_jax.backbones.layers import remat
 from learner_jax.backbones.layers.conv import Conv, kaiming_fan_in
 from learner_jax.backbones.layers.norm import NORMS
 from learner_jax.backbones.layers.pool import halve, max_pool
+from learner_jax.backbones.layers.stored import stored
 from learner_jax.backbones.names import From, Names
 
 _INFLATED = From((r"\1",), lambda kernel, shape: inflate(kernel, shape[0]))
@@ -42,7 +43,7 @@ class DenseLayer(nnx.Module):
     def __call__(self, x: Float[Array, "b t h w c"], mask: Bool[Array, " b"], train: bool) -> Float[Array, "b t h w d"]:
         y = self.conv1(nnx.relu(self.norm1(x, mask, train)))
         y = self.conv2(nnx.relu(self.norm2(y, mask, train)))
-        return jnp.concatenate([x, y], axis=-1)
+        return stored(jnp.concatenate([x, y], axis=-1))
 
 
 class DenseBlock(nnx.Module):
