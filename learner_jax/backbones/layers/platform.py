@@ -14,7 +14,7 @@ _COMPILER_OPTIONS = {
     # step of TSM-ResNet-18 takes 773 ms on two cores with them and 661 ms without (November 2026).
     "cpu": {
         "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE",
-        # The first pass removes barriers before fusion, which they are there to prevent (layers/transformer.py). The
+        # The first pass removes barriers before fusion, which they are there to prevent (layers/stored.py). The
         # second turns small loops into functions and cannot handle a barrier of two arrays: XLA then aborts (jaxlib
         # 0.10.2 for loops of some KiB, 0.12.0.1 also for 6 MB).
         "xla_disable_hlo_passes": "cse_barrier_expander,small-while-loop-hoisting",
