@@ -1,6 +1,7 @@
 """Predictions equal the evaluator's to the bit; what is unlike the training cohort is refused with a reason."""
 
 import csv
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -204,8 +205,12 @@ def test_scans_unlike_the_training_cohort_cost_their_own_pairs(trained, dataset,
             assert now.refused.endswith(f"of visit {cohort.visit[lost]}: it cannot be read")
         if own(odd) in ends or own(lost) in ends:
             assert (now.change, now.probability, now.delta) == (None, None, None)
-        else:
-            assert now == then
+        else:  # to rounding: a scan takes another place in its batch
+            figures = ("probability", "delta", "low", "high")
+            for name in figures:
+                assert getattr(now, name) == pytest.approx(getattr(then, name), abs=1e-5, rel=1e-5)
+            blank = dict.fromkeys(figures)
+            assert dataclasses.replace(now, **blank) == dataclasses.replace(then, **blank)
 
 
 @pytest.fixture(scope="module")
