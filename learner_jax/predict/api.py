@@ -104,11 +104,12 @@ def predict(opened: Opened, pairs: Sequence[Pair]) -> list[Prediction]:
     """
     cohort, rows_of = opened.cohort, _rows_of_visits(opened.cohort)
     rows = [np.concatenate([rows_of[p.patient, p.visit_1], rows_of[p.patient, p.visit_2]]) for p in pairs]
-    faults = opened.refusals(np.unique(np.concatenate([np.zeros(0, np.int64), *rows])))
+    asked = np.unique(np.concatenate([np.zeros(0, np.int64), *rows]))
+    faults = opened.refusals(asked)
     named = {row: f"scan {cohort.scan_ids[row]} of visit {cohort.visit[row]}: {why}" for row, why in faults.items()}
     refused = ["; ".join(named[row] for row in own.tolist() if row in named) for own in rows]
     accepted = [at for at, why in enumerate(refused) if not why]
-    fields = _predicted(opened, [pairs[at] for at in accepted], [rows[at] for at in accepted])
+    fields = _predicted(opened, [pairs[at] for at in accepted], asked)
     predicted = dict(zip(accepted, fields, strict=True))
     predictions = []
     for at, pair in enumerate(pairs):
@@ -134,15 +135,22 @@ def _rows_of_visits(cohort: Cohort) -> dict[tuple[int, int], np.ndarray]:
     return {visit: np.array(rows) for visit, rows in found.items()}
 
 
-def _predicted(opened: Opened, pairs: list[Pair], rows: list[np.ndarray]) -> list[dict[str, Any]]:
-    """The fields that the read-out predicts for pairs whose scans are all accepted."""
+def _predicted(opened: Opened, pairs: list[Pair], asked: np.ndarray) -> list[dict[str, Any]]:
+    """The fields that the read-out predicts for pairs whose scans are all accepted.
+
+    All rows asked for are embedded, refused ones too: without them the others would take other places in their batches,
+    which on some CPUs (AVX2) changes their last digits.
+    """
     if not pairs:
         return []
     run, cohort = opened.run, opened.cohort
     readout, weights = run.readout, run.readout.spec["view_weights"]
     evaluator = Evaluator(opened.config, cohort, opened.reader, opened.backbone, opened.mesh)
     weights = None if weights is None else np.array(weights)
-    visits = evaluator.observations(opened.variables, np.unique(np.concatenate(rows)), weights)
+    visits = evaluator.observations(opened.variables, asked, weights)
+    accepted = {(pair.patient, visit) for pair in pairs for visit in (pair.visit_1, pair.visit_2)}
+    keys = list(zip(visits.patient.tolist(), visits.visit.tolist(), strict=True))
+    visits = visits.take(np.array([at for at, key in enumerate(keys) if key in accepted]))
     check_embeddings(visits, "given")
     place = {key: at for at, key in enumerate(zip(visits.patient.tolist(), visits.visit.tolist(), strict=True))}
     first = np.array([place[pair.patient, pair.visit_1] for pair in pairs])

@@ -1,7 +1,6 @@
 """Predictions equal the evaluator's to the bit; what is unlike the training cohort is refused with a reason."""
 
 import csv
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -187,7 +186,7 @@ def test_scans_unlike_the_training_cohort_cost_their_own_pairs(trained, dataset,
         for at, row in enumerate(asked.tolist()):
             if row == odd:
                 found[at] = found[at] | {"scan": 255 - found[at]["scan"]}
-            if row == lost:
+            if row == lost and isinstance(found[at], dict):  # only once: then it is known to be lost
                 found[at] = found[at] | {"scale": np.float32("nan"), "scan_id": b"other"}
         return [records._checked(row, record) for row, record in zip(asked.tolist(), found, strict=True)]
 
@@ -205,12 +204,8 @@ def test_scans_unlike_the_training_cohort_cost_their_own_pairs(trained, dataset,
             assert now.refused.endswith(f"of visit {cohort.visit[lost]}: it cannot be read")
         if own(odd) in ends or own(lost) in ends:
             assert (now.change, now.probability, now.delta) == (None, None, None)
-        else:  # to rounding: a scan takes another place in its batch
-            figures = ("probability", "delta", "low", "high")
-            for name in figures:
-                assert getattr(now, name) == pytest.approx(getattr(then, name), abs=1e-5, rel=1e-5)
-            blank = dict.fromkeys(figures)
-            assert dataclasses.replace(now, **blank) == dataclasses.replace(then, **blank)
+        else:
+            assert now == then
 
 
 @pytest.fixture(scope="module")
