@@ -37,7 +37,7 @@ def _shifted(x: Array, kernel: Array, stride: Axes, pads: Pads) -> Array:
     out = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:-1], window, stride, strict=True)]
     places = itertools.product(*map(range, window))
     terms = (x[_every(place, stride, out)] * kernel[place][0] for place in places)
-    return stored(functools.reduce(jnp.add, terms))  # as the norm after it reads it four times
+    return stored(functools.reduce(jnp.add, terms))  # for the norm after it, which reads it several times
 
 
 def _forward(x: Array, kernel: Array, stride: Axes, pads: Pads) -> tuple[Array, tuple[Array, Array]]:
