@@ -7,29 +7,24 @@ after some time, with a message that names it.
 import json
 import os
 import re
-import socket
 import sys
-import threading
 from typing import Any
 
 import jax
+from jax._src import clusters
 from jax._src import distributed as service  # JAX has no public name for its client; Orbax and Flax take it here too
 
+from learner_jax.roll_call import Unreachable, roll_call
 from tfds_builders.errors import InputError
 
 WAIT = 300  # seconds that processes wait for each other at most: one may still be reading tables
-_LAST = 10  # seconds that the first process waits longer than the others, which JAX aborts when it ends
+_CONNECTING = 60  # seconds after which JAX aborts although all processes had come
 _HEARTBEAT = 100  # seconds of silence after which JAX aborts; learner_jax.pulse is faster
 _CLOSING = 3600  # seconds that the others wait for the first at the end: it may still be uploading to a bucket
-_NO_CLUSTER = "coordinator_address should be defined"
 # Variables that launchers set for each of several processes, and their value for a process that is alone.
 _ONE_OF_SEVERAL = {"OMPI_COMM_WORLD_SIZE": "1", "PMI_SIZE": "1", "JOB_COMPLETION_INDEX": "0"}
 _REMEDY = "Give --coordinator_address, --num_processes and --process_id"
 _asked = 0  # how often the processes have agreed on something, the same on all of them
-
-
-class Unreachable(Exception):
-    """Another process of the run did not arrive in time."""
 
 
 def start(coordinator_address: str | None, num_processes: int | None, process_id: int | None) -> None:
@@ -44,84 +39,70 @@ def start(coordinator_address: str | None, num_processes: int | None, process_id
       process_id: index of this process, from 0.
 
     Raises:
-      InputError: the flags do not go together, or this is one of several processes that JAX cannot connect.
-      Unreachable: the others did not arrive.
+      InputError: the flags do not go together, those of the processes differ, or this is one of several processes of
+        which nothing is known.
+      Unreachable: some processes did not come; the message names them.
     """
     given = (coordinator_address, num_processes, process_id)
-    by_flags = given != (None, None, None)
-    if by_flags:
-        if None in given:
-            raise InputError(
-                "--coordinator_address, --num_processes and --process_id go together: give all three, or none where a "
-                "cluster tells them (Cloud TPU, SLURM)"
-            )
-        if not re.fullmatch(r".+:\d+", coordinator_address):
-            raise InputError(f"--coordinator_address is {coordinator_address!r}; it is HOST:PORT of process 0")
+    if given != (None, None, None):
+        _check(*given)
         print(f"process {process_id} of {num_processes} meets the others at {coordinator_address}", file=sys.stderr)
     elif os.environ.get("SLURM_NTASKS") == "1":
         return  # JAX would leave it only the first of its GPUs
-    met = threading.Event()
-    threading.Thread(target=_give_up_unless, args=(met,), name="first meeting", daemon=True).start()
-    try:
-        jax.distributed.initialize(
-            *given,
-            initialization_timeout=WAIT + 6 * _LAST,  # after which JAX aborts with stacks instead of a sentence
-            heartbeat_timeout_seconds=_HEARTBEAT,
-            shutdown_timeout_seconds=_CLOSING,
+    found = _found(*given)
+    if found is None:
+        return
+    if found[1] > 1:
+        roll_call(*found, WAIT)
+    jax.distributed.initialize(
+        *found,
+        initialization_timeout=_CONNECTING,
+        heartbeat_timeout_seconds=_HEARTBEAT,
+        shutdown_timeout_seconds=_CLOSING,
+    )
+
+
+def _check(coordinator_address: str | None, num_processes: int | None, process_id: int | None) -> None:
+    if None in (coordinator_address, num_processes, process_id):
+        raise InputError(
+            "--coordinator_address, --num_processes and --process_id go together: give all three, or none where a "
+            "cluster tells them (Cloud TPU, SLURM)"
         )
-    except ValueError as fault:
-        if by_flags:
-            raise InputError(f"{fault}; got {', '.join(map(str, given))}") from fault
-        if _NO_CLUSTER not in str(fault):  # a cluster that JAX misreads: going on, each process would train by itself
-            raise
-        for name, alone_is in _ONE_OF_SEVERAL.items():
-            if os.environ.get(name, alone_is) != alone_is:
-                raise InputError(
-                    f"{name} is {os.environ[name]}, so this is one of several processes, of whom JAX is told nothing "
-                    f"here. {_REMEDY}"
-                ) from fault
-    except jax.errors.JaxRuntimeError as fault:
-        raise Unreachable(f"the processes of the run did not find each other: {fault}") from fault
+    if not re.fullmatch(r".+:\d+", coordinator_address):
+        raise InputError(f"--coordinator_address is {coordinator_address!r}; it is HOST:PORT of process 0")
+    if not 0 <= process_id < num_processes:
+        raise InputError(
+            f"--process_id is {process_id} and --num_processes {num_processes}; processes are numbered from 0 to "
+            f"{num_processes - 1}"
+        )
+
+
+def _found(
+    coordinator_address: str | None, num_processes: int | None, process_id: int | None
+) -> tuple[str, int, int] | None:
+    """Address, number of processes and index of this one, as given or as a cluster tells them; None: it is alone."""
+    address = coordinator_address or os.environ.get("JAX_COORDINATOR_ADDRESS")
+    detect = clusters.ClusterEnv.auto_detect_unset_distributed_params
+    try:
+        found = detect(address, num_processes, process_id, None, None, WAIT)[:3]
     except RuntimeError as fault:
         if "mpi4py" not in str(fault):  # needed for Open MPI 5 (jax 0.12)
             raise
         raise InputError(f"{fault}. {_REMEDY}") from fault
-    finally:
-        met.set()
-
-
-def _give_up_unless(met: threading.Event) -> None:
-    """End the process with a sentence while JAX still waits for the others; it does not say who has arrived."""
-    if met.wait(WAIT):
-        return
-    me, n, address = (
-        getattr(service.global_state, name) for name in ("process_id", "num_processes", "coordinator_address")
-    )
-    if me == 0 and met.wait(_LAST):
-        return
-    late = [process for process in range(1, n) if process != me]
-    if address is None:
-        missing = "the cluster to say who the processes of the run are"
-    elif me > 0 and not _answers(address):
-        missing = f"process 0, which does not answer at {address}"
-    else:
-        missing = f"process {late[0]}" if len(late) == 1 else f"one or more of the {len(late)} other processes"
-    print(
-        f"process {me} waited {WAIT} s for {missing}. Start all processes of the run with the same address, numbered "
-        "from 0",
-        file=sys.stderr,
-        flush=True,
-    )
-    os._exit(1)
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-    except OSError:
-        return False
-    return True
+    if None not in found:
+        return found
+    for name, alone_is in _ONE_OF_SEVERAL.items():
+        if os.environ.get(name, alone_is) != alone_is:
+            raise InputError(
+                f"{name} is {os.environ[name]}, so this is one of several processes, of whom JAX is told nothing "
+                f"here. {_REMEDY}"
+            )
+    if found != (None, None, None):
+        raise InputError(
+            f"the cluster tells address {found[0]}, {found[1]} processes and index {found[2]}, where None is unknown. "
+            f"{_REMEDY}"
+        )
+    return None
 
 
 def first() -> bool:

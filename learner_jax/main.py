@@ -60,10 +60,14 @@ def main(argv: list[str]) -> None:
     from learner_jax.dry_run import dry_run
     from learner_jax.preemption import EXIT_CODE, Preempted
     from learner_jax.pulse import Pulse, fail, leave
+    from learner_jax.roll_call import Unreachable
     from learner_jax.train import train
 
     keep_compiled()
-    distributed.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+    try:
+        distributed.start(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+    except Unreachable as fault:
+        sys.exit(str(fault))
     try:
         with Pulse():
             if DRY_RUN.value:

@@ -13,8 +13,9 @@ from typing import NoReturn
 import jax
 from jax._src import distributed as service  # see learner_jax/distributed.py
 
-from learner_jax.distributed import Unreachable, alone
+from learner_jax.distributed import alone
 from learner_jax.preemption import Preempted
+from learner_jax.roll_call import Unreachable
 from tfds_builders.errors import sentence
 
 _LEAVING = 10  # seconds that the first process waits for the others to leave
