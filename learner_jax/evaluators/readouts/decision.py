@@ -6,8 +6,8 @@ Swapping the visits swaps decrease and increase in classes and probabilities, to
 import dataclasses
 
 import numpy as np
+import scipy  # its parts are loaded where they are first used: optimize takes half a second
 from jaxtyping import Float, Float64, Int, Int32
-from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_ndtr, ndtr
 
 from learner_jax.evaluators.change import change_class, fit_threshold
@@ -102,7 +102,7 @@ def probit(delta: Float64[np.ndarray, " k"], change: Int[np.ndarray, " k"]) -> t
     x = (delta / scale, change)
     lowest = _NARROWEST if (change == 0).any() else 0.0
     start = min(_STARTS, key=lambda start: _probit_cost(np.array(start), *x)[0])
-    found = minimize(
+    found = scipy.optimize.minimize(
         _probit_cost, start, args=x, jac=True, method="L-BFGS-B", bounds=[(lowest, _WIDEST), (_FLATTEST, _STEEPEST)],
         options={"ftol": 1e-14, "gtol": 1e-9},
     )  # fmt: skip
@@ -142,7 +142,9 @@ def logit_temperature(logits: Float64[np.ndarray, "k 3"], change: Int[np.ndarray
     def cost(log_inverse: float) -> float:
         return mean_nll(logits * np.exp(log_inverse), change)
 
-    found = minimize_scalar(cost, bounds=(-_SHARPEST, _SHARPEST), method="bounded", options={"xatol": 1e-9})
+    found = scipy.optimize.minimize_scalar(
+        cost, bounds=(-_SHARPEST, _SHARPEST), method="bounded", options={"xatol": 1e-9}
+    )
     return float(np.exp(-found.x)) if found.fun < cost(0.0) - 1e-12 else 1.0
 
 

@@ -3,8 +3,8 @@
 import dataclasses
 
 import numpy as np
+import scipy  # its parts are loaded where they are first used: optimize takes half a second
 from jaxtyping import Float, Float64
-from scipy.optimize import minimize
 
 from learner_jax.evaluators.blockwise import over_pairs, over_rows
 from learner_jax.evaluators.pairs import Observations
@@ -81,4 +81,6 @@ def minimize_linear(
         gradient = np.append(by_r @ x / total + 2 * penalty * w, by_tie / total)
         return float(pairs.weight @ nll / total + penalty * w @ w), gradient
 
-    return minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-7}).x
+    return scipy.optimize.minimize(
+        cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-7}
+    ).x
