@@ -39,7 +39,7 @@ objectives: .venv/installed ## train on the demo's cohort with every objective; 
 	test -f data/demo/dataset_info.json || $(PY) -m tfds_builders.build synthetic_lus --data_dir data/demo --n_patients 300
 	$(PY) -m benchmarks.every_objective --data data/demo --out runs/objectives
 
-test: .venv/installed ## run the default suite; 9 to 19 minutes on 2 cores if JAX has compiled nothing yet
+test: .venv/installed ## run the default suite; 9 to 23 minutes on 2 cores if JAX has compiled nothing yet
 	$(PY) -m pytest -n 2 --dist worksteal -m "not slow and not parity and not multiprocess and not real_data and not gpu"
 
 slow: .venv/installed ## run what takes minutes: all backbones, objectives, docs/adni.md; by hand (kills: make torture)

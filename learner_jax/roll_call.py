@@ -33,9 +33,9 @@ def roll_call(address: str, processes: int, process: int, seconds: int) -> None:
       seconds: how long process 0 waits for the others, and they for it.
 
     Raises:
-      Unreachable: on every process that came, with the numbers of those that did not.
-      InputError: process 0 cannot listen at the address; or, on every process that came, two have the same number or
-        they do not agree on how many they are.
+      Unreachable: on every process that came, with the numbers of those that did not; or a later process has the number
+        of this one.
+      InputError: process 0 cannot listen at the address, or expects another number of processes than this one.
     """
     host, _, port = address.rpartition(":")
     if process == 0:
@@ -50,10 +50,13 @@ def roll_call(address: str, processes: int, process: int, seconds: int) -> None:
         raise Unreachable(
             f"process {process} waited {seconds} s for process 0, which does not answer at {address}. {_REMEDY}"
         )
-    if answer["wrong"]:
-        raise InputError(f"{answer['wrong']}. {_REMEDY}")
+    if refused := answer.get("refused"):
+        raise InputError(f"{refused}. {_REMEDY}")
+    if answer.get("replaced"):
+        raise Unreachable(f"process {process} ends, as another process with this number came later. {_REMEDY}")
     if missing := ", ".join(map(str, answer["missing"])):
-        raise Unreachable(f"process {process} waited {seconds} s for process {missing} of {processes}. {_REMEDY}")
+        odd = "".join(f"; {what}" for what in answer["odd"])
+        raise Unreachable(f"process {process} waited {seconds} s for process {missing} of {processes}{odd}. {_REMEDY}")
 
 
 def _listen(port: str) -> socket.socket:
@@ -68,40 +71,52 @@ def _listen(port: str) -> socket.socket:
 
 
 async def _gather(listening: socket.socket, processes: int, seconds: int) -> dict[str, Any]:
-    """Process 0's part: listen until all have come or one is wrong, give every visitor the answer and return it."""
-    here: dict[asyncio.StreamWriter, int] = {}
-    wrong: list[str] = []
-    settled = asyncio.Event()
+    """Process 0's part: listen until all have come, give every visitor the answer and return it.
+
+    Who does not fit is sent away rather than ending the run: it may be left over from before a restart.
+    """
+    here: dict[int, asyncio.StreamWriter] = {}
+    odd: list[str] = []
+    all_here = asyncio.Event()
+
+    def missing() -> list[int]:
+        return sorted(set(range(1, processes)) - set(here))
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        process = None
         try:
             said = json.loads(await reader.readline())
             process, of = int(said["process"]), int(said["of"])
             if of != processes:
-                wrong.append(f"process {process} is told of {of} processes, process 0 of {processes}")
-            elif process in here.values():
-                wrong.append(f"two processes say that they are process {process}")
-            here[writer] = process
-            if wrong or len(here) == processes - 1:
-                settled.set()
+                odd.append(f"process {process} was told of {of} processes, process 0 of {processes}")
+                _tell(writer, {"refused": odd[-1]})
+                return
+            if process in here:
+                odd.append(f"two processes said that they are process {process}")
+                _tell(here[process], {"replaced": True})
+            here[process] = writer
+            if not missing():
+                all_here.set()
             await reader.read()  # until the visitor leaves
         except (OSError, ValueError, KeyError, TypeError):
             pass  # a visitor that died, or a stranger, such as a port scan
         finally:
-            if not settled.is_set():
-                here.pop(writer, None)
+            if here.get(process) is writer and not all_here.is_set():
+                del here[process]
             writer.close()
 
     server = await asyncio.start_server(greet, sock=listening, backlog=1024)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(settled.wait(), seconds)
-    settled.set()
-    missing = sorted(set(range(1, processes)) - set(here.values()))
-    answer = {"wrong": "; ".join(wrong), "missing": missing}
+        await asyncio.wait_for(all_here.wait(), seconds)
     server.close()
-    for writer in here:
-        writer.write(json.dumps(answer).encode() + b"\n")
+    answer = {"missing": missing(), "odd": odd}
+    for writer in here.values():
+        _tell(writer, answer)
     return answer
+
+
+def _tell(visitor: asyncio.StreamWriter, answer: dict[str, Any]) -> None:
+    visitor.write(json.dumps(answer).encode() + b"\n")
 
 
 def _report(host: str, port: int, who: dict[str, int], seconds: int) -> dict[str, Any] | None:

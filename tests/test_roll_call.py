@@ -3,7 +3,7 @@
 import json
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import pytest
 
@@ -48,20 +48,31 @@ def test_who_does_not_find_process_0_says_where_it_looked():
         assert f"process {process} waited 1 s for process 0, which does not answer at 127.0.0.1:{port}. " in str(fault)
 
 
-@pytest.mark.parametrize(
-    ("who", "wrong"),
-    [
-        ([(0, 4), (2, 4), (2, 4)], "two processes say that they are process 2"),
-        ([(0, 4), (1, 3)], "process 1 is told of 3 processes, process 0 of 4"),
-        ([(0, 2), (3, 4)], "process 3 is told of 4 processes, process 0 of 2"),
-    ],
-)
-def test_numbers_that_do_not_fit_are_refused_by_all_at_once(who, wrong):
-    started = time.monotonic()
-    told = outcomes(who, seconds=60)
-    assert time.monotonic() - started < 30
-    assert [type(fault) for fault in told] == [InputError] * len(who)
-    assert all(str(fault).startswith(f"{wrong}. Start all processes of the run") for fault in told)
+def test_a_later_process_takes_the_place_of_an_earlier_one_with_its_number():
+    """The earlier one may be left over from before a restart."""
+    port = free_port()
+    with ThreadPoolExecutor(4) as threads:
+        first, *twice = (threads.submit(roll_call, f"127.0.0.1:{port}", 3, process, 20) for process in (0, 1, 1))
+        (earlier,), (later,) = wait(twice, return_when=FIRST_COMPLETED)
+        with pytest.raises(Unreachable, match="process 1 ends, as another process with this number came later"):
+            earlier.result()
+        assert threads.submit(roll_call, f"127.0.0.1:{port}", 3, 2, 20).result() is None
+        assert first.result() is None
+        assert later.result() is None
+
+
+def test_numbers_that_do_not_fit_are_told_to_those_who_wait_in_vain():
+    told = outcomes([(0, 5), (2, 5), (3, 4)], seconds=2)
+    assert [type(fault) for fault in told] == [Unreachable, Unreachable, InputError]
+    differ = "process 3 was told of 4 processes, process 0 of 5. Start all processes of the run"
+    assert str(told[2]).startswith(differ)
+    for process, fault in zip((0, 2), told, strict=False):
+        assert str(fault).startswith(f"process {process} waited 2 s for process 1, 3, 4 of 5; {differ}")
+
+    told = outcomes([(0, 4), (2, 4), (2, 4)], seconds=2)
+    assert [type(fault) for fault in told] == [Unreachable] * 3
+    assert "waited 2 s for process 1, 3 of 4; two processes said that they are process 2. Start all" in str(told[0])
+    assert sorted("as another process with this number came later" in str(fault) for fault in told[1:]) == [False, True]
 
 
 def test_strangers_do_not_count():
