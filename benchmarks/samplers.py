@@ -3,10 +3,12 @@
     python -m benchmarks.samplers --scans 1000000
 
 The bound, measured in the same round, is NumPy's sort of as many random keys: permuting the scans takes at least that.
-Prints medians over rounds; a batch is also compared with a step of 100 ms, which a fast device might take.
+Prints medians over rounds; a batch is also compared with a step of 100 ms, which a fast device might take. Ends with
+one line of JSON.
 """
 
 import argparse
+import json
 import statistics
 import time
 
@@ -56,12 +58,15 @@ def main() -> None:
         bounds.append(time.process_time() - began)
         for name, rounds in found.items():
             rounds.append(timed(name, pool, args.batch_size, seed))
-    print(f"{len(pool.row):,} scans, batches of {args.batch_size}; a sort takes {statistics.median(bounds):.2f} s")
+    sort, table = statistics.median(bounds), {}
+    print(f"{len(pool.row):,} scans, batches of {args.batch_size}; a sort takes {sort:.2f} s")
     print("| sampler | first batch, s | over a sort | a batch, ms | of a step of 100 ms |\n|---|---|---|---|---|")
     for name, rounds in found.items():
         first, each = (statistics.median(column) for column in zip(*rounds, strict=True))
         over = statistics.median(one[0] / bound for one, bound in zip(rounds, bounds, strict=True))
         print(f"| {name} | {first:.2f} | {over:.1f} | {1000 * each:.2f} | {100 * each * 1000 / _STEP_MS:.1f} % |")
+        table[name] = {"first_s": first, "over_sort": over, "batch_ms": 1000 * each}
+    print(json.dumps({"benchmark": "samplers", "scans": len(pool.row), "sort_s": sort, "samplers": table}))
 
 
 if __name__ == "__main__":
