@@ -54,12 +54,15 @@ def start(coordinator_address: str | None, num_processes: int | None, process_id
         return
     if found[1] > 1:
         roll_call(*found, WAIT)
-    jax.distributed.initialize(
-        *found,
-        initialization_timeout=_CONNECTING,
-        heartbeat_timeout_seconds=_HEARTBEAT,
-        shutdown_timeout_seconds=_CLOSING,
-    )
+    try:
+        jax.distributed.initialize(
+            *found,
+            initialization_timeout=_CONNECTING,
+            heartbeat_timeout_seconds=_HEARTBEAT,
+            shutdown_timeout_seconds=_CLOSING,
+        )
+    except jax.errors.JaxRuntimeError as fault:
+        raise Unreachable(f"the processes of the run did not find each other: {fault}") from fault
 
 
 def _check(coordinator_address: str | None, num_processes: int | None, process_id: int | None) -> None:

@@ -34,15 +34,15 @@ def roll_call(address: str, processes: int, process: int, seconds: int) -> None:
 
     Raises:
       Unreachable: on every process that came, with the numbers of those that did not; or a later process has the number
-        of this one.
-      InputError: process 0 cannot listen at the address, or expects another number of processes than this one.
+        of this one; or process 0 cannot listen at the address, which a run that is still ending may hold.
+      InputError: process 0 expects another number of processes than this one.
     """
     host, _, port = address.rpartition(":")
     if process == 0:
         try:
             listening = _listen(port)
         except OSError as fault:
-            raise InputError(f"process 0 cannot listen at {address}: {fault}") from fault
+            raise Unreachable(f"process 0 cannot listen at {address}: {fault}") from fault
         answer = asyncio.run(_gather(listening, processes, seconds))
     else:
         answer = _report(host.strip("[]"), int(port), {"process": process, "of": processes}, seconds)
