@@ -1,13 +1,14 @@
 """Hostile and broken files: a named error each, soon and at no cost. ``python -m tests.tfds_builders.hostile`` prints
 the table."""
 
+import zlib
 from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.tfds_builders.hostile.files import CASES, KINDS, VOLUMES, Case, sound
+from tests.tfds_builders.hostile.files import CASES, KINDS, VOLUMES, Case, sound, zeros
 from tests.tfds_builders.hostile.trial import Trial
 
 NAMED = {"UnreadableScan", "UnsupportedScan", "TooLarge"}
@@ -34,6 +35,14 @@ def test_it_is_refused_by_a_named_error_soon_and_at_no_cost(case: Case, trial, t
         assert not got["error"], got
     else:
         assert got["error"] in ({"InputError"} if case.reader == "cohort" else NAMED), got
+
+
+@pytest.mark.parametrize("wbits", [31, 15, -15])
+def test_bombs_are_sound_streams(wbits):
+    """A damaged one would be refused for that, and nothing learned."""
+    packed = zeros(1 << 24, wbits, b"head")
+    assert zlib.decompress(packed, wbits) == b"head" + bytes(1 << 24)
+    assert len(packed) < 1 << 15
 
 
 @pytest.mark.parametrize("suffix", KINDS)
