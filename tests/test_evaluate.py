@@ -18,9 +18,10 @@ import pytest
 from learner_jax import evaluate as command
 from learner_jax.data import cohort as cohorts
 from learner_jax.data.pipeline import Reader
-from learner_jax.evaluate import Run, evaluate, find, follow, score_if_kept
+from learner_jax.evaluate import evaluate, find, follow, score_if_kept
 from learner_jax.evaluators import artifacts
 from learner_jax.evaluators.readouts import Readout
+from learner_jax.evaluators.run import Run
 from learner_jax.lock import only_trainer
 from learner_jax.report import scans
 from learner_jax.report.__main__ import main as report
