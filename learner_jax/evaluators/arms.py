@@ -96,7 +96,7 @@ def told(comparison: dict[str, Any]) -> list[str]:
     for arm, apart in comparison["differences"].items():
         named = {one["row"]["name"]: one["row"] | one for one in apart}
         row = named.get("pairwise_accuracy") or next(iter(named.values()), None)
-        if row is not None and row["low"] is not None:
+        if row is not None and None not in (row["low"], row["high"]):
             sd = "" if row["sd_over_seeds"] is None else f", SD over seeds {row['sd_over_seeds']:.3f}"
             lines.append(
                 f"{arm} - {comparison['reference']}: {row['name']} {row['value']:+.3f} [{row['low']:+.3f}, "

@@ -128,7 +128,7 @@ def _of_row(row: dict[str, Any]) -> str:
     value, low, high = (row[name] for name in ("value", "low", "high"))
     if value is None:
         return f"{row['name']} – ({row['note']})"
-    return f"{row['name']} {value:.3f}" + (f" [{low:z.3f}, {high:z.3f}]" if low is not None else "")
+    return f"{row['name']} {value:.3f}" + (f" [{low:z.3f}, {high:z.3f}]" if None not in (low, high) else "")
 
 
 def headline(rows: Iterable[Row]) -> list[Row]:

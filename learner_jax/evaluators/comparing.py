@@ -13,7 +13,7 @@ import numpy as np
 
 from learner_jax.config import EvalConfig
 from learner_jax.evaluators.predictions import Predictions, Truth
-from learner_jax.evaluators.quantities import FAMILIES, coarse
+from learner_jax.evaluators.quantities import FAMILIES, QUANTITIES, coarse
 from learner_jax.evaluators.rows import Row
 from learner_jax.evaluators.scoring import SEED, Estimate, draws, estimate, mean_of
 from learner_jax.evaluators.statistics.bootstrap import Replicates, Resampling, padded
@@ -21,6 +21,7 @@ from learner_jax.evaluators.statistics.multiple import holm
 from learner_jax.evaluators.subsets import estimate_with_late
 from tfds_builders.errors import InputError
 
+_ROUNDING = 1e-5  # of a figure in float32: exchanges that are equal up to it are ties, and ties count
 _EXACT = 10  # patients up to which all 2^p exchanges are tried
 
 
@@ -94,7 +95,8 @@ def differences(first: Averaged, second: Averaged, names: Sequence[str], config:
     p-value is that of a permutation test: if the arms were alike, they could be exchanged in any patient, with all its
     pairs and seeds. ``p = (1 + #{|d*| >= |d|}) / (1 + n)`` over ``config.bootstrap`` random exchanges; with at most 10
     patients, the share among all 2^p exchanges. Good, Permutation, Parametric and Bootstrap Tests of Hypotheses (2005),
-    chapter 3.
+    chapter 3. Figures that do not depend on an arm's scale are tested with both arms on one scale (:func:`rescaled`):
+    else a mixture of two arms would mostly show the difference of their scales.
 
     The coarse C-index compares patients of an arm with one another, so exchanging some of p patients needs its sums for
     every two of 2p. These are kept for fewer than 2,048 (above, the C-index is linear in the counts, which is good near
@@ -114,10 +116,9 @@ def differences(first: Averaged, second: Averaged, names: Sequence[str], config:
     means = [{one.name: one for one in arm.estimates if not one.at} for arm in (first, second)]
     if padded(2 * truth.n_patients + 1) > coarse.MOST_PATIENTS:
         names = [name for name in names if name != "coarse_c_index"]
-    families = [family for family, of in FAMILIES.items() if set(names) & set(of.quantities)]
     matched, n = _matched(first.seeds, second.seeds), [len(arm.predictions) for arm in (first, second)]
     runs = matched if n == [len(matched)] * 2 else itertools.product(*map(range, n))
-    exchanged = {(i, j): _exchanged(first.predictions[i], second.predictions[j], families, config) for i, j in runs}
+    exchanged = {(i, j): _exchanged(first.predictions[i], second.predictions[j], names, config) for i, j in runs}
     found = []
     for name in names:
         if any(name not in mean or not np.isfinite(mean[name].replicates.value) for mean in means):
@@ -126,7 +127,8 @@ def differences(first: Averaged, second: Averaged, names: Sequence[str], config:
         apart = _apart(a.replicates, b.replicates)
         row = dataclasses.replace(a, replicates=apart).row(config)
         sd = float(np.std([exchanged[pair][name][0] for pair in matched], ddof=1)) if len(matched) > 1 else None
-        p = _p_value(np.mean([one[name] for one in exchanged.values()], axis=0))
+        size = max(abs(a.replicates.value), abs(b.replicates.value))
+        p = _p_value(np.mean([one[name] for one in exchanged.values()], axis=0), size)
         found.append(Difference(row, a.replicates.value, b.replicates.value, sd, p, p))
     adjusted = holm(np.array([one.p for one in found]))
     return [dataclasses.replace(one, p_holm=float(p)) for one, p in zip(found, adjusted, strict=True)]
@@ -158,7 +160,7 @@ def _matched(first: Sequence[int], second: Sequence[int]) -> list[tuple[int, int
     return [(at, left[seed].pop(0)) for at, seed in enumerate(first) if left.get(seed)]
 
 
-def _exchanged(a: Predictions, b: Predictions, families: list[str], config: EvalConfig) -> dict[str, np.ndarray]:
+def _exchanged(a: Predictions, b: Predictions, names: Sequence[str], config: EvalConfig) -> dict[str, np.ndarray]:
     """``a - b`` of each quantity ``[1 + n]``: first as it is, then with a and b exchanged in some of the patients."""
     p = a.truth.n_patients
     if p <= _EXACT:
@@ -171,13 +173,37 @@ def _exchanged(a: Predictions, b: Predictions, families: list[str], config: Eval
     kept[: 2 * p] = np.concatenate([1 - swap, swap], axis=1).T
     other = np.zeros_like(kept)
     other[: 2 * p] = np.concatenate([swap, 1 - swap], axis=1).T
-    joint = join(a, b)
-    sides = []
-    for counts in (kept, other):
-        resampling = Resampling(2 * p, jnp.asarray(counts), len(swap) - 1)
-        found = estimate(joint, resampling, families)
-        sides.append({f.name: np.append(f.replicates.value, f.replicates.drawn) for f in found if not f.at})
-    return {name: sides[0][name] - sides[1][name] for name in sides[0]}
+    free = {name for name in names if QUANTITIES[name].scale_free}
+    apart = {}
+    for joint, wanted in ((join(a, b), set(names) - free), (join(a, rescaled(b, a)), free)):
+        families = [family for family, of in FAMILIES.items() if wanted & set(of.quantities)]
+        sides = []
+        for counts in (kept, other):
+            resampling = Resampling(2 * p, jnp.asarray(counts), len(swap) - 1)
+            found = estimate(joint, resampling, families)
+            sides.append({f.name: np.append(f.replicates.value, f.replicates.drawn) for f in found if not f.at})
+        apart |= {name: sides[0][name] - sides[1][name] for name in sides[0] if name in wanted}
+    return apart
+
+
+def rescaled(b: Predictions, a: Predictions) -> Predictions:
+    """``b`` on the scale of ``a``: divided by the median of how many times larger it is, pair by pair.
+
+    What most pairs have in common stays equal to the bit. Scores are also moved so that their median difference is 0.
+    """
+    times = _times(b.delta, a.delta)
+    scores, distance = b.scores, b.distance
+    if scores is not None and a.scores is not None:
+        scores = scores / times
+        scores = scores - np.median(scores - a.scores)
+    if distance is not None and a.distance is not None:
+        distance = distance / _times(distance, a.distance)
+    return dataclasses.replace(b, delta=b.delta / times, scores=scores, distance=distance)
+
+
+def _times(b: np.ndarray, a: np.ndarray) -> float:
+    both = (a != 0) & (b != 0)
+    return float(np.exp(np.median(np.log(np.abs(b[both] / a[both]))))) if both.any() else 1.0
 
 
 def join(a: Predictions, b: Predictions) -> Predictions:
@@ -209,9 +235,10 @@ def join(a: Predictions, b: Predictions) -> Predictions:
     return Predictions(joint, in_score_units=a.in_score_units and b.in_score_units, **fields)
 
 
-def _p_value(apart: np.ndarray) -> float:
-    known = apart[np.isfinite(apart)]
-    as_large = np.abs(known[1:]) >= np.abs(known[0]) * (1 - 1e-6) - 1e-9
+def _p_value(apart: np.ndarray, size: float) -> float:
+    known = np.abs(apart[~np.isnan(apart)])
+    rounding = _ROUNDING * max(size, known[np.isfinite(known)].max())
+    as_large = known[1:] >= known[0] - rounding
     return float((1 + as_large.sum()) / len(known))
 
 

@@ -127,7 +127,8 @@ def _estimates(statistic: Statistic, prepared: Prepared, resampling: Resampling)
             estimates.append(Estimate(name, "", alone, n, "of all observations at once: no interval"))
         else:
             labels = prepared.at.get(name, ("",))  # a small cohort fills, and labels, fewer bins than there are values
-            estimates += [Estimate(name, at, one, n) for at, one in zip(labels, values[name], strict=False)]
+            each = n if isinstance(n[0], tuple) else (n,) * len(labels)
+            estimates += [Estimate(name, *one) for one in zip(labels, values[name], each, strict=False)]
     return estimates
 
 

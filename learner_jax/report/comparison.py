@@ -38,10 +38,10 @@ class Difference:
 
     @property
     def text(self) -> str:
-        """``+0.012 [−0.003, +0.027]``."""
+        """``+0.012 [−0.003, +0.027]``, with an infinite limit where it lies beyond what the data can show."""
         ends = (self.row.value, self.row.low, self.row.high)
         value, low, high = (None if x is None else number(x, self._digits, "+") for x in ends)
-        return value or "–" if low is None or high is None else f"{value} [{low}, {high}]"
+        return value or "–" if low is None and high is None else f"{value} [{low or '−∞'}, {high or '+∞'}]"
 
     @property
     def spread(self) -> str:

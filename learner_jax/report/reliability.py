@@ -43,8 +43,9 @@ def reliability(arms: Sequence[Arm]) -> Picture | None:
         alt="Reliability diagrams, one per arm: how often the likeliest of three classes is true, against its "
         "probability. " + " ".join(f"{arm.title}: {_ends(table)}." for _, arm, table in curves),
         caption="Pairs are put into up to ten bins of equal count, by the probability of the class that the read-out "
-        "considers likeliest. Below the dashed line it is surer than it is right. Intervals (95 %) are over "
-        f"patients. Probabilities were calibrated on validation patients.{left_out(arms)}",
+        "considers likeliest. Below the dashed line it is surer than it is right. Intervals (95 %) are plain "
+        "percentiles over patients, too narrow where few have pairs in a bin. Probabilities were calibrated on "
+        f"validation patients.{left_out(arms)}",
         figure=figure,
         numbers=pl.concat(tables),
         marks=marks,
@@ -54,7 +55,8 @@ def reliability(arms: Sequence[Arm]) -> Picture | None:
 def bins(run: Run) -> pl.DataFrame:
     """``confidence, right, low, high, pairs`` of each bin; equal confidences share a bin, and empty bins are left out.
 
-    Intervals run from the 2.5th to the 97.5th percentile over draws of patients with all their pairs.
+    Intervals run from the 2.5th to the 97.5th percentile over draws of patients with all their pairs, without the
+    evaluator's correction for few patients; NaN where all draws agree.
     """
     known = run.pairs.drop_nulls([*CHANCES, "change"])
     if known.is_empty():
@@ -76,6 +78,8 @@ def bins(run: Run) -> pl.DataFrame:
     rows = []
     for at in np.unique(which):
         low, high = np.nanpercentile(share[:, at], [2.5, 97.5])
+        if low == high:  # of one patient, or all right: resampling says nothing
+            low = high = np.nan
         mine = which == at
         rows.append((confidence[mine].mean(), right[mine].mean(), low, high, float(mine.sum())))
     return pl.DataFrame(rows, schema=_BIN, orient="row")
@@ -88,10 +92,9 @@ def _error(run: Run) -> str:
 
 
 def _line(row: dict) -> str:
-    return (
-        f"sure to {100 * row['confidence']:.0f} %, right in {100 * row['right']:.0f} % "
-        f"[{100 * row['low']:.0f}, {100 * row['high']:.0f}] of {row['pairs']:.0f} pairs"
-    )
+    ends = f"[{100 * row['low']:.0f}, {100 * row['high']:.0f}] " if row["low"] < row["high"] else ""
+    right = f"right in {100 * row['right']:.0f} % {ends}of {row['pairs']:.0f} pairs"
+    return f"sure to {100 * row['confidence']:.0f} %, {right}"
 
 
 def _ends(table: pl.DataFrame) -> str:

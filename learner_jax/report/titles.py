@@ -41,7 +41,6 @@ CHANCE = {
     **dict.fromkeys(("pairwise_accuracy", "direction_auroc", "coarse_c_index"), 0.5),
     **dict.fromkeys(("kendall_tau_b", "rm_correlation", "quadratic_kappa", "delta_ccc"), 0.0),
     **dict.fromkeys(("embedding_distance_spearman", "score_spearman"), 0.0),
-    "balanced_accuracy": 1 / 3,
 }
 IN_SCORE_UNITS = ("noticed_change", "delta_mae", "score_mae")  # lower is better for these and for Brier
 
@@ -73,13 +72,18 @@ def hint(name: str, score_name: str) -> str:
 
 
 def interval(row: Row | None) -> str:
-    """``0.71 [0.66, 0.75]``; no bracket where there is no interval, ``–`` where there is no score or no value."""
+    """``0.71 [0.66, 0.75]``; no bracket where there is no interval, ``–`` where there is no score or no value.
+
+    A limit beyond what the data can show is ``∞``.
+    """
     if row is None or row.value is None:
         return "–"
     digits = digits_of(row.name, row.value)
-    if row.low is None or row.high is None:
+    if row.low is None and row.high is None:
         return number(row.value, digits)
-    return f"{number(row.value, digits)} [{number(row.low, digits)}, {number(row.high, digits)}]"
+    low = "−∞" if row.low is None else number(row.low, digits)
+    high = "∞" if row.high is None else number(row.high, digits)
+    return f"{number(row.value, digits)} [{low}, {high}]"
 
 
 def digits_of(name: str, value: float) -> int:

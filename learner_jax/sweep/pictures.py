@@ -89,7 +89,7 @@ def cost(study: dict, lines: Sequence[Standing]) -> Picture | None:
     for at, (one, (hours, value)) in enumerate(zip(known, points, strict=True)):
         style = _style(at)
         axis.plot(hours, value, linestyle="none", markersize=6, label=one.arm, **style)
-        if one.row.low is not None:
+        if None not in (one.row.low, one.row.high):
             axis.plot([hours, hours], [one.row.low, one.row.high], color=style["color"], linewidth=1)
     plain_numbers(axis.xaxis)
     axis.set_xlabel("device-hours of a run, with start-up and scoring", fontsize=9)
@@ -145,7 +145,7 @@ def _curve(study: dict, lines: Sequence[Standing], what: str, points: Sequence[t
         style = _style(at)
         axis.plot(x, y, markersize=5, linewidth=1.5, label=arm, **style)
         for place, (_, one) in zip(x, own, strict=True):
-            if one.row.low is not None:
+            if None not in (one.row.low, one.row.high):
                 axis.plot([place, place], [one.row.low, one.row.high], color=style["color"], linewidth=1)
         told.append(f"{arm}: " + ", ".join(f"{number:g} {interval(one.row)}" for number, one in own) + ".")
     score = study["choose_by"]

@@ -8,7 +8,7 @@ import pytest
 from learner_jax.evaluators import comparing
 from learner_jax.evaluators.comparing import join, over_seeds
 from learner_jax.evaluators.predictions import Predictions
-from learner_jax.evaluators.quantities import coarse
+from learner_jax.evaluators.quantities import QUANTITIES, coarse
 from learner_jax.evaluators.scoring import draws, estimate
 from tfds_builders.errors import InputError
 
@@ -124,6 +124,33 @@ def test_few_patients_are_exchanged_in_every_way(said, config):
     own = np.bincount(truth.patient, apart)
     signs = 1 - 2 * ((np.arange(32)[:, None] >> np.arange(5)) & 1)
     assert found.p == pytest.approx(np.mean(np.abs(signs @ own) >= np.abs(own.sum()) - 1e-9))
+
+
+def test_exchanges_that_change_nothing_are_ties_also_in_float32(said, config):
+    """Arms that differ in k of 10 patients: only 2^k exchanges differ, and p is a multiple of 2 / 2^k."""
+    names = ["pairwise_accuracy_per_patient", "direction_auroc", "rm_correlation", "delta_ccc", "delta_mae"]
+    for seed, k in ((0, 1), (1, 2), (2, 3), (19, 4)):
+        a = another(said(seed=seed, patients=10, visits=4, views=1), seed, 1.0)
+        b, few = another(a, seed + 50, 6.0), a.truth.patient < k
+        fields = {name: np.where(few, getattr(b, name), getattr(a, name)) for name in ("delta", "change", "swapped")}
+        scores = np.where(a.truth.patient_of < k, b.scores, a.scores)
+        for one in differences([a], [dataclasses.replace(a, scores=scores, **fields)], names, config):
+            share = one.p * 2**k / 2
+            assert share == pytest.approx(round(share), abs=1e-6), (one.row.name, one.p)
+
+
+def test_p_does_not_depend_on_the_scale_of_an_arm_where_the_figure_does_not(base, config):
+    a, b = another(base, 0, 1.0), another(base, 1, 4.0)
+    apart = np.abs(base.truth.delta) + np.random.default_rng(0).normal(0, 4, len(base.delta))
+    b = dataclasses.replace(b, distance=np.abs(apart))
+    small = dataclasses.replace(b, delta=b.delta / 50, scores=b.scores / 50, distance=b.distance / 50)
+    names = [name for name, quantity in QUANTITIES.items() if quantity.scale_free]
+    found, scaled = ({one.row.name: one for one in differences([a], [x], names, config)} for x in (b, small))
+    assert set(found) == set(names)
+    for name, one in found.items():
+        assert scaled[name].p == pytest.approx(one.p, abs=2 / 200), name
+        assert scaled[name].row.value == pytest.approx(one.row.value, abs=1e-5), name
+    assert found["score_spearman"].p < 0.05
 
 
 def test_the_coarse_c_index_of_very_many_patients_is_not_exchanged(base, config, monkeypatch):

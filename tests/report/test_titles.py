@@ -38,6 +38,7 @@ def test_three_tables_hold_the_headline_of_the_evaluator():
         (Row("delta_mae", 45.23, 41.02, 49.51, 4, 9), "45.2 [41.0, 49.5]"),
         (Row("score_mae", 0.01234, 0.0101, 0.0143, 4, 9), "0.0123 [0.0101, 0.0143]"),
         (Row("noticed_change", 312.4, 301.2, 320.9, 4, 9), "312 [301, 321]"),
+        (Row("noticed_change", 312.4, 301.2, None, 4, 9), "312 [301, ∞]"),
     ],
 )
 def test_interval(row, text):
@@ -55,7 +56,8 @@ def test_number_has_no_negative_zero_and_may_have_a_plus():
 
 
 def test_a_hint_says_chance_or_direction():
-    assert hint("balanced_accuracy", "mmse") == "chance 0.33"
+    assert hint("pairwise_accuracy", "mmse") == "chance 0.5"
+    assert hint("balanced_accuracy", "mmse") == "", "1/3 or 1/2, by the classes that occur"
     assert {hint(name, "mmse") for name in IN_SCORE_UNITS} == {"in mmse, lower is better"}
     assert (hint("brier", "mmse"), hint("macro_f1", "mmse")) == ("lower is better", "")
 

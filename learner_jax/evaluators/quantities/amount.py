@@ -13,8 +13,8 @@ _CONSTANT = "undefined: all predicted, or all true, differences are equal"
 _LIMIT = 1.959963984540054  # of a standard normal, two-sided 95 %
 
 QUANTITIES = {
-    "delta_pearson": Quantity("Δ Pearson r", 0.0, _CONSTANT),
-    "delta_spearman": Quantity("Δ Spearman ρ", 0.0, _CONSTANT),
+    "delta_pearson": Quantity("Δ Pearson r", 0.0, _CONSTANT, True),
+    "delta_spearman": Quantity("Δ Spearman ρ", 0.0, _CONSTANT, True),
     "delta_ccc": Quantity("Δ concordance (CCC)", 0.0, _CONSTANT),
     "delta_icc": Quantity("Δ ICC(3,1)", 0.0, _CONSTANT),
     "delta_mae": Quantity("Δ mean absolute error"),
@@ -71,7 +71,7 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
     squares, freedom = summed(data["error"], counts)
     scale = data["scale"]
     return {
-        "delta_pearson": jnp.where(varies, cov / jnp.sqrt(jnp.where(varies, vx * vy, 1)), jnp.nan),
+        "delta_pearson": jnp.where(varies, jnp.clip(cov / jnp.sqrt(jnp.where(varies, vx * vy, 1)), -1, 1), jnp.nan),
         "delta_spearman": spearman(data["ranks"], counts),
         "delta_ccc": jnp.where(vx > tiny * sxx / n, 2 * cov / (vx + vy + (mx - my) ** 2), jnp.nan),
         "delta_icc": jnp.where(vx > tiny * sxx / n, ratio(between - within, between + within), jnp.nan),

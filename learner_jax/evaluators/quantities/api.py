@@ -25,11 +25,14 @@ class Quantity:
       title: for tables.
       chance: its value for random predictions; None if there is no such value.
       undefined: why it may have no value.
+      scale_free: whether it stays the same if all predicted differences, all scores, or all distances of an arm are
+        multiplied by a number, so that arms on different scales can be compared.
     """
 
     title: str
     chance: float | None = None
     undefined: str = "undefined"
+    scale_free: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,13 +41,14 @@ class Prepared:
 
     Attributes:
       data: tree of arrays whose first axis is patients (padded to ``width``) or sorted entries.
-      n: for each quantity that the data allow; the family's others are left out of the table.
+      n: for each quantity that the data allow, or for each of its labels; the family's others are left out of the
+        table.
       at: for a quantity with several values, their labels in order.
       fixed: values that are not resampled, being of all observations at once.
     """
 
     data: Any
-    n: dict[str, N]
+    n: dict[str, N | tuple[N, ...]]
     at: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     fixed: dict[str, float] = dataclasses.field(default_factory=dict)
 

@@ -17,7 +17,7 @@ QUANTITIES = {
     "kendall_tau_b": Quantity("within-patient Kendall τ-b", 0.0, _MOVES),
     "c_index": Quantity("within-patient C-index", 0.5, _MOVES),
     "rm_correlation": Quantity(
-        "repeated-measures correlation", 0.0, "undefined: no score, or no prediction, moves within a patient"
+        "repeated-measures correlation", 0.0, "undefined: no score, or no prediction, moves within a patient", True
     ),
 }
 
@@ -72,7 +72,7 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
         "pairwise_accuracy_per_patient": ratio(share[0], share[1]),
         "kendall_tau_b": ratio(tau[0], tau[1]),
         "c_index": ratio(every[0], every[1]),
-        "rm_correlation": jnp.where(moves, xy / jnp.sqrt(jnp.where(moves, xx * yy, 1)), jnp.nan),
+        "rm_correlation": jnp.where(moves, jnp.clip(xy / jnp.sqrt(jnp.where(moves, xx * yy, 1)), -1, 1), jnp.nan),
     }
 
 

@@ -49,8 +49,9 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
         "grid": grid.astype(np.float32),
         "largest": np.float32(size.max()),
     }
-    n = contributing(patient)
-    return Prepared(data, dict.fromkeys(QUANTITIES, n), {"accuracy_by_size": tuple(spans)})
+    each = tuple(contributing(patient, which == bin) for bin in range(len(spans)))
+    n = {"accuracy_by_size": each, "noticed_change": contributing(patient)}
+    return Prepared(data, n, {"accuracy_by_size": tuple(spans)})
 
 
 def log_likelihood(
@@ -66,14 +67,15 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
 
     * accuracy by size: pairwise accuracy in bins of equally many pairs;
     * noticed change: the 75 % point of the psychometric curve, where ``Φ(|Δ| / σ) = 3/4``, with σ by maximum likelihood
-      (Thurstone's law; Gescheider, Psychophysics, 1997); 0 if no pair is ordered wrongly, since σ then is 0.
+      (Thurstone's law; Gescheider, Psychophysics, 1997); 0 if no pair is ordered wrongly, since σ then is 0; infinite
+      if it is beyond the largest change in the data, where the curve is not known.
     """
     fit, pairs = summed(data["likelihood"], counts), summed(data["pairs"], counts)  # [g r], [bins r]
     sigma = _peak(jnp.log(data["grid"]), fit)
     noticed = jnp.where(fit.argmax(0) > 0, jnp.exp(sigma) * float(ndtri(0.75)), 0)
     return {
         "accuracy_by_size": ratio(summed(data["right"], counts), pairs),
-        "noticed_change": jnp.where((noticed <= data["largest"]) & (pairs.sum(0) > 0), noticed, jnp.nan),
+        "noticed_change": jnp.where(pairs.sum(0) > 0, jnp.where(noticed <= data["largest"], noticed, jnp.inf), jnp.nan),
     }
 
 

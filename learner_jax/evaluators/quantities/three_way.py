@@ -17,7 +17,7 @@ QUANTITIES = {
     "macro_f1": Quantity("three-way macro-F1"),
     "accuracy": Quantity("three-way accuracy"),
     "accuracy_per_patient": Quantity("three-way accuracy, mean over patients"),
-    "balanced_accuracy": Quantity("balanced accuracy", 1 / 3),
+    "balanced_accuracy": Quantity("balanced accuracy"),
     "quadratic_kappa": Quantity("quadratic κ", 0.0, "undefined: truth and prediction hold a single class"),
     "confusion": Quantity("pairs by true and predicted class"),
 }
@@ -46,7 +46,8 @@ def confusion(
 def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
     """The quantities of every draw.
 
-    * macro-F1 and balanced accuracy (mean recall over the classes that occur in truth): NaN if a class of the whole
+    * macro-F1 and balanced accuracy (mean recall over the classes that occur in truth; chance is one over their number,
+      1/2 where a threshold of 0 leaves no stable pair): NaN if a class of the whole
       sample has no pair among the drawn patients, since their scale would differ;
     * quadratic κ: ``1 - Σ w O / Σ w E`` with ``w = (i - j)² / 4`` and E from the margins (Cohen, doi 10.1037/h0026256);
     * confusion: pairs in each cell.

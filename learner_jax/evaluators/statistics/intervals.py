@@ -66,8 +66,16 @@ def _quantiles(drawn: np.ndarray, low: float, high: float) -> Interval:
     known = drawn[~np.isnan(drawn)].astype(np.float64)
     if known.size == 0:
         return None, None
-    ends = np.quantile(known, [low, high])
+    if np.isfinite(known).all():
+        ends = np.quantile(known, [low, high])
+    else:  # nothing lies between a number and infinity
+        ends = np.quantile(known, low, method="lower"), np.quantile(known, high, method="higher")
     return float(ends[0]), float(ends[1])
+
+
+def _rule_of_three(n_patients: int) -> str:
+    """Upper limit of a share of which ``n`` patients show nothing: Hanley & Lippman-Hand, JAMA 249 (1983) 1743."""
+    return f"{min(1, 3 / n_patients):.0%}".replace("%", " %")
 
 
 def make_row(
@@ -85,7 +93,8 @@ def make_row(
 
     Args:
       name: of the quantity.
-      found: if its value is NaN, the row has no value and its note is ``undefined``.
+      found: if its value is NaN or infinite, the row has no value and its note is ``undefined``. An infinite replicate
+        lies beyond what the data can show; a limit among these is None.
       method: ``percentile`` or ``bca``.
       confidence: of the interval.
       n_patients: patients that contribute to this quantity.
@@ -93,7 +102,7 @@ def make_row(
       undefined: why there may be no value.
       at: which of several values this is.
     """
-    if np.isnan(found.value):
+    if not np.isfinite(found.value):
         return Row(name, None, None, None, n_patients, n_pairs, undefined, at)
     if n_patients < 2:
         return Row(name, found.value, None, None, n_patients, n_pairs, "1 patient: an interval needs at least 2", at)
@@ -101,9 +110,15 @@ def make_row(
         low, high = bca_interval(found.value, found.drawn, found.left_out, confidence, n_patients)
     else:
         low, high = percentile_interval(found.drawn, confidence, n_patients)
+    if low == high:
+        note = f"every resample gives this value, and up to {_rule_of_three(n_patients)} of patients may yet differ"
+        return Row(name, found.value, None, None, n_patients, n_pairs, note, at)
+    low, high = (end if end is not None and np.isfinite(end) else None for end in (low, high))
     notes = []
     if n_patients < FEW_PATIENTS:
         notes.append(f"{n_patients} patients: with fewer than {FEW_PATIENTS} the interval is too narrow")
     if lost := int(np.isnan(found.drawn).sum()):
         notes.append(f"{lost} of {found.drawn.size} resamples left it undefined and are left out")
+    if beyond := int(np.isinf(found.drawn).sum()):
+        notes.append(f"{beyond} of {found.drawn.size} resamples put it beyond what these data can show")
     return Row(name, found.value, low, high, n_patients, n_pairs, "; ".join(notes), at)

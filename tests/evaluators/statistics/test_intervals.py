@@ -54,3 +54,24 @@ def test_lines_say_what_a_reader_must_know(method):
     assert (one.low, one.high, one.note) == (None, None, "1 patient: an interval needs at least 2")
     none = make_row("x", Replicates(np.nan, drawn, drawn), n_patients=12, undefined="undefined: why", **about)
     assert (none.value, none.low, none.note) == (None, None, "undefined: why")
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_a_limit_beyond_the_data_is_open(method):
+    drawn = np.append(np.linspace(1, 2, 180), np.full(20, np.inf))
+    row = make_row("x", Replicates(1.5, drawn, drawn[:40]), method=method, confidence=0.95, n_patients=40, n_pairs=9)
+    assert 1 <= row.low < 1.5
+    assert row.high is None
+    assert row.note == "20 of 200 resamples put it beyond what these data can show"
+    shut = make_row("x", Replicates(1.5, drawn, drawn[:40]), method=method, confidence=0.5, n_patients=40, n_pairs=9)
+    assert shut.low < 1.5 < shut.high < 2
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_resamples_that_agree_are_no_interval(method):
+    """36 patients without an error: by the rule of three, up to 8 % of others may have one."""
+    drawn = np.array([1.0, 1.0, np.nan, 1.0])
+    row = make_row("x", Replicates(1.0, drawn, drawn), method=method, confidence=0.95, n_patients=36, n_pairs=9)
+    assert (row.value, row.low, row.high) == (1, None, None)
+    assert row.note == "every resample gives this value, and up to 8 % of patients may yet differ"
+    assert pytest.approx(0.05, abs=0.01) == (1 - 3 / 36) ** 36, "what the rule stands for"
