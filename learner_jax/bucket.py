@@ -12,8 +12,11 @@ def place(text: str) -> Path | epath.Path:
     """The folder that a ``--workdir`` names: on this machine, or in a bucket of Google Cloud Storage.
 
     Raises:
-      InputError: it is in some other kind of place, or the package for buckets is not installed.
+      InputError: it is in some other kind of place, its path holds a ``[``, or the package for buckets is not
+        installed.
     """
+    if "[" in str(Path(text).absolute()):  # Orbax 0.12.8 looks for files by patterns, and loses those of such a folder
+        raise InputError(f"{text} cannot be a work folder, as its path holds a [. Change --workdir")
     if not is_remote(text):
         return Path(text)
     if not text.startswith("gs://") or len(text.rstrip("/").split("/")) < 4:

@@ -33,11 +33,20 @@ class NonFinite:
         Raises:
           InputError: ``IN_A_ROW`` steps in a row had no effect; with what to try.
         """
-        before, self._pending = self._pending, (step, metrics["skipped"])
-        if before is not None:
-            self._look(*before)
+        self.flush()
+        self._pending = step, metrics["skipped"]
         if step == self._config.steps:
-            self._look(*self._pending)
+            self.flush()
+
+    def flush(self) -> None:
+        """Check the step that is still to be checked: after a checkpoint nobody else would tell of it.
+
+        Raises:
+          InputError: as a call does.
+        """
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._look(*pending)
 
     def _look(self, step: int, skipped: Any) -> None:
         count = int(jax.device_get(skipped))

@@ -17,7 +17,7 @@ from learner_jax.config import Config
 from learner_jax.data.cohort import Cohort
 from learner_jax.data.device import training_stream
 from learner_jax.distributed import agreed, first
-from learner_jax.evaluators import seen
+from learner_jax.evaluators import places, seen
 from learner_jax.evaluators.api import Evaluator
 from learner_jax.lock import only_trainer
 from learner_jax.mesh import in_words
@@ -130,11 +130,18 @@ def train(
                 print(line)
             if start == config.steps:
                 print(f"{workdir} is finished: step {start} of {config.steps}")
+            work.set_aside(places.later(work.local, start))  # scores of steps that are trained anew
             _write_inputs(work.local, config, cohort, goes_on=resumed is not None)
             environment.note(work.local, mesh.devices.ravel().tolist(), jax.process_count())
         with reporting(config, work.local, start, books, afterwards) as reporter:
 
+            def rows(step: int) -> np.ndarray:
+                return sampler.rows(config.seed, step - 1)
+
+            nonfinite = NonFinite(config, rows, int(state.skipped), reporter.say)
+
             def save(step: int, state: TrainState, metrics: Metrics) -> None:
+                nonfinite.flush()
                 reporter.flush()  # if this checkpoint survives, so must the metrics of its step
                 with ledger.on("checkpoint"):
                     work.push()
@@ -150,12 +157,9 @@ def train(
                     work.push()
                 reporter.evaluated(step)
 
-            def rows(step: int) -> np.ndarray:
-                return sampler.rows(config.seed, step - 1)
-
             actions = [
                 Action(watchdog, every=1),
-                Action(NonFinite(config, rows, int(state.skipped), reporter.say), every=1),
+                Action(nonfinite, every=1),
                 Action(reporter, every=1),
                 Action(save, config.checkpoint.every, at_preemption=True),
                 scoring := Action(evaluate, config.eval.every, at_preemption=False),

@@ -6,8 +6,9 @@ everything else into a local folder, from which changed files are copied at each
 
 import contextlib
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,17 @@ class Work:
         for name in sorted(changed, key=lambda name: (name.endswith(_LAST), name)):
             self._files.pipe_file(f"{self._workdir}/{name}", (self.local / name).read_bytes())
         self._pushed = marks
+
+    def set_aside(self, folders: Iterable[Path]) -> None:
+        """Rename folders within the local one to ``NAME.old``, in the place of earlier ones of that name."""
+        for folder in folders:
+            old = folder.with_name(f"{folder.name}.old")
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+            name = folder.relative_to(self.local).as_posix()
+            if self._remote and self._files.exists(f"{self._workdir}/{name}"):
+                self._files.rm(f"{self._workdir}/{name}", recursive=True)
+            print(f"{name} is of a training before this one; it is now {name}.old")
 
     def _marks(self) -> dict[str, tuple[int, int]]:
         found = (path for path in self.local.rglob("*") if path.is_file())

@@ -27,6 +27,13 @@ def test_other_places_are_refused(text):
         bucket.place(text)
 
 
+@pytest.mark.parametrize("text", ["runs/one[1]", "gs://lab/[x]/run"])
+def test_a_pattern_is_no_work_folder(text):
+    """Orbax finds the parts of an array by a pattern: its checkpoints could not be read again."""
+    with pytest.raises(InputError, match=r"as its path holds a \[. Change --workdir"):
+        bucket.place(text)
+
+
 @pytest.mark.skipif(importlib.util.find_spec("gcsfs") is not None, reason="needs that gcsfs is missing")
 def test_without_its_package_a_sentence_says_which():
     with pytest.raises(InputError, match=r"gs://lab/run needs a package: pip install '.\[gcs\]'"):

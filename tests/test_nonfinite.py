@@ -31,3 +31,14 @@ def test_ten_in_a_row_end_the_run_and_nine_do_not():
     assert len(watch(nine)) == 18
     with pytest.raises(InputError, match=r"of 10 steps in a row, up to step 14, .* --config.optim.learning_rate"):
         watch(set(range(5, 15)))
+
+
+def test_the_last_before_a_stop_is_told_too_and_once():
+    said = []
+    look = NonFinite(Config(steps=9), lambda step: np.array([step]), 0, said.append)
+    look(1, None, {"skipped": np.float32(0)})
+    look(2, None, {"skipped": np.float32(1)})
+    assert said == []
+    look.flush()
+    look.flush()
+    assert said == ["step 2 changed nothing: its loss or gradient is not finite. Rows of the cohort: 2"]

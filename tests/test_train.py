@@ -179,6 +179,21 @@ def test_a_change_that_is_allowed_is_told_of_in_every_checkpoint_from_then_on(
     assert rates == pytest.approx([0.002, 0.001])
 
 
+def test_scores_of_steps_that_are_trained_anew_are_set_aside(undisturbed, make_config, tmp_path):
+    """Else a run stopped before it has scored its own last step would end with the scores of another model."""
+    workdir, config = shutil.copytree(undisturbed, tmp_path / "run"), make_config()
+    old = (workdir / "eval/4/scores.json").read_bytes()
+    shutil.rmtree(workdir / "checkpoints/4")
+    (workdir / "eval/2").mkdir()
+    config.optim.learning_rate = 0.02
+    with pytest.raises(Preempted):
+        train(config, workdir, preempted=lambda step: step == 3, allow_changed=True)
+    assert sorted(path.name for path in (workdir / "eval").iterdir()) == ["2", "4.old"]
+    train(config, workdir)
+    assert (workdir / "eval/4.old/scores.json").read_bytes() == old
+    assert (workdir / "eval/4/scores.json").read_bytes() != old
+
+
 def test_arrays_that_no_longer_fit_are_refused_with_a_sentence(undisturbed, make_config, tmp_path):
     workdir, config = shutil.copytree(undisturbed, tmp_path / "run"), make_config()
     config.objective.projection = 16

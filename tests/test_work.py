@@ -58,3 +58,18 @@ def test_a_folder_of_this_machine_stands_for_itself(tmp_path):
         assert work.local == tmp_path / "run"
         work.push()
     assert not (tmp_path / "run").exists()
+
+
+def test_what_is_set_aside_is_renamed_here_and_there(objects, capsys):
+    with working_in(PLACE) as work:
+        (work.local / "eval/4").mkdir(parents=True)
+        (work.local / "eval/4/scores.json").write_text("old")
+    assert objects() == {"eval/4/scores.json": b"old"}
+    for scores in ("of another", "of a third"):
+        with working_in(PLACE) as work:
+            (work.local / "eval/4").mkdir(exist_ok=True)
+            (work.local / "eval/4/scores.json").write_text(scores)
+            work.push()
+            work.set_aside([work.local / "eval/4"])
+        assert objects() == {"eval/4.old/scores.json": scores.encode()}
+    assert "eval/4 is of a training before this one; it is now eval/4.old" in capsys.readouterr().out

@@ -27,3 +27,9 @@ def steps(workdir: Path, patients: str = "test") -> list[int]:
 def newest(workdir: Path, patients: str = "test") -> int | None:
     """The last step evaluated on these patients; None if there is none."""
     return max(steps(workdir, patients), default=None)
+
+
+def later(workdir: Path, step: int) -> list[Path]:
+    """Folders of the evaluations of later steps than this one, complete or not."""
+    found = (path for place in PLACES.values() for path in Path(workdir).glob(f"{place}/*"))
+    return sorted(path for path in found if path.name.isdigit() and int(path.name) > step)

@@ -57,7 +57,7 @@ def read_table(dataset_dir: Path | str) -> pl.DataFrame:
     """
     path = Path(dataset_dir) / TABLE_FILE
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{path} cannot be read ({error}); build the dataset again with --overwrite") from error
 
