@@ -12,8 +12,11 @@ EXIT_CODE = 143  # a launcher must respond to it by starting the same command ag
 _IN_AN_EVALUATION = "stopped during an evaluation, which will be repeated"
 
 
-class Preempted(Exception):
-    """The run was asked to stop and has committed a checkpoint, from which the same command continues."""
+class Preempted(BaseException):
+    """The run was asked to stop and has committed a checkpoint, from which the same command continues.
+
+    Raised by the handler of a signal, so like KeyboardInterrupt no library's ``except Exception`` may swallow it.
+    """
 
 
 class Preemption:

@@ -2,12 +2,14 @@
 
 import dataclasses
 import itertools
+import math
 
 import nibabel as nib
 import numpy as np
 from scipy import ndimage, sparse
 
 from tfds_builders.readers.api import UnsupportedScan, Volume
+from tfds_builders.readers.limits import LIMITS
 
 WINDOW = (0.5, 99.5)  # percentiles that become black and white, see window()
 FOREGROUND = 0.1  # of the way from black to white; FSL's robust threshold is the same tenth
@@ -33,6 +35,7 @@ def prepare(volume: Volume, grid: Grid) -> np.ndarray:
 
     Raises:
       UnsupportedScan: all voxels are alike, or none is a number. The error's path is empty: only the caller knows it.
+      TooLarge: resampled it would not fit into the memory that a scan may take; the path is empty likewise.
     """
     values, inside = resample(volume, grid.spacing, grid.shape)
     black, white = window(values, inside)
@@ -66,6 +69,7 @@ def resample(volume: Volume, spacing: float, like: tuple[int, int, int] = (0, 0,
     values = values.transpose(np.argsort(turn[:, 0]))
     flip = turn[np.argsort(turn[:, 0]), 1] < 0
     sizes = [_as_even(max(1, round(n * z / spacing)), m) for n, z, m in zip(values.shape, zooms, like, strict=True)]
+    LIMITS.check_bytes("", 4 * math.prod(sizes))
     weights = [_weights(n, size, spacing / z) for n, size, z in zip(values.shape, sizes, zooms, strict=True)]
     # The weights are flipped, not the voxels: a flipped view of those would be copied, which costs more than all else
     # (2026-11).
@@ -86,11 +90,13 @@ def window(values: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
     """
     # On real heads every eighth voxel gives white to within 1 % of the range, 10 times faster than all (2026-11).
     known = values[::2, ::2, ::2][inside[::2, ::2, ::2]]
+    if not known.size:
+        raise UnsupportedScan("", "has too few voxels for its grey values to be told apart")
     black, white = np.percentile(known, WINDOW)
     foreground = known[known > black + FOREGROUND * (white - black)]
     if white > black and foreground.size:
         white = np.percentile(foreground, WINDOW[1])
-    if not white > black:
+    if not white - black >= np.finfo(np.float32).tiny:
         raise UnsupportedScan("", f"is one even grey: percentiles {WINDOW[0]} and {WINDOW[1]} of it are alike")
     return float(black), float(white)
 
@@ -137,6 +143,7 @@ def _turn(values: np.ndarray, directions: np.ndarray, like: tuple[int, int, int]
     half = (np.array(values.shape) - 1) / 2
     reach = np.abs(directions) @ half
     shape = tuple(_as_even(2 * int(np.ceil(r)) + 1, m) for r, m in zip(reach, like, strict=True))
+    LIMITS.check_bytes("", 4 * math.prod(shape))
     back = np.linalg.inv(directions)
     offset = half - back @ ((np.array(shape) - 1) / 2)
     turned = ndimage.affine_transform(values, back, offset, shape, order=1, mode="constant", cval=np.nan)

@@ -17,6 +17,7 @@ from tests.tfds_builders.hostile.files import save
 from tfds_builders.readers import dicom, dicom_file, kinds
 from tfds_builders.readers.api import TooLarge, UnreadableScan, UnsupportedScan
 from tfds_builders.readers.limits import Limits
+from tfds_builders.resize import fit
 
 SHIPPED = Path(pydicom.data.__file__).parent / "test_files"
 LUMA = [0.299, 0.587, 0.114]
@@ -105,6 +106,18 @@ def test_frames_are_chosen_evenly_and_timed(tmp_path):
     times = write(tmp_path, ramp(), FrameTimeVector=[0.0, 10, 20, 30, 40, 50, 60, 70])
     np.testing.assert_allclose(dicom.read(times, 8).spacing[0], 0.04)
     np.testing.assert_allclose(dicom.read(write(tmp_path, ramp(), CineRate=20), 8).spacing[0], 0.05)
+
+
+@pytest.mark.parametrize("size", [1e-50, 1e-6, 1e37, 1e300])
+def test_sizes_and_times_that_no_scanner_has_are_unknown(tmp_path, size):
+    """They became 0 or infinite in float32, and ended a whole build."""
+    fields = {"PhysicalUnitsXDirection": 3, "PhysicalDeltaX": size, "PhysicalDeltaY": size}
+    inside = region(2, 2, 60, 60, **fields)
+    got = dicom.read(write(tmp_path, ramp(), SequenceOfUltrasoundRegions=[inside], FrameTime=max(size, 1e9)), 4)
+    assert np.isnan(got.spacing).all()
+    small, spacing = fit(got.pixels, 16, got.spacing, got.aspect)
+    assert small.shape == (4, 16, 16, 1)
+    assert np.isnan(spacing).all()
 
 
 def test_only_wanted_frames_are_decoded(tmp_path, monkeypatch):

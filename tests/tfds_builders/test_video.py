@@ -173,6 +173,22 @@ def test_odd_sides_depths_alpha_and_palettes(tmp_path, make, name, codec, pixels
     assert np.abs(got.astype(int) - clip).mean() < (20 if "palette" in name else 6)
 
 
+@pytest.mark.parametrize("name", ["a.avi", "a.mp4"])
+def test_a_title_in_latin_1_is_passed_over(tmp_path, make, name):
+    clip = make.bar(6)
+    with av.open(str(tmp_path / name), "w") as container:
+        container.metadata["title"] = "Muxller"
+        picture = container.add_stream("mpeg4", rate=10)
+        picture.height, picture.width, picture.pix_fmt = *clip.shape[1:], "yuv420p"
+        for grey in clip:
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(grey, format="gray").reformat(format="yuv420p")))
+        container.mux(picture.encode())
+    content = (tmp_path / name).read_bytes()
+    assert b"Muxller" in content
+    (tmp_path / name).write_bytes(content.replace(b"Muxller", b"M\xfcxler"))
+    assert len(video.read(tmp_path / name, 6).pixels) == 6
+
+
 def test_a_sound_track_is_passed_over(tmp_path, make):
     clip = make.bar(6)
     with av.open(str(tmp_path / "a.mp4"), "w") as container:

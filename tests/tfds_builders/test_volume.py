@@ -11,7 +11,7 @@ from scipy import ndimage
 from tfds_builders import volume
 from tfds_builders.brain_volumes.brain_volumes_dataset_builder import Builder, Options
 from tfds_builders.errors import InputError
-from tfds_builders.readers.api import UnsupportedScan, Volume
+from tfds_builders.readers.api import TooLarge, UnsupportedScan, Volume
 from tfds_builders.volume import Grid, prepare, resample
 
 ORIENTATIONS = [
@@ -151,6 +151,26 @@ def test_the_window_is_not_moved_by_background_outliers_or_a_scale():
     assert np.abs(np.median(hit) - np.median(alone)) < 0.05
     scaled = prepare(Volume(wide * 7 + 100, np.eye(4)), Grid((40, 40, 40), 1.0, "image"))
     np.testing.assert_allclose(scaled, stripped, atol=1e-3)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.4])
+def test_what_would_not_fit_into_memory_is_refused_before_it_is_computed(turn):
+    """A file of 33 kB with voxels of 90 mm asked for 89 GiB."""
+    linear = 90 * np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+    with pytest.raises(TooLarge, match=r"would take .* in memory; the limit is 1,?024 MiB"):
+        prepare(Volume(np.zeros((64, 64, 64), np.uint8), centred(linear, (64, 64, 64))), SMALL)
+
+
+def test_a_slope_that_vanishes_is_one_even_grey():
+    faint = np.arange(8000.0).reshape(20, 20, 20) * 1e-43
+    with pytest.raises(UnsupportedScan, match="is one even grey"):
+        prepare(Volume(faint, np.eye(4)), SMALL)
+
+
+def test_so_few_voxels_that_none_lies_inside_are_refused():
+    turn = np.array([[np.cos(0.6), -np.sin(0.6), 0], [np.sin(0.6), np.cos(0.6), 0], [0, 0, 1]])
+    with pytest.raises(UnsupportedScan, match=r"too few voxels|is one even grey"):
+        prepare(Volume(np.arange(8.0).reshape(2, 2, 2), centred(turn, (2, 2, 2))), SMALL)
 
 
 @pytest.mark.parametrize("value", [1.0, np.nan])

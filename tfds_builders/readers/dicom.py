@@ -10,6 +10,8 @@ from tfds_builders.readers.api import Reading, UnsupportedScan, evenly
 from tfds_builders.readers.limits import LIMITS, Limits
 
 _WINDOW = (0.5, 99.5)  # percentiles that become black and white in grey of more than 8 bits
+_PIXEL = (1e-4, 100.0)  # mm; sizes beyond are damage, and those of 1e-50 or 1e300 leave float32
+_SLOWEST = 86_400.0  # seconds between two frames
 _TWO_DIMENSIONAL, _CENTIMETRES = 1, 3  # codes of region format and of its units, DICOM PS3.3 C.8.5.5
 _CORNERS = ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")
 Region = tuple[slice, slice]
@@ -99,13 +101,17 @@ def _seconds(dataset: pydicom.Dataset) -> float:
     with dicom_file.guarded(""):
         times = np.atleast_1d(np.array(dataset.get("FrameTimeVector") or [], np.float64))
         if times.size > 1 and times[1:].mean() > 0:
-            return float(times[1:].mean()) / 1000
+            return _plausible(float(times[1:].mean()) / 1000)
         if float(dataset.get("FrameTime") or 0) > 0:
-            return float(dataset.FrameTime) / 1000
+            return _plausible(float(dataset.FrameTime) / 1000)
         for rate in ("CineRate", "RecommendedDisplayFrameRate"):
             if float(dataset.get(rate) or 0) > 0:
-                return 1 / float(dataset[rate].value)
+                return _plausible(1 / float(dataset[rate].value))
     return np.nan
+
+
+def _plausible(seconds: float) -> float:
+    return seconds if seconds <= _SLOWEST else np.nan
 
 
 def _aspect(dataset: pydicom.Dataset) -> float:
@@ -116,11 +122,12 @@ def _aspect(dataset: pydicom.Dataset) -> float:
 
 
 def _millimetres(dataset: pydicom.Dataset) -> tuple[float, float]:
-    """Spacing of rows and columns in mm; NaN where the header does not say."""
+    """Spacing of rows and columns in mm; NaN where the header does not say, or says what no scanner has."""
     with dicom_file.guarded(""):
         region = _region(dataset)
         if region is not None and int(region.get("PhysicalUnitsXDirection", 0)) == _CENTIMETRES:
             row, column = (10 * abs(float(region.get(f"PhysicalDelta{axis}", 0))) for axis in "YX")
         else:
             row, column = map(float, dataset.get("PixelSpacing") or (0, 0))
-    return (row, column) if row > 0 and column > 0 else (np.nan, np.nan)
+    least, most = _PIXEL
+    return (row, column) if least <= min(row, column) and max(row, column) <= most else (np.nan, np.nan)

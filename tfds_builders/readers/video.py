@@ -129,7 +129,11 @@ def _open(path: Path | str) -> av.container.InputContainer:
     open_file(path).close()  # FFmpeg would block on a pipe
     try:
         # "file:" keeps a name with a colon from being taken for an address.
-        container = av.open(f"file:{path}", options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"})
+        container = av.open(
+            f"file:{path}",
+            options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
+            metadata_errors="ignore",  # none is kept, and scanners write titles in Latin-1
+        )
     except (av.error.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "of no known kind"
         raise UnreadableScan(path, f"is not a video that can be read ({reason})") from error
