@@ -237,14 +237,24 @@ def _faults_between_rows(rows: list[dict]) -> list[str]:
     seen: dict[str, int] = {}
     assigned: dict[tuple[str, str], dict] = {}
     visits: dict[tuple[str, str], list[dict]] = {}
-    spelled: dict[tuple[str, str], dict] = {}
+    spelled: dict[tuple[str, ...], dict] = {}
+    sourced: dict[tuple[bool, str], dict] = {}
     for row in rows:
         who = (row["source"], row["patient"])
-        alike = spelled.setdefault((row["source"], _without_spelling(row["patient"])), row)
-        if alike["patient"] != row["patient"]:
+        source = "" if row["source"].lower() in _BLANK else _without_spelling(row["source"])
+        patient = _without_spelling(row["patient"])
+        for column, what, key in (("source", "source", (source,)), ("patient", "person", (source, patient))):
+            alike = spelled.setdefault(key, row)
+            if alike[column] != row[column]:
+                faults.append(
+                    f"line {row['line']}: {column} {row[column]!r} is {alike[column]!r} on line {alike['line']}; spell "
+                    f"one {what} the same way, and two differently"
+                )
+        sourced.setdefault((bool(source), patient), row)
+        if other := sourced.get((not source, patient)):
             faults.append(
-                f"line {row['line']}: patient {row['patient']!r} is {alike['patient']!r} on line {alike['line']}; "
-                "spell one person the same way, and two differently"
+                f"line {row['line']}: patient {row['patient']!r} is of source {row['source']!r} here and of "
+                f"{other['source']!r} on line {other['line']}; give all rows a source, or none"
             )
         if row["path"] and seen.setdefault(row["path"], row["line"]) != row["line"]:
             faults.append(f"line {row['line']}: scan {row['scan']!r} is already on line {seen[row['path']]}")

@@ -212,6 +212,32 @@ def test_a_name_spelled_in_two_ways_is_a_fault(table, make, one, other):
     assert table(rows)["patient"].n_unique() == 2  # of two sources: two people
 
 
+@pytest.mark.parametrize(("one", "other"), [("ADNI", "adni"), ("Site A", "site  a"), ("2", "2.0"), ("", "NA")])
+def test_a_source_spelled_in_two_ways_is_a_fault(table, make, one, other):
+    rows = [{**row, "source": one} for row in make.rows(patients=2)]
+    rows[1]["source"] = rows[4]["source"] = other
+    with pytest.raises(InputError, match="has 2 faults") as caught:
+        table(rows)
+    for line in (3, 6):
+        assert f"line {line}: source {other!r} is {one!r} on line 2; spell one source the same way, and two" in str(
+            caught.value
+        )
+
+
+@pytest.mark.parametrize(("one", "other"), [("ADNI", ""), ("", "ADNI"), ("ADNI", "n/a")])
+def test_a_patient_with_and_without_a_source_is_a_fault(table, make, one, other):
+    rows = [{**row, "source": one, "patient": "P1"} for row in make.rows(patients=1)]
+    rows[2] |= {"source": other, "patient": "p1"}
+    sentence = (
+        f"line 4: patient 'p1' is of source {other!r} here and of {one!r} on line 2; give all rows a source, or none"
+    )
+    with pytest.raises(InputError, match="has 1 fault:") as caught:
+        table(rows)
+    assert sentence in str(caught.value)
+    rows[2]["patient"] = "P2"
+    assert table(rows)["patient"].n_unique() == 2
+
+
 @pytest.mark.parametrize(("one", "other"), [("1-11", "11-1"), ("0", "00a"), ("P1", "P01"), ("1.5", "15")])
 def test_names_that_differ_are_two_people(table, make, one, other):
     rows = [{**row, "patient": one} for row in make.rows(patients=1)]
