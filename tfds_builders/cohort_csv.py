@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from tfds_builders import identity
+from tfds_builders import dates, identity
 from tfds_builders.cohort import SPLITS
 from tfds_builders.errors import InputError
 from tfds_builders.wording import first_few, plural, suggest
@@ -21,7 +21,7 @@ from tfds_builders.wording import first_few, plural, suggest
 REQUIRED = ("scan", "patient", "visit", "time_days", "view")
 OPTIONAL = ("source", "site", "acquisition", "processing", "split")
 MAX_FAULTS = 20  # shown at most
-_LAST_VISIT = 9999
+_LAST_VISIT, _YEARS = 9999, range(1900, 2100)
 _MOST_DAYS = 3e6  # more than any Julian day, less than a date such as 20060418
 _COUNTED = 1000  # faults after which the remaining rows are not checked
 
@@ -149,8 +149,11 @@ def _parse_row(row: dict[str, str], root: Path, scores, covariates, allow_outsid
     values["visit"] = int(row["visit"]) if _INTEGER.fullmatch(row["visit"]) else None
     if values["visit"] is None:
         faults.append(f"visit is {row['visit']!r}; it must be an integer, the visit's place in time")
-    elif abs(values["visit"]) > _LAST_VISIT:  # visits are stored as given, and dates must not be
-        faults.append(f"visit is {row['visit']!r}, which may be a date; number the visits, up to {_LAST_VISIT}")
+    elif abs(values["visit"]) > _LAST_VISIT or values["visit"] in _YEARS:  # stored as given, and dates must not be
+        faults.append(
+            f"visit is {row['visit']!r}, which may be a date; number the visits, up to {_LAST_VISIT} and not from "
+            f"{_YEARS[0]} to {_YEARS[-1]}"
+        )
         values["visit"] = None
     values["time_days"] = _number("time_days", row["time_days"], faults)
     if abs(values["time_days"]) > _MOST_DAYS:
@@ -160,6 +163,10 @@ def _parse_row(row: dict[str, str], root: Path, scores, covariates, allow_outsid
         values[name] = row.get(name, "")
         if not _WORD.fullmatch(values[name]) and (name == "view" or values[name]):
             faults.append(f"{name} is {values[name]!r}; it must be one word of 1 to 32 letters, digits and _ + . -")
+        elif dates.is_in(values[name]):
+            faults.append(
+                f"{name} is {values[name]!r}, which may hold a date; it is stored as it is: leave the date out"
+            )
     if "split" in row:
         values["split"] = row["split"]
         if row["split"] not in SPLITS:
@@ -167,6 +174,8 @@ def _parse_row(row: dict[str, str], root: Path, scores, covariates, allow_outsid
     for kind, names in (("score", scores), ("covariate", covariates)):
         for name in names:
             values[f"{kind}.{name}"] = _number(f"{kind} {name}", row[name], faults)
+            if dates.is_in(row[name].partition(".")[0]):  # 19500412 and 19500412.0
+                faults.append(f"{kind} {name} is {row[name]!r}, which may be a date; give an age or a number of days")
     return values, faults
 
 
@@ -228,14 +237,24 @@ def _faults_between_rows(rows: list[dict]) -> list[str]:
     seen: dict[str, int] = {}
     assigned: dict[tuple[str, str], dict] = {}
     visits: dict[tuple[str, str], list[dict]] = {}
-    spelled: dict[tuple[str, str], dict] = {}
+    spelled: dict[tuple[str, ...], dict] = {}
+    sourced: dict[tuple[bool, str], dict] = {}
     for row in rows:
         who = (row["source"], row["patient"])
-        alike = spelled.setdefault((row["source"], _without_spelling(row["patient"])), row)
-        if alike["patient"] != row["patient"]:
+        source = "" if row["source"].lower() in _BLANK else _without_spelling(row["source"])
+        patient = _without_spelling(row["patient"])
+        for column, what, key in (("source", "source", (source,)), ("patient", "person", (source, patient))):
+            alike = spelled.setdefault(key, row)
+            if alike[column] != row[column]:
+                faults.append(
+                    f"line {row['line']}: {column} {row[column]!r} is {alike[column]!r} on line {alike['line']}; spell "
+                    f"one {what} the same way, and two differently"
+                )
+        sourced.setdefault((bool(source), patient), row)
+        if other := sourced.get((not source, patient)):
             faults.append(
-                f"line {row['line']}: patient {row['patient']!r} is {alike['patient']!r} on line {alike['line']}; "
-                "spell one person the same way, and two differently"
+                f"line {row['line']}: patient {row['patient']!r} is of source {row['source']!r} here and of "
+                f"{other['source']!r} on line {other['line']}; give all rows a source, or none"
             )
         if row["path"] and seen.setdefault(row["path"], row["line"]) != row["line"]:
             faults.append(f"line {row['line']}: scan {row['scan']!r} is already on line {seen[row['path']]}")

@@ -35,6 +35,12 @@ def test_a_blank_score_is_unlabeled(table, make, blank):
         ("severity", "1e999", "line 3: score severity is '1e999'"),
         ("severity", "3.5e38", "line 3: score severity is '3.5e38'; it is a number up to 3.4e38"),
         ("severity", "1_0", "line 3: score severity is '1_0'"),
+        (
+            "age",
+            "19500412",
+            "line 3: covariate age is '19500412', which may be a date; give an age or a number of days",
+        ),
+        ("severity", "19500412.0", "line 3: score severity is '19500412.0', which may be a date"),
         ("age", "old", "line 3: covariate age is 'old'"),
         ("time_days", "monday", "line 3: time_days is 'monday'"),
         (
@@ -45,12 +51,25 @@ def test_a_blank_score_is_unlabeled(table, make, blank):
         ("visit", "first", "line 3: visit is 'first'; it must be an integer"),
         ("visit", "1.5", "line 3: visit is '1.5'"),
         ("visit", "20060418", "line 3: visit is '20060418', which may be a date; number the visits, up to 9999"),
+        (
+            "visit",
+            "1900",
+            "line 3: visit is '1900', which may be a date; number the visits, up to 9999 and not from 1900",
+        ),
+        ("visit", "2099", "line 3: visit is '2099', which may be a date"),
         ("patient", " ", "line 3: patient is empty"),
         ("patient", "NA", "line 3: patient is NA; a scan must have a patient"),
         ("view", "left upper", "line 3: view is 'left upper'; it must be one word of 1 to 32 letters"),
         ("view", "", "line 3: view is ''"),
         ("view", "v" * 33, "line 3: view is 'vvv"),
         ("acquisition", "John Smith", "line 3: acquisition is 'John Smith'"),
+        (
+            "view",
+            "L1_5.3.2019",
+            "line 3: view is 'L1_5.3.2019', which may hold a date; it is stored as it is: leave the",
+        ),
+        ("acquisition", "20190411", "line 3: acquisition is '20190411', which may hold a date"),
+        ("processing", "DOB-1954-01-31", "line 3: processing is 'DOB-1954-01-31', which may hold a date"),
         ("split", "trian", "line 3: split is 'trian'; did you mean 'train'?"),
         ("scan", "", "line 3: scan is empty"),
         ("scan", "x" * 999, "line 3: scan 'xxx"),
@@ -62,7 +81,7 @@ def test_a_blank_score_is_unlabeled(table, make, blank):
     ],
 )
 def test_every_fault_has_its_sentence_and_line(table, make, tmp_path, column, value, sentence):
-    rows = [{**row, "acquisition": "", "split": "test"} for row in make.rows()]
+    rows = [{**row, "acquisition": "", "processing": "", "split": "test"} for row in make.rows()]
     table(rows)  # sound before the fault
     rows[1][column] = value
     (tmp_path / "loop").symlink_to("loop")
@@ -70,6 +89,15 @@ def test_every_fault_has_its_sentence_and_line(table, make, tmp_path, column, va
         table(rows, covariates=("age",), files=False)
     assert sentence in str(caught.value)
     assert "has 1 fault:" in str(caught.value)
+
+
+def test_words_and_visits_that_are_no_date_are_taken(table, make):
+    rows = make.rows(patients=1)
+    rows[1] |= {"visit": 1899, "view": "acq-1mm", "severity": "1954"}
+    rows[2] |= {"visit": 2100, "view": "v190305", "severity": "0.19500412"}
+    frame = table(rows)
+    assert frame.select("visit", "view").rows() == [(0, "L1"), (1899, "acq-1mm"), (2100, "v190305")]
+    assert frame["score.severity"].to_list() == pytest.approx([0, 1954, 0.19500412])
 
 
 def test_all_faults_come_at_once_and_the_list_ends(table, make):
@@ -182,6 +210,32 @@ def test_a_name_spelled_in_two_ways_is_a_fault(table, make, one, other):
     for row, source in zip(rows, ("a", "b", "a"), strict=True):
         row["source"] = source
     assert table(rows)["patient"].n_unique() == 2  # of two sources: two people
+
+
+@pytest.mark.parametrize(("one", "other"), [("ADNI", "adni"), ("Site A", "site  a"), ("2", "2.0"), ("", "NA")])
+def test_a_source_spelled_in_two_ways_is_a_fault(table, make, one, other):
+    rows = [{**row, "source": one} for row in make.rows(patients=2)]
+    rows[1]["source"] = rows[4]["source"] = other
+    with pytest.raises(InputError, match="has 2 faults") as caught:
+        table(rows)
+    for line in (3, 6):
+        assert f"line {line}: source {other!r} is {one!r} on line 2; spell one source the same way, and two" in str(
+            caught.value
+        )
+
+
+@pytest.mark.parametrize(("one", "other"), [("ADNI", ""), ("", "ADNI"), ("ADNI", "n/a")])
+def test_a_patient_with_and_without_a_source_is_a_fault(table, make, one, other):
+    rows = [{**row, "source": one, "patient": "P1"} for row in make.rows(patients=1)]
+    rows[2] |= {"source": other, "patient": "p1"}
+    sentence = (
+        f"line 4: patient 'p1' is of source {other!r} here and of {one!r} on line 2; give all rows a source, or none"
+    )
+    with pytest.raises(InputError, match="has 1 fault:") as caught:
+        table(rows)
+    assert sentence in str(caught.value)
+    rows[2]["patient"] = "P2"
+    assert table(rows)["patient"].n_unique() == 2
 
 
 @pytest.mark.parametrize(("one", "other"), [("1-11", "11-1"), ("0", "00a"), ("P1", "P01"), ("1.5", "15")])

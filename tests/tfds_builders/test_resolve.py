@@ -7,7 +7,7 @@ import pytest
 from tfds_builders import cohort, cohort_csv, identity
 from tfds_builders.resolve import COLUMNS, main
 
-TABLE = "scan,patient,visit,time_days,view,source\na b.avi, P1 ,0,0,L1,x\nb.avi,P1,1,2,L1,x\nc.avi,P1,0,0,L1,\n"
+TABLE = "scan,patient,visit,time_days,view,source\na b.avi, P1 ,0,0,L1,x\nb.avi,P1,1,2,L1,x\nc.avi,P1,0,0,L1,y\n"
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_each_hash_is_of_whom_the_dataset_has_it_of(table, identity_key, capsys)
     assert tuple(header) == COLUMNS
     hashes = list(zip(stored["patient"], stored["scan_id"], strict=True))
     assert [tuple(row[:2]) for row in rows] == hashes
-    said = [["x", "P1", "0", "a b.avi"], ["x", "P1", "1", "b.avi"], ["", "P1", "0", "c.avi"]]
+    said = [["x", "P1", "0", "a b.avi"], ["x", "P1", "1", "b.avi"], ["y", "P1", "0", "c.avi"]]
     assert [row[2:] for row in rows] == said
     for asked, lines in ((hashes[0][0], said[:2]), (hashes[2][1], said[2:])):  # a patient, a scan
         assert main([str(table), asked]) == 0

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
+from tfds_builders import dates
 from tfds_builders.archives import tables
 from tfds_builders.archives.api import Found, Row, files, some, word
 from tfds_builders.errors import InputError
@@ -55,14 +56,16 @@ class Bids:
                 name: _value(name, of_session if name in of_sessions else of_person, found.notes)
                 for name in (*self.scores, *self.covariates)
             }
-            labels = dict(part.split("-", 1) for part in entities.strip("_").split("_") if part)
+            labels = [label for label in entities.strip("_").split("_") if label]
+            kept = [label for label in labels if not dates.is_in(label)]
+            found.notes["labels of file names may be dates and are left out of acquisition"] += len(labels) - len(kept)
             found.rows.append(
                 Row(
                     path,
                     subject,
                     view=suffix,
                     site="" if tables.is_blank(of_person.get("site", "")) else of_person["site"],
-                    acquisition=word("_".join(f"{key}-{value}" for key, value in labels.items())),
+                    acquisition=word("_".join(kept)),
                     scores={name: values[name] for name in self.scores},
                     covariates={name: values[name] for name in self.covariates},
                 )

@@ -73,6 +73,15 @@ def test_runs_and_suffixes_and_no_sessions(archive):
     assert column(rows, "view", "acquisition") == [("FLAIR", ""), ("T1w", "acq-mprage_run-2")]
 
 
+def test_labels_with_a_date_are_left_out_and_counted(archive):
+    image(archive, "sub-1", name="acq-20190305_run-2_T1w")
+    image(archive, "sub-1", name="acq-mprage05MAR2019_T1w")
+    image(archive, "sub-1", name="acq-190305_T1w")
+    table(archive, "participants.tsv", "participant_id,age", "sub-1,50")
+    assert column(archive.cohort("bids", "--scores", "age"), "acquisition") == ["acq-190305", "run-2", ""]
+    assert "labels of file names may be dates and are left out of acquisition: 2" in archive.said
+
+
 @pytest.mark.parametrize("flags", [(), ("--scores", "mmse")])
 def test_what_scores_there_are_is_said(archive, flags):
     image(archive, "sub-1")
