@@ -17,6 +17,7 @@ from learner_jax.report.titles import COARSE, HEADLINE, KINDS, TITLES, count, di
 _TOO_FEW = re.compile(
     r"(\d+ patients: with fewer than [^;]+)(?:; )?"
 )  # as worded in evaluators/statistics/intervals.py
+_ALL_ALIKE = re.compile(r"every resample gives this value[^;]*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Table:
     Attributes:
       notes: warnings, to be read before the numbers.
       column_notes: what must be known about all intervals of a column.
-      below: what ± means, and which floors are missing.
+      below: why a score may lack its interval, what ± means, and which floors are missing.
     """
 
     columns: tuple[Column, ...]
@@ -105,7 +106,7 @@ def make_table(study: Study, columns: dict[str, str] | None = None) -> Table:
         ),
         notes=tuple(warnings(study, [column.name for column in made])),
         column_notes=tuple(_shared_notes(made)),
-        below=tuple([*spread_sentences(lines), *missing_floors(study.arms)]),
+        below=tuple([*_alike(lines, made), *spread_sentences(lines), *missing_floors(study.arms)]),
     )
 
 
@@ -128,6 +129,13 @@ def warnings(study: Study, columns: Sequence[str]) -> list[str]:
     for said, titles in few.items():
         found.append(f"{said}." if everywhere and said == commonest else f"{said} ({listed(titles)}).")
     return list(dict.fromkeys(found))
+
+
+def _alike(lines: Sequence[Entry], columns: Sequence[Column]) -> list[str]:
+    notes = [entry.rows[column.name].note for entry in lines for column in columns if column.name in entry.rows]
+    if not any(map(_ALL_ALIKE.match, notes)):
+        return []
+    return ["A score without an interval is the same in every resample of the patients."]
 
 
 def spread_sentences(lines: Sequence[Entry]) -> list[str]:
@@ -210,4 +218,4 @@ def _cell(entry: Entry, column: Column) -> Cell:
 
 
 def _note(note: str) -> str:
-    return _TOO_FEW.sub("", note)
+    return _ALL_ALIKE.sub("", _TOO_FEW.sub("", note))

@@ -158,3 +158,19 @@ def test_few_patients_behind_one_score_are_said_of_that_score(demo):
     assert table.notes == (f"{few(9)} (three-way macro-F1).",)
     assert [line.cells[1].note for line in table.lines][:3] == ["", "", lost]
     assert few(30) == ""
+
+
+def test_a_score_without_an_interval_is_explained_once_below(demo):
+    """By the words of the evaluator, which the table must recognise."""
+    ones = np.ones(50, np.float32)
+    alike = make_row(
+        "macro_f1", Replicates(1.0, ones, ones), method="percentile", confidence=0.95, n_patients=36, n_pairs=9
+    )
+    sentence = "A score without an interval is the same in every resample of the patients."
+    assert sentence not in make_table(read_study(demo)).below
+    for run in ("combined", "mse"):
+        edit_rows(demo / run, lambda rows: rows["macro_f1"].update(value=1.0, low=None, high=None, note=alike.note))
+    table = make_table(read_study(demo))
+    assert table.below[0] == sentence
+    cells = {line.name: line.cells[1] for line in table.lines}
+    assert [(cells[name].value, cells[name].note) for name in ("combined", "mse")] == [("1.00", "")] * 2
