@@ -96,11 +96,11 @@ def told(comparison: dict[str, Any]) -> list[str]:
     for arm, apart in comparison["differences"].items():
         named = {one["row"]["name"]: one["row"] | one for one in apart}
         row = named.get("pairwise_accuracy") or next(iter(named.values()), None)
-        if row is not None and None not in (row["low"], row["high"]):
+        if row is not None:
             sd = "" if row["sd_over_seeds"] is None else f", SD over seeds {row['sd_over_seeds']:.3f}"
+            ends = "" if None in (row["low"], row["high"]) else f" [{row['low']:+.3f}, {row['high']:+.3f}]"
             lines.append(
-                f"{arm} - {comparison['reference']}: {row['name']} {row['value']:+.3f} [{row['low']:+.3f}, "
-                f"{row['high']:+.3f}]{sd}, p = {row['p']:.3g} ({row['p_holm']:.3g} over {len(apart)} quantities)"
+                f"{arm} - {comparison['reference']}: {row['name']} {row['value']:+.3f}{ends}{sd}, p = {row['p']:.3g} ({row['p_holm']:.3g} over {len(apart)} quantities)"
             )
     return lines
 
