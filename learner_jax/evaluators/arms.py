@@ -100,7 +100,8 @@ def told(comparison: dict[str, Any]) -> list[str]:
             sd = "" if row["sd_over_seeds"] is None else f", SD over seeds {row['sd_over_seeds']:.3f}"
             ends = "" if None in (row["low"], row["high"]) else f" [{row['low']:+.3f}, {row['high']:+.3f}]"
             lines.append(
-                f"{arm} - {comparison['reference']}: {row['name']} {row['value']:+.3f}{ends}{sd}, p = {row['p']:.3g} ({row['p_holm']:.3g} over {len(apart)} quantities)"
+                f"{arm} - {comparison['reference']}: {row['name']} {row['value']:+.3f}{ends}{sd}, "
+                f"p = {row['p']:.3g} ({row['p_holm']:.3g} over {len(apart)} quantities)"
             )
     return lines
 
