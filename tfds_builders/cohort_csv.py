@@ -184,8 +184,8 @@ def _number(what: str, text: str, faults: list[str]) -> float:
         return math.nan
     known = _NUMBER.fullmatch(text)
     if not known or not abs(float(text)) <= _LARGEST:
-        comma = not known and _NUMBER.fullmatch(text.replace(",", "."))
-        hint = " up to 3.4e38" if known else ", with a point and not a comma" if comma else ""
+        comma = not known and _NUMBER.fullmatch(text.replace(",", ""))
+        hint = " up to 3.4e38" if known else ", with a point for decimals and no comma" if comma else ""
         faults.append(f"{what} is {text!r}; it is a number{hint}, or blank when unknown")
         return math.nan
     return float(text)

@@ -30,7 +30,21 @@ def test_a_blank_score_is_unlabeled(table, make, blank):
     ("column", "value", "sentence"),
     [
         ("severity", "mild", "line 3: score severity is 'mild'; it is a number, or blank when unknown"),
-        ("severity", "1,5", "line 3: score severity is '1,5'; it is a number, with a point and not a comma, or blank"),
+        (
+            "severity",
+            "1,5",
+            "line 3: score severity is '1,5'; it is a number, with a point for decimals and no comma, or",
+        ),
+        (
+            "age",
+            "250,000",
+            "line 3: covariate age is '250,000'; it is a number, with a point for decimals and no comma",
+        ),
+        (
+            "age",
+            "1,095,000",
+            "line 3: covariate age is '1,095,000'; it is a number, with a point for decimals and no c",
+        ),
         ("severity", "inf", "line 3: score severity is 'inf'"),
         ("severity", "1e999", "line 3: score severity is '1e999'"),
         ("severity", "3.5e38", "line 3: score severity is '3.5e38'; it is a number up to 3.4e38"),

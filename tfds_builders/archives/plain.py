@@ -104,6 +104,9 @@ class Plain:
 
 
 def _number(name: str, text: str, missing: tuple[float, ...], wrong: list[str]) -> float | None:
+    if isinstance(text, tables.Grouped):
+        wrong.append(f"{name} is {text.told}")
+        return None
     value = tables.number(text)
     if value is None and not tables.is_blank(text):
         wrong.append(f"{name} is {text!r}; it is a number, or blank when unknown")

@@ -24,9 +24,21 @@ YEAR, MONTH = 365.25, 365.25 / 12  # days
 _LARGEST = 256 << 20  # bytes
 _ROOM = 16 << 30  # bytes of address space, most of it never used, for the process that reads a workbook
 _MISSING = {"", ".", "-", "na", "n/a", "nan", "nd", "none", "null", "unknown"}
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T _].*)?")
 _US_DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})(?: .*)?")
+
+
+class Grouped(str):
+    """A cell such as 1,095 of a table with commas between its columns: 1095 to some, 1.095 to others."""
+
+    where: str  # file, row and column
+
+    @property
+    def told(self) -> str:
+        """The cell and what to write instead."""
+        return f"{str(self)!r}; write {self.replace(',', '')}, or a point in place of a decimal comma"
 
 
 def read(path: Path, columns: tuple[str, ...] = (), flag: str = "") -> Table:
@@ -37,7 +49,8 @@ def read(path: Path, columns: tuple[str, ...] = (), flag: str = "") -> Table:
       flag: with which the user names the table, for error messages.
 
     Returns:
-      One dict per row; the names in ``columns`` are spelled as given, whatever their case in the file.
+      One dict per row; the names in ``columns`` are spelled as given, whatever their case in the file. Cells that may
+      be two numbers are :class:`Grouped`.
 
     Raises:
       InputError: the file cannot be read as a table, lacks a column or has it twice, has a row with more cells than the
@@ -51,7 +64,7 @@ def read(path: Path, columns: tuple[str, ...] = (), flag: str = "") -> Table:
         workbook = path.suffix.lower() in (".xls", ".xlsx", ".ods")
         # In a process of its own: for a single cell in the last corner of a sheet, calamine asks for 400 GB and aborts
         # (2026-11).
-        sheets = apart.call(path, LIMITS, _sheets, path) if workbook else {"": _text(path)}
+        sheets, separator = (apart.call(path, LIMITS, _sheets, path), "") if workbook else _text(path)
     except (OSError, csv.Error, UnicodeDecodeError, zipfile.BadZipFile, python_calamine.CalamineError) as error:
         raise InputError(f"{path} cannot be read as a table ({error}){_see(flag)}") from error
     headers = {sheet: _header(cells, columns) for sheet, cells in sheets.items()}
@@ -69,14 +82,21 @@ def read(path: Path, columns: tuple[str, ...] = (), flag: str = "") -> Table:
     for i, row in enumerate(filled, 1):
         if any(row[len(header) :]):  # an unquoted comma in a text shifts the cells after it
             raise InputError(f"{path}: row {i} has {len(row)} cells, but the header names {len(header)} columns")
-    return [{name: row[i] if i < len(row) else "" for i, name in enumerate(header)} for row in filled]
+    rows = [{name: row[i] if i < len(row) else "" for i, name in enumerate(header)} for row in filled]
+    for i, row in enumerate(rows if separator == "," else [], 1):
+        for name, text in row.items():
+            if "," in text and _GROUPED.fullmatch(text):
+                row[name] = Grouped(text)
+                row[name].where = f"{path}: row {i}: {name}"
+    return rows
 
 
 def _see(flag: str) -> str:
     return f". See {flag}" if flag else ""
 
 
-def _text(path: Path) -> list[list[str]]:
+def _text(path: Path) -> tuple[dict[str, list[list[str]]], str]:
+    """The cells, as those of a sheet without a name, and what separates them."""
     content = path.read_bytes()
     try:
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
@@ -84,7 +104,7 @@ def _text(path: Path) -> list[list[str]]:
         text = content.decode("latin-1")
     head = text.split("\n", 1)[0]
     separator = max("\t;,", key=head.count)
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+    return {"": list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))}, separator
 
 
 def _unpacked(path: Path) -> int:
@@ -124,7 +144,13 @@ def is_blank(text: str) -> bool:
 
 
 def number(text: str, missing: tuple[float, ...] = ()) -> float | None:
-    """Parse a number, also with a decimal comma; None for anything else and for the codes in ``missing``."""
+    """Parse a number, also with a decimal comma; None for anything else and for the codes in ``missing``.
+
+    Raises:
+      InputError: the cell is :class:`Grouped`.
+    """
+    if isinstance(text, Grouped):
+        raise InputError(f"{text.where} is {text.told}")
     text = text.strip().replace(",", ".")
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     return value if math.isfinite(value) and value not in missing else None

@@ -215,6 +215,48 @@ def test_numbers(text, want):
     assert tables.number(text, (-4.0, 2.0)) == (None if want in (-4.0, 2.0) else want)
 
 
+@pytest.mark.parametrize("text", ["1,095", "250,000", "-1,095,000", "1,095.5"])
+def test_a_comma_before_three_digits_is_a_fault_between_commas_and_a_decimal_comma_elsewhere(tmp_path, text):
+    table = tmp_path / "t.csv"
+    table.write_text(f'id,mmse,note\n1,"{text}","{text}"\n')
+    row = tables.read(table, ("mmse",))[0]
+    assert row["note"] == text  # which nobody takes for a number
+    with pytest.raises(InputError) as caught:
+        tables.number(row["mmse"])
+    assert f"{table}: row 1: mmse is {text!r}; write {text.replace(',', '')}, or a point in place of a decimal" in str(
+        caught.value
+    )
+    for separator in ";\t":
+        table.write_text(f"id,mmse\n1,{text}\n".replace(",", separator, 2))
+        cell = tables.read(table, ("mmse",))[0]["mmse"]
+        assert tables.number(cell) == (float(text.replace(",", ".")) if text in ("1,095", "250,000") else None)
+
+
+def test_other_commas_between_commas_are_decimal_ones(tmp_path):
+    table = tmp_path / "t.csv"
+    for text, want in (("1,5", 1.5), ("0,125", 0.125), ("1,0951", 1.0951), ("1095,5", 1095.5), ("1,5,5", None)):
+        table.write_text(f'id,mmse\n1,"{text}"\n')
+        assert tables.number(tables.read(table, ("mmse",))[0]["mmse"]) == want
+
+
+def test_every_mark_of_thousands_in_a_table_of_ones_own_is_said(archive):
+    for name in ("a", "b"):
+        archive.nifti(archive.root / f"{name}.nii.gz")
+    table = archive.root / "my.csv"
+    table.write_text('scan,patient,days,view,z\na.nii.gz,"1,095",0,T1,1\nb.nii.gz,p,"1,095",T1,"250,000"\n')
+    flags = ("--table", str(table), "--scores", "z", "--columns", "time_days=days")
+    archive.cohort("csv", *flags, code=2)
+    assert (
+        "my.csv has 2 faults:\n  row 2: time_days is '1,095'; write 1095, or a point in place of a dec" in archive.said
+    )
+    assert "row 2: z is '250,000'; write 250000, or a point in place of a decimal comma" in archive.said
+    table.write_text(table.read_text().replace('T1,"250,000"', "T1,3").replace('p,"1,095"', "p,1095"))
+    assert column(archive.cohort("csv", *flags), "patient", "time_days", "z") == [
+        ("1,095", "0", "1"),
+        ("p", "1095", "3"),
+    ]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_tables_in_any_dialect(tmp_path, encoding, separator):
