@@ -26,7 +26,7 @@ _MOST_DAYS = 3e6  # more than any Julian day, less than a date such as 20060418
 _COUNTED = 1000  # faults after which the remaining rows are not checked
 
 _FREE = ("scan", "source", "patient", "site")  # free text
-_WORD = re.compile(r"[A-Za-z0-9_+.-]{1,32}")
+_WORD = re.compile(r"[A-Za-z0-9_+.-]{1,64}")  # DICOM's limit for the description of a series
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _LARGEST = float(np.finfo(np.float32).max)  # numbers are stored as f32
@@ -162,7 +162,7 @@ def _parse_row(row: dict[str, str], root: Path, scores, covariates, allow_outsid
     for name in ("view", "acquisition", "processing"):
         values[name] = row.get(name, "")
         if not _WORD.fullmatch(values[name]) and (name == "view" or values[name]):
-            faults.append(f"{name} is {values[name]!r}; it must be one word of 1 to 32 letters, digits and _ + . -")
+            faults.append(f"{name} is {values[name]!r}; it must be one word of 1 to 64 letters, digits and _ + . -")
         elif dates.is_in(values[name]):
             faults.append(
                 f"{name} is {values[name]!r}, which may hold a date; it is stored as it is: leave the date out"

@@ -83,8 +83,8 @@ def some(found: list, root: Path, what: str) -> list:
 
 
 def word(text: str) -> str:
-    """Free text as one word that a cohort CSV accepts: up to 32 letters, digits and ``_ + . -``."""
-    return re.sub(r"[^A-Za-z0-9_+.-]+", "-", text.strip()).strip("-")[:32]
+    """Free text as one word of letters, digits and ``_ + . -``, as a cohort CSV has it; it is not cut to its length."""
+    return re.sub(r"[^A-Za-z0-9_+.-]+", "-", text.strip()).strip("-")
 
 
 def number_visits(rows: list[Row], days: list[float | None], within: int = 0) -> None:

@@ -10,8 +10,8 @@ from tfds_builders.archives.api import Found, Row, number_visits, word
 from tfds_builders.errors import InputError
 from tfds_builders.wording import first_few, plural
 
-_TEXT = ("view", "source", "site", "acquisition", "processing", "split")
-_OURS = ("scan", "patient", "visit", "time_days", "date", *_TEXT)
+_WORDS = ("view", "acquisition", "processing")
+_OURS = ("scan", "patient", "visit", "time_days", "date", *_WORDS, "source", "site", "split")
 
 
 @dataclasses.dataclass
@@ -44,6 +44,7 @@ class Plain:
             raise InputError(f"{self.table} has a header and no scan below it")
         has_visits, has_days = named["visit"] in told[0], named["time_days"] in told[0]
         days, found, faults = [], Found([]), []
+        texts: dict[tuple[str, str], str] = {}  # column and word -> the text that becomes it
         for i, row in enumerate(told, 1):
             cell = {ours: row.get(theirs, "") for ours, theirs in named.items()}
             cell |= {name: identity.composed(cell[name]) for name in ("source", "patient")}
@@ -51,6 +52,13 @@ class Plain:
                 cell["visit"] = "0"
             wrong: list[str] = []
             found.rows.append(self._row(root, cell, row, wrong))
+            for name in _WORDS:
+                first = texts.setdefault((name, word(cell[name])), cell[name])
+                if first != cell[name]:
+                    wrong.append(
+                        f"{name} is {cell[name]!r}, which becomes the word {word(cell[name])!r} as {first!r} does; "
+                        "spell them alike, or with other letters or digits"
+                    )
             day = tables.day(cell["date"])
             days.append(day and day.toordinal())
             if day is None and not tables.is_blank(cell["date"]):
@@ -97,7 +105,7 @@ class Plain:
             _number("time_days", cell["time_days"], (), wrong),
             word(cell["view"]) or self.view,
             **{name: cell[name] for name in ("source", "site", "split")},
-            **{name: word(cell[name]) for name in ("acquisition", "processing")},
+            **{name: word(cell[name]) for name in _WORDS[1:]},
             scores={name: _number(name, row[name], self.missing, wrong) for name in self.scores},
             covariates={name: _number(name, row[name], self.missing, wrong) for name in self.covariates},
         )

@@ -146,6 +146,16 @@ def test_slices_without_names_are_a_copy_of_the_only_series_of_their_moment(arch
     ]
 
 
+def test_long_descriptions_stay_apart(archive):
+    names = ("Accelerated_Sagittal_MPRAGE_MPR_Cor", "Accelerated_Sagittal_MPRAGE_MPR_Tra")
+    for series, description in enumerate(names, 1):
+        name = loni.nifti_name(PATIENT, f"{description}__br_raw", "20180418193713091_1", f"S{series}", series)
+        archive.nifti(archive.root / PATIENT / description / FIRST / f"I{series}" / name)
+    merge = archive.csv(archive.root.parent / "m.csv", MERGE, f"295,{PATIENT},bl,2,4/18/2006,84.8,1,28,3 Tesla MRI,0")
+    rows = archive.cohort("adni", "--adnimerge", str(merge))
+    assert column(rows, "acquisition") == [f"{name}_3T" for name in names]
+
+
 def test_a_step_that_no_image_has_is_not_preferred(tree):
     tree.cohort("adni", "--prefer", "Gradwrap", code=2)
     assert "--prefer is 'Gradwrap', a step that no image has; did you mean 'GradWarp'?" in tree.said

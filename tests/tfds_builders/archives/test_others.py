@@ -239,6 +239,37 @@ def test_other_commas_between_commas_are_decimal_ones(tmp_path):
         assert tables.number(tables.read(table, ("mmse",))[0]["mmse"]) == want
 
 
+def test_two_texts_that_would_become_one_word_are_a_fault(archive):
+    for name in "abcd":
+        archive.nifti(archive.root / f"{name}.nii.gz")
+    flags = ("--table", str(archive.root / "my.csv"), "--scores", "z", "--view", "T1")
+
+    def of(column_name: str, *texts: str) -> None:
+        rows = (f"{name}.nii.gz,p,{text},{i}" for i, (name, text) in enumerate(zip("abcd", texts, strict=False)))
+        archive.csv(archive.root / "my.csv", f"scan,patient,{column_name},z", *rows)
+
+    for column_name in ("view", "acquisition", "processing"):
+        of(column_name, "T1 (left)", "T1 (left)", "T1 left", "左")
+        archive.cohort("csv", *flags, code=2)
+        assert "my.csv has 1 fault:" in archive.said
+        assert f"row 3: {column_name} is 'T1 left', which becomes the word 'T1-left' as 'T1 (left)' does; spell " in (
+            archive.said
+        )
+        of(column_name, "", "左")
+        archive.cohort("csv", *flags, code=2)
+        assert f"row 2: {column_name} is '左', which becomes the word '' as '' does" in archive.said
+    one, two = (f"left upper anterior chest zone number {n}" for n in ("one", "two"))
+    of("view", one, two, "zone 1", "zone 1")
+    words = [one.replace(" ", "-"), two.replace(" ", "-"), "zone-1", "zone-1"]
+    assert column(archive.cohort("csv", *flags), "view") == words
+    of("view", 8 * "long word ", 9 * "long word ")
+    archive.out.unlink()
+    archive.cohort("csv", *flags, code=2)
+    for name, times in (("a", 8), ("b", 9)):
+        written = "-".join(times * ["long-word"])
+        assert f"{name}.nii.gz: view is '{written}'; it must be one word of 1 to 64 letters" in archive.said
+
+
 def test_every_mark_of_thousands_in_a_table_of_ones_own_is_said(archive):
     for name in ("a", "b"):
         archive.nifti(archive.root / f"{name}.nii.gz")
