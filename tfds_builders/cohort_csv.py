@@ -60,8 +60,8 @@ def read(
     faults: list[str] = []
     parsed = []
     for line, cells in rows:
-        if len(cells) != len(header):
-            faults.append(f"line {line}: {len(cells)} cells, but the header names {len(header)} columns")
+        if ragged := _ragged(line, cells, header):
+            faults.append(ragged)
             continue
         row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
         values, wrong = _parse_row(row, root, scores, covariates, allow_outside)
@@ -82,11 +82,13 @@ def cells(path: Path) -> list[dict[str, str]]:
     """The rows of a cohort CSV as text by column, without looking at the scans.
 
     Raises:
-      InputError: it cannot be read, or lacks a required column.
+      InputError: it cannot be read, lacks a required column, or has rows of another length than its header.
     """
     header, rows = _read_rows(path)
     _check_columns(path, header, (), ())
-    return [dict(zip(header, (cell.strip() for cell in row), strict=False)) for _, row in rows]
+    if faults := [ragged for line, row in rows if (ragged := _ragged(line, row, header))]:
+        raise InputError(_report(path, faults))
+    return [dict(zip(header, (cell.strip() for cell in row), strict=True)) for _, row in rows]
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -111,6 +113,12 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     if header and not rows:
         raise InputError(f"{path} is empty: it has a header and no scan below it")
     return header, rows
+
+
+def _ragged(line: int, cells: list[str], header: list[str]) -> str:
+    if len(cells) == len(header):
+        return ""
+    return f"line {line}: {len(cells)} cells, but the header names {len(header)} columns"
 
 
 def _check_columns(path: Path, header: list[str], scores: tuple[str, ...], covariates: tuple[str, ...]) -> None:

@@ -42,3 +42,12 @@ def test_a_hash_of_another_key_and_a_key_that_is_not_there_are_said(table, ident
     assert main([str(table), "--key_file", str(tmp_path / "none")]) == 2
     assert f"the key file {tmp_path / 'none'} cannot be used (No such file" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()  # no new one is made
+
+
+def test_rows_of_another_length_than_the_header_are_said_with_their_lines(table, capsys):
+    table.write_text(TABLE + "d.avi,P1\ne.avi,P1,1,2,L1,x,\n")
+    assert main([str(table)]) == 2
+    said = capsys.readouterr()
+    assert f"error: {table} has 2 faults:\n  line 5: 2 cells, but the header names 6 columns" in said.err
+    assert "line 6: 7 cells, but the header names 6 columns" in said.err
+    assert not said.out
