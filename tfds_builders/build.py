@@ -76,24 +76,26 @@ def run(args: argparse.Namespace) -> None:
     how = write.How(args.processes, args.max_bad_fraction, pipeline)
     cohort_source = _source(args, builder, options, data_dir)
     n_rows = len(cohort_source.rows)
+    max_bad = how.max_bad(n_rows)
     if args.check:
         refuse(cohort_source.rows, builder.records(cohort_source.rows, options, args.processes), 0, "reading")
         said = f"{plural(n_rows, 'scan')} can be read; nothing was built (--check)"
         print("\n".join([*cohort.summary(cohort_source.table), said]))
         return
     place, is_built = (args.data_dir, remote.is_built) if in_bucket else (data_dir, dataset_dir.is_built)
-    if is_built(place, cohort_source.meta, args.overwrite):
+    if is_built(place, cohort_source.meta, args.overwrite, max_bad):
         print(f"{place} is already built from these files with these settings; nothing to do")
         return
     if issubclass(builder, FileBuilder):
         probed = (_probe(builder, row, options) for row in cohort_source.rows)
-        refuse(cohort_source.rows, probed, how.max_bad(n_rows), "checking")
+        refuse(cohort_source.rows, probed, max_bad, "checking")
     with dataset_dir.work_folder(data_dir) as work:
         built = write.dataset(builder, cohort_source, options, how, work)
         table, split = cohort.read_table(built), splits.read(built, "default")
         size = sum(path.stat().st_size for path in built.rglob("*") if path.is_file())
         taken: list[str] = []
-        if not is_built(place, cohort_source.meta, args.overwrite):  # once more: another build may have finished first
+        # Once more: another build may have finished first.
+        if not is_built(place, cohort_source.meta, args.overwrite, max_bad):
             if in_bucket:
                 remote.upload(built, args.data_dir)
             else:

@@ -14,12 +14,12 @@ from tfds_builders.record import MARKER, DatasetMeta
 from tfds_builders.wording import plural
 
 
-def is_built(data_dir: Path, meta: DatasetMeta, overwrite: bool) -> bool:
+def is_built(data_dir: Path, meta: DatasetMeta, overwrite: bool, max_bad: int = 0) -> bool:
     """Whether ``data_dir`` already holds this dataset, so that there is nothing to do.
 
     Raises:
-      InputError: it holds another dataset and ``overwrite`` is not set, or something that is not a dataset, which is
-        never overwritten.
+      InputError: it holds another dataset, or this one without more than ``max_bad`` of its scans, and ``overwrite`` is
+        not set; or it holds something that is not a dataset, which is never overwritten.
     """
     if not data_dir.exists() or (data_dir.is_dir() and not any(data_dir.iterdir())):
         return False
@@ -27,16 +27,22 @@ def is_built(data_dir: Path, meta: DatasetMeta, overwrite: bool) -> bool:
         raise InputError(f"{data_dir} exists and is not a dataset; choose another --data_dir, or remove it yourself")
     if overwrite:
         return False
-    refuse_other(data_dir, DatasetMeta.read(data_dir), meta)
+    refuse_other(data_dir, DatasetMeta.read(data_dir), meta, max_bad)
     return True
 
 
-def refuse_other(place: Path | str, found: DatasetMeta, wanted: DatasetMeta) -> None:
-    """Raise an InputError unless the dataset in ``place`` was built from the same files with the same settings."""
+def refuse_other(place: Path | str, found: DatasetMeta, wanted: DatasetMeta, max_bad: int) -> None:
+    """Raise an InputError if ``place`` was built from other files or settings, or lacks more than ``max_bad`` scans."""
     if found.inputs != wanted.inputs:
         raise InputError(
             f"{place} holds a dataset built from other files or with other settings; build over it with --overwrite, "
             "or choose another --data_dir"
+        )
+    missing = wanted.n_scans - found.n_scans
+    if missing > max_bad:
+        raise InputError(
+            f"{place} was built without {missing} of its {plural(wanted.n_scans, 'scan')}, and --max_bad_fraction "
+            f"allows {max_bad}; allow more, or mend those in its build_report.json and build over it with --overwrite"
         )
 
 

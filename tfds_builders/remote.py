@@ -31,11 +31,11 @@ def staging(data_dir: str) -> Path:
     return Path.cwd() / data_dir.rstrip("/").rsplit("/", 1)[1]
 
 
-def is_built(data_dir: str, meta: DatasetMeta, overwrite: bool) -> bool:
+def is_built(data_dir: str, meta: DatasetMeta, overwrite: bool, max_bad: int = 0) -> bool:
     """Whether the bucket holds this dataset already.
 
     Raises:
-      InputError: it holds something else in that place, or cannot be reached.
+      InputError: it holds something else in that place, or lacks more than ``max_bad`` scans, or cannot be reached.
     """
     with _reachable(data_dir):
         place = epath.Path(data_dir)
@@ -45,7 +45,7 @@ def is_built(data_dir: str, meta: DatasetMeta, overwrite: bool) -> bool:
             raise InputError(f"{data_dir} exists and is not a dataset; choose another --data_dir")
         if overwrite:
             return False
-        refuse_other(data_dir, DatasetMeta.read(place), meta)
+        refuse_other(data_dir, DatasetMeta.read(place), meta, max_bad)
     return True
 
 

@@ -9,7 +9,6 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from tfds_builders import card, cohort, splits
@@ -110,17 +109,22 @@ def _report(source: Source, notes: list[Note], duplicates: list[list[int]]) -> d
 
 
 def _warn(lines: list[int], table: pl.DataFrame, duplicates: list[list[int]]) -> None:
-    patients = np.array(table["patient"].to_list())
+    patients, visits = table["patient"].to_numpy(), table["visit"].to_numpy()
     across = [rows for rows in duplicates if len(set(patients[rows])) > 1]
-    for rows in across[:5]:
-        where = ", ".join(str(lines[row]) for row in rows)
-        print(f"warning: identical pixels under different patients: lines {where} of the cohort", file=sys.stderr)
-    if across:
-        print(
-            f"warning: {plural(len(across), 'picture')} under different patients in all; no split may part these "
-            f"patients, and {splits.DUPLICATES_FILE} lists the pictures",
-            file=sys.stderr,
-        )
+    within = [rows for rows in duplicates if len(set(patients[rows])) == 1 and len(set(visits[rows])) > 1]
+    for where, so, groups in (
+        ("under different patients", "no split may part these patients", across),
+        ("in different visits of a patient", "these scans show no change", within),
+    ):
+        for rows in groups[:5]:
+            on = ", ".join(str(lines[row]) for row in rows)
+            print(f"warning: identical pixels {where}: lines {on} of the cohort", file=sys.stderr)
+        if groups:
+            print(
+                f"warning: {plural(len(groups), 'picture')} {where} in all; {so}, and {splits.DUPLICATES_FILE} lists "
+                "the pictures",
+                file=sys.stderr,
+            )
 
 
 def _dump(path: Path, value: Any) -> None:

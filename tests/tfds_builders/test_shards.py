@@ -168,6 +168,11 @@ def test_bad_files_cost_a_sample_and_not_the_build(clips, tmp_path, capsys):
     ]
     assert report["refused"][0]["reason"].startswith("is not ")
     assert str(tmp_path) not in json.dumps(report)
+    assert build.main(command(clips, tmp_path / "lus", "--max_bad_fraction", "0.2")) == 0
+    assert "is already built" in capsys.readouterr().out
+    assert build.main(command(clips, tmp_path / "lus", "--max_bad_fraction", "0.1")) == 2
+    told = "was built without 2 of its 12 scans, and --max_bad_fraction allows 1; allow more, or mend those in its"
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("percent", "n_scans"), [(29, 100), (7, 100), (58, 50), (1, 12345), (0, 9), (99, 3)])
@@ -188,6 +193,18 @@ def test_identical_pixels_under_two_patients_are_said_and_kept_together(clips, t
     assert "identical pixels under different patients: lines 4, 12 of the cohort" in capsys.readouterr().err
     assert json.loads((tmp_path / "lus" / "duplicates.json").read_text()) == [[2, 10]]
     assert json.loads((tmp_path / "lus" / "build_report.json").read_text())["identical_pixels"] == [[2, 10]]
+
+
+def test_identical_pixels_at_two_visits_of_a_patient_are_said(clips, tmp_path, capsys):
+    (clips.parent / "clips" / "a_1.mp4").write_bytes((clips.parent / "clips" / "a_2.mp4").read_bytes())
+    assert build.main(command(clips, tmp_path / "lus")) == 0
+    said = capsys.readouterr().err
+    assert "warning: identical pixels in different visits of a patient: lines 3, 4 of the cohort" in said
+    assert "1 picture in different visits of a patient in all; these scans show no change" in said
+    assert "under different patients" not in said
+    clips.write_text(clips.read_text().replace("a_2.mp4,patient_a,2,6", "a_2.mp4,patient_a,1,3"))
+    assert build.main(command(clips, tmp_path / "lus", "--overwrite")) == 0
+    assert "identical pixels" not in capsys.readouterr().err  # of one visit
 
 
 def test_identical_pixels_in_two_parts_of_a_given_split_are_said_with_their_lines(clips, tmp_path, capsys):
