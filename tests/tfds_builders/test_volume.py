@@ -11,7 +11,7 @@ from scipy import ndimage
 from tfds_builders import volume
 from tfds_builders.brain_volumes.brain_volumes_dataset_builder import Builder, Options
 from tfds_builders.errors import InputError
-from tfds_builders.readers.api import UnsupportedScan, Volume
+from tfds_builders.readers.api import TooLarge, UnsupportedScan, Volume
 from tfds_builders.volume import Grid, prepare, resample
 
 ORIENTATIONS = [
@@ -111,6 +111,21 @@ def test_turning_agrees_with_scipy_on_points_of_the_world():
     back = nib.affines.apply_affine(np.linalg.inv(affine), world)
     want = ndimage.map_coordinates(seen.voxels, back.T, order=1)
     np.testing.assert_allclose(values[tuple(index.T)], want, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("turn", "voxels"),
+    [(np.eye(3), 600), (nib.eulerangles.euler2mat(np.pi / 4, 0.0, 0.0), 849)],  # 600 mm, and its diagonal
+    ids=["straight", "oblique"],
+)
+def test_a_volume_that_would_be_huge_once_resampled_is_refused_before_it_is(turn, voxels, monkeypatch):
+    monkeypatch.setattr(volume, "_weights", lambda *_: pytest.fail("resampling began"))
+    seen = Volume(np.ones((60, 60, 60), np.uint8), centred(turn @ np.diag([10.0, 10, 10]), (60, 60, 60)))
+    with pytest.raises(
+        TooLarge, match=r"has \d+ voxels along an axis .* 1 mm; the limit is 512\. Mend .* --spacing"
+    ) as told:
+        resample(seen, 1.0)
+    assert abs(int(re.search(r"\d+", told.value.reason)[0]) - voxels) <= 2
 
 
 def head_with_neck(shift=0) -> Volume:
