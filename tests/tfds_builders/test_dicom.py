@@ -17,6 +17,7 @@ from tests.tfds_builders.hostile.files import save
 from tfds_builders.readers import dicom, dicom_file, kinds
 from tfds_builders.readers.api import TooLarge, UnreadableScan, UnsupportedScan
 from tfds_builders.readers.limits import Limits
+from tfds_builders.resize import fit
 
 SHIPPED = Path(pydicom.data.__file__).parent / "test_files"
 LUMA = [0.299, 0.587, 0.114]
@@ -105,6 +106,27 @@ def test_frames_are_chosen_evenly_and_timed(tmp_path):
     times = write(tmp_path, ramp(), FrameTimeVector=[0.0, 10, 20, 30, 40, 50, 60, 70])
     np.testing.assert_allclose(dicom.read(times, 8).spacing[0], 0.04)
     np.testing.assert_allclose(dicom.read(write(tmp_path, ramp(), CineRate=20), 8).spacing[0], 0.05)
+
+
+@pytest.mark.parametrize("size", ["1e-50", "1e-4", "1e3", "1e37", "1e300"])
+def test_sizes_and_times_that_cannot_be_are_unknown(tmp_path, size):
+    """A record's spacing is f32, where 1e300 is infinite and 1e-50 is 0."""
+    flat = write(tmp_path, ramp(1, 32, 64), PixelSpacing=[size, size])
+    assert np.isnan(dicom.read(flat, 1).spacing[1:]).all()
+    scale = {"PhysicalUnitsXDirection": 3, "PhysicalUnitsYDirection": 3}
+    scale |= {"PhysicalDeltaX": float(size) / 10, "PhysicalDeltaY": float(size) / 10}
+    place = Sequence([region(0, 0, 63, 31, **scale)])
+    assert np.isnan(
+        dicom.read(write(tmp_path, ramp(1, 32, 64), SequenceOfUltrasoundRegions=place), 1).spacing[1:]
+    ).all()
+    for said in ({"PixelSpacing": ["1", "11"]}, {"PixelAspectRatio": ["1", "2147483647"]}):
+        reading = dicom.read(write(tmp_path, ramp(1, 32, 64), **said), 1)
+        np.testing.assert_array_equal(reading.spacing, [np.nan] * 3)
+        assert reading.aspect == 1
+        assert fit(reading.pixels, 16, reading.spacing, reading.aspect)[0].any((0, 2, 3)).sum() == 8  # 16 wide, not 1
+    if size not in ("1e-4", "1e3"):
+        for said in ({"FrameTime": size}, {"FrameTimeVector": ["0", *[size] * 7]}):
+            assert np.isnan(dicom.read(write(tmp_path, ramp(), **said), 8).spacing[0])
 
 
 def test_only_wanted_frames_are_decoded(tmp_path, monkeypatch):
