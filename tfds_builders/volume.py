@@ -2,18 +2,17 @@
 
 import dataclasses
 import itertools
-import math
 
 import nibabel as nib
 import numpy as np
 from scipy import ndimage, sparse
 
-from tfds_builders.readers.api import UnsupportedScan, Volume
-from tfds_builders.readers.limits import LIMITS
+from tfds_builders.readers.api import TooLarge, UnsupportedScan, Volume
 
 WINDOW = (0.5, 99.5)  # percentiles that become black and white, see window()
 FOREGROUND = 0.1  # of the way from black to white; FSL's robust threshold is the same tenth
 _OBLIQUE = np.deg2rad(0.5)  # below it a voxel at the edge of a 256 mm volume is off by 1 mm or less
+_LONGEST = 512  # voxels along an axis once resampled: 1 m at 2 mm; cubed, 512 MiB of f32 and 1.3 GiB while it is turned
 _HEAD_PLANE = 0.02  # share of foreground from which a plane counts as head: noise has less, an ear has more
 
 
@@ -34,8 +33,8 @@ def prepare(volume: Volume, grid: Grid) -> np.ndarray:
       the person's left to right; black outside the scan.
 
     Raises:
-      UnsupportedScan: all voxels are alike, or none is a number. The error's path is empty: only the caller knows it.
-      TooLarge: resampled it would not fit into the memory that a scan may take; the path is empty likewise.
+      UnsupportedScan: all voxels are alike, or none is a number. TooLarge: as :func:`resample`. The errors' path is
+        empty: only the caller knows it.
     """
     values, inside = resample(volume, grid.spacing, grid.shape)
     black, white = window(values, inside)
@@ -59,25 +58,32 @@ def resample(volume: Volume, spacing: float, like: tuple[int, int, int] = (0, 0,
 
     Returns:
       f32 ``[x y z]``, centred on the middle of the scan, and a mask of the voxels that lie inside the scan.
+
+    Raises:
+      TooLarge: more than 512 voxels along an axis, before memory is taken for them.
     """
-    values = volume.voxels
-    if values.dtype.kind == "f":
-        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     turn = nib.orientations.io_orientation(volume.affine)
-    affine = volume.affine @ nib.orientations.inv_ornt_aff(turn, values.shape)
+    affine = volume.affine @ nib.orientations.inv_ornt_aff(turn, volume.voxels.shape)
     zooms = np.linalg.norm(affine[:3, :3], axis=0)
-    values = values.transpose(np.argsort(turn[:, 0]))
+    values = volume.voxels.transpose(np.argsort(turn[:, 0]))
     flip = turn[np.argsort(turn[:, 0]), 1] < 0
     sizes = [_as_even(max(1, round(n * z / spacing)), m) for n, z, m in zip(values.shape, zooms, like, strict=True)]
-    LIMITS.check_bytes("", 4 * math.prod(sizes))
+    directions = affine[:3, :3] / zooms
+    straight = np.arccos(np.clip(np.diag(directions), -1, 1)).max() < _OBLIQUE
+    shape = sizes if straight else _turned_shape(sizes, directions, like)
+    if (longest := max(*sizes, *shape)) > _LONGEST:
+        raise TooLarge(
+            "",
+            f"has {longest} voxels along an axis once resampled to {spacing:g} mm; the limit is {_LONGEST}. Mend the "
+            "size of voxels in its header, or choose a larger --spacing",
+        )
+    if values.dtype.kind == "f":
+        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     weights = [_weights(n, size, spacing / z) for n, size, z in zip(values.shape, sizes, zooms, strict=True)]
     # The weights are flipped, not the voxels: a flipped view of those would be copied, which costs more than all else
     # (2026-11).
     values = _separable(values, [w[:, ::-1] if f else w for w, f in zip(weights, flip, strict=True)])
-    directions = affine[:3, :3] / zooms
-    if np.arccos(np.clip(np.diag(directions), -1, 1)).max() < _OBLIQUE:
-        return values, np.ones(values.shape, bool)
-    return _turn(values, directions, like)
+    return (values, np.ones(values.shape, bool)) if straight else _turn(values, directions, shape)
 
 
 def window(values: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
@@ -134,21 +140,24 @@ def _separable(values: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
     return out.transpose(np.argsort(order))
 
 
-def _turn(values: np.ndarray, directions: np.ndarray, like: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Trilinear interpolation of an oblique or sheared volume onto a grid along the world axes that holds all of it.
+def _turned_shape(sizes: list[int], directions: np.ndarray, like: tuple[int, int, int]) -> list[int]:
+    """Voxels along the world axes that hold all of a volume of ``sizes`` along ``directions``."""
+    reach = np.abs(directions) @ ((np.array(sizes) - 1) / 2)
+    return [_as_even(2 * int(np.ceil(r)) + 1, m) for r, m in zip(reach, like, strict=True)]
+
+
+def _turn(values: np.ndarray, directions: np.ndarray, shape: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Trilinear interpolation of an oblique or sheared volume onto a grid of ``shape`` along the world axes.
 
     Args:
       directions: f64 ``[3 3]``, with one column per voxel axis, in units of the spacing.
     """
-    half = (np.array(values.shape) - 1) / 2
-    reach = np.abs(directions) @ half
-    shape = tuple(_as_even(2 * int(np.ceil(r)) + 1, m) for r, m in zip(reach, like, strict=True))
-    LIMITS.check_bytes("", 4 * math.prod(shape))
     back = np.linalg.inv(directions)
-    offset = half - back @ ((np.array(shape) - 1) / 2)
-    turned = ndimage.affine_transform(values, back, offset, shape, order=1, mode="constant", cval=np.nan)
+    offset = (np.array(values.shape) - 1) / 2 - back @ ((np.array(shape) - 1) / 2)
+    turned = ndimage.affine_transform(values, back, offset, tuple(shape), order=1, mode="constant", cval=np.nan)
     inside = np.isfinite(turned)
-    return np.where(inside, turned, np.float32(0)), inside
+    turned[~inside] = 0
+    return turned, inside
 
 
 def _start(head: np.ndarray, grid: Grid) -> list[int]:

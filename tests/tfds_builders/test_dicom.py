@@ -108,16 +108,25 @@ def test_frames_are_chosen_evenly_and_timed(tmp_path):
     np.testing.assert_allclose(dicom.read(write(tmp_path, ramp(), CineRate=20), 8).spacing[0], 0.05)
 
 
-@pytest.mark.parametrize("size", [1e-50, 1e-6, 1e37, 1e300])
-def test_sizes_and_times_that_no_scanner_has_are_unknown(tmp_path, size):
-    """They became 0 or infinite in float32, and ended a whole build."""
-    fields = {"PhysicalUnitsXDirection": 3, "PhysicalDeltaX": size, "PhysicalDeltaY": size}
-    inside = region(2, 2, 60, 60, **fields)
-    got = dicom.read(write(tmp_path, ramp(), SequenceOfUltrasoundRegions=[inside], FrameTime=max(size, 1e9)), 4)
-    assert np.isnan(got.spacing).all()
-    small, spacing = fit(got.pixels, 16, got.spacing, got.aspect)
-    assert small.shape == (4, 16, 16, 1)
-    assert np.isnan(spacing).all()
+@pytest.mark.parametrize("size", ["1e-50", "1e-4", "1e3", "1e37", "1e300"])
+def test_sizes_and_times_that_cannot_be_are_unknown(tmp_path, size):
+    """A record's spacing is f32, where 1e300 is infinite and 1e-50 is 0."""
+    flat = write(tmp_path, ramp(1, 32, 64), PixelSpacing=[size, size])
+    assert np.isnan(dicom.read(flat, 1).spacing[1:]).all()
+    scale = {"PhysicalUnitsXDirection": 3, "PhysicalUnitsYDirection": 3}
+    scale |= {"PhysicalDeltaX": float(size) / 10, "PhysicalDeltaY": float(size) / 10}
+    place = Sequence([region(0, 0, 63, 31, **scale)])
+    assert np.isnan(
+        dicom.read(write(tmp_path, ramp(1, 32, 64), SequenceOfUltrasoundRegions=place), 1).spacing[1:]
+    ).all()
+    for said in ({"PixelSpacing": ["1", "11"]}, {"PixelAspectRatio": ["1", "2147483647"]}):
+        reading = dicom.read(write(tmp_path, ramp(1, 32, 64), **said), 1)
+        np.testing.assert_array_equal(reading.spacing, [np.nan] * 3)
+        assert reading.aspect == 1
+        assert fit(reading.pixels, 16, reading.spacing, reading.aspect)[0].any((0, 2, 3)).sum() == 8  # 16 wide, not 1
+    if size not in ("1e-4", "1e3"):
+        for said in ({"FrameTime": size}, {"FrameTimeVector": ["0", *[size] * 7]}):
+            assert np.isnan(dicom.read(write(tmp_path, ramp(), **said), 8).spacing[0])
 
 
 def test_only_wanted_frames_are_decoded(tmp_path, monkeypatch):

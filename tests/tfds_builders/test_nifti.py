@@ -101,6 +101,7 @@ def test_a_header_that_does_not_say_where_axes_run_needs_help(tmp_path, layout):
         (np.array([[1.0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]), "folds the volume flat"),
         (np.diag([1.0, np.nan, 1.0, 1.0]), "entries that are no numbers"),
         (np.diag([1.0, 1.0, 1000.0, 1.0]), "states voxels of 1 x 1 x 1000 mm"),
+        (np.diag([1.0, 1.0, 1e-6, 1.0]), "states voxels of 1 x 1 x 1e-06 mm"),
     ],
 )
 def test_an_affine_that_cannot_be_is_refused(tmp_path, affine, sentence):

@@ -129,16 +129,17 @@ def test_a_picture_is_turned_as_players_turn_it(tmp_path, make, degrees, turns):
     np.testing.assert_array_equal(got.pixels[..., 0], np.rot90(upright.pixels[..., 0], turns, axes=(1, 2)))
 
 
-def test_pixels_that_are_not_square_are_told(tmp_path, make):
+@pytest.mark.parametrize(("said", "aspect"), [(Fraction(3, 2), 1.5), (Fraction(1, 20), 1.0), (Fraction(20), 1.0)])
+def test_pixels_that_are_not_square_are_told(tmp_path, make, said, aspect):
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
         stream.height, stream.width, stream.pix_fmt = 32, 64, "yuv420p"
-        stream.codec_context.sample_aspect_ratio = Fraction(3, 2)
+        stream.codec_context.sample_aspect_ratio = said
         for grey in make.bar(4, height=32, width=64):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="gray").reformat(format="yuv420p")))
         container.mux(stream.encode())
-    assert video.read(tmp_path / "a.mp4", 2).aspect == pytest.approx(1.5)
-    assert video.read(turned(tmp_path / "a.mp4", 90), 2).aspect == pytest.approx(1 / 1.5)
+    assert video.read(tmp_path / "a.mp4", 2).aspect == pytest.approx(aspect)
+    assert video.read(turned(tmp_path / "a.mp4", 90), 2).aspect == pytest.approx(1 / aspect)
 
 
 def test_a_clip_whose_header_has_no_count_is_decoded_once(tmp_path, make, monkeypatch):

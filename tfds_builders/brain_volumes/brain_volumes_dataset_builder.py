@@ -10,7 +10,7 @@ from tfds_builders import volume
 from tfds_builders.builder import FileBuilder, Row
 from tfds_builders.errors import InputError
 from tfds_builders.readers import kinds
-from tfds_builders.readers.api import UnsupportedScan
+from tfds_builders.readers.api import TooLarge, UnsupportedScan
 from tfds_builders.record import Record
 
 _WHITE = {"uint8": 255, "uint16": 65535, "float16": 1}
@@ -93,8 +93,8 @@ class Builder(FileBuilder):
         grid = volume.Grid((columns, rows, slices), options.spacing, options.around)
         try:
             values = volume.prepare(kinds.read_volume(path, options.orientation or None), grid)
-        except UnsupportedScan as error:
-            raise UnsupportedScan(path, error.reason) from error
+        except (TooLarge, UnsupportedScan) as error:
+            raise type(error)(path, error.reason) from error
         white = _WHITE[options.dtype]
         scan = values if white == 1 else np.rint(values * white)
         return Record(scan[..., None].astype(options.dtype), np.full(3, options.spacing, np.float32), scale=1 / white)

@@ -7,7 +7,18 @@ import numpy as np
 
 from tfds_builders.readers.api import UnsupportedScan
 
-_LARGEST_VOXEL = 100.0  # mm along an axis; a header that says more has the wrong unit
+_SIZES = (0.001, 100.0)  # mm along an axis; a header that says less or more has the wrong unit
+_OBLONG = 10.0  # the longer side of a pixel over the shorter one
+
+
+def is_voxel(*sides: float) -> bool:
+    """Whether voxels may have these sides in mm."""
+    return all(_SIZES[0] <= side <= _SIZES[1] for side in sides)
+
+
+def is_pixel(row: float, column: float) -> bool:
+    """Whether pixels of a picture may have these sides in mm, neither of which may be ten times the other."""
+    return is_voxel(row, column) and max(row, column) <= _OBLONG * min(row, column)
 
 
 def from_code(path: Path | str, code: str | None, zooms: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -45,7 +56,7 @@ def checked(path: Path | str, affine: np.ndarray) -> np.ndarray:
     if not np.isfinite(affine).all():
         raise UnsupportedScan(path, "has an affine with entries that are no numbers")
     zooms = np.linalg.norm(affine[:3, :3], axis=0)
-    if not (zooms > 0).all() or zooms.max() > _LARGEST_VOXEL:
+    if not is_voxel(*zooms):
         size = " x ".join(f"{zoom:g}" for zoom in zooms)
         raise UnsupportedScan(path, f"states voxels of {size} mm; mend the header, or leave the scan out")
     if abs(np.linalg.det(affine[:3, :3] / zooms)) < 0.1:  # 1 for a rotation

@@ -6,13 +6,13 @@ import numpy as np
 import pydicom
 
 from tfds_builders.readers import dicom_file
+from tfds_builders.readers.affine import is_pixel
 from tfds_builders.readers.api import Reading, UnsupportedScan, evenly
 from tfds_builders.readers.limits import LIMITS, Limits
 
 _WINDOW = (0.5, 99.5)  # percentiles that become black and white in grey of more than 8 bits
-_PIXEL = (1e-4, 100.0)  # mm; sizes beyond are damage, and those of 1e-50 or 1e300 leave float32
-_SLOWEST = 86_400.0  # seconds between two frames
 _TWO_DIMENSIONAL, _CENTIMETRES = 1, 3  # codes of region format and of its units, DICOM PS3.3 C.8.5.5
+_SECONDS = (1e-5, 3600.0)  # between frames; the fastest ultrasound takes 20,000 a second
 _CORNERS = ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")
 Region = tuple[slice, slice]
 
@@ -97,37 +97,29 @@ def _to_bytes(path: Path | str, frames: np.ndarray, dataset: pydicom.Dataset) ->
 
 
 def _seconds(dataset: pydicom.Dataset) -> float:
-    """Seconds between two frames; NaN where the header does not say."""
+    """Seconds between two frames; NaN where the header does not say, or nothing that can be."""
     with dicom_file.guarded(""):
         times = np.atleast_1d(np.array(dataset.get("FrameTimeVector") or [], np.float64))
-        if times.size > 1 and times[1:].mean() > 0:
-            return _plausible(float(times[1:].mean()) / 1000)
-        if float(dataset.get("FrameTime") or 0) > 0:
-            return _plausible(float(dataset.FrameTime) / 1000)
-        for rate in ("CineRate", "RecommendedDisplayFrameRate"):
-            if float(dataset.get(rate) or 0) > 0:
-                return _plausible(1 / float(dataset[rate].value))
-    return np.nan
-
-
-def _plausible(seconds: float) -> float:
-    return seconds if seconds <= _SLOWEST else np.nan
+        steps = [times[1:].mean() / 1000] if times.size > 1 else []
+        steps.append(float(dataset.get("FrameTime") or 0) / 1000)
+        rates = [float(dataset.get(rate) or 0) for rate in ("CineRate", "RecommendedDisplayFrameRate")]
+        steps += [1 / rate for rate in rates if rate]
+    return next((float(step) for step in steps if _SECONDS[0] <= step <= _SECONDS[1]), np.nan)
 
 
 def _aspect(dataset: pydicom.Dataset) -> float:
-    """Width of a pixel over its height; 1 where the header does not say."""
+    """Width of a pixel over its height; 1 where the header does not say, or nothing that can be."""
     with dicom_file.guarded(""):
         sizes = [float(size) for size in np.atleast_1d(dataset.get("PixelAspectRatio") or [])]
-    return sizes[1] / sizes[0] if len(sizes) == 2 and min(sizes) > 0 else 1.0
+    return sizes[1] / sizes[0] if len(sizes) == 2 and sizes[0] and is_pixel(1.0, sizes[1] / sizes[0]) else 1.0
 
 
 def _millimetres(dataset: pydicom.Dataset) -> tuple[float, float]:
-    """Spacing of rows and columns in mm; NaN where the header does not say, or says what no scanner has."""
+    """Spacing of rows and columns in mm; NaN where the header does not say, or nothing that can be."""
     with dicom_file.guarded(""):
         region = _region(dataset)
         if region is not None and int(region.get("PhysicalUnitsXDirection", 0)) == _CENTIMETRES:
             row, column = (10 * abs(float(region.get(f"PhysicalDelta{axis}", 0))) for axis in "YX")
         else:
             row, column = map(float, dataset.get("PixelSpacing") or (0, 0))
-    least, most = _PIXEL
-    return (row, column) if least <= min(row, column) and max(row, column) <= most else (np.nan, np.nan)
+    return (row, column) if is_pixel(row, column) else (np.nan, np.nan)

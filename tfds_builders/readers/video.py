@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from tfds_builders.readers.affine import is_pixel
 from tfds_builders.readers.api import Reading, UnreadableScan, evenly
 from tfds_builders.readers.limits import LIMITS, Limits, open_file
 
@@ -81,14 +82,15 @@ def probe(path: Path | str, limits: Limits = LIMITS) -> None:
 class _Header:
     frames: int  # 0 where the header does not say
     seconds: float  # 0 where the header does not say
-    aspect: float  # width of a pixel over its height; 1 where the header does not say
+    aspect: float  # width of a pixel over its height; 1 where the header does not say, or nothing that can be
 
 
 def _header(path: Path | str, container: av.container.InputContainer) -> _Header:
     stream = container.streams.video[0]
     if container.format.name == "gif":
         _refuse_cut_gif(path)
-    return _Header(stream.frames, _seconds(container), float(stream.sample_aspect_ratio or 1))
+    aspect = float(stream.sample_aspect_ratio or 1)
+    return _Header(stream.frames, _seconds(container), aspect if is_pixel(1.0, aspect) else 1.0)
 
 
 def _seconds(container: av.container.InputContainer) -> float:

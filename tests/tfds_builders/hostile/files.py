@@ -1,6 +1,7 @@
 """Writes hostile and broken files. A case is a name, what is to read it, and a function that makes it in a folder."""
 
 import dataclasses
+import gzip
 import io
 import os
 import socket
@@ -103,6 +104,18 @@ def _(folder):
 @case("gzip bomb within the stated size: 500 voxels cubed", "volume")
 def _(folder):
     return put(folder / "a.nii.gz", zeros(GIB // 2, 31, nifti_header((500, 500, 500))))
+
+
+for _name, _shape, _affine in (
+    ("64 voxels cubed of 90 mm", (64, 64, 64), (90, 0, 0, 0, 0, 90, 0, 0, 0, 0, 90, 0)),
+    ("64 voxels cubed of 16 mm, turned by 45 degrees", (64, 64, 64), (11, -11, 0, 0, 11, 11, 0, 0, 0, 0, 16, 0)),
+    ("a row of 8,000 voxels of 50 mm", (8000, 1, 1), (50, 0, 0, 0, 0, 50, 0, 0, 0, 0, 50, 0)),
+):
+
+    @case(f"gzip of {_name}, which are gigabytes at 2 mm", "volume")
+    def _(folder, shape=_shape, affine=_affine):
+        values = np.random.default_rng(0).integers(0, 2, shape, np.int16)
+        return put(folder / "a.nii.gz", gzip.compress(nifti_header(shape, affine=affine) + values.tobytes()))
 
 
 @case("gzip bomb without a header", "volume")
