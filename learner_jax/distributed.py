@@ -24,6 +24,7 @@ _CLOSING = 3600  # seconds that the others wait for the first at the end: it may
 # Variables that launchers set for each of several processes, and their value for a process that is alone.
 _ONE_OF_SEVERAL = {"OMPI_COMM_WORLD_SIZE": "1", "PMI_SIZE": "1", "JOB_COMPLETION_INDEX": "0"}
 _REMEDY = "Give --coordinator_address, --num_processes and --process_id"
+_SAME_FLAGS = "Start all with the same flags and the same dataset"
 _asked = 0  # how often the processes have agreed on something, the same on all of them
 
 
@@ -161,11 +162,13 @@ def meet(where: str, seconds: int | None = None) -> None:
         raise Unreachable(f"process {me} waited {seconds} s at {where!r} for {missing}: {fault}") from fault
 
 
-def check_same(about: dict[str, Any]) -> None:
+def check_same(about: dict[str, Any], where: str = "start", remedy: str = _SAME_FLAGS) -> None:
     """Refuse, on every process, a run whose processes differ: their parts of a global array would not fit together.
 
     Args:
       about: name -> value that must be the same on all processes; anything that JSON can hold.
+      where: name of this check, used once in a run.
+      remedy: what the user should do about a difference.
 
     Raises:
       InputError: with every difference between a process and the first.
@@ -177,14 +180,14 @@ def check_same(about: dict[str, Any]) -> None:
     firsts = agreed(mine)
     differs = [f"{name} is {mine[name]!r} and not {firsts[name]!r}" for name in mine if mine[name] != firsts[name]]
     client, me = service.global_state.client, jax.process_index()
-    client.key_value_set(f"learner_jax/differs/{me}", "; ".join(differs))
-    meet("start")
-    found = client.key_value_dir_get("learner_jax/differs/")
+    client.key_value_set(f"learner_jax/differs/{where}/{me}", "; ".join(differs))
+    meet(where)
+    found = client.key_value_dir_get(f"learner_jax/differs/{where}/")
     by_process = sorted((int(key.rpartition("/")[2]), what) for key, what in found)
     if wrong := [f"on process {process} {what}" for process, what in by_process if what]:
         raise InputError(
             f"the processes of a run must have the same config and data, but {'; '.join(wrong)}, as on process 0. "
-            "Start all with the same flags and the same dataset"
+            f"{remedy}"
         )
 
 

@@ -5,20 +5,26 @@ import jax
 from learner_jax.assembly import Parts, assemble
 from learner_jax.compiled_step import compiled
 from learner_jax.config import Config
+from learner_jax.data.cached import cache_bytes, check_fits
 from learner_jax.distributed import first
 from learner_jax.placement import describe
 from learner_jax.report.speed import PEAKS, TRAINING, bound, of_one_device
+from learner_jax.start import initial
 
 _MIB, _GIGA = 2**20, 1e9
 
 
 def dry_run(config: Config) -> None:
-    """Print mesh, memory and time of a run's step; reads the dataset's tables but no scan.
+    """Print mesh, memory and time of a run's step; reads the dataset's tables and the weights to start from, no scan.
 
     Raises:
-      InputError: whatever the run itself would refuse before its first step.
+      InputError: whatever the run itself would refuse before its first step, except for what its workdir holds.
     """
-    lines = needs(assemble(config))
+    parts = assemble(config)
+    initial(parts)
+    if config.data.cache == "device":
+        check_fits(parts.reader, parts.mesh)
+    lines = needs(parts)
     if first():
         print("\n".join(lines))
 
@@ -29,7 +35,8 @@ def needs(parts: Parts) -> list[str]:
     device = mesh.devices.flat[0]
     memory = compiled(parts.recipe, shapes, parts.reader.shapes(config.batch_size, mesh)).memory_analysis()
     held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
-    needed = held + memory.temp_size_in_bytes + memory.generated_code_size_in_bytes
+    cache = cache_bytes(parts.reader) if config.data.cache == "device" else 0
+    needed = held + cache + memory.temp_size_in_bytes + memory.generated_code_size_in_bytes
     limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
     weights = sum(leaf.size for leaf in jax.tree.leaves(shapes.params))
     stored = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
@@ -42,7 +49,8 @@ def needs(parts: Parts) -> list[str]:
         f"checkpoint   {stored / _MIB:,.1f} MiB",
         f"memory       {needed / _MIB:,.1f} MiB a device"
         + (f" of {limit / _MIB:,.0f}" if limit else "")
-        + f": {held / _MIB:,.1f} state, batch and results, {memory.temp_size_in_bytes / _MIB:,.1f} while it computes",
+        + f": {held / _MIB:,.1f} state, batch and results, {memory.temp_size_in_bytes / _MIB:,.1f} while it computes"
+        + (f", {cache / _MIB:,.1f} training scans" if cache else ""),
         *_speed(parts),
     ]
 

@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from learner_jax import bucket
-from learner_jax.distributed import agreed, first
+from learner_jax.distributed import agreed, alone, check_same, first
 from learner_jax.lease import lease
 from tfds_builders.errors import InputError
+
+_NAME = "lock"
+_VISIBLE = 30.0  # seconds until a host sees what another wrote: NFS keeps the attributes of folders for 30 (man 5 nfs)
+_SHARE = "Give all the same --workdir, on a disk that all hosts share, or gs://BUCKET/FOLDER"
 
 
 @contextlib.contextmanager
@@ -23,15 +27,36 @@ def only_trainer(workdir: Path) -> Iterator[None]:
     of a run holds it for all, and the others wait until it does.
 
     Raises:
-      InputError: another process holds it (named in the message), or the folder cannot be written.
+      InputError: another process holds it (named in the message), the folder cannot be written, or the processes of the
+        run do not write to the same one.
     """
-    if not first():
-        agreed(None)
-        yield
-        return
-    with _held(workdir):
+    with _held(workdir) if first() else contextlib.nullcontext():
         agreed("held")
+        _check_shared(workdir)
         yield
+
+
+def _check_shared(workdir: Path) -> None:
+    """Refuse folders of several hosts: each would get a part of every checkpoint, and none could be restored.
+
+    A host may mount the folder under another name, so not its path is compared, but what the first process wrote there.
+    """
+    if alone():
+        return
+    if bucket.is_remote(workdir):
+        check_same({"--workdir": str(workdir)}, "workdir")
+        return
+    theirs, deadline = agreed(_holder(workdir)), time.monotonic() + _VISIBLE
+    while (seen := _holder(workdir)) != theirs and time.monotonic() < deadline:
+        time.sleep(0.2)
+    check_same({f"the holder of {_NAME} in --workdir": seen}, "workdir", _SHARE)
+
+
+def _holder(workdir: Path) -> str:
+    try:
+        return (workdir / _NAME).read_text().strip()
+    except OSError:
+        return "nobody"
 
 
 @contextlib.contextmanager
@@ -42,7 +67,7 @@ def _held(workdir: Path) -> Iterator[None]:
         return
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        file = (workdir / "lock").open("a+")
+        file = (workdir / _NAME).open("a+")
     except OSError as fault:
         if fault.errno == errno.ENOSPC:  # exit_code has a sentence for a full disk
             raise
@@ -57,8 +82,9 @@ def _held(workdir: Path) -> Iterator[None]:
                 "it, or use another --workdir"
             ) from fault
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
         file.flush()
+        os.fsync(file.fileno())  # other hosts look for it
         yield
 
 

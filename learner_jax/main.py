@@ -19,6 +19,7 @@ import logging as stdlib_logging
 import re
 import sys
 import time
+import traceback
 from typing import Annotated, get_args, get_origin
 
 from absl import app, flags, logging
@@ -45,6 +46,7 @@ PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes in 
 PROCESS = flags.DEFINE_integer("process_id", None, "Index of this process, from 0, likewise.")
 ALLOW_CHANGED = flags.DEFINE_bool("allow_changed", False, "Resume a checkpoint with a different config.")
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "Compile the step and report what it needs, without training.")
+_STOPPED = "\nstopped; the same command goes on from the newest checkpoint"
 
 
 def main(argv: list[str]) -> None:
@@ -77,6 +79,11 @@ def main(argv: list[str]) -> None:
     except Preempted as stop:
         print(f"{stop}; the checkpoint is committed, the same command goes on from there", file=sys.stderr, flush=True)
         leave(EXIT_CODE)  # a restart must not wait for reader threads or a dead peer's collectives
+    except KeyboardInterrupt:
+        if distributed.alone():
+            raise
+        print(_STOPPED, file=sys.stderr, flush=True)
+        leave(130)  # JAX would wait for the others at the end, and abort
     except Exception as fault:
         if distributed.alone():
             raise
@@ -90,7 +97,7 @@ def run() -> None:
     try:
         sys.exit(exit_code(lambda: app.run(main, flags_parser=_parse)))
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the newest checkpoint", file=sys.stderr)
+        print(_STOPPED, file=sys.stderr)
         sys.exit(130)
 
 
@@ -115,10 +122,16 @@ def _parse(argv: list[str]) -> list[str]:
                 override(Config(), argument)  # raises if the value does not fit the field's type
         here = "fields of the config are set by --config.section.field=value, and --help shows an example"
         raise InputError(f"{fault}; {here}") from fault
-    except (OSError, AttributeError, ImportError, TypeError, SyntaxError) as fault:
+    except InputError:
+        raise
+    except Exception as fault:  # whatever the user's own get_config() does wrong
         if missing := re.search(r"No such file or directory: '(.+?)'", str(fault)):  # ml_collections says it in 5 lines
             raise InputError(f"there is no file {missing[1]}; give --config one with a get_config()") from fault
-        raise InputError(f"the config cannot be loaded: {fault}. Give --config a file with a get_config()") from fault
+        at = traceback.extract_tb(fault.__traceback__)[-1]
+        raise InputError(
+            f"the config cannot be loaded: {type(fault).__name__}: {fault} ({at.filename}, line {at.lineno}). Give "
+            "--config a file with a get_config()"
+        ) from fault
     return positional
 
 

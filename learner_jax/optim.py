@@ -57,10 +57,11 @@ def make_optimizer(
             optax.add_decayed_weights(config.weight_decay, mask=decayed),
             optax.sgd(rate, momentum=config.momentum, nesterov=True),
         )
-    if config.clip_norm:
-        update = optax.chain(optax.clip_by_global_norm(config.clip_norm), update)
+    # Chained or not, the tree of the state is the same, so that a run can go on with another value.
+    clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
+    update = optax.chain(clip, update)
     if distances and config.layer_decay < 1:
-        update = optax.chain(update, _scaled({path: config.layer_decay**n for path, n in distances.items()}))
+        update = _then(update, _scaled({path: config.layer_decay**n for path, n in distances.items()}))
     if config.freeze:
         parts = {"learns": update, "stays": optax.set_to_zero()}
 
@@ -91,11 +92,19 @@ def moving_average(config: OptimConfig, average: Any, params: Any, batches: Any)
     return jax.tree.map(lambda a, p: keep * a + (1 - keep) * p, average, params)
 
 
-def _scaled(factors: Mapping[str, float]) -> optax.GradientTransformation:
-    def scale(updates: Any, _: Any) -> Any:
+def _then(update: optax.GradientTransformation, stateless: Callable[[Any], Any]) -> optax.GradientTransformation:
+    def both(gradients: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        updates, state = update.update(gradients, state, params)
+        return stateless(updates), state
+
+    return optax.GradientTransformation(update.init, both)
+
+
+def _scaled(factors: Mapping[str, float]) -> Callable[[Any], Any]:
+    def scale(updates: Any) -> Any:
         return _by_path(lambda path, update: update * factors.get(path.removeprefix(_BACKBONE), 1.0), updates)
 
-    return optax.stateless(scale)
+    return scale
 
 
 def hold(params: Any, freeze: str) -> Any:

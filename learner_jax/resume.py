@@ -26,17 +26,19 @@ def resume(checkpoints: Checkpoints, parts: Parts, allow_changed: bool) -> tuple
     if step is None:
         return None
     meta = checkpoints.meta(step)
+    changed = changes(meta["config"], config)
+    if meta["fingerprints"] != cohort.fingerprints:
+        other = [name for name, mark in cohort.fingerprints.items() if meta["fingerprints"].get(name) != mark]
+        fields = [change for change in changed if change.startswith("data.")]
+        raise InputError(
+            f"the checkpoints were trained with another {' and '.join(other).replace('_', ' ')} than "
+            f"{config.data.dir} gives now{f' ({chr(59).join(fields)})' if fields else ''}; point --config.data.dir and "
+            "--config.data.split to the old one, set other fields of the data back, or use a new --workdir"
+        )
     if not allow_changed:  # before reading the arrays: those of another backbone would look damaged
         remedy = "Use a new --workdir, set them back, or train on with them by --allow_changed"
         refuse_changes(meta["config"], config, remedy)
-    if meta["fingerprints"] != cohort.fingerprints:
-        changed = [name for name, mark in cohort.fingerprints.items() if meta["fingerprints"].get(name) != mark]
-        raise InputError(
-            f"the checkpoints were trained with another {' and '.join(changed).replace('_', ' ')} than "
-            f"{config.data.dir} gives now; point --config.data.dir and --config.data.split to the old one, or use a "
-            "new --workdir"
-        )
-    changed = [f"from step {step} on: {change}" for change in changes(meta["config"], config)]
+    changed = [f"from step {step} on: {change}" for change in changed]
     if changed and step >= config.steps:
         raise InputError(
             f"the newest checkpoint is of step {step} and config.steps is {config.steps}, so nothing would be trained "

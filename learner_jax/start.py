@@ -13,8 +13,12 @@ from learner_jax.placement import placed_shapes
 from tfds_builders.errors import InputError
 
 
-def initial(parts: Parts, workdir: Path) -> Variables | None:
+def initial(parts: Parts, workdir: Path | None = None) -> Variables | None:
     """The backbone's parameters and statistics at step 0; None where the run starts from fresh ones.
+
+    Args:
+      parts: of the run.
+      workdir: of the run, if it has one.
 
     Raises:
       InputError: the config names two sources of weights, or one that cannot be used or that was trained on this
@@ -24,7 +28,7 @@ def initial(parts: Parts, workdir: Path) -> Variables | None:
     if not config.init_from:
         return weights.load(config, backbone, spec)
     earlier = Path(config.init_from)
-    if earlier.absolute() == workdir.absolute():
+    if workdir is not None and earlier.absolute() == workdir.absolute():
         raise InputError(f"config.init_from names the workdir itself, {workdir}. Use a new --workdir")
     if not (earlier / "checkpoints").is_dir():
         raise InputError(f"config.init_from is {earlier}, which has no checkpoints of a run. Set --config.init_from=…")

@@ -128,10 +128,14 @@ def train(
         if first():
             for line in describe(state.params, mesh):
                 print(line)
-            if start == config.steps:
-                print(f"{workdir} is finished: step {start} of {config.steps}")
             work.set_aside(places.later(work.local, start))  # scores of steps that are trained anew
-            _write_inputs(work.local, config, cohort, goes_on=resumed is not None)
+            if start == config.steps and evaluator.has_scored(work.local, start):
+                print(
+                    f"{workdir} is finished: step {start} of {config.steps}; learner_jax.evaluate scores it in another "
+                    "way"
+                )
+            else:
+                _write_inputs(work.local, config, cohort, goes_on=resumed is not None)
             environment.note(work.local, mesh.devices.ravel().tolist(), jax.process_count())
         with reporting(config, work.local, start, books, afterwards) as reporter:
 

@@ -7,6 +7,7 @@ everything else into a local folder, from which changed files are copied at each
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -46,7 +47,8 @@ class Work:
         marks = self._marks()
         changed = [name for name, mark in marks.items() if self._pushed.get(name) != mark]
         for name in sorted(changed, key=lambda name: (name.endswith(_LAST), name)):
-            self._files.pipe_file(f"{self._workdir}/{name}", (self.local / name).read_bytes())
+            with contextlib.suppress(FileNotFoundError):  # a tracker's own, such as the journal of its database
+                self._files.pipe_file(f"{self._workdir}/{name}", (self.local / name).read_bytes())
         self._pushed = marks
 
     def set_aside(self, folders: Iterable[Path]) -> None:
@@ -61,10 +63,12 @@ class Work:
             print(f"{name} is of a training before this one; it is now {name}.old")
 
     def _marks(self) -> dict[str, tuple[int, int]]:
-        found = (path for path in self.local.rglob("*") if path.is_file())
-        return {
-            path.relative_to(self.local).as_posix(): (path.stat().st_size, path.stat().st_mtime_ns) for path in found
-        }
+        marks = {}
+        for path in self.local.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISREG((about := path.stat()).st_mode):
+                    marks[path.relative_to(self.local).as_posix()] = (about.st_size, about.st_mtime_ns)
+        return marks
 
 
 @contextlib.contextmanager

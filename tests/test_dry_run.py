@@ -45,6 +45,30 @@ def test_it_refuses_what_the_run_would_refuse(make_config):
         dry_run(config)
 
 
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [("init_from", "has no checkpoints of a run"), ("weights", "cannot read the weights .* No such file")],
+)
+def test_it_refuses_weights_that_are_not_there(make_config, tmp_path, field, told):
+    config, nothing = make_config(), str(tmp_path / "nothing.safetensors")
+    if field == "weights":
+        config.backbone.weights = nothing
+    else:
+        config.init_from = nothing
+    with pytest.raises(InputError, match=told):
+        dry_run(config)
+
+
+def test_scans_kept_on_the_device_count(make_config):
+    config = make_config()
+    without = needs(assemble(config))
+    config.data.cache = "device"
+    parts = assemble(config)
+    scans = len(parts.cohort.labeled_train) * 4 * 32 * 32 / 2**20
+    assert number(needs(parts), "memory") == pytest.approx(number(without, "memory") + scans, abs=0.11)
+    assert f", {scans:.1f} training scans" in "\n".join(needs(parts))
+
+
 def test_the_command_trains_nothing(tiny_dataset, tmp_path):
     flags = {"data.dir": tiny_dataset, "data.frames": 4, "data.size": 32, "batch_size": 16, "eval.batch_size": 16}
     flags |= {"backbone.name": "tsm_resnet18-test", "objective.projection": 8, "steps": 4}

@@ -174,3 +174,16 @@ def test_the_moving_average_by_its_recursion(accumulate):
             decay = min(0.5, (1 + n) / (10 + n))
             expected = decay * expected + (1 - decay) * value
         assert float(average["w"]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_run_may_go_on_with_other_clipping_and_layer_decay():
+    """What a run that diverges is told to try: its optimizer's state must still fit."""
+    params = {"backbone": {"kernel": jnp.ones((2, 2))}}
+    trees = {
+        jax.tree.structure(
+            make_optimizer(OptimConfig(clip_norm=clip, layer_decay=decay), 9, {"kernel": 1}).init(params)
+        )
+        for clip in (0.0, 1.0)
+        for decay in (0.5, 1.0)
+    }
+    assert len(trees) == 1

@@ -218,6 +218,25 @@ def test_another_split_in_the_same_workdir_is_refused(undisturbed, make_config, 
         train(other, undisturbed)
 
 
+def test_other_training_rows_are_refused_by_the_field_that_chose_them(undisturbed, make_config):
+    other = make_config()
+    other.steps, other.data.visits_per_patient = 6, "one"
+    for allowed in (False, True):
+        told = r"another training rows .*\(data.visits_per_patient was 'all' and is 'one'\).* set other fields"
+        with pytest.raises(InputError, match=told) as caught:
+            train(other, undisturbed, allow_changed=allowed)
+        assert "--allow_changed" not in str(caught.value)
+
+
+def test_a_finished_run_keeps_the_config_that_it_was_scored_with(undisturbed, make_config, tmp_path, capsys):
+    workdir, other = shutil.copytree(undisturbed, tmp_path / "run"), make_config()
+    before = (workdir / "config.json").read_bytes()
+    other.eval.change_threshold = 60.0
+    train(other, workdir)
+    assert "is finished: step 4 of 4; learner_jax.evaluate scores it in another way" in capsys.readouterr().out
+    assert (workdir / "config.json").read_bytes() == before
+
+
 def test_the_stream_from_step_2_is_the_stream_resumed_at_step_2(config):
     cohort = cohorts.load(config.data)
     reader = open_reader(cohort, config.data)

@@ -73,3 +73,23 @@ def test_what_is_set_aside_is_renamed_here_and_there(objects, capsys):
             work.set_aside([work.local / "eval/4"])
         assert objects() == {"eval/4.old/scores.json": scores.encode()}
     assert "eval/4 is of a training before this one; it is now eval/4.old" in capsys.readouterr().out
+
+
+def test_files_that_vanish_are_passed_over(objects, monkeypatch):
+    """A database of a tracker makes and removes its journal while checkpoints are pushed."""
+    pipe = fsspec.implementations.memory.MemoryFileSystem.pipe_file
+    with working_in(PLACE) as work:
+        for name in ("a", "b", "c"):
+            (work.local / name).write_text(name)
+
+        def piped(files, path, *rest, **more):
+            (work.local / "b").unlink(missing_ok=True)
+            return pipe(files, path, *rest, **more)
+
+        monkeypatch.setattr(fsspec.implementations.memory.MemoryFileSystem, "pipe_file", piped)
+        work.push()
+        found = [*work.local.rglob("*"), work.local / "gone"]
+        monkeypatch.setattr(type(work.local), "rglob", lambda *_: iter(found))
+        work.push()
+        monkeypatch.undo()
+    assert objects() == {"a": b"a", "c": b"c"}

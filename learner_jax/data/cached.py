@@ -95,11 +95,16 @@ def check_fits(reader: Reader, mesh: Mesh) -> None:
     Raises:
       InputError: with the memory needed and the memory left.
     """
-    needed = math.prod(_shape(reader)) * np.dtype(reader.cohort.meta.dtype).itemsize
+    needed = cache_bytes(reader)
     for device in mesh.local_devices:
         stats = device.memory_stats() or {}  # a CPU has none
         if "bytes_limit" in stats:
             refuse(needed, stats["bytes_limit"] - stats.get("bytes_in_use", 0), str(device))
+
+
+def cache_bytes(reader: Reader) -> int:
+    """Memory that the training scans take on every device."""
+    return math.prod(_shape(reader)) * np.dtype(reader.cohort.meta.dtype).itemsize
 
 
 def refuse(needed: int, left: int, device: str) -> None:

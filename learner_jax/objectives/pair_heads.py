@@ -75,7 +75,7 @@ def davidson(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyo
     Source:
       Davidson, J. Am. Statist. Assoc. 65 (1970) 317, doi 10.1080/01621459.1970.10481082.
     """
-    pairs = others(anchors, everyone)
+    pairs = _scans(anchors, everyone)
     r = (everyone.prediction[None] - anchors.prediction[:, None]) / 2
     tie = shared.params["davidson"]["log_tie"].astype(r.dtype)
     total = jnp.logaddexp(jnp.logaddexp(r, -r), tie)
@@ -86,4 +86,9 @@ def davidson(config: ObjectiveConfig, shared: Shared, anchors: Projected, everyo
 
 
 def _pairs(config: ObjectiveConfig, anchors: Projected, everyone: Projected) -> Bool[Array, "k n"]:
-    return {"fine": fine, "coarse": coarse, "all": others}[config.lilac_pairs](anchors, everyone)
+    return {"fine": fine, "coarse": coarse, "all": _scans}[config.lilac_pairs](anchors, everyone)
+
+
+def _scans(anchors: Projected, everyone: Projected) -> Bool[Array, "k n"]:
+    """Pairs of different scans; two augmented copies of one are none."""
+    return others(anchors, everyone) & (anchors.row[:, None] != everyone.row[None])

@@ -132,3 +132,24 @@ def test_too_many_unreadable_records_end_all(start, tiny_dataset, tmp_path):
     codes, said = run.wait(), [run.said(process) for process in (0, 1)]
     assert codes == [2, 2], said  # also of who has not read it yet, and ends because the other one does
     assert any("1 of 42 training scans cannot be read" in one for one in said)
+
+
+def test_hosts_that_do_not_share_the_work_folder_are_refused(start, tmp_path):
+    """Each would hold a part of every checkpoint, and the run would end with code 0."""
+    run = start(2, "here", only={1: [f"--workdir={tmp_path / 'elsewhere'}"]})
+    assert run.wait() == [2, 2], run.said(0)[-3000:]
+    for process in (0, 1):
+        told = run.said(process)
+        assert "on process 1 the holder of lock in --workdir is 'nobody' and not 'process" in told
+        assert "on a disk that all hosts share" in told
+    assert not committed(run.workdir)
+
+
+def test_ctrl_c_to_one_ends_it_with_130_and_no_stack(start):
+    run = start(2, "stopped", config__steps=100_000, config__checkpoint__every=100_000)
+    run.until(lambda: run.steps() > 3)
+    run.processes[1].send_signal(signal.SIGINT)
+    codes = run.wait(60)
+    assert codes[1] == 130, run.said(1)[-3000:]
+    assert "stopped; the same command goes on from the newest checkpoint" in run.said(1)
+    assert "stack trace" not in run.said(1)

@@ -152,7 +152,7 @@ def davidson(r):
     g, nu = r.predicted("davidson"), np.exp(float(r.params["davidson"]["log_tie"]))
     terms = []
     for i in r.labeled:
-        for j in r.others(i):
+        for j in (j for j in r.others(i) if r.b.row[i] != r.b.row[j]):
             x = (g[j] - g[i]) / 2
             total = np.exp(x) + np.exp(-x) + nu
             outcome = nu if r.d(i, j) <= SIMILAR else np.exp(x) if r.y[j] > r.y[i] else np.exp(-x)
@@ -297,3 +297,16 @@ def test_the_siamese_margin_by_hand(make_batch, value_of):
     z = np.array([[0, 0], [0, 0.5], [1, 0]], np.float32)
     expected = (0.5**2 + (2 - 1) ** 2 + (2 - np.sqrt(1.25)) ** 2) / 3
     assert float(value_of("siamese_margin", z, batch)) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["davidson", "lilac", "lilac_order"])
+def test_copies_of_a_scan_are_no_pairs(name, make_batch, value_of):
+    """With several augmentations a scan is in the batch more than once: twice everything costs what once does."""
+    batch = make_batch(6, patient=np.arange(6, dtype=np.int32))
+    twice = make_batch(
+        12, **{f: np.tile(np.asarray(getattr(batch, f)), 2) for f in ("score", "patient", "row", "mask")}
+    )
+    u = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    more = {"lilac_pairs": "all"}
+    once, both = value_of(name, u, batch, **more), value_of(name, np.tile(u, (2, 1)), twice, **more)
+    assert float(both) == pytest.approx(float(once), rel=1e-5)

@@ -11,7 +11,8 @@ from learner_jax.evaluators.scoring import Estimate, estimate, mean_of
 from learner_jax.evaluators.statistics.bootstrap import Replicates, Resampling
 
 _DRAWS = 16
-_FAMILIES = ("order", "direction", "psychometric", "three_way", "amount", "coarse")
+_FAMILIES = ("order", "direction", "psychometric", "three_way", "amount")
+_NO_INTERVAL = "no interval: how much true scores vary is estimated from the same patients, which resampling leaves out"
 NOT_STATED = "the score's measurement error is not stated: set --config.eval.label_noise=… (its SD, in score units)"
 
 
@@ -22,6 +23,10 @@ def noise_ceiling(truth: Truth, label_noise: float, resampling: Resampling) -> l
     about a patient's mean. Then ``true = mean + ρ (measured - mean) + N(0, ρ label_noise²)``, where ρ is the share of
     the variance within patients that is not error; only differences within patients matter. Adding a second error to
     the measured scores instead would overstate the ceiling, since that repeats the first error.
+
+    There are no figures between patients, whose means are not known without error, and no intervals: with 40 patients
+    and as much error as true variation, resampled intervals held the population's value in 72 to 83 % of 60 simulated
+    cohorts, with twice as much error in 35 to 48 % (2026-12).
 
     One variance serves all patients, so the ceiling is too high where some hardly move: in the demo's cohort, a tenth
     of which never moves, it is 0.83 of pairs in order where the simulated true scores reach 0.79.
@@ -34,7 +39,8 @@ def noise_ceiling(truth: Truth, label_noise: float, resampling: Resampling) -> l
     rho = max(1 - label_noise**2 / within, 0.0) if within else 0.0
     rng = np.random.default_rng(0)
     drawn = [mean + rho * (score - mean) + rng.normal(0, rho**0.5 * label_noise, len(score)) for _ in range(_DRAWS)]
-    return mean_of([estimate(of_scores(truth, scores), resampling, _FAMILIES) for scores in drawn])
+    found = mean_of([estimate(of_scores(truth, scores), resampling, _FAMILIES) for scores in drawn])
+    return [dataclasses.replace(one, note=_NO_INTERVAL) for one in found]
 
 
 @register("of_ceiling")

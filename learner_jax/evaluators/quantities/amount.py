@@ -35,11 +35,18 @@ def prepare(predictions: Predictions, width: int) -> Prepared | None:
     # one scale for both: sums of squares stay near 1 in float32, and agreement keeps its meaning
     scale = float(np.sqrt(np.mean(true**2 + predicted**2) / 2)) or 1.0
     x, y = true / scale, predicted / scale
+    middle = x.mean(), y.mean()  # taken off first: sums of squares of large numbers leave little of a small variance
+    x, y, e = x - middle[0], y - middle[1], (y - x) - (middle[1] - middle[0])
     # n observations have n (n - 1) / 2 pairs, so divided by n these sum to the squares about the mean, and to n - 1
     squared, freedom = ((predictions.delta - truth.delta) / scale) ** 2, np.full(len(truth), 2.0)
     within = np.stack([squared, freedom], 1) / truth.group_size[:, None]
     data = {
-        "sums": by_patient(np.stack([np.ones_like(x), x, y, x * x, y * y, x * y, np.abs(y - x)], 1), patient, width),
+        "sums": by_patient(
+            np.stack([np.ones_like(x), x, y, e, x * x, y * y, x * y, e * e, np.abs(predicted - true) / scale], 1),
+            patient,
+            width,
+        ),
+        "bias": np.float32(middle[1] - middle[0]),
         "error": by_patient(within, truth.patient, width),
         "ranks": spearman_data(true, predicted, width - 1, patient),
         "scale": np.float32(scale),
@@ -60,25 +67,26 @@ def statistic(data: dict, counts: Counts) -> dict[str, jax.Array]:
       scans: within visits): a predicted change below it is within the error of two predictions (Weir, doi
       10.1519/15184.1).
     """
-    n, sx, sy, sxx, syy, sxy, error = summed(data["sums"], counts)
+    n, sx, sy, se, sxx, syy, sxy, see, error = summed(data["sums"], counts)
     n = jnp.where(n > 0, n, jnp.nan)
     mx, my = sx / n, sy / n
     vx, vy, cov = sxx / n - mx**2, syy / n - my**2, sxy / n - mx * my
+    ve, bias = see / n - (se / n) ** 2, data["bias"] + my - mx
     tiny = 1e-6
     varies = (vx > tiny * sxx / n) & (vy > tiny * syy / n)
-    spread = jnp.sqrt(jnp.maximum(vx + vy - 2 * cov, 0) * ratio(n, n - 1))
-    between, within = (vx + vy + 2 * cov) / 2, (vx + vy - 2 * cov) / 2
+    spread = jnp.sqrt(jnp.maximum(ve, 0) * ratio(n, n - 1))
+    between, within = (vx + vy + 2 * cov) / 2, ve / 2
     squares, freedom = summed(data["error"], counts)
     scale = data["scale"]
     return {
         "delta_pearson": jnp.where(varies, jnp.clip(cov / jnp.sqrt(jnp.where(varies, vx * vy, 1)), -1, 1), jnp.nan),
         "delta_spearman": spearman(data["ranks"], counts),
-        "delta_ccc": jnp.where(vx > tiny * sxx / n, 2 * cov / (vx + vy + (mx - my) ** 2), jnp.nan),
+        "delta_ccc": jnp.where(vx > tiny * sxx / n, 2 * cov / (vx + vy + bias**2), jnp.nan),
         "delta_icc": jnp.where(vx > tiny * sxx / n, ratio(between - within, between + within), jnp.nan),
         "delta_mae": error / n * scale,
-        "bland_altman_bias": (my - mx) * scale,
-        "bland_altman_low": (my - mx - _LIMIT * spread) * scale,
-        "bland_altman_high": (my - mx + _LIMIT * spread) * scale,
+        "bland_altman_bias": bias * scale,
+        "bland_altman_low": (bias - _LIMIT * spread) * scale,
+        "bland_altman_high": (bias + _LIMIT * spread) * scale,
         "minimal_detectable_change": _LIMIT * jnp.sqrt(2 * ratio(squares, freedom)) * scale,
     }
 

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from learner_jax.config import Config
+from learner_jax.preemption import Preempted
 from learner_jax.report.trackers.api import Run, Tracker, about, chosen
 
 WAIT = 60.0  # seconds that trackers get at the end of a run to send what they have
+PREEMPTED_WAIT = 5.0  # likewise if the run was asked to stop: a cluster kills it after 30 s
 _MOST = 10_000  # lines in the queue of a tracker; a server that hangs must not fill the memory
 _UNPLOTTED = {"trail"}  # tells rows apart; it is not a quantity
 
@@ -53,11 +55,11 @@ class Sent:
         with contextlib.suppress(queue.Full):  # then it hangs, and join() drops it
             self._lines.put_nowait(None)
 
-    def join(self, seconds: float) -> None:
-        """Wait until everything is sent, but at most so many seconds."""
+    def join(self, seconds: float, allowed: float = WAIT) -> None:
+        """Wait until everything is sent, but at most so many seconds, what is left of those allowed."""
         self._thread.join(0 if self._dropped else seconds)
         if self._thread.is_alive():
-            self._drop(f"it has not finished {WAIT:.0f} s after the end")
+            self._drop(f"it has not finished {allowed:.0f} s after the end")
 
     def _work(self, opens: Callable[[], Tracker]) -> None:
         tracker, finished = None, False
@@ -87,11 +89,15 @@ def opened(config: Config, workdir: Path, start: int, say: Callable[[str], None]
     run = Run(workdir, start, about(config))
     kinds = chosen(config.trackers).items()
     trackers = [Sent(name, lambda kind=kind: kind.open(run), say, config.steps) for name, kind in kinds]
+    wait = WAIT
     try:
         yield trackers
+    except Preempted:
+        wait = PREEMPTED_WAIT
+        raise
     finally:
         for tracker in trackers:
             tracker.end()
-        deadline = time.monotonic() + WAIT
+        deadline = time.monotonic() + wait
         for tracker in trackers:
-            tracker.join(max(0.0, deadline - time.monotonic()))
+            tracker.join(max(0.0, deadline - time.monotonic()), wait)

@@ -12,6 +12,7 @@ from learner_jax.evaluators.analyses import analyses
 from learner_jax.evaluators.analyses.ceiling import noise_ceiling
 from learner_jax.evaluators.change import change_class, fit_threshold, true_change
 from learner_jax.evaluators.predictions import Truth, predict
+from learner_jax.evaluators.quantities import coarse
 from learner_jax.evaluators.subsets import estimate_with_late
 
 
@@ -187,7 +188,10 @@ def test_the_ceiling_is_what_the_true_scores_score(case, ask):
     one.truth.observations.score[:] = true + rng.normal(0, 1.5, len(true))
     one = dataclasses.replace(one, truth=Truth.of(one.truth.observations, "visits", "all", 2.0))
     one = dataclasses.replace(one, predictions=predict(one.readout, one.truth))
-    top = {f.name: f.replicates.value for f in noise_ceiling(one.truth, 1.5, one.resampling) if not f.at}
+    found = noise_ceiling(one.truth, 1.5, one.resampling)
+    assert all(f.row(one.config).low is None for f in found), "the variance of true scores is estimated too"
+    assert not {f.name for f in found} & set(coarse.QUANTITIES), "means of patients are measured with error"
+    top = {f.name: f.replicates.value for f in found if not f.at}
     truth = one.truth
     delta = true[truth.second] - true[truth.first]
     assert top["pairwise_accuracy"] == pytest.approx(np.mean(np.sign(delta) == np.sign(truth.delta)), abs=0.015)

@@ -75,3 +75,17 @@ def test_equal_predictions_are_undefined_and_not_nan_elsewhere(one, values):
 def test_only_score_units_have_amounts(one, values):
     lean = type(one)(**{**one.__dict__, "in_score_units": False})
     assert values(lean, "amount") == {}
+
+
+@pytest.mark.parametrize(("middle", "spread", "error"), [(100.0, 0.05, 0.05), (0.0, 30.0, 1e-3)])
+def test_small_variances_beside_large_numbers_are_not_lost(one, values, middle, spread, error):
+    """float32 gave no correlation for the first, and limits of agreement of width 0 for the second."""
+    rng = np.random.default_rng(0)
+    x = one.truth.delta[:] = middle + rng.normal(0, spread, len(one.truth.delta))
+    y = one.delta[:] = x + rng.normal(0, error, len(x))
+    found, e = values(one, "amount"), y - x
+    assert found["delta_pearson"] == pytest.approx(scipy.stats.pearsonr(x, y).statistic, abs=1e-5)
+    ccc = 2 * np.cov(x, y, ddof=0)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+    assert found["delta_ccc"] == pytest.approx(ccc, abs=1e-5)
+    width = found["bland_altman_high"] - found["bland_altman_low"]
+    assert width == pytest.approx(2 * 1.959964 * e.std(ddof=1), rel=1e-3)

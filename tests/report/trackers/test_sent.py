@@ -6,6 +6,7 @@ import time
 import pytest
 
 from learner_jax.config import Config
+from learner_jax.preemption import Preempted
 from learner_jax.report import trackers
 from learner_jax.report.trackers import sent
 from learner_jax.report.trackers.sent import Sent
@@ -100,3 +101,16 @@ def test_a_tracker_that_hangs_holds_nothing_up(monkeypatch, tmp_path):
 
 def _kind(tracker):
     return trackers.api.Kind(lambda run: tracker(), "sys", "")
+
+
+def test_a_run_that_is_asked_to_stop_gives_trackers_less_time(monkeypatch, tmp_path):
+    """A cluster kills after 30 s, and exit code 143 must come first."""
+    given = []
+    monkeypatch.setattr(Sent, "join", lambda tracker, seconds, allowed: given.append(allowed))
+    monkeypatch.setattr(sent, "chosen", lambda names: {"kept": _kind(Kept)})
+    with trackers.opened(Config(), tmp_path, 0, print):
+        pass
+    with pytest.raises(Preempted), trackers.opened(Config(), tmp_path, 0, print):
+        raise Preempted
+    assert given == [sent.WAIT, sent.PREEMPTED_WAIT]
+    assert sent.PREEMPTED_WAIT <= 5
