@@ -17,7 +17,7 @@ from learner_jax.report.titles import COARSE, HEADLINE, KINDS, TITLES, count, di
 _TOO_FEW = re.compile(
     r"(\d+ patients: with fewer than [^;]+)(?:; )?"
 )  # as worded in evaluators/statistics/intervals.py
-_ALL_ALIKE = re.compile(r"every resample gives this value[^;]*")
+_WITHOUT = re.compile(r"every resample gives this value[^;]*|no interval: (?P<why>[^;]*)")  # no interval, likewise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +106,7 @@ def make_table(study: Study, columns: dict[str, str] | None = None) -> Table:
         ),
         notes=tuple(warnings(study, [column.name for column in made])),
         column_notes=tuple(_shared_notes(made)),
-        below=tuple([*_alike(lines, made), *spread_sentences(lines), *missing_floors(study.arms)]),
+        below=tuple([*_without_interval(lines, made), *spread_sentences(lines), *missing_floors(study.arms)]),
     )
 
 
@@ -131,11 +131,17 @@ def warnings(study: Study, columns: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _alike(lines: Sequence[Entry], columns: Sequence[Column]) -> list[str]:
-    notes = [entry.rows[column.name].note for entry in lines for column in columns if column.name in entry.rows]
-    if not any(map(_ALL_ALIKE.match, notes)):
-        return []
-    return ["A score without an interval is the same in every resample of the patients."]
+def _without_interval(lines: Sequence[Entry], columns: Sequence[Column]) -> list[str]:
+    shown = [
+        (entry.name, entry.rows[column.name]) for entry in lines for column in columns if column.name in entry.rows
+    ]
+    found: dict[str, None] = {}
+    for name, row in shown:
+        if said := _WITHOUT.match(row.note):
+            other = f"The {name} has no interval: {said['why']}."
+            alike = "A score without an interval is the same in every resample of the patients."
+            found[other if said["why"] else alike] = None
+    return list(found)
 
 
 def spread_sentences(lines: Sequence[Entry]) -> list[str]:
@@ -218,4 +224,4 @@ def _cell(entry: Entry, column: Column) -> Cell:
 
 
 def _note(note: str) -> str:
-    return _ALL_ALIKE.sub("", _TOO_FEW.sub("", note))
+    return _WITHOUT.sub("", _TOO_FEW.sub("", note))

@@ -4,6 +4,7 @@ import json
 import numpy as np
 from rich.console import Console
 
+from learner_jax.evaluators.analyses import ceiling
 from learner_jax.evaluators.statistics.bootstrap import Replicates
 from learner_jax.evaluators.statistics.intervals import make_row
 from learner_jax.report.study import read_study
@@ -172,5 +173,8 @@ def test_a_score_without_an_interval_is_explained_once_below(demo):
         edit_rows(demo / run, lambda rows: rows["macro_f1"].update(value=1.0, low=None, high=None, note=alike.note))
     table = make_table(read_study(demo))
     assert table.below[0] == sentence
+    edit_floors(demo / "mse", lambda rows: rows["pixels"][0].update(low=None, high=None, note=ceiling._NO_INTERVAL))
+    why = "how much true scores vary is estimated from the same patients"
+    assert f"The raw pixels has no interval: {why}." in make_table(read_study(demo)).below
     cells = {line.name: line.cells[1] for line in table.lines}
     assert [(cells[name].value, cells[name].note) for name in ("combined", "mse")] == [("1.00", "")] * 2

@@ -12,7 +12,7 @@ from learner_jax.evaluators.statistics.bootstrap import Replicates, Resampling
 
 _DRAWS = 16
 _FAMILIES = ("order", "direction", "psychometric", "three_way", "amount")
-_NO_INTERVAL = "no interval: how much true scores vary is estimated from the same patients, which resampling leaves out"
+_NO_INTERVAL = "no interval: how much true scores vary is estimated from the same patients"
 NOT_STATED = "the score's measurement error is not stated: set --config.eval.label_noise=… (its SD, in score units)"
 
 
