@@ -15,6 +15,7 @@ from learner_jax.report import goodput
 from learner_jax.report.goodput import Life
 from learner_jax.report.health import held, look
 from learner_jax.report.ledger import ACCOUNTS
+from tfds_builders.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 
@@ -109,6 +110,15 @@ def test_a_run_that_has_only_begun(tmp_path):
     )
     assert not held(tmp_path)
     assert not (tmp_path / "lock").exists()
+
+
+def test_a_lock_of_somebody_else_is_a_sentence(tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(InputError, match="lock cannot be read, so it is not known whether a trainer works there"):
+        held(tmp_path)
 
 
 def test_the_newest_checkpoint_is_the_committed_one_with_the_largest_number(make_run):

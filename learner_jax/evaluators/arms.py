@@ -41,19 +41,23 @@ def group(runs: Sequence[Path]) -> list[Arm]:
     """Arms of the evaluated runs.
 
     Runs belong to one arm if they saw the same records and split, wherever the dataset lies, and their configs differ
-    only in the seed, the draw of patients, and how they log, save, read and score.
+    only in the seed, the draw of patients, and how they log, save, read and score; how they average views counts.
     """
     found: dict[tuple, list[tuple[int, Path]]] = {}
     for run in runs:
         if (step := places.newest(run)) is not None:
             config = from_dict(Config, json.loads((run / "config.json").read_text()))
-            recipe = tuple((path, value) for path, _, value in walk(config) if not path.startswith(_OF_A_SEED))
+            recipe = tuple((path, value) for path, _, value in walk(config) if _of_the_recipe(path))
             marks = artifacts.read_scores(run, step)["fingerprints"]
             found.setdefault((marks["data"], marks["split"], *recipe), []).append((config.seed, run))
     every = [_arm(sorted(members)) for members in found.values()]
     names = [arm.name for arm in every]
     # a-0 of one recipe and a-1 of another are not both called a
     return [arm if names.count(arm.name) == 1 else dataclasses.replace(arm, name=arm.runs[0].name) for arm in every]
+
+
+def _of_the_recipe(path: str) -> bool:
+    return path == "eval.fusion" or not path.startswith(_OF_A_SEED)
 
 
 def write_arms(folder: Path, arms: Mapping[Arm, Averaged], config: EvalConfig) -> list[str]:

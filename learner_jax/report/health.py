@@ -101,6 +101,9 @@ def held(run: pathlib.Path) -> bool:
     """Whether a trainer holds the lock of a run.
 
     The lock is tried for a moment in shared mode; a trainer that starts just then waits that long.
+
+    Raises:
+      InputError: the lock belongs to somebody else and may not be read.
     """
     try:
         with (run / "lock").open("rb") as file:
@@ -109,6 +112,8 @@ def held(run: pathlib.Path) -> bool:
         return False
     except BlockingIOError:
         return True
+    except PermissionError as fault:
+        raise InputError(f"{run / 'lock'} cannot be read, so it is not known whether a trainer works there") from fault
     return False
 
 

@@ -72,6 +72,17 @@ def test_two_recipes_never_share_a_name(folder, tmp_path):
     assert sorted(arm.name for arm in arms.group(command.find(tmp_path))) == ["a-0", "a-2"]
 
 
+def test_runs_that_average_views_otherwise_are_two_arms(folder, tmp_path):
+    for at in (0, 1):
+        shutil.copytree(folder / f"mse-{at}", tmp_path / f"mse-{at}")
+    config = tmp_path / "mse-1/config.json"
+    values = json.loads(config.read_text())
+    for field, n in (("bootstrap", 1), ("fusion", 2)):
+        changed = values | {"eval": values["eval"] | {field: 7 if field == "bootstrap" else "learnt"}}
+        config.write_text(json.dumps(changed))
+        assert len(arms.group(command.find(tmp_path))) == n, field
+
+
 def test_a_recipe_on_two_datasets_is_two_arms_and_a_dataset_that_moved_is_one(folder, tmp_path):
     for at in (0, 1):
         shutil.copytree(folder / f"mse-{at}", tmp_path / f"mse-{at}")

@@ -9,6 +9,7 @@ from learner_jax.evaluators.readouts.ridge import Ridges
 from learner_jax.evaluators.scoring import Estimate, estimate_means
 
 _BLOCK = 1024
+_TIED = 1e-6  # of two cosines in float32
 
 
 @register("identity")
@@ -16,7 +17,8 @@ def identity(case: Case) -> list[Estimate] | str:
     """Patient and site, as read off the embedding.
 
     * ``patient_identified``: for test observations of patients with several visits, how often the nearest other
-      observation (cosine) is of the same patient; ``patient_chance`` is what random embeddings would reach;
+      observation (cosine) is of the same patient, equally near ones counting in equal parts; ``patient_chance`` is what
+      random embeddings would reach;
     * ``site_identified``: recall of the site by a ridge regression on one-hot sites, fitted on training observations,
       as the mean over test sites that occur in training; ``site_chance`` is one over their number. The interval
       resamples patients with their recalls.
@@ -29,12 +31,12 @@ def _patients(case: Case) -> list[Estimate]:
     several = np.bincount(patient)[patient] > 1
     if not several.any() or case.truth.n_patients < 2:
         return []
-    direction, nearest = unit(seen.u), np.zeros(len(seen), np.int64)
+    direction, same = unit(seen.u), np.zeros(len(seen))
     for at in blocks(len(seen), _BLOCK):
         cosine = direction[at] @ direction.T
         np.fill_diagonal(cosine[:, at], -np.inf)  # an observation is not its own neighbour
-        nearest[at] = cosine.argmax(1)
-    same = patient[nearest] == patient
+        nearest = cosine >= cosine.max(1, keepdims=True) - _TIED
+        same[at] = (nearest & (patient[at, None] == patient)).sum(1) / nearest.sum(1)
     chance = (np.bincount(patient)[patient] - 1) / (len(patient) - 1)
     width = case.resampling.width
     sums = {

@@ -152,6 +152,13 @@ def test_one_visit_each_has_nothing_within(case, ask):
     assert ask("conformal", case(visits=1)).startswith("no fine pairs in test")
 
 
+def test_equal_embeddings_identify_nobody(case, ask):
+    one = case()
+    one.truth.observations.u[:] = 0.3
+    told = ask("identity", one)
+    assert told["patient_identified", ""] == pytest.approx(told["patient_chance", ""], abs=1e-6)
+
+
 def test_identity_is_found_where_it_is_and_at_chance_where_not(case, ask):
     one = case()
     random = ask("identity", one)
