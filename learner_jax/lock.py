@@ -31,7 +31,6 @@ def only_trainer(workdir: Path) -> Iterator[None]:
         run do not write to the same one.
     """
     with _held(workdir) if first() else contextlib.nullcontext():
-        agreed("held")
         _check_shared(workdir)
         yield
 

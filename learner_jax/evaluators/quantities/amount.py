@@ -13,8 +13,8 @@ _CONSTANT = "undefined: all predicted, or all true, differences are equal"
 _LIMIT = 1.959963984540054  # of a standard normal, two-sided 95 %
 
 QUANTITIES = {
-    "delta_pearson": Quantity("Δ Pearson r", 0.0, _CONSTANT, True),
-    "delta_spearman": Quantity("Δ Spearman ρ", 0.0, _CONSTANT, True),
+    "delta_pearson": Quantity("Δ Pearson r", 0.0, _CONSTANT, scale_free=True),
+    "delta_spearman": Quantity("Δ Spearman ρ", 0.0, _CONSTANT, scale_free=True),
     "delta_ccc": Quantity("Δ concordance (CCC)", 0.0, _CONSTANT),
     "delta_icc": Quantity("Δ ICC(3,1)", 0.0, _CONSTANT),
     "delta_mae": Quantity("Δ mean absolute error"),

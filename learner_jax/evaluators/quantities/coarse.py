@@ -17,10 +17,14 @@ _BLOCK = 256  # anchors compared with all observations at once: bounds memory to
 MOST_PATIENTS = 2048  # above, 8 p² bytes would be too many, and replicates are linear in the counts
 
 QUANTITIES = {
-    "coarse_c_index": Quantity("coarse C-index", 0.5, "undefined: no two patients differ in their score", True),
+    "coarse_c_index": Quantity(
+        "coarse C-index", 0.5, "undefined: no two patients differ in their score", scale_free=True
+    ),
     "score_mae": Quantity("score mean absolute error"),
     "score_r2": Quantity("score R²", 0.0, "undefined: all scores are equal"),
-    "score_spearman": Quantity("score Spearman ρ", 0.0, "undefined: all predictions, or all scores, are equal", True),
+    "score_spearman": Quantity(
+        "score Spearman ρ", 0.0, "undefined: all predictions, or all scores, are equal", scale_free=True
+    ),
 }
 
 

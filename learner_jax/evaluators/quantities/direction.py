@@ -9,7 +9,7 @@ from learner_jax.evaluators.statistics.bootstrap import Counts
 
 QUANTITIES = {
     "direction_auroc": Quantity(
-        "direction AUROC", 0.5, "undefined: no pair rises, or none falls, by more than the threshold", True
+        "direction AUROC", 0.5, "undefined: no pair rises, or none falls, by more than the threshold", scale_free=True
     )
 }
 

@@ -20,7 +20,7 @@ _ROUNDING = 1e-9  # times the squared mean: what float32 sums leave of the varia
 _EQUAL = "undefined: all distances, or all score differences, are equal"
 
 QUANTITIES = {
-    "embedding_distance_spearman": Quantity("distance–|Δscore| Spearman ρ, fine pairs", 0.0, _EQUAL, True),
+    "embedding_distance_spearman": Quantity("distance–|Δscore| Spearman ρ, fine pairs", 0.0, _EQUAL, scale_free=True),
     "embedding_distance_slope": Quantity("distance per SD of score, fine pairs", 0.0, _EQUAL),
     "coarse_distance_spearman": Quantity("distance–|Δscore| Spearman ρ, coarse pairs", 0.0, _EQUAL),
     "coarse_distance_slope": Quantity("distance per SD of score, coarse pairs", 0.0, _EQUAL),

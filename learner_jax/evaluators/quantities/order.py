@@ -17,7 +17,10 @@ QUANTITIES = {
     "kendall_tau_b": Quantity("within-patient Kendall τ-b", 0.0, _MOVES),
     "c_index": Quantity("within-patient C-index", 0.5, _MOVES),
     "rm_correlation": Quantity(
-        "repeated-measures correlation", 0.0, "undefined: no score, or no prediction, moves within a patient", True
+        "repeated-measures correlation",
+        0.0,
+        "undefined: no score, or no prediction, moves within a patient",
+        scale_free=True,
     ),
 }
 

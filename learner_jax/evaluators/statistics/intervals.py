@@ -110,15 +110,17 @@ def make_row(
         low, high = bca_interval(found.value, found.drawn, found.left_out, confidence, n_patients)
     else:
         low, high = percentile_interval(found.drawn, confidence, n_patients)
-    if low == high:
-        note = f"every resample gives this value, and up to {_rule_of_three(n_patients)} of patients may yet differ"
-        return Row(name, found.value, None, None, n_patients, n_pairs, note, at)
-    low, high = (end if end is not None and np.isfinite(end) else None for end in (low, high))
     notes = []
-    if n_patients < FEW_PATIENTS:
+    if low is not None and low == high:
+        low = high = None
+        notes.append(
+            f"every resample gives this value, and up to {_rule_of_three(n_patients)} of patients may yet differ"
+        )
+    elif n_patients < FEW_PATIENTS:
         notes.append(f"{n_patients} patients: with fewer than {FEW_PATIENTS} the interval is too narrow")
     if lost := int(np.isnan(found.drawn).sum()):
         notes.append(f"{lost} of {found.drawn.size} resamples left it undefined and are left out")
     if beyond := int(np.isinf(found.drawn).sum()):
         notes.append(f"{beyond} of {found.drawn.size} resamples put it beyond what these data can show")
+    low, high = (end if end is not None and np.isfinite(end) else None for end in (low, high))
     return Row(name, found.value, low, high, n_patients, n_pairs, "; ".join(notes), at)

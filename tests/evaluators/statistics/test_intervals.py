@@ -73,5 +73,12 @@ def test_resamples_that_agree_are_no_interval(method):
     drawn = np.array([1.0, 1.0, np.nan, 1.0])
     row = make_row("x", Replicates(1.0, drawn, drawn), method=method, confidence=0.95, n_patients=36, n_pairs=9)
     assert (row.value, row.low, row.high) == (1, None, None)
-    assert row.note == "every resample gives this value, and up to 8 % of patients may yet differ"
+    assert row.note == (
+        "every resample gives this value, and up to 8 % of patients may yet differ; "
+        "1 of 4 resamples left it undefined and are left out"
+    )
     assert pytest.approx(0.05, abs=0.01) == (1 - 3 / 36) ** 36, "what the rule stands for"
+    none = make_row(
+        "x", Replicates(1.0, drawn * np.nan, drawn), method=method, confidence=0.95, n_patients=36, n_pairs=9
+    )
+    assert (none.low, none.high, none.note) == (None, None, "4 of 4 resamples left it undefined and are left out")
