@@ -113,6 +113,7 @@ def grey_frames(
         else:
             frames = iter_pixels(dataset, indices=wanted, raw=True)
         for frame in frames:
+            _check_shape(path, frame, dataset, photometric)
             yield _grey(frame, dataset, photometric)
 
 
@@ -120,6 +121,14 @@ def _decoded(path: Path | str, wanted: list[int], limits: Limits) -> list[np.nda
     """The frames as their decoder returns them; runs in another process."""
     with guarded(path):
         return [frame.copy() for frame in iter_pixels(parse(path, limits), indices=wanted, raw=True)]
+
+
+def _check_shape(path: Path | str, frame: np.ndarray, dataset: pydicom.Dataset, photometric: str) -> None:
+    colours = photometric in _DECODED_TO_RGB or photometric.startswith("YBR")
+    wanted = (int(dataset.Rows), int(dataset.Columns), 3)[: 3 if colours else 2]
+    if frame.shape != wanted:
+        sides = ["x".join(map(str, shape)) for shape in (frame.shape, wanted)]
+        raise UnreadableScan(path, f"has frames of {sides[0]} numbers, where {photometric} takes {sides[1]}")
 
 
 def _grey(frame: np.ndarray, dataset: pydicom.Dataset, photometric: str) -> np.ndarray:

@@ -41,7 +41,7 @@ def read(path: Path | str, frames: int, limits: Limits = LIMITS) -> Reading:
       UnreadableScan: the file is not a video, has no picture, is damaged or cut off.
       TooLarge: it is beyond ``limits``.
     """
-    with _open(path) as container:
+    with _open(path, limits) as container:
         header = _header(path, container)
         declared, aspect = header.frames, header.aspect
         expected = declared or _count_packets(path, limits)
@@ -56,7 +56,7 @@ def read(path: Path | str, frames: int, limits: Limits = LIMITS) -> Reading:
     if not declared and lasts < _COMPLETE * header.seconds:
         raise UnreadableScan(path, f"is cut off or damaged: {lasts:.1f} of its {header.seconds:.1f} s can be decoded")
     if kept.total != expected:
-        with _open(path) as container:
+        with _open(path, limits) as container:
             kept = _keep(path, container, evenly(kept.total, frames), limits)
     step = kept.seconds * (kept.total - 1) / (frames - 1) if frames > 1 and kept.total > 1 else np.nan
     turns = round(kept.rotation / 90) % 4
@@ -71,7 +71,7 @@ def probe(path: Path | str, limits: Limits = LIMITS) -> None:
     Raises:
       UnreadableScan, TooLarge: as :func:`read`.
     """
-    with _open(path) as container:
+    with _open(path, limits) as container:
         limits.check_count(path, _header(path, container).frames)
         for _ in _decode(path, container, limits):
             return
@@ -115,7 +115,7 @@ def _refuse_cut_gif(path: Path | str) -> None:
 def _count_packets(path: Path | str, limits: Limits) -> int:
     """Number of frames that are shown, without decoding them; 0 where the container cannot be demuxed."""
     late = limits.watch(path)
-    with _open(path) as container:
+    with _open(path, limits) as container:
         try:
             n = 0
             for packet in container.demux(container.streams.video[0]):
@@ -127,13 +127,13 @@ def _count_packets(path: Path | str, limits: Limits) -> int:
             return 0
 
 
-def _open(path: Path | str) -> av.container.InputContainer:
+def _open(path: Path | str, limits: Limits) -> av.container.InputContainer:
     open_file(path).close()  # FFmpeg would block on a pipe
     try:
         # "file:" keeps a name with a colon from being taken for an address.
         container = av.open(
             f"file:{path}",
-            options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"},
+            options={"format_whitelist": _CONTAINERS, "protocol_whitelist": "file", **_most_pixels(limits)},
             metadata_errors="ignore",  # none is kept, and scanners write titles in Latin-1
         )
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -142,7 +142,13 @@ def _open(path: Path | str) -> av.container.InputContainer:
     if not container.streams.video or container.streams.video[0].codec_context is None:
         container.close()
         raise UnreadableScan(path, "is not a video that can be read (no picture in it, or of an unknown codec)")
+    container.streams.video[0].codec_context.options = _most_pixels(limits)
     return container
+
+
+def _most_pixels(limits: Limits) -> dict[str, str]:
+    """The limit for FFmpeg, which decodes a frame before its size can be looked at, the first already on opening."""
+    return {"max_pixels": str(limits.frame_pixels)}
 
 
 def _decode(path: Path | str, container: av.container.InputContainer, limits: Limits) -> Iterator[av.VideoFrame]:

@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -169,6 +170,16 @@ def save(dataset: FileDataset, path: Path) -> Path:
     return path
 
 
+for _photometric, _samples in (("MONOCHROME2", 3), ("HSV", 3), ("ARGB", 3), ("YBR_FULL", 1), ("RGB", 1)):
+
+    @case(f"DICOM of {_samples} samples a pixel that says {_photometric}", "clip")
+    def _(folder, photometric=_photometric, samples=_samples):
+        planes = {"PlanarConfiguration": 0} if samples > 1 else {}
+        pixels = bytes(range(256)) * (16 * samples)
+        about = {"PhotometricInterpretation": photometric, "SamplesPerPixel": samples, **planes}
+        return save(dicom(pixels, **about), folder / "a.dcm")
+
+
 @case("deflated DICOM bomb: 1 GiB in 1 MiB", "clip")
 def _(folder):
     plain = save(dicom(), folder / "plain.dcm").read_bytes()
@@ -224,11 +235,36 @@ def _(folder):
     return put(folder / "a.gif", b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff" + one * 40_000 + b";")
 
 
-def png(width: int, height: int, packed: bytes, *more: tuple[bytes, bytes]) -> bytes:
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+def png(width: int, height: int, packed: bytes, *more: tuple[bytes, bytes], grey: bool = True) -> bytes:
+    """Of 8 bits of grey a pixel, or of 3 x 16 of colour."""
+    head = struct.pack(">IIBBBBB", width, height, *((8, 0) if grey else (16, 2)), 0, 0, 0)
     chunks = [(b"IHDR", head), *more, (b"IDAT", packed), (b"IEND", b"")]
     body = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
     return b"\x89PNG\r\n\x1a\n" + body
+
+
+def growing(folder: Path, name: str, sides: tuple[int, ...]) -> Path:
+    """A video whose header says 64x64, with frames of other sizes."""
+    with av.open(str(folder / name), "w") as container:
+        stream = container.add_stream("png", rate=10)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "rgb24"
+        for at, side in enumerate(sides):
+            packet = av.Packet(png(side, side, zeros(side * (6 * side + 1), 15), grey=False))
+            packet.stream, packet.time_base, packet.is_keyframe = stream, Fraction(1, 10), True
+            packet.pts = packet.dts = at
+            container.mux(packet)
+    return folder / name
+
+
+@case("video whose first frame is 12,000x12,000 instead of 64x64", "clip")
+def _(folder):
+    return growing(folder, "a.avi", (12_000,))
+
+
+@case("video that grows from 64x64 to 12,000x12,000", "clip")
+def _(folder):
+    return growing(folder, "a.mov", (64, 12_000))
 
 
 @case("PNG of 30,000x30,000", "clip")
