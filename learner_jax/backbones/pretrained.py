@@ -103,7 +103,12 @@ def differences(tensors: Tensors, backbone: Backbone, spec: BatchSpec, names: Na
         if absent:
             lines.append(f"  missing     {', '.join(absent)}  ->  {path} {_text(shape)}")
             continue
-        found = names.take(path.partition("/")[2], tensors, shape).shape
+        try:
+            found = names.take(path.partition("/")[2], tensors, shape).shape
+        except (IndexError, TypeError, ValueError):  # of joining, cutting or resizing what has none of the right shapes
+            theirs = ", ".join(f"{source} {_text(tensors[source].shape)}" for source in sources)
+            lines.append(f"  other shape {theirs}  ->  {path} {_text(shape)}")
+            continue
         if found != shape and not (path in stems and _is_foldable(found, shape)):
             lines.append(f"  other shape {', '.join(sources)} {_text(found)}  ->  {path} {_text(shape)}")
     for name in tensors:
