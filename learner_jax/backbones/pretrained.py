@@ -4,6 +4,7 @@ Nothing here unpickles. ``python -m learner_jax.backbones.convert`` turns other 
 separate process.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def load(path: Path, backbone: Backbone, spec: BatchSpec, mean: Channels, std: C
             return convert(tensors, backbone, spec, names, mean, std)
     library = min(faults, key=lambda library: len(faults[library]))
     lines = faults[library]
+    if all(re.match(r"  unexpected .*\.running_(mean|var) ", line) for line in lines):
+        raise InputError(f"{path} holds weights of {backbone.name} with batch norm; set --config.backbone.norm=batch")
     more = [f"  … and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     raise InputError(
         "\n".join(

@@ -185,6 +185,18 @@ def test_weights_of_another_backbone_are_refused_with_what_differs():
         load(config_of("known"))
 
 
+def test_weights_for_batch_norm_say_so_to_a_backbone_with_group_norm(tmp_path):
+    path = tmp_path / "w.safetensors"
+    published_file(path, source="")
+    config, group = config_of(str(path)), backbones.create(NAME, "group")
+    sentence = rf"w.safetensors holds weights of {NAME} with batch norm; set --config.backbone.norm=batch$"
+    with pytest.raises(InputError, match=sentence):
+        weights.load(config, group, BatchSpec(1, 4, 32, 32, 3))
+    published_file(path, source="", **{"head.weight": np.zeros((2, 3), np.float32)})  # then that is not all
+    with pytest.raises(InputError, match=r"does not hold weights of .*\n  unexpected"):
+        weights.load(config, group, BatchSpec(1, 4, 32, 32, 3))
+
+
 def test_absent_files_are_answered_with_the_command_that_brings_them(tmp_path):
     convert = "python -m learner_jax.backbones.convert"
     sentence = f"are not in {tmp_path}/cache. Download https://example.org/known.pth and run: {convert} FILE --as known"
