@@ -24,7 +24,7 @@ from learner_jax.config import BackboneConfig, Config
 from tfds_builders.errors import InputError
 from tfds_builders.wording import suggest
 
-SOURCE_SHA256 = "source_sha256"  # metadata of a converted file
+SOURCE_SHA256, PUBLISHED_AS = "source_sha256", "published_as"  # metadata of a converted file; the latter by --as
 Channels = tuple[float, ...]
 SUFFIX = ".safetensors"
 
@@ -187,7 +187,7 @@ def find(name: str, backbone: str | None = None) -> Weights:
 
 
 def of(config: BackboneConfig) -> Weights | None:
-    """The published weights that a config names; None if it names none or a file.
+    """The published weights that a config names; None if it names none or a file, which is not opened.
 
     Raises:
       InputError: as :func:`find`.
@@ -223,15 +223,17 @@ def load(config: Config, backbone: Backbone, spec: BatchSpec) -> Variables | Non
     Published weights in an installed package are converted on first use, by a separate process.
 
     Raises:
-      InputError: the weights are missing, differ from the published ones, do not fit the backbone, or their licence is
-        not accepted.
+      InputError: the weights are missing, differ from the published ones, do not fit the backbone, are published ones
+        named by a path, or their licence is not accepted.
     """
     if not config.backbone.weights:
         return None
     check_licence(config.backbone)
     weights = of(config.backbone)
     if weights is None:
-        return pretrained.load(Path(config.backbone.weights), backbone, spec, *_ALIKE)
+        variables = pretrained.load(Path(config.backbone.weights), backbone, spec, *_ALIKE)
+        _refuse_published(Path(config.backbone.weights), config.backbone.name)
+        return variables
     path = cached(weights)
     if not path.is_file():
         _convert(weights)
@@ -255,8 +257,26 @@ def made_of(path: Path) -> str:
     Raises:
       OSError, SafetensorError: it cannot be read.
     """
+    return _metadata(path).get(SOURCE_SHA256, "")
+
+
+def _metadata(path: Path) -> dict[str, str]:
     with safe_open(path, "numpy") as file:
-        return (file.metadata() or {}).get(SOURCE_SHA256, "")
+        return file.metadata() or {}
+
+
+def _refuse_published(path: Path, backbone: str) -> None:
+    """Refuse published weights under another name: a run keeps only that, and scans would be normalised otherwise."""
+    about = _metadata(path)
+    name, source = about.get(PUBLISHED_AS), about.get(SOURCE_SHA256, "")
+    for known in PUBLISHED:
+        if backbone in known.backbones and (name == known.name or (known.sha256 and source.startswith(known.sha256))):
+            place = cached(known)
+            raise InputError(
+                f"{path} holds the {known.name} weights of {backbone}, which get their normalisation and licence only "
+                f"by their name; {'' if place.is_file() else f'copy it to {place} and '}set "
+                f"--config.backbone.weights={known.name}"
+            )
 
 
 def _check_source(path: Path, weights: Weights) -> None:

@@ -50,7 +50,7 @@ def config_of(name: str, **more) -> Config:
     return config
 
 
-def published_file(path, channels=3, seed=0, source="ab12ff", **more):
+def published_file(path, channels=3, seed=0, source="ab12ff", name="", **more):
     """A file of weights of the backbone, as its library would name them; returns them as we do."""
     backbone, spec = backbones.create(NAME), BatchSpec(1, 4, 32, 32, channels)
     variables = jax.jit(lambda key: backbone.init(key, spec))(jax.random.key(seed))
@@ -64,7 +64,8 @@ def published_file(path, channels=3, seed=0, source="ab12ff", **more):
             axes = (-1, -2, *range(leaf.ndim - 2)) if leaf.ndim > 1 else (0,)
             tensors[theirs] = np.ascontiguousarray(value.transpose(axes))
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors | more, path, {weights.SOURCE_SHA256: source} if source else None)
+    about = {weights.SOURCE_SHA256: source, weights.PUBLISHED_AS: name}
+    save_file(tensors | more, path, {key: text for key, text in about.items() if text} or None)
     return pretrained.convert(tensors, backbone, spec, names)
 
 
@@ -148,8 +149,24 @@ def test_no_weights_are_no_variables():
 
 
 def test_a_file_named_by_its_path(tmp_path):
-    variables = published_file(tmp_path / "w.safetensors")
+    variables = published_file(tmp_path / "w.safetensors", source="99ff")
     assert_equal(load(config_of(str(tmp_path / "w.safetensors"))), variables)
+
+
+def test_published_weights_named_by_a_path_are_asked_for_by_name(tmp_path):
+    path = tmp_path / "w.safetensors"
+    published_file(path, source="ab12ff")  # that of KNOWN begins so
+    sentence = rf"w.safetensors holds the known weights of {NAME}, .* copy it to {weights.cached(KNOWN)} and set "
+    with pytest.raises(InputError, match=sentence + "--config.backbone.weights=known$"):
+        load(config_of(str(path)))
+    published_file(path, source="77aa", name="not_sold")
+    with pytest.raises(InputError, match=r"the not_sold weights .* --config.backbone.weights=not_sold$"):
+        load(config_of(str(path), accept_license=True))
+    published_file(path, source="77aa", name="kinetics400")  # there are none of this backbone
+    assert load(config_of(str(path))) is not None
+    published_file(weights.cached(KNOWN))
+    with pytest.raises(InputError, match=r"only by their name; set --config.backbone.weights=known$"):
+        load(config_of(str(weights.cached(KNOWN))))
 
 
 def test_a_published_file_is_found_in_its_place_and_its_stem_folded_for_its_own_constants(tmp_path):
