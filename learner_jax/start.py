@@ -51,11 +51,11 @@ def initial(parts: Parts, workdir: Path | None = None) -> Variables | None:
 def _check_weights(earlier: Path, theirs: BackboneConfig, ours: BackboneConfig) -> None:
     """Refuse published weights other than the earlier run's: they determine how intensities are normalised."""
     published = weights.of(theirs)
-    if published is not None and published.mean and not ours.weights:
+    if published is not None and not ours.weights:
         raise InputError(
             f"{earlier} started from {theirs.weights} weights and sees scans as those did. Set "
-            f"--config.backbone.weights={theirs.weights} too: parameters come from config.init_from, and only the mean "
-            "and standard deviation that scans are normalised by from the weights"
+            f"--config.backbone.weights={theirs.weights} too: parameters come from config.init_from, and only the "
+            "normalisation of scans from the weights"
         )
     if ours.weights and (published is None or ours.weights != theirs.weights):
         raise InputError(

@@ -47,7 +47,8 @@ def resize_positions(table: Float[np.ndarray, "*one n d"], grid: tuple[int, ...]
     """Resize embeddings of positions to another grid of patches.
 
     The ``n`` positions are taken row by row for those of a square (for three axes, of a cube) or, if ``n`` does not fit
-    one, of ``grid`` itself. A table that fits neither is returned unchanged, for the caller to refuse by its shape.
+    one, of ``grid`` itself: 64 for 1x8x8 are of 4x4x4. A table that fits neither is returned unchanged, for the caller
+    to refuse by its shape.
     """
     table = table.reshape(-1, table.shape[-1])
     side = round(len(table) ** (1 / len(grid)))

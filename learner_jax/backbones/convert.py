@@ -30,23 +30,24 @@ from tfds_builders.wording import plural
 SUFFIXES = (".pth", ".pyth", ".pt", ".p", ".npz", ".safetensors")
 
 
-def convert(source: Path, target: Path, expected: str = "") -> int:
+def convert(source: Path, target: Path, published: weights.Weights | None = None) -> int:
     """Write the tensors of ``source`` as safetensors, atomically, and return their number.
 
     Raises:
-      InputError: the source's sha256 does not begin with ``expected``, the target cannot be written, or as
+      InputError: the source's sha256 is not that of ``published``, the target cannot be written, or as
         :func:`~learner_jax.backbones.weight_file.read`.
     """
     digest = sha256(source)
-    if not digest.startswith(expected):
-        raise InputError(f"{source} has the sha256 {digest}; the published file's begins with {expected}")
+    if published and not digest.startswith(published.sha256):
+        raise InputError(f"{source} has the sha256 {digest}; the published file's begins with {published.sha256}")
+    about = {weights.SOURCE_SHA256: digest} | ({weights.PUBLISHED_AS: published.name} if published else {})
     print(f"sha256 {digest}  {source}", flush=True)
     tensors = read(source)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as building:
             written = Path(building) / target.name
-            save_file(tensors, written, {weights.SOURCE_SHA256: digest})
+            save_file(tensors, written, about)
             written.chmod(0o644)  # safetensors makes files that only their owner can read
             os.replace(written, target)
     except (OSError, safetensors.SafetensorError) as fault:
@@ -136,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError(f"{source} is a {weights.SUFFIX} file already; name another by -o")
         if target.exists() and not (given.target or published) and _made_of(target) != sha256(source):
             raise InputError(f"{target} is there and was not made of {source}; name another place by -o")
-        convert(source, target, published.sha256 if published else "")
+        convert(source, target, published)
 
     return exit_code(run)
 

@@ -4,6 +4,7 @@ Nothing here unpickles. ``python -m learner_jax.backbones.convert`` turns other 
 separate process.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def load(path: Path, backbone: Backbone, spec: BatchSpec, mean: Channels, std: C
             return convert(tensors, backbone, spec, names, mean, std)
     library = min(faults, key=lambda library: len(faults[library]))
     lines = faults[library]
+    if all(re.match(r"  unexpected .*\.running_(mean|var) ", line) for line in lines):
+        raise InputError(f"{path} holds weights of {backbone.name} with batch norm; set --config.backbone.norm=batch")
     more = [f"  … and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     raise InputError(
         "\n".join(
@@ -103,7 +106,12 @@ def differences(tensors: Tensors, backbone: Backbone, spec: BatchSpec, names: Na
         if absent:
             lines.append(f"  missing     {', '.join(absent)}  ->  {path} {_text(shape)}")
             continue
-        found = names.take(path.partition("/")[2], tensors, shape).shape
+        try:
+            found = names.take(path.partition("/")[2], tensors, shape).shape
+        except (IndexError, TypeError, ValueError):  # of joining, cutting or resizing what has none of the right shapes
+            theirs = ", ".join(f"{source} {_text(tensors[source].shape)}" for source in sources)
+            lines.append(f"  other shape {theirs}  ->  {path} {_text(shape)}")
+            continue
         if found != shape and not (path in stems and _is_foldable(found, shape)):
             lines.append(f"  other shape {', '.join(sources)} {_text(found)}  ->  {path} {_text(shape)}")
     for name in tensors:

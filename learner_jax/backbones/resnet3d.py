@@ -25,8 +25,9 @@ from learner_jax.backbones.names import From, Names
 
 _RULES = ((r"downsample\.conv", "downsample.0"), (r"downsample\.norm", "downsample.1"), (r"norm(\d)", r"bn\1"))
 _INFLATED = From((r"\1",), lambda kernel, shape: inflate(kernel, shape[0]))
+# The converter takes "module." off MedicalNet's names, which makes them MONAI's; other software keeps it.
 NAMES = {
-    "monai": Names(_RULES, unused=(r"fc\..*",)),
+    "monai": Names(_RULES, unused=(r"fc\..*", r"conv_seg\..*")),
     "medicalnet": Names((*_RULES, (r"^", "module.")), unused=(r"module\.conv_seg\..*",)),
     "torchvision": Names((*_RULES, (r"(.*(?:conv\d|downsample\.0)\.weight)", _INFLATED)), unused=(r"fc\..*",)),
 }

@@ -47,7 +47,10 @@ def _monai(prefix: str, mlp: str, others: str) -> Names:
 
 
 NAMES = {
-    "MONAI, SwinUNETR": _monai("swinViT.", "linear", r"((encoder|decoder)\d+|out)\..*"),
+    # also of its self-supervised training, whose heads are the last three
+    "MONAI, SwinUNETR": _monai(
+        "swinViT.", "linear", r"((encoder|decoder)\d+|out|(rotation|contrastive)_head|conv)\..*"
+    ),
     "MONAI, SwinTransformer": _monai("", "linear", ""),
     "MONAI, self-supervised": _monai("", "fc", r"(?!patch_embed|layers).*"),  # a file has "module." before each
 }

@@ -178,10 +178,32 @@ def _state_dict(value: Any) -> dict[str, Tensor]:
         value = inner
     tensors = {key: tensor for key, tensor in value.items() if isinstance(key, str) and isinstance(tensor, Tensor)}
     if not tensors:
-        refuse(f"it holds no tensors by name: {', '.join(f'{key!r:.40}' for key in list(value)[:10]) or 'nothing'}")
+        refuse(f"it holds no tensors by name: {_listed(value)}")
+    if others := _dicts_of_tensors(value):
+        refuse(f"it holds {_listed(tensors)} and, in dicts, more tensors: {_listed(others)}. Save alone what is meant")
     if len(tensors) > _ENTRIES:
         refuse(f"it has {len(tensors):,} tensors; at most {_ENTRIES:,} are read")
     return tensors
+
+
+def _dicts_of_tensors(value: dict) -> list:
+    """Keys of the dicts in a dict that hold tensors, at any depth; of dicts that share one, the first."""
+    found, seen = [], set()
+    for key, inner in value.items():
+        waiting = [inner] if isinstance(inner, dict) else []
+        while waiting:
+            one = waiting.pop()
+            if isinstance(one, Tensor):
+                found.append(key)
+                break
+            if isinstance(one, dict) and id(one) not in seen:  # each once: a dict may hold itself
+                seen.add(id(one))
+                waiting.extend(one.values())
+    return found
+
+
+def _listed(keys: Iterable) -> str:
+    return ", ".join(f"{key!r:.40}" for key in list(keys)[:10]) or "nothing"
 
 
 def _check_total(tensors: Mapping[str, Tensor], storages: Mapping[str, Storage], size: int) -> None:

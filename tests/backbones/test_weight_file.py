@@ -86,6 +86,36 @@ def test_what_training_lays_around_a_state_dict_is_taken_off(write, wrap, tmp_pa
     assert list(found) == ["module_list.weight"]
 
 
+@both
+@pytest.mark.parametrize(
+    ("wrap", "sentence"),
+    [
+        (lambda a: {"net": {"w": a}}, "it holds no tensors by name: 'net'"),
+        (lambda a: {"temperature": a, "net": {"w": a}, "log": {"loss": 0.5}}, "more tensors: 'net'. Save alone"),
+        (
+            lambda a: {"encoder": {"net": {"w": a}}, "t": a, "head": {"b": a}},
+            "'t' and, in dicts, .*: 'encoder', 'head'",
+        ),
+        (lambda a: {"epoch": 3, "state_dict": {"w": a, "ema": {"w": a}}}, "holds 'w' and, in dicts, more .*: 'ema'"),
+    ],
+)
+def test_tensors_in_a_dict_of_unknown_name_are_not_left_out_in_silence(write, wrap, sentence, tmp_path):
+    x = np.ones((2, 2), np.float32)
+    path = write(tmp_path / "w.pth", wrap(saved.of("0", x)), {"0": x})
+    with pytest.raises(InputError, match=sentence):
+        weight_file.read(path)
+
+
+def test_dicts_that_hold_each_other_are_gone_through_once(tmp_path):
+    key = [saved.operations(name) for name in ("a", "b", "d", "w")]
+    inner = b"}q\x00" + key[0] + b"h\x3cs"  # the innermost of 61 holds the outermost
+    for i in range(60):  # and each other the next one twice: 2^60 ways
+        inner = b"}q%c" % (i + 1) + key[0] + inner + b"s" + key[1] + b"h%cs" % i
+    whole = b"}(" + key[3] + saved.operations(saved.of("0", saved.FOUR)) + key[2] + inner + b"u"
+    path = saved.write_zip(tmp_path / "w.pth", Raw(whole), {"0": saved.FOUR.tobytes()})
+    assert list(weight_file.read(path)) == ["w"]
+
+
 def test_npz_and_safetensors_keep_their_names(tmp_path):
     arrays = {"a.weight": np.arange(6, dtype=">f4").reshape(2, 3), "b": np.arange(3)}
     np.savez_compressed(tmp_path / "w.npz", **arrays)
