@@ -129,7 +129,7 @@ def _parse(argv: list[str]) -> list[str]:
             raise InputError(f"there is no file {missing[1]}; give --config one with a get_config()") from fault
         at = traceback.extract_tb(fault.__traceback__)[-1]
         raise InputError(
-            f"the config cannot be loaded: {type(fault).__name__}: {fault} ({at.filename}, line {at.lineno}). Give "
+            f"the config cannot be loaded: {fault} ({type(fault).__name__} in {at.filename}, line {at.lineno}). Give "
             "--config a file with a get_config()"
         ) from fault
     return positional
