@@ -139,7 +139,7 @@ def _without_interval(lines: Sequence[Entry], columns: Sequence[Column]) -> list
     for name, row in shown:
         if said := _WITHOUT.match(row.note):
             other = f"The {name} has no interval: {said['why']}."
-            alike = "A score without an interval is the same in every resample of the patients."
+            alike = "Where an arm or a floor has no interval, every resample of the patients gives the same score."
             found[other if said["why"] else alike] = None
     return list(found)
 

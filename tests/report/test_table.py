@@ -167,7 +167,7 @@ def test_a_score_without_an_interval_is_explained_once_below(demo):
     alike = make_row(
         "macro_f1", Replicates(1.0, ones, ones), method="percentile", confidence=0.95, n_patients=36, n_pairs=9
     )
-    sentence = "A score without an interval is the same in every resample of the patients."
+    sentence = "Where an arm or a floor has no interval, every resample of the patients gives the same score."
     assert sentence not in make_table(read_study(demo)).below
     for run in ("combined", "mse"):
         edit_rows(demo / run, lambda rows: rows["macro_f1"].update(value=1.0, low=None, high=None, note=alike.note))

@@ -7,6 +7,7 @@ from scipy.special import ndtr, ndtri, stdtrit
 from learner_jax.evaluators.rows import Row
 from learner_jax.evaluators.statistics.bootstrap import Replicates
 
+_ROUNDING = 1e-6  # of a value: what replicates in float32 may differ by where all are equal
 FEW_PATIENTS = 30  # below, intervals are visibly too narrow (docs/evaluation.md has the simulated coverage)
 
 Interval = tuple[float | None, float | None]
@@ -111,7 +112,7 @@ def make_row(
     else:
         low, high = percentile_interval(found.drawn, confidence, n_patients)
     notes = []
-    if low is not None and low == high:
+    if low is not None and np.isfinite(low) and high - low <= _ROUNDING * abs(found.value):
         low = high = None
         notes.append(
             f"every resample gives this value, and up to {_rule_of_three(n_patients)} of patients may yet differ"
