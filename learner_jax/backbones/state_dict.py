@@ -42,7 +42,10 @@ _CALLABLE = (
     "torch._utils._rebuild_tensor_v2",
     "torch._utils._rebuild_parameter",
 )
-_NAMES = {*_STORAGES, *_CALLABLE, *(f"torch.{name}" for name in _DTYPES.split())}
+# Many training scripts save their arguments and some of NumPy's numbers beside the weights. Neither is needed here.
+_ARGUMENTS = "argparse.Namespace"
+_NUMBER = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype", "_codecs.encode")
+_NAMES = {*_STORAGES, *_CALLABLE, _ARGUMENTS, *_NUMBER, *(f"torch.{name}" for name in _DTYPES.split())}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +80,10 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         return math.prod(self.shape) * itemsize(self.storage.dtype)
+
+
+class Namespace(dict):
+    """Arguments by name."""
 
 
 class Stream:
@@ -174,9 +181,15 @@ class _Reader:
                 case "REDUCE":
                     arguments, function = pop(), pop()
                     push(_make(function, arguments))
-                case "BUILD":  # sets attributes of an OrderedDict, in which PyTorch keeps the versions of modules
-                    pop()
-                    self._top(dict)
+                case "NEWOBJ":
+                    arguments, kind = pop(), pop()
+                    if kind != Name(_ARGUMENTS) or arguments != ():
+                        refuse(f"its pickle would make {in_words(kind)}, which no state dict needs")
+                    push(Namespace())
+                case "BUILD":  # sets attributes; in those of an OrderedDict PyTorch keeps the versions of modules
+                    attributes, value = pop(), self._top(dict)
+                    if isinstance(value, Namespace) and isinstance(attributes, dict):
+                        value.update(attributes)
                 case other:
                     refuse(f"its pickle uses the operation {other}, which no state dict needs")
         raise EOFError
@@ -211,8 +224,10 @@ def _known(name: str) -> Name:
 
 
 def _make(function: Any, arguments: Any) -> Any:
-    """The result that calling ``function`` would have, in plain values."""
+    """The result that calling ``function`` would have, in plain values; an empty dict for a number of NumPy's."""
     called = function.text if isinstance(function, Name) else ""
+    if called in _NUMBER:
+        return {}
     if called not in _CALLABLE:
         refuse(f"its pickle would call {in_words(function)}, which no state dict needs")
     match called, arguments:

@@ -1,5 +1,6 @@
 """Published files are read without being run: what comes out, and what is refused."""
 
+import argparse
 import importlib.util
 import os
 import pickle
@@ -87,6 +88,28 @@ def test_what_training_lays_around_a_state_dict_is_taken_off(write, wrap, tmp_pa
 
 
 @both
+def test_arguments_and_numbers_of_numpy_beside_the_weights_are_passed_over(write, tmp_path):
+    """As training scripts save them, those of MAE and VideoMAE among them."""
+    rng = np.random.default_rng(0)
+    given = argparse.Namespace(lr=np.float64(0.1), layers=[np.int64(3)], name="mae", inner=argparse.Namespace(a=None))
+    beside = {"args": given, "auc": np.float32(0.5), "flag": np.bool_(True), "z": rng.normal(size=2)[1]}
+    operations = {key: Raw(pickle.dumps(value, protocol=2)[2:-1]) for key, value in beside.items()}
+    x = np.ones((2, 2), np.float32)
+    found = weight_file.read(write(tmp_path / "w.pth", operations | {"model": {"w": saved.of("0", x)}}, {"0": x}))
+    assert list(found) == ["w"]
+
+
+@both
+def test_tensors_among_the_arguments_are_not_left_out_in_silence(write, tmp_path):
+    x = np.ones((2, 2), np.float32)
+    attributes = saved.operations({"prototypes": saved.of("0", x)}, write is saved.WRITERS["stream"])
+    args = Raw(NAME("argparse", "Namespace") + b")\x81" + attributes + b"b")
+    path = write(tmp_path / "w.pth", {"w": saved.of("0", x), "args": args}, {"0": x})
+    with pytest.raises(InputError, match="it holds 'w' and, in dicts, more tensors: 'args'"):
+        weight_file.read(path)
+
+
+@both
 @pytest.mark.parametrize(
     ("wrap", "sentence"),
     [
@@ -158,7 +181,9 @@ def test_a_pickle_that_would_run_code_is_refused_by_the_name_that_it_calls(form,
         ("collections", "OrderedDict.__class__"),
         ("torch", "FloatStorage.__init__"),
         ("numpy.core.multiarray", "_reconstruct"),
-        ("argparse", "Namespace"),
+        ("argparse", "ArgumentParser"),
+        ("numpy", "fromfile"),
+        ("_codecs", "lookup"),
     ],
 )
 @pytest.mark.parametrize("by_stack", [False, True])
@@ -183,7 +208,11 @@ TWICE_AND_TWICE = b")" + b"".join(b"q%ch%c\x86" % (i, i) for i in range(60))
         (NAME("torch._utils", "_rebuild_tensor_v2") + b")R.", "with what is no tensor of this file"),
         (NAME("collections", "OrderedDict") + b"}b.", r"would change collections\.OrderedDict"),
         (NAME("torch", "Size") + b"K\x01K\x02s.", r"would change torch\.Size"),
-        (NAME("collections", "OrderedDict") + b")\x81.", "uses the operation NEWOBJ"),
+        (NAME("collections", "OrderedDict") + b")\x81.", r"would make collections\.OrderedDict"),
+        (NAME("argparse", "Namespace") + b"K\x01\x85\x81.", r"would make argparse\.Namespace"),
+        (NAME("argparse", "Namespace") + b")\x81.", "holds no tensors by name: nothing"),
+        (NAME("argparse", "Namespace") + b")R.", r"would call argparse\.Namespace"),
+        (NAME("numpy", "dtype") + b")R" + b"}b.", "holds no tensors by name: nothing"),
         (b"(ccollections\nOrderedDict\no.", "uses the operation OBJ"),
         (b"\x82\x01.", "uses the operation EXT1"),
         (b"Nr\xff\xff\xff\x7f.", "holds a value of type NoneType"),  # a place in the memo: 32 GiB in Python 3.11

@@ -50,9 +50,17 @@ def _why_not_cudnn(q: Array, bias: Array | None) -> str | None:
         return f"the dtype is {q.dtype}, and cuDNN takes bfloat16 and float16"
     if q.shape[-1] % 8 or q.shape[-1] > 128:
         return f"a head has {q.shape[-1]} channels, and cuDNN takes multiples of 8 up to 128"
+    major = (capability := _compute_capability()).partition(".")[0]
+    if capability and not (major.isdecimal() and int(major) >= 8):  # cuDNN 9's support matrix; AMD's are like gfx90a
+        return f"the GPU has compute capability {capability}, and cuDNN takes 8.0 and higher"
     if bias is not None:
         return "there is a trained bias, whose gradient cuDNN gives for a batch of 1 only"
     return None
+
+
+def _compute_capability() -> str:
+    """Of the GPU in use; empty where there is none, as in compiling for one ahead of time."""
+    return str(getattr(jax.local_devices()[0], "compute_capability", ""))
 
 
 def _why_not_splash(q: Array, k: Array, bias: Array | None) -> str | None:

@@ -102,6 +102,16 @@ def test_cudnn_is_taken_where_it_can_be_and_else_one_line_says_why_not(
 
 
 @pytest.mark.parametrize(
+    ("capability", "taken"), [("7.0", False), ("7.5", False), ("gfx90a", False), ("8.0", True), ("10.3", True)]
+)
+def test_cudnn_is_not_asked_for_attention_on_a_gpu_that_it_has_none_for(capability, taken, monkeypatch):
+    monkeypatch.setattr(module, "_compute_capability", lambda: capability)
+    q = jnp.zeros((1, 4, 2, 8), jnp.bfloat16)
+    refusal = f"the GPU has compute capability {capability}, and cuDNN takes 8.0 and higher"
+    assert module._why_not_cudnn(q, None) == (None if taken else refusal)
+
+
+@pytest.mark.parametrize(
     ("tokens", "dtype", "bias", "mesh", "reason"),
     [
         (1024, "float32", None, True, "the dtype is float32, and the kernel for TPUs is used for bfloat16"),
