@@ -123,8 +123,8 @@ def with_torch(config: Config) -> tuple[Any, Prepared]:
     tensors = {key: value.numpy().copy() for key, value in module.state_dict().items()}
     run = prepare(config, pretrained.convert(tensors, backbone, spec, backbone.names["torchvision"]))
     module = module.to(memory_format=torch.channels_last)
-    intensity = (1 / 255, *normalisation(config, 1))
-    net = Net(module, embed, backbone.dim, config.objective.projection, intensity)
+    mean, std, _ = normalisation(config, 1)
+    net = Net(module, embed, backbone.dim, config.objective.projection, (1 / 255, mean, std))
     heads = run.state.params["objective"]
     ours = {"hidden": heads["projection"]["hidden"], "out": heads["projection"]["out"], "head": heads["head"]}
     with torch.no_grad():
