@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import pytest
@@ -109,6 +110,19 @@ def test_names_and_shapes_are_checked_against_the_dataset(make_config, tmp_path,
         train(config, tmp_path / "run")
     assert sentence in str(fault.value)
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(("name", "make"), [("checkpoints", Path.touch), ("config.json", Path.mkdir)])
+def test_what_lies_in_the_place_of_a_runs_own_files_is_named(make_config, tmp_path, name, make):
+    from learner_jax.train import train
+    from tfds_builders.errors import sentence
+
+    place = tmp_path / "run" / name
+    place.parent.mkdir()
+    make(place)
+    with pytest.raises(OSError, match=name) as fault:
+        train(make_config(), place.parent)
+    assert f"{place} is in the way (" in sentence(fault.value)
 
 
 def test_without_the_device_that_was_asked_for_it_says_so(tiny_dataset, tmp_path, monkeypatch):

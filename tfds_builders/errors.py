@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 _FULL = {errno.ENOSPC: "no space is left on the disk", errno.EDQUOT: "your quota is used up on the disk"}
 _CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_IN_THE_WAY = {errno.EISDIR, errno.ENOTDIR, errno.EEXIST}
 
 
 class InputError(Exception):
@@ -15,7 +16,8 @@ class InputError(Exception):
 
 
 def sentence(fault: Exception) -> str:
-    """A sentence for a fault that the user can fix: an :class:`InputError`, a full disk or quota, denied access.
+    """A sentence for a fault that the user can fix: an :class:`InputError`, a full disk or quota, denied access,
+    a file in the place of a folder or the reverse.
 
     Empty for any other fault.
     """
@@ -23,6 +25,8 @@ def sentence(fault: Exception) -> str:
         return str(fault)
     if isinstance(fault, OSError) and fault.filename and fault.errno in _CLOSED:
         return f"{fault.filename} is closed to you ({fault.strerror}); choose another place, or have it opened"
+    if isinstance(fault, OSError) and fault.filename and fault.errno in _IN_THE_WAY:
+        return f"{fault.filename2 or fault.filename} is in the way ({fault.strerror}); move it, or choose another place"
     # TensorStore wraps the system's message in an error of another type.
     number = fault.errno if isinstance(fault, OSError) else None
     full = [told for code, told in _FULL.items() if code == number or os.strerror(code) in str(fault)]
@@ -44,6 +48,9 @@ def exit_code(run: Callable[[], object], stopped: str = "") -> int:
       0: done. 2: a fault that the user can fix, after printing its :func:`sentence` without a traceback. 130: Ctrl-C.
       141: nobody reads the output any more, as in ``… | head``.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # as Python leaves it where the stream was closed before, as by ``… >&-``
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     try:
         run()
         sys.stdout.flush()

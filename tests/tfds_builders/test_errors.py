@@ -2,9 +2,12 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
+from tests.command import ROOT
 from tfds_builders.errors import InputError, exit_code, sentence
 
 
@@ -20,6 +23,9 @@ from tfds_builders.errors import InputError, exit_code, sentence
             "/lab/a is closed to you (Permission denied); choose",
         ),
         (OSError(errno.EROFS, os.strerror(errno.EROFS), "/lab/a"), "/lab/a is closed to you (Read-only file system);"),
+        (OSError(errno.EISDIR, os.strerror(errno.EISDIR), "/runs/a"), "/runs/a is in the way (Is a directory); move"),
+        (OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), "/runs/a"), "/runs/a is in the way (Not a directory);"),
+        (OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), "/runs/a.new", None, "/runs/a"), "/runs/a is in the way ("),
         (OSError(errno.ENOENT, os.strerror(errno.ENOENT), "/runs/a"), ""),
         (ValueError("no such thing"), ""),
     ],
@@ -36,3 +42,12 @@ def test_what_the_user_can_mend_is_a_sentence_and_nothing_else(fault, told, caps
     else:
         with pytest.raises(type(fault)):
             exit_code(run)
+
+
+def test_a_command_whose_output_was_closed_runs_all_the_same():
+    command = "from tfds_builders.errors import exit_code; raise SystemExit(exit_code(lambda: print('done')))"
+    run = f'{sys.executable} -c "{command}" {{}}'
+    for closed in (">&-", "2>&-", ">&- 2>&-"):
+        done = subprocess.run(run.format(closed), shell=True, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert not done.stderr
