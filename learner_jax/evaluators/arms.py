@@ -4,6 +4,7 @@ Writes what the report reads: ``arms.json`` (means over seeds with intervals ove
 ``comparison.json`` (the rows of a reference arm and how each other arm differs from it).
 """
 
+import collections
 import dataclasses
 import json
 import re
@@ -41,15 +42,20 @@ def group(runs: Sequence[Path]) -> list[Arm]:
     """Arms of the evaluated runs.
 
     Runs belong to one arm if they saw the same records and split, wherever the dataset lies, and their configs differ
-    only in the seed, the draw of patients, and how they log, save, read and score; how they average views counts.
+    only in the seed, the draw of patients, and how they log, save, read and score; how they average views counts. A
+    second run with the same seed and draw is an arm of its own, since it would count twice in the mean.
     """
     found: dict[tuple, list[tuple[int, Path]]] = {}
+    times: collections.Counter[tuple] = collections.Counter()
     for run in runs:
         if (step := places.newest(run)) is not None:
             config = from_dict(Config, json.loads((run / "config.json").read_text()))
             recipe = tuple((path, value) for path, _, value in walk(config) if _of_the_recipe(path))
             marks = artifacts.read_scores(run, step)["fingerprints"]
-            found.setdefault((marks["data"], marks["split"], *recipe), []).append((config.seed, run))
+            recipe = (marks["data"], marks["split"], *recipe)
+            again = (config.seed, config.data.draw, *recipe)
+            found.setdefault((times[again], *recipe), []).append((config.seed, run))
+            times[again] += 1
     every = [_arm(sorted(members)) for members in found.values()]
     names = [arm.name for arm in every]
     # a-0 of one recipe and a-1 of another are not both called a

@@ -64,11 +64,25 @@ def test_seeds_are_one_arm_and_the_folder_says_so(folder):
     assert arm.averaged(command.Config().eval).spread
 
 
+def test_a_second_run_of_a_seed_does_not_count_twice(folder, tmp_path):
+    for name, source in (("mse-0", "mse-0"), ("mse-1", "mse-1"), ("mse-1-again", "mse-1"), ("mse-1-more", "mse-1")):
+        shutil.copytree(folder / source, tmp_path / name)
+    config = tmp_path / "mse-1-more/config.json"  # another draw of patients is another training
+    values = json.loads(config.read_text())
+    config.write_text(json.dumps(values | {"data": values["data"] | {"draw": 1}}))
+    grouped = arms.group(command.find(tmp_path))
+    names = sorted([run.name for run in arm.runs] for arm in grouped)
+    assert names == [["mse-0", "mse-1", "mse-1-more"], ["mse-1-again"]]
+    assert sorted(arm.name for arm in grouped) == ["mse", "mse-1-again"]
+
+
 def test_two_recipes_never_share_a_name(folder, tmp_path):
     for name, source in (("a-0", "mse-0"), ("a-1", "mse-1"), ("a-2", "learner")):
         shutil.copytree(folder / source, tmp_path / name)
     assert sorted(arm.name for arm in arms.group(command.find(tmp_path))) == ["a", "a-2"]
     shutil.copytree(folder / "learner", tmp_path / "a-3")
+    config = tmp_path / "a-3/config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"seed": 9}))
     assert sorted(arm.name for arm in arms.group(command.find(tmp_path))) == ["a-0", "a-2"]
 
 
