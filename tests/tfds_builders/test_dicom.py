@@ -8,6 +8,7 @@ import pydicom
 import pydicom.data
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels import apply_rescale, pixel_array
 from pydicom.sequence import Sequence
 from pydicom.uid import RLELossless
@@ -162,12 +163,16 @@ def test_what_may_show_a_name_is_refused_unless_allowed(tmp_path, said):
             read()
     np.testing.assert_array_equal(dicom.read(path, 1, allow_burned_in=True).pixels[..., 0], ramp(1))
     # What is not of this frame, or is all of it, crops nothing.
-    for idle in (region(60, 60, 100, 100), region(0, 0, 63, 63), region(0, 0, 64, 64)):
+    for idle in (region(60, 60, 100, 100), region(0, 0, 63, 63), region(0, 0, 64, 64), region(0, 0, 61, 63)):
         path = write(tmp_path, ramp(1), SequenceOfUltrasoundRegions=Sequence([idle]), BurnedInAnnotation="YES")
         with pytest.raises(UnsupportedScan, match="may show a name"):
             dicom.read(path, 1)
         path = write(tmp_path, ramp(1), SequenceOfUltrasoundRegions=Sequence([idle]), BurnedInAnnotation="NO")
-        np.testing.assert_array_equal(dicom.read(path, 1).pixels[..., 0], ramp(1))
+        kept = dicom.read(path, 1).pixels[..., 0]
+        np.testing.assert_array_equal(kept, ramp(1)[:, :, : kept.shape[2]])
+    least = Sequence([region(0, 0, 59, 63)])  # 94 % of the picture
+    path = write(tmp_path, ramp(1), SequenceOfUltrasoundRegions=least, BurnedInAnnotation="YES")
+    assert dicom.read(path, 1).pixels.shape == (1, 64, 60, 1)
 
 
 def test_grey_of_more_than_8_bits_is_rescaled_and_stretched(tmp_path):
@@ -179,6 +184,55 @@ def test_grey_of_more_than_8_bits_is_rescaled_and_stretched(tmp_path):
     np.testing.assert_allclose(got, want, atol=0.51)
     inverted = dicom.read(write(tmp_path, values, PhotometricInterpretation="MONOCHROME1", **deep), 4).pixels[..., 0]
     np.testing.assert_allclose(inverted.astype(int), 255 - got.astype(int), atol=1)
+
+
+def test_8_bits_whose_zero_is_white_are_turned_round_and_not_stretched(tmp_path):
+    path = write(tmp_path, ramp() // 2, PhotometricInterpretation="MONOCHROME1")
+    np.testing.assert_array_equal(dicom.read(path, 8).pixels[..., 0], 255 - ramp() // 2)
+
+
+@pytest.mark.parametrize(
+    ("photometric", "samples", "fault", "sentence"),
+    [
+        ("MONOCHROME2", 3, UnreadableScan, "declares 1 frames of 3 samples in MONOCHROME2; the file is damaged"),
+        ("RGB", 1, UnreadableScan, "declares 1 frames of 1 samples in RGB; the file is damaged"),
+        ("YBR_FULL", 1, UnreadableScan, "declares 1 frames of 1 samples in YBR_FULL"),
+        ("HSV", 3, UnsupportedScan, "has a photometric interpretation other than MONOCHROME1, MONOCHROME2, PALETTE"),
+        ("JANE", 1, UnsupportedScan, "has a photometric interpretation other than MONOCHROME1"),
+    ],
+)
+def test_colours_that_cannot_be_are_refused_before_decoding(tmp_path, photometric, samples, fault, sentence):
+    pixels = bytes(64 * 64 * samples)
+    fields = {"PhotometricInterpretation": photometric, "SamplesPerPixel": samples, "PlanarConfiguration": 0}
+    path = save(write_dataset(pixels, **fields), tmp_path / "a.dcm")
+    for read in (lambda: dicom.read(path, 1), lambda: dicom.probe(path)):
+        with pytest.raises(fault, match=sentence) as told:
+            read()
+        assert "JANE" not in told.value.reason
+
+
+@pytest.mark.parametrize("length", ["plain", "extended", "to the end"])
+def test_jpeg_2000_in_boxes_may_not_be_larger_than_its_header_says(tmp_path, length):
+    """Decoders allocate what the codestream claims; ISO 15444-1, annex I, has the boxes around it."""
+    dataset = pydicom.dcmread(SHIPPED / "JPEG2000.dcm")
+    stream = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    assert stream[:4] == b"\xff\x4f\xff\x51"
+    head = bytes.fromhex("0000000C6A5020200D0A870A") + bytes.fromhex("00000014667479706A703220000000006A703220")
+    boxed = {
+        "plain": (len(stream) + 8).to_bytes(4, "big") + b"jp2c",
+        "extended": (1).to_bytes(4, "big") + b"jp2c" + (len(stream) + 16).to_bytes(8, "big"),
+        "to the end": bytes(4) + b"jp2c",
+    }[length]
+    height, width = int(dataset.Rows), int(dataset.Columns)
+    assert dicom_file._declared_size(head + boxed + stream) == (height, width)
+    large = bytearray(stream)
+    large[8:12] = (20 * width).to_bytes(4, "big")
+    dataset.PixelData = encapsulate([head + boxed + bytes(large)])
+    path = tmp_path / "a.dcm"
+    dataset.save_as(path)
+    with pytest.raises(TooLarge, match=f"has a frame of {20 * width}x{height} pixels where its header says another"):
+        dicom.read(path, 1, allow_burned_in=True)
+    assert dicom_file._declared_size(head + bytes(8)) is None  # a box without length ends the search
 
 
 @pytest.mark.parametrize("bits", [8, 16])

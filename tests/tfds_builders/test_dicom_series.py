@@ -1,10 +1,12 @@
 """Folders of DICOM slices: a volume where they lie, whatever they are called; a refusal where they are no volume."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
-from pydicom.uid import generate_uid
+from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
 
 from tests.tfds_builders.hostile.files import dicom as write_dataset
 from tests.tfds_builders.hostile.files import save
@@ -13,6 +15,7 @@ from tfds_builders.readers.api import TooLarge, UnreadableScan, UnsupportedScan
 from tfds_builders.readers.limits import Limits
 
 SERIES = generate_uid(entropy_srcs=["series"])
+LARGE = Limits(expansion=2000)
 AXIAL = (1.0, 0, 0, 0, 1, 0)
 ANGLE = np.deg2rad(12)
 OBLIQUE = (1.0, 0, 0, 0, np.cos(ANGLE), np.sin(ANGLE))
@@ -79,6 +82,10 @@ def test_two_slices_at_one_place_are_noticed(tmp_path):
         ({"SeriesInstanceUID": "1.2.3"}, "slices of 2 series; give each a folder of its own"),
         ({"ImageOrientationPatient": list(OBLIQUE)}, "slices of several directions"),
         ({"ImagePositionPatient": None}, "do not say where they lie"),
+        ({"ImagePositionPatient": [10.0, -18, 51]}, "has a slice 1.71429 mm beside its place in an even stack"),
+        ({"FrameOfReferenceUID": "1.2.3"}, "slices of 2 frames of reference; give each a folder of its own"),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, "slices of 2 photometric interpretations"),
+        ({"PixelSpacing": [2.0, 1.52]}, "slices with pixels of several sizes; give each a folder of its own"),
         ({"NumberOfFrames": 2}, "a file of several frames"),
     ],
 )
@@ -127,6 +134,37 @@ def test_limits_hold_for_the_whole_series(tmp_path):
     for limits in (Limits(frames=6), Limits(decoded_bytes=4 * 6 * 5 * 7 - 1), Limits(side=5)):
         with pytest.raises(TooLarge):
             dicom_series.read(folder, limits)
+
+
+def test_slices_that_drift_apart_are_noticed(tmp_path):
+    """Each distance is within 5 % of the usual one, and yet a slice in the middle lies elsewhere than it would."""
+    folder = tmp_path / "series"
+    folder.mkdir()
+    places = np.concatenate([[0], np.cumsum([3.0] * 21 + [3.14] * 20)])
+    for k, place in enumerate(places):
+        write_slice(folder / f"IM{k:04d}", np.zeros((4, 4), "<i2"), place)
+    with pytest.raises(UnsupportedScan, match=r"has a slice 1.4\d* mm beside its place in an even stack of slices"):
+        dicom_series.read(folder)
+
+
+def test_what_slices_hold_beside_their_pixels_takes_no_memory(tmp_path):
+    """Eight deflated slices of 16 kB unpack to 16 MiB each: one is in memory at a time, none while they are sorted."""
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for k in range(8):
+        write_slice(folder / "plain", np.ascontiguousarray(voxels(slices=8)[:, :, k].T), 3.0 * k)
+        dataset = pydicom.dcmread(folder / "plain")
+        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        dataset.private_block(0x0011, "LAB", create=True).add_new(1, "OB", bytes(16 << 20))
+        dataset.save_as(folder / f"IM{k}", enforce_file_format=True)
+    (folder / "plain").unlink()
+    dicom_series.read(folder, LARGE)  # imports
+    tracemalloc.start()
+    got = dicom_series.read(folder, LARGE)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(got.voxels, voxels(slices=8))
+    assert most < 4 * (16 << 20)
 
 
 def test_slices_cut_off_are_refused(tmp_path):

@@ -1,5 +1,7 @@
 """Stills: grey as the eye sees it, upright, of any mode."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -42,6 +44,28 @@ def test_more_than_8_bits_are_stretched(tmp_path, name):
     Image.fromarray(np.full((8, 8), 700, np.uint16)).save(tmp_path / name)
     with pytest.raises(UnsupportedScan, match="one even grey"):
         image.read(tmp_path / name)
+
+
+def test_a_tiff_whose_zero_is_white_is_read_as_it_looks(tmp_path):
+    for kind in (np.uint8, np.uint16):
+        grey = GREY.astype(kind) if kind == np.uint8 else GREY.astype(kind) * 257
+        Image.fromarray(grey).save(tmp_path / "a.tif")
+        black = image.read(tmp_path / "a.tif").pixels
+        content = bytearray((tmp_path / "a.tif").read_bytes())
+        at = content.index(struct.pack("<HHI", 262, 3, 1)) + 8  # tag, type, count; then the value, 1: black is zero
+        assert content[at] == 1
+        content[at] = 0
+        (tmp_path / "a.tif").write_bytes(content)
+        np.testing.assert_array_equal(image.read(tmp_path / "a.tif").pixels, 255 - black)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_pixels_that_are_no_numbers_are_refused(tmp_path, value):
+    grey = GREY.astype(np.float32)
+    grey[3, 4] = value
+    Image.fromarray(grey).save(tmp_path / "a.tif")
+    with pytest.raises(UnsupportedScan, match="has pixels that are no numbers"):
+        image.read(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize(("tag", "turned"), [(3, np.rot90(GREY, 2)), (6, np.rot90(GREY, -1)), (8, np.rot90(GREY))])

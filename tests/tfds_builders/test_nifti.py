@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tfds_builders.readers import mgh, nifti
+from tfds_builders.readers import kinds, mgh, nifti
 from tfds_builders.readers.api import TooLarge, UnreadableScan, UnsupportedScan
 from tfds_builders.readers.limits import Limits
 
@@ -58,6 +58,45 @@ def test_units_are_turned_into_millimetres(tmp_path):
     image.header.set_xyzt_units("meter")
     nib.save(image, tmp_path / "a.nii")
     np.testing.assert_allclose(nib.affines.voxel_sizes(nifti.read(tmp_path / "a.nii").affine), [1, 2, 3], rtol=1e-5)
+
+
+def test_units_hold_for_a_header_that_does_not_say_where_axes_run_too(tmp_path):
+    image = nib.load(without_orientation(tmp_path / "a.nii"))
+    image.header.set_xyzt_units("meter")
+    nib.save(image, tmp_path / "b.nii")
+    content = bytearray((tmp_path / "b.nii").read_bytes())
+    struct.pack_into("<3f", content, 80, 0.001, 0.0015, 0.002)  # pixdim; nibabel takes it from the affine
+    (tmp_path / "b.nii").write_bytes(content)
+    np.testing.assert_allclose(nib.affines.voxel_sizes(nifti.read(tmp_path / "b.nii", "RAS").affine), [1, 1.5, 2])
+
+
+@pytest.mark.parametrize(("kind", "least"), [(nib.Nifti1Image, 352), (nib.Nifti2Image, 544)])
+def test_voxels_never_begin_within_the_header(tmp_path, kind, least):
+    nib.save(kind(voxels(), np.eye(4)), tmp_path / "a.nii")
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    place, form = (108, "<f") if least == 352 else (168, "<q")
+    assert struct.unpack_from(form, content, place) == (least,)
+    for start, tail, sentence in (
+        (0, b"", ""),
+        (0, b"\0\0", "its voxels begin at byte 0, and its header ends at"),
+        (16, b"", "its voxels begin at byte 16, and its header ends at"),
+    ):
+        struct.pack_into(form, content, place, start)
+        (tmp_path / "b.nii").write_bytes(content + tail)
+        if sentence:
+            with pytest.raises(UnreadableScan, match=f"{sentence} {least}"):
+                nifti.read(tmp_path / "b.nii")
+        else:
+            np.testing.assert_array_equal(nifti.read(tmp_path / "b.nii").voxels, voxels())
+
+
+@pytest.mark.parametrize("name", ["A.IMG", "A.HDR", "a.img.IMG"])
+def test_the_halves_of_a_pair_are_found_in_capitals(tmp_path, name):
+    nib.save(nib.Nifti1Pair(voxels(), OBLIQUE), tmp_path / "b.hdr")
+    for suffix in (".hdr", ".img"):
+        (tmp_path / f"b{suffix}").rename(tmp_path / f"{name[:-4]}{suffix.upper()}")
+    assert kinds.kind(tmp_path / name) == "nifti"
+    np.testing.assert_array_equal(nifti.read(tmp_path / name).voxels, voxels())
 
 
 def test_one_volume_in_four_axes_is_one_volume(tmp_path):

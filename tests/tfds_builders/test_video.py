@@ -110,23 +110,39 @@ def test_limits_hold_before_memory_is_taken(tmp_path, make):
         video.read(path, 4, Limits(decoded_bytes=4 * 48 * 64 - 1))
 
 
-def turned(path: Path, degrees_clockwise: int) -> Path:
-    """Writes into an MP4 the matrix by which a phone says how the picture is to be turned."""
+def turned(path: Path, right: tuple[int, int], down: tuple[int, int]) -> Path:
+    """Writes into an MP4 the matrix by which a phone says where the axes of the picture are to point."""
     one = 1 << 16
-    matrices = {90: (0, one, 0, -one, 0, 0), 180: (-one, 0, 0, 0, -one, 0), 270: (0, -one, 0, one, 0, 0)}
     data = bytearray(path.read_bytes())
     start = data.index(b"tkhd") + 4 + 40  # version 0: the matrix begins 40 bytes into the box
-    struct.pack_into(">9i", data, start, *matrices[degrees_clockwise], 0, 0, 1 << 30)
+    values = (right[0] * one, right[1] * one, 0, down[0] * one, down[1] * one, 0, 0, 0, 1 << 30)
+    struct.pack_into(">9i", data, start, *values)
     path.write_bytes(data)
     return path
 
 
-@pytest.mark.parametrize(("degrees", "turns"), [(90, -1), (180, 2), (270, 1)])
-def test_a_picture_is_turned_as_players_turn_it(tmp_path, make, degrees, turns):
+@pytest.mark.parametrize("down", [(0, 1), (0, -1), (1, 0), (-1, 0)])
+@pytest.mark.parametrize("right", [(1, 0), (-1, 0), (0, 1), (0, -1)])
+def test_a_picture_is_turned_and_mirrored_as_players_do(tmp_path, make, right, down):
+    clip = make.bar(6, height=32, width=64)
+    clip[:, :8, :8] = 255  # no longer its own mirror image
+    path = make.video(tmp_path / "a.mp4", clip)
+    stored = video.read(path, 6).pixels[..., 0]
+    got = video.read(turned(path, right, down), 6).pixels[..., 0]
+    if abs(right[0]) == abs(down[0]):  # both axes in one: a player shows it as it is stored
+        np.testing.assert_array_equal(got, stored)
+        return
+    # By definition (ISO 14496-12, 6.2.2): a pixel x to the right and y down moves to x right + y down.
+    want = stored if right[0] else stored.transpose(0, 2, 1)
+    want = want[:, :, ::-1] if right[0] + down[0] < 0 else want
+    want = want[:, ::-1] if right[1] + down[1] < 0 else want
+    np.testing.assert_array_equal(got, want)
+
+
+def test_a_matrix_that_leaves_nothing_of_a_picture_is_ignored(tmp_path, make):
     path = make.video(tmp_path / "a.mp4", make.bar(6, height=32, width=64))
-    upright = video.read(path, 6)
-    got = video.read(turned(path, degrees), 6)
-    np.testing.assert_array_equal(got.pixels[..., 0], np.rot90(upright.pixels[..., 0], turns, axes=(1, 2)))
+    stored = video.read(path, 6).pixels
+    np.testing.assert_array_equal(video.read(turned(path, (0, 0), (0, 0)), 6).pixels, stored)
 
 
 @pytest.mark.parametrize(("said", "aspect"), [(Fraction(3, 2), 1.5), (Fraction(1, 20), 1.0), (Fraction(20), 1.0)])
@@ -139,7 +155,7 @@ def test_pixels_that_are_not_square_are_told(tmp_path, make, said, aspect):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="gray").reformat(format="yuv420p")))
         container.mux(stream.encode())
     assert video.read(tmp_path / "a.mp4", 2).aspect == pytest.approx(aspect)
-    assert video.read(turned(tmp_path / "a.mp4", 90), 2).aspect == pytest.approx(1 / aspect)
+    assert video.read(turned(tmp_path / "a.mp4", (0, 1), (-1, 0)), 2).aspect == pytest.approx(1 / aspect)
 
 
 def test_a_clip_whose_header_has_no_count_is_decoded_once(tmp_path, make, monkeypatch):

@@ -12,6 +12,7 @@ from tfds_builders.readers.limits import LIMITS, Limits
 
 _WINDOW = (0.5, 99.5)  # percentiles that become black and white in grey of more than 8 bits
 _TWO_DIMENSIONAL, _CENTIMETRES = 1, 3  # codes of region format and of its units, DICOM PS3.3 C.8.5.5
+_CROPPED = 0.95  # share of a picture up to which a region leaves out a margin with names
 _SECONDS = (1e-5, 3600.0)  # between frames; the fastest ultrasound takes 20,000 a second
 _CORNERS = ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")
 Region = tuple[slice, slice]
@@ -28,8 +29,8 @@ def read(path: Path | str, frames: int, allow_burned_in: bool = False, limits: L
       ``aspect`` of its pixels.
 
     Raises:
-      UnsupportedScan: there is no picture, or it may show a name: ``BurnedInAnnotation`` is not NO, no region smaller
-        than the frame is named, and ``allow_burned_in`` is not set.
+      UnsupportedScan: there is no picture, or it may show a name: ``BurnedInAnnotation`` is not NO, no region of
+        at most 95 % of the frame is named, and ``allow_burned_in`` is not set.
       UnreadableScan: not DICOM, damaged, cut off. TooLarge: beyond ``limits``.
     """
     dataset, total, region = _header(path, allow_burned_in, limits)
@@ -38,8 +39,9 @@ def read(path: Path | str, frames: int, allow_burned_in: bool = False, limits: L
     unique, places = np.unique(wanted, return_inverse=True)
     kept = np.stack([frame[region] for frame in dicom_file.grey_frames(path, dataset, unique.tolist(), limits)])
     pixels = _to_bytes(path, kept, dataset)[places]
-    step = _seconds(dataset) * (total - 1) / (frames - 1) if frames > 1 and total > 1 else np.nan
-    return Reading(pixels[..., None], np.array([step, *_millimetres(dataset)], np.float32), _aspect(dataset))
+    with dicom_file.guarded(path):
+        step = _seconds(dataset) * (total - 1) / (frames - 1) if frames > 1 and total > 1 else np.nan
+        return Reading(pixels[..., None], np.array([step, *_millimetres(dataset)], np.float32), _aspect(dataset))
 
 
 def probe(path: Path | str, allow_burned_in: bool = False, limits: Limits = LIMITS) -> None:
@@ -55,15 +57,18 @@ def _header(path: Path | str, allow_burned_in: bool, limits: Limits) -> tuple[py
     dataset = dicom_file.parse(path, limits)
     total = dicom_file.check(path, dataset, limits)
     with dicom_file.guarded(path):
-        found, everything = _region(dataset), (slice(0, int(dataset.Rows)), slice(0, int(dataset.Columns)))
-        place = everything if found is None else _place(found, dataset)
-        if place == everything and not allow_burned_in and str(dataset.get("BurnedInAnnotation", "")).strip() != "NO":
+        found, (height, width) = _region(dataset), (int(dataset.Rows), int(dataset.Columns))
+        rows, columns = (slice(0, height), slice(0, width)) if found is None else _place(found, dataset)
+        share = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
+        nothing = str(dataset.get("BurnedInAnnotation", "")).strip() == "NO"
+        if share > _CROPPED and not nothing and not allow_burned_in:
             raise UnsupportedScan(
                 path,
                 "may show a name: its header does not say that nothing is burned in, and names no ultrasound region to "
-                "crop to, or one that crops nothing. Look at it, and allow it with --allow_burned_in",
+                f"crop to, or one of more than {_CROPPED:.0%} of the picture. Look at it, and allow it with "
+                "--allow_burned_in",
             )
-        return dataset, total, place
+        return dataset, total, (rows, columns)
 
 
 def _region(dataset: pydicom.Dataset) -> pydicom.Dataset | None:
@@ -98,28 +103,25 @@ def _to_bytes(path: Path | str, frames: np.ndarray, dataset: pydicom.Dataset) ->
 
 def _seconds(dataset: pydicom.Dataset) -> float:
     """Seconds between two frames; NaN where the header does not say, or nothing that can be."""
-    with dicom_file.guarded(""):
-        times = np.atleast_1d(np.array(dataset.get("FrameTimeVector") or [], np.float64))
-        steps = [times[1:].mean() / 1000] if times.size > 1 else []
-        steps.append(float(dataset.get("FrameTime") or 0) / 1000)
-        rates = [float(dataset.get(rate) or 0) for rate in ("CineRate", "RecommendedDisplayFrameRate")]
-        steps += [1 / rate for rate in rates if rate]
+    times = np.atleast_1d(np.array(dataset.get("FrameTimeVector") or [], np.float64))
+    steps = [times[1:].mean() / 1000] if times.size > 1 else []
+    steps.append(float(dataset.get("FrameTime") or 0) / 1000)
+    rates = [float(dataset.get(rate) or 0) for rate in ("CineRate", "RecommendedDisplayFrameRate")]
+    steps += [1 / rate for rate in rates if rate]
     return next((float(step) for step in steps if _SECONDS[0] <= step <= _SECONDS[1]), np.nan)
 
 
 def _aspect(dataset: pydicom.Dataset) -> float:
     """Width of a pixel over its height; 1 where the header does not say, or nothing that can be."""
-    with dicom_file.guarded(""):
-        sizes = [float(size) for size in np.atleast_1d(dataset.get("PixelAspectRatio") or [])]
+    sizes = [float(size) for size in np.atleast_1d(dataset.get("PixelAspectRatio") or [])]
     return sizes[1] / sizes[0] if len(sizes) == 2 and sizes[0] and is_pixel(1.0, sizes[1] / sizes[0]) else 1.0
 
 
 def _millimetres(dataset: pydicom.Dataset) -> tuple[float, float]:
     """Spacing of rows and columns in mm; NaN where the header does not say, or nothing that can be."""
-    with dicom_file.guarded(""):
-        region = _region(dataset)
-        if region is not None and int(region.get("PhysicalUnitsXDirection", 0)) == _CENTIMETRES:
-            row, column = (10 * abs(float(region.get(f"PhysicalDelta{axis}", 0))) for axis in "YX")
-        else:
-            row, column = map(float, dataset.get("PixelSpacing") or (0, 0))
+    region = _region(dataset)
+    if region is not None and int(region.get("PhysicalUnitsXDirection", 0)) == _CENTIMETRES:
+        row, column = (10 * abs(float(region.get(f"PhysicalDelta{axis}", 0))) for axis in "YX")
+    else:
+        row, column = map(float, dataset.get("PixelSpacing") or (0, 0))
     return (row, column) if is_pixel(row, column) else (np.nan, np.nan)

@@ -21,6 +21,10 @@ from tfds_builders.readers.limits import LIMITS, Limits, inflate, open_file
 _PREAMBLE = 132
 _DEFLATED, _EXPLICIT = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1\0\0\0"
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601
+_SAMPLES = {  # of each pixel, by photometric interpretation; others, such as HSV, are retired
+    **dict.fromkeys(("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"), 1),
+    **dict.fromkeys(("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_RCT", "YBR_ICT"), 3),
+}
 _DECODED_TO_RGB = {"RGB", "YBR_RCT", "YBR_ICT"}  # JPEG 2000 decoders turn the latter two back into RGB
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC} | {0xF7}  # markers that give a size; F7 is JPEG-LS
 
@@ -44,8 +48,11 @@ def guarded(path: Path | str) -> Iterator[None]:
         raise UnreadableScan(path, "is a damaged DICOM file, or in a coding that cannot be read") from error
 
 
-def parse(path: Path | str, limits: Limits = LIMITS) -> pydicom.Dataset:
+def parse(path: Path | str, limits: Limits = LIMITS, tags: tuple[str, ...] | None = None) -> pydicom.Dataset:
     """Parse a whole file without decoding its pixels; a deflated file is first unpacked in bounded pieces.
+
+    Args:
+      tags: keywords of the elements to keep; None keeps all, with the pixels.
 
     Raises:
       UnreadableScan, TooLarge.
@@ -58,11 +65,12 @@ def parse(path: Path | str, limits: Limits = LIMITS) -> pydicom.Dataset:
         file.seek(0)
         meta = file.read(min(meta_end, 1 << 20))
         if _DEFLATED in meta:
-            return pydicom.dcmread(io.BytesIO(_inflated(path, meta, file, limits)))
+            with io.BytesIO(_inflated(path, meta, file, limits)) as content:  # which the dataset would keep
+                return pydicom.dcmread(content, specific_tags=tags)
         # Mapped, not read from the file: a damaged length of 4 GiB would make pydicom allocate that much first.
         limits.check_bytes(path, Path(path).stat().st_size)
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return pydicom.dcmread(content)
+            return pydicom.dcmread(content, specific_tags=tags)
 
 
 def _inflated(path: Path | str, meta: bytes, file: BinaryIO, limits: Limits) -> bytes:
@@ -77,15 +85,21 @@ def check(path: Path | str, dataset: pydicom.Dataset, limits: Limits = LIMITS) -
     """The number of frames, after checking that they may be decoded.
 
     Raises:
-      UnsupportedScan: there is no picture. UnreadableScan: it is empty. TooLarge: it is beyond ``limits``.
+      UnsupportedScan: there is no picture, or one in colours of a retired kind. UnreadableScan: it is empty, or has
+        more or fewer colours than it says. TooLarge: it is beyond ``limits``.
     """
     with guarded(path):
         if "PixelData" not in dataset or "Rows" not in dataset or "Columns" not in dataset:
             raise UnsupportedScan(path, "is a DICOM file without a picture")
         frames, samples = int(dataset.get("NumberOfFrames") or 1), int(dataset.get("SamplesPerPixel") or 1)
         limits.check_frame(path, int(dataset.Rows), int(dataset.Columns))
-        if frames < 1 or samples not in (1, 3):
-            raise UnreadableScan(path, f"declares {frames} frames of {samples} samples; the file is damaged")
+        photometric = str(dataset.get("PhotometricInterpretation", ""))
+        if photometric not in _SAMPLES:
+            raise UnsupportedScan(path, f"has a photometric interpretation other than {', '.join(_SAMPLES)}")
+        if frames < 1 or samples != _SAMPLES[photometric]:
+            raise UnreadableScan(
+                path, f"declares {frames} frames of {samples} samples in {photometric}; the file is damaged"
+            )
         limits.check_count(path, frames)
         return frames
 
@@ -124,8 +138,7 @@ def _decoded(path: Path | str, wanted: list[int], limits: Limits) -> list[np.nda
 
 
 def _check_shape(path: Path | str, frame: np.ndarray, dataset: pydicom.Dataset, photometric: str) -> None:
-    colours = photometric in _DECODED_TO_RGB or photometric.startswith("YBR")
-    wanted = (int(dataset.Rows), int(dataset.Columns), 3)[: 3 if colours else 2]
+    wanted = (int(dataset.Rows), int(dataset.Columns), 3)[: 3 if _SAMPLES[photometric] == 3 else 2]
     if frame.shape != wanted:
         sides = ["x".join(map(str, shape)) for shape in (frame.shape, wanted)]
         raise UnreadableScan(path, f"has frames of {sides[0]} numbers, where {photometric} takes {sides[1]}")
@@ -137,12 +150,14 @@ def _grey(frame: np.ndarray, dataset: pydicom.Dataset, photometric: str) -> np.n
         return (colours.astype(np.float32) @ _LUMA) / (257 if colours.dtype.itemsize == 2 else 1)
     if photometric in _DECODED_TO_RGB:
         return (frame.astype(np.float32) @ _LUMA) * np.float32(255 / (2 ** int(dataset.BitsStored) - 1))
-    if photometric == "YBR_PARTIAL_420":
+    if photometric.startswith("YBR_PARTIAL"):
         return np.clip((frame[..., 0].astype(np.float32) - 16) * np.float32(255 / 219), 0, 255)
     if photometric.startswith("YBR"):
         return frame[..., 0].astype(np.float32)
     values = np.asarray(apply_rescale(frame, dataset), np.float32)
-    return -values if photometric == "MONOCHROME1" else values
+    if photometric == "MONOCHROME1":
+        return 255 - values if int(dataset.BitsStored) == 8 else -values
+    return values
 
 
 def is_colour(dataset: pydicom.Dataset) -> bool:
@@ -164,6 +179,8 @@ def _check_codestream(path: Path | str, stream: bytes, dataset: pydicom.Dataset,
 
 
 def _declared_size(stream: bytes) -> tuple[int, int] | None:
+    """Height and width that a JPEG, JPEG-LS or JPEG 2000 stream gives itself; None where it does not say."""
+    stream = _unboxed(stream)
     if stream[:4] == b"\xff\x4f\xff\x51":  # JPEG 2000: SIZ follows at once
         right, bottom, left, top = (int.from_bytes(stream[8 + 4 * i : 12 + 4 * i], "big") for i in range(4))
         return bottom - top, right - left
@@ -173,3 +190,18 @@ def _declared_size(stream: bytes) -> tuple[int, int] | None:
             return int.from_bytes(stream[at + 5 : at + 7], "big"), int.from_bytes(stream[at + 7 : at + 9], "big")
         at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
     return None
+
+
+def _unboxed(stream: bytes) -> bytes:
+    """The codestream in the boxes of a JP2 file (ISO 15444-1, annex I); any other stream as it is."""
+    at = 0
+    while stream[4:8] == b"jP  " and at + 16 <= len(stream):
+        size, head = int.from_bytes(stream[at : at + 4], "big"), 8
+        if size == 1:
+            size, head = int.from_bytes(stream[at + 8 : at + 16], "big"), 16
+        if stream[at + 4 : at + 8] == b"jp2c":
+            return stream[at + head :]
+        if size < head:  # 0: to the end
+            break
+        at += size
+    return stream

@@ -1,5 +1,6 @@
 """A folder with the slices of one DICOM series -> a volume."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,19 @@ from tfds_builders.readers.affine import checked
 from tfds_builders.readers.api import UnreadableScan, UnsupportedScan, Volume
 from tfds_builders.readers.limits import LIMITS, Limits, open_file
 
-_EVEN = 0.05  # share of the slice spacing by which positions may differ from an even stack
+_EVEN = 0.05  # share of the slice spacing by which the distance of two slices may differ from it
+_ASIDE = 0.25  # share of the slice spacing by which a slice may lie beside its place in an even stack
+_TAGS = (
+    *("SeriesInstanceUID", "FrameOfReferenceUID", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
+)
+_ALIKE = {
+    "SeriesInstanceUID": "series",
+    "FrameOfReferenceUID": "frames of reference",
+    "PhotometricInterpretation": "photometric interpretations",
+    "Rows": "heights",
+    "Columns": "widths",
+}
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -19,19 +32,23 @@ def read(folder: Path | str, limits: Limits = LIMITS) -> Volume:
 
     Raises:
       UnreadableScan: there is no slice, a damaged one, an empty file, or a file ending in .dcm that is not DICOM.
-      UnsupportedScan: there are several series, sizes or directions, two slices in one place, or a gap.
+      UnsupportedScan: there are several series, frames of reference, sizes or directions, two slices in one place, a
+        gap, or slices beside one another.
       TooLarge: beyond ``limits``.
     """
     paths = _files(folder, limits)
-    slices = [dicom_file.parse(path, limits) for path in paths]
-    for dataset in slices:
-        if dicom_file.check(folder, dataset, limits) > 1:
-            raise UnsupportedScan(folder, "holds a file of several frames; a series has one slice in each file")
+    headers = [dicom_file.parse(path, limits, _TAGS) for path in paths]
     with dicom_file.guarded(folder):
-        order, affine = _stack(folder, slices)
-        limits.check_bytes(folder, 4 * len(slices) * int(slices[0].Rows) * int(slices[0].Columns))
-    pixels = [next(dicom_file.grey_frames(paths[i], slices[i], [0], limits)) for i in order]
-    return Volume(np.stack(pixels).transpose(2, 1, 0), checked(folder, affine))
+        order, affine = _stack(folder, headers)
+        checked(folder, affine)
+        shape = (len(headers), int(headers[0].Rows), int(headers[0].Columns))
+        limits.check_bytes(folder, 4 * math.prod(shape))
+        voxels = np.empty(shape, np.float32)
+        for place, i in enumerate(order):  # one file at a time, since private elements may take any room
+            dataset = dicom_file.parse(paths[i], limits)
+            dicom_file.check(folder, dataset, limits)
+            voxels[place] = next(dicom_file.grey_frames(paths[i], dataset, [0], limits))
+    return Volume(voxels.transpose(2, 1, 0), affine)
 
 
 def probe(folder: Path | str, limits: Limits = LIMITS) -> None:
@@ -62,7 +79,9 @@ def _files(folder: Path | str, limits: Limits) -> list[Path]:
 
 def _stack(folder: Path | str, slices: list[pydicom.Dataset]) -> tuple[np.ndarray, np.ndarray]:
     """The order of the slices by position, and the affine f64 ``[4 4]`` from voxel [column row slice] to mm in RAS+."""
-    for what, plural in (("SeriesInstanceUID", "series"), ("Rows", "heights"), ("Columns", "widths")):
+    if any(int(dataset.get("NumberOfFrames") or 1) > 1 for dataset in slices):
+        raise UnsupportedScan(folder, "holds a file of several frames; a series has one slice in each file")
+    for what, plural in _ALIKE.items():
         different = {str(dataset.get(what)) for dataset in slices}
         if len(different) > 1:
             raise UnsupportedScan(folder, f"holds slices of {len(different)} {plural}; give each a folder of its own")
@@ -76,10 +95,17 @@ def _stack(folder: Path | str, slices: list[pydicom.Dataset]) -> tuple[np.ndarra
     positions = np.array([d.ImagePositionPatient for d in slices], np.float64)
     order = np.argsort(positions @ normal, kind="stable")
     _check_even(folder, (positions @ normal)[order])
+    spacings = np.array([d.PixelSpacing for d in slices], np.float64)
+    if not np.allclose(spacings, spacings[0], rtol=1e-3, atol=0):
+        raise UnsupportedScan(folder, "holds slices with pixels of several sizes; give each a folder of its own")
     first, last = positions[order[0]], positions[order[-1]]
-    row, column = map(float, slices[0].PixelSpacing)
+    step = (last - first) / (len(slices) - 1)
+    aside = np.linalg.norm(positions[order] - first - np.arange(len(slices))[:, None] * step, axis=1)
+    if aside.max() > _ASIDE * np.linalg.norm(step):
+        raise UnsupportedScan(folder, f"has a slice {aside.max():g} mm beside its place in an even stack of slices")
+    row, column = spacings[0]
     affine = np.eye(4)
-    affine[:3, :3] = np.stack([along_columns * column, along_rows * row, (last - first) / (len(slices) - 1)], axis=1)
+    affine[:3, :3] = np.stack([along_columns * column, along_rows * row, step], axis=1)
     affine[:3, 3] = first
     return order, _LPS_TO_RAS @ affine
 

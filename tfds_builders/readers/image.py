@@ -13,6 +13,7 @@ from tfds_builders.readers.limits import LIMITS, Limits, open_file
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM")
+_PHOTOMETRIC = 262  # of a TIFF; 0: white is zero
 _DEEP = ("I;16", "I;16B", "I;16L", "I", "F")  # modes of more than 8 bits
 
 
@@ -27,7 +28,7 @@ def read(path: Path | str, limits: Limits = LIMITS) -> Reading:
 
     Raises:
       UnreadableScan: not a picture, damaged or cut off.
-      UnsupportedScan: several pages, or one even grey.
+      UnsupportedScan: several pages, one even grey, or pixels that are no numbers.
       TooLarge: beyond ``limits``.
     """
     with _open(path, limits) as picture:
@@ -37,8 +38,12 @@ def read(path: Path | str, limits: Limits = LIMITS) -> Reading:
         except Exception as error:
             raise UnreadableScan(path, "is damaged or cut off") from error
         deep = upright.mode in _DEEP
-        grey = np.nan_to_num(np.asarray(upright, np.float32)) if deep else np.asarray(_opaque(upright))
+        grey = np.asarray(upright, np.float32) if deep else np.asarray(_opaque(upright))
+        if deep and getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == 0:  # of 8 bits, Pillow sees to it
+            grey = -grey
     low, high = grey.min(), grey.max()
+    if not np.isfinite([low, high]).all():  # a NaN among the pixels is passed on by both
+        raise UnsupportedScan(path, "has pixels that are no numbers")
     if not high > low:
         raise UnsupportedScan(path, "is one even grey")
     if deep:

@@ -1,6 +1,7 @@
 """NIfTI and Analyze volumes: .nii, .nii.gz, and pairs of .hdr and .img."""
 
 import math
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -52,8 +53,8 @@ def is_nifti(head: bytes) -> bool:
 
 def is_pair(path: Path) -> bool:
     """Whether a file holds the voxels of a .hdr/.img pair, which can be told only by the header beside it."""
-    name = path.name.removesuffix(".gz")
-    return name.endswith(".img") and path.with_name(path.name.replace(".img", ".hdr")).is_file()
+    other = _other(path, ".img", ".hdr")
+    return other is not None and other.is_file()
 
 
 def _checked_header(path: Path | str, limits: Limits) -> tuple[nib.AnalyzeHeader, Path]:
@@ -75,17 +76,22 @@ def _checked_header(path: Path | str, limits: Limits) -> tuple[nib.AnalyzeHeader
 
 def _sibling(path: Path | str, suffix: str, other: str) -> Path:
     """The other half of a pair where ``path`` ends with ``suffix``; ``path`` itself otherwise."""
-    path = Path(path)
-    packed = ".gz" if path.suffix == ".gz" else ""
-    name = path.name.removesuffix(packed)
-    if not name.endswith(suffix):
-        return path
-    found = path.with_name(name.removesuffix(suffix) + other + packed)
+    found = _other(Path(path), suffix, other)
+    if found is None:
+        return Path(path)
     if not found.is_file():
-        raise UnreadableScan(path, f"is half of a pair, and its {other}{packed} is missing beside it")
-    if found.resolve().parent != path.resolve().parent:
-        raise UnreadableScan(path, f"is half of a pair, and its {other}{packed} is a link to another folder")
+        raise UnreadableScan(path, f"is half of a pair, and its {other} is missing beside it")
+    if found.resolve().parent != Path(path).resolve().parent:
+        raise UnreadableScan(path, f"is half of a pair, and its {other} is a link to another folder")
     return found
+
+
+def _other(path: Path, suffix: str, other: str) -> Path | None:
+    """The path with another suffix, in capitals if the first was; None where ``path`` does not end with ``suffix``."""
+    stem, found, packed = re.fullmatch(r"(.*?)(\.[a-z]+)?(\.gz)?", path.name, re.IGNORECASE | re.DOTALL).groups("")
+    if found.lower() != suffix:
+        return None
+    return path.with_name(stem + (other.upper() if found.isupper() else other) + packed)
 
 
 def _kind(head: bytes) -> type[nib.AnalyzeHeader]:
@@ -114,13 +120,13 @@ def _check_shape(path: Path | str, shape: tuple[int, ...], dtype: np.dtype, limi
 
 def _affine(path: Path | str, header: nib.AnalyzeHeader, orientation: str | None) -> np.ndarray:
     """Voxel index -> mm in RAS+, by the sform, else the qform, else ``orientation``."""
-    known = isinstance(header, nib.Nifti1Header) and bool(header["sform_code"] or header["qform_code"])
-    if not known:
-        zooms = np.abs(np.array(header.get_zooms()[:3], np.float64))
-        return from_code(path, orientation, zooms, header.get_data_shape()[:3])
+    nifti = isinstance(header, nib.Nifti1Header)
     try:
+        unit = _MILLIMETRES[header.get_xyzt_units()[0]] if nifti else 1.0
+        if not nifti or not (header["sform_code"] or header["qform_code"]):
+            zooms = unit * np.abs(np.array(header.get_zooms()[:3], np.float64))
+            return from_code(path, orientation, zooms, header.get_data_shape()[:3])
         affine = np.array(header.get_best_affine(), np.float64)
-        unit = _MILLIMETRES[header.get_xyzt_units()[0]]
     except (HeaderDataError, KeyError, ValueError) as error:  # an impossible quaternion or unit
         raise UnsupportedScan(path, "has an impossible orientation in its header") from error
     return checked(path, np.diag([unit, unit, unit, 1.0]) @ affine)
@@ -131,7 +137,11 @@ def _voxels(path: Path | str, header: nib.AnalyzeHeader, data: bytes | bytearray
     start, size = float(header["vox_offset"]), math.prod(shape) * dtype.itemsize
     if not 0 <= start <= len(data):  # also where it is no number
         raise UnreadableScan(path, "is damaged: its header says that the voxels begin where the file is not")
-    start = int(start)
+    start, least = int(start), header.single_vox_offset if getattr(header, "is_single", False) else 0
+    if start < least:  # within the header; 0 may mean "where they belong"
+        if start or len(data) != least + size:
+            raise UnreadableScan(path, f"is damaged: its voxels begin at byte {start}, and its header ends at {least}")
+        start = least
     if len(data) < start + size:
         raise UnreadableScan(path, f"is cut off: {len(data)} bytes, and its header needs {start + size}")
     voxels = np.frombuffer(data, dtype, math.prod(shape), start).reshape(shape[:3], order="F")

@@ -59,10 +59,10 @@ def read(path: Path | str, frames: int, limits: Limits = LIMITS) -> Reading:
         with _open(path, limits) as container:
             kept = _keep(path, container, evenly(kept.total, frames), limits)
     step = kept.seconds * (kept.total - 1) / (frames - 1) if frames > 1 and kept.total > 1 else np.nan
-    turns = round(kept.rotation / 90) % 4
-    pixels = np.rot90(np.stack(kept.images), turns, axes=(1, 2))
+    images = np.stack(kept.images)
+    pixels = np.rot90(images[:, ::-1] if kept.mirrored else images, kept.turns, axes=(1, 2))
     spacing = np.array([step, np.nan, np.nan], np.float32)
-    return Reading(np.ascontiguousarray(pixels)[..., None], spacing, 1 / aspect if turns % 2 else aspect)
+    return Reading(np.ascontiguousarray(pixels)[..., None], spacing, 1 / aspect if kept.turns % 2 else aspect)
 
 
 def probe(path: Path | str, limits: Limits = LIMITS) -> None:
@@ -177,18 +177,19 @@ class _Kept:
     images: list[np.ndarray]  # uint8 [h w] each, in the order wanted; empty if the clip is shorter than expected
     total: int  # number of frames in the clip
     seconds: float  # between two frames; NaN unknown
-    rotation: float  # degrees, counterclockwise, that a player turns the picture by
+    mirrored: bool  # whether a player first turns the picture upside down, as in a mirror
+    turns: int  # quarters, counterclockwise, that it then turns the picture by
 
 
 def _keep(path: Path | str, container: av.container.InputContainer, wanted: np.ndarray, limits: Limits) -> _Kept:
     """Decode all frames and keep the ones at the indices ``wanted``."""
     images: dict[int, np.ndarray] = {}
-    total, first, last, rotation = 0, None, None, 0.0
+    total, first, last, upright = 0, None, None, (False, 0)
     indices = set(wanted.tolist())
     for i, frame in enumerate(_decode(path, container, limits)):
         total, last = i + 1, frame.time
         if i == 0:
-            first, rotation = frame.time, frame.rotation
+            first, upright = frame.time, _upright(frame)
         if i in indices:
             limits.check_bytes(path, len(indices) * frame.height * frame.width)
             images[i] = _grey(frame)
@@ -197,7 +198,18 @@ def _keep(path: Path | str, container: av.container.InputContainer, wanted: np.n
     known = total > 1 and first is not None and last is not None and last > first
     seconds = (last - first) / (total - 1) if known else np.nan
     kept = [images[i] for i in wanted.tolist()] if indices <= images.keys() else []
-    return _Kept(kept, total, seconds, rotation)
+    return _Kept(kept, total, seconds, *upright)
+
+
+def _upright(frame: av.VideoFrame) -> tuple[bool, int]:
+    """How players show a frame, by its display matrix: whether mirrored, and the quarters to turn it by."""
+    stored = frame.side_data.get("DISPLAYMATRIX")
+    if stored is None:
+        return False, 0
+    right, down = np.frombuffer(stored, np.int32).reshape(3, 3)[:2, :2].astype(np.float64)  # where the axes point
+    area = right[0] * down[1] - right[1] * down[0]
+    # A matrix that leaves nothing of the picture says nothing.
+    return bool(area < 0), round(-np.degrees(np.arctan2(right[1], right[0])) / 90) % 4 if area else 0
 
 
 def _grey(frame: av.VideoFrame) -> np.ndarray:
