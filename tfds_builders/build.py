@@ -96,10 +96,10 @@ def run(args: argparse.Namespace) -> None:
         taken: list[str] = []
         # Once more: another build may have finished first.
         if not is_built(place, cohort_source.meta, args.overwrite, max_bad):
+            taken = splits.take_over(place, built)
             if in_bucket:
                 remote.upload(built, args.data_dir)
             else:
-                taken = splits.take_over(data_dir, built)
                 dataset_dir.move(built, data_dir, work)
     told = f"{size / 2**20:.1f} MiB in {place}"
     print("\n".join([*cohort.summary(table), splits.describe(table, split), *taken, told]))

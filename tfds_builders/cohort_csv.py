@@ -134,6 +134,9 @@ def _check_columns(path: Path, header: list[str], scores: tuple[str, ...], covar
     for name in REQUIRED:
         if name not in header:
             raise InputError(f"{path} has no column {name!r}; {suggest(name, header)}. Required: {', '.join(REQUIRED)}")
+    for name in header:
+        if name.lower() in OPTIONAL and name.lower() not in header:
+            raise InputError(f"{path} names a column {name!r}; write it {name.lower()!r}, or call it something else")
     for kind, names in (("score", scores), ("covariate", covariates)):
         for name in names:
             if name in REQUIRED or name in OPTIONAL:

@@ -136,6 +136,13 @@ def test_a_missing_column_is_named_with_the_nearest(table, make):
         table(make.rows(), covariates=("sex",))
 
 
+@pytest.mark.parametrize("name", ["Split", "SOURCE"])
+def test_an_optional_column_in_capitals_is_not_passed_over(table, make, name):
+    rows = [row | {name: "train"} for row in make.rows()]
+    with pytest.raises(InputError, match=f"names a column '{name}'; write it '{name.lower()}', or call it something"):
+        table(rows)
+
+
 def test_identifying_columns_cannot_pass_as_scores(table, make):
     with pytest.raises(InputError, match="'patient' cannot be a covariate"):
         table(make.rows(), covariates=("patient",))

@@ -119,7 +119,16 @@ def test_a_bucket_of_an_emulator(tmp_path):
         other = command("--seed", "9")
         assert other.returncode == 2
         assert "holds a dataset built from other files" in other.stderr
-        assert command("--seed", "9", "--overwrite").returncode == 0
+        stored = f"http://localhost:{port}/storage/v1/b/lab/o/deep%2Flus%2Fsplits%2F{{}}.json?alt=media"
+        with urllib.request.urlopen(stored.format("default")) as split:
+            content = split.read()
+        upload = f"http://localhost:{port}/upload/storage/v1/b/lab/o?uploadType=media&name=deep/lus/splits/mine.json"
+        urllib.request.urlopen(urllib.request.Request(upload, content, method="POST")).close()
+        again = command("--seed", "9", "--overwrite")
+        assert again.returncode == 0
+        assert "split mine" in again.stdout
+        with urllib.request.urlopen(stored.format("mine")) as split:
+            assert split.read() == content
         assert list(tmp_path.glob("*lus*")) == [tmp_path / ".lus.building"] or not list(tmp_path.glob("*lus*"))
     finally:
         server.terminate()

@@ -42,6 +42,11 @@ class Plain:
         told = tables.read(Path(self.table), needed, "--table, --columns, --scores and --covariates")
         if not told:
             raise InputError(f"{self.table} has a header and no scan below it")
+        for ours in (name for name, theirs in named.items() if name == theirs not in told[0]):
+            alike = [theirs for theirs in told[0] if theirs.lower() == ours]
+            if len(alike) > 1:
+                raise InputError(f"{self.table} has {len(alike)} columns {ours!r}; rename all but one")
+            named[ours] = alike[0] if alike else ours
         has_visits, has_days = named["visit"] in told[0], named["time_days"] in told[0]
         days, found, faults = [], Found([]), []
         texts: dict[tuple[str, str], str] = {}  # column and word -> the text that becomes it

@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from etils import epath
+
 from tfds_builders.cohort import SPLITS, read_table
 from tfds_builders.errors import InputError
 from tfds_builders.record import DatasetMeta
@@ -43,8 +45,11 @@ def read(dataset_dir: Path | str, name: str) -> Split:
     return read_for(dataset_dir, Path(dataset_dir) / FOLDER / f"{name}.json")
 
 
-def take_over(before: Path, after: Path) -> list[str]:
+def take_over(before: epath.PathLike, after: Path) -> list[str]:
     """Copy the splits that users added to a dataset (all but ``default``) into the dataset that replaces it.
+
+    Args:
+      before: where the dataset is that is replaced, if there is one; may be in a bucket.
 
     Returns:
       For each, what it holds in the new dataset, or why it no longer fits.
@@ -53,7 +58,7 @@ def take_over(before: Path, after: Path) -> list[str]:
     for name in names(before):
         if name != "default":
             file = Path(after) / FOLDER / f"{name}.json"
-            file.write_bytes((Path(before) / FOLDER / file.name).read_bytes())
+            file.write_bytes((epath.Path(before) / FOLDER / file.name).read_bytes())
             told.append(_told(after, name))
     return told
 
@@ -68,9 +73,9 @@ def _told(dataset_dir: Path, name: str) -> str:
     return describe(table, split)
 
 
-def names(dataset_dir: Path | str) -> list[str]:
-    """Names of the stored splits of a dataset, sorted."""
-    return sorted(path.stem for path in (Path(dataset_dir) / FOLDER).glob("*.json"))
+def names(dataset_dir: epath.PathLike) -> list[str]:
+    """Names of the stored splits of a dataset, which may be in a bucket, sorted."""
+    return sorted(path.stem for path in (epath.Path(dataset_dir) / FOLDER).glob("*.json"))
 
 
 def read_for(dataset_dir: Path | str, path: Path) -> Split:

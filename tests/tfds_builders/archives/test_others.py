@@ -239,6 +239,17 @@ def test_other_commas_between_commas_are_decimal_ones(tmp_path):
         assert tables.number(tables.read(table, ("mmse",))[0]["mmse"]) == want
 
 
+def test_columns_are_found_in_capitals_too(archive):
+    archive.nifti(archive.root / "a.nii.gz")
+    table = archive.csv(archive.root / "my.csv", "Scan,PATIENT,Visit,Split,View,z", "a.nii.gz,p,3,val,T1,1")
+    flags = ("--table", str(table), "--scores", "z")
+    assert column(archive.cohort("csv", *flags), "visit", "split", "view") == [("3", "val", "T1")]
+    archive.csv(table, "scan,patient,Visit,VISIT,view,z", "a.nii.gz,p,3,4,T1,1")
+    archive.out.unlink()
+    archive.cohort("csv", *flags, code=2)
+    assert "my.csv has 2 columns 'visit'; rename all but one" in archive.said
+
+
 def test_two_texts_that_would_become_one_word_are_a_fault(archive):
     for name in "abcd":
         archive.nifti(archive.root / f"{name}.nii.gz")
