@@ -16,11 +16,13 @@ checkpoint, so start the same command again; 1 anything else.
 
 import dataclasses
 import logging as stdlib_logging
+import os
 import re
 import sys
+import threading
 import time
 import traceback
-from typing import Annotated, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from absl import app, flags, logging
 from ml_collections import config_flags
@@ -29,7 +31,7 @@ from learner_jax import config_fields
 from learner_jax.config import Config
 from learner_jax.fields import check_override, override, walk
 from learner_jax.host_memory import keep_pages
-from tfds_builders.errors import InputError, exit_code
+from tfds_builders.errors import InputError, exit_code, sentence
 from tfds_builders.program import import_from_here, worded
 
 BEGAN = time.perf_counter()  # start-up includes importing JAX and finding the other processes
@@ -57,6 +59,7 @@ def main(argv: list[str]) -> None:
         raise InputError("both --config FILE and --workdir FOLDER are needed; --help shows an example")
     logging.set_verbosity(logging.FATAL)  # Orbax warns about its own defaults, and logs an error it raises 40 times
     stdlib_logging.getLogger("asyncio").setLevel(stdlib_logging.CRITICAL)  # which logs it once more
+    sys.unraisablehook, threading.excepthook = _but_for_closed_loops, _in_a_sentence
     from learner_jax import bucket, distributed
     from learner_jax.compilation_cache import keep_compiled
     from learner_jax.dry_run import dry_run
@@ -95,10 +98,29 @@ def run() -> None:
     keep_pages()
     import_from_here()
     try:
-        sys.exit(exit_code(lambda: app.run(main, flags_parser=_parse)))
+        code = exit_code(lambda: app.run(main, flags_parser=_parse))
     except KeyboardInterrupt:
         print(_STOPPED, file=sys.stderr)
-        sys.exit(130)
+        code = 130
+    if code == 2:  # at once: on a full disk, TensorBoard's writer would end with tracebacks after the sentence
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _but_for_closed_loops(unraisable: Any) -> None:
+    """On a full disk, TensorStore tells of each write that fails after the first to a loop that Orbax has closed."""
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)
+
+
+def _in_a_sentence(died: threading.ExceptHookArgs) -> None:
+    """As for TensorBoard's writer on a full disk."""
+    if isinstance(died.exc_value, Exception) and (told := sentence(died.exc_value)):
+        print(told, file=sys.stderr)
+    else:
+        threading.__excepthook__(died)
 
 
 def _parse(argv: list[str]) -> list[str]:
