@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tfds_builders import cohort, cohort_csv, identity
+from tfds_builders.readers import nifti
 from tfds_builders.record import DatasetMeta
 
 if TYPE_CHECKING:
@@ -68,10 +68,7 @@ def _stamp(path: Path) -> list:
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.is_file())
     else:
-        halves = {
-            path.with_name(re.sub(r"\.(?:hdr|img)(\.gz)?$", rf"{half}\1", path.name)) for half in (".hdr", ".img")
-        }
-        files = sorted(p for p in halves if p.is_file())
+        files = sorted(p for p in nifti.halves(path) if p.is_file())
     stats = [(file.name, file.stat()) for file in files]
     return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 

@@ -291,17 +291,20 @@ def test_a_dataset_inside_another_is_refused(clips, tmp_path, capsys):
     assert not (tmp_path / "data" / "deep").exists()
 
 
-def test_both_halves_of_a_pair_are_looked_at(tmp_path, make, capsys):
-    make.volume(tmp_path / "a.nii")
-    image = nib.load(tmp_path / "a.nii")
-    nib.save(nib.Nifti1Pair(image.dataobj, image.affine), tmp_path / "a.hdr")
-    row = {"scan": "a.hdr", "patient": "p", "visit": 0, "time_days": 0, "view": "T1", "severity": 1}
+@pytest.mark.parametrize(("header", "pixels"), [("a.hdr", "a.img"), ("A.HDR", "A.IMG")])
+def test_both_halves_of_a_pair_are_looked_at(tmp_path, make, capsys, header, pixels):
+    make.volume(tmp_path / "b.nii")
+    image = nib.load(tmp_path / "b.nii")
+    nib.save(nib.Nifti1Pair(image.dataobj, image.affine), tmp_path / "b.hdr")
+    (tmp_path / "b.hdr").rename(tmp_path / header)
+    (tmp_path / "b.img").rename(tmp_path / pixels)
+    row = {"scan": header, "patient": "p", "visit": 0, "time_days": 0, "view": "T1", "severity": 1}
     table = make.cohort(tmp_path / "cohort.csv", [row])
     command = ["brain_volumes", "--cohort", str(table), "--data_dir", str(tmp_path / "brain"), "--scores", "severity"]
     command += ["--shape", "8", "8", "8"]
     assert build.main(command) == 0
-    voxels = bytearray((tmp_path / "a.img").read_bytes())
-    (tmp_path / "a.img").write_bytes(bytes(voxels[::-1]))
+    voxels = bytearray((tmp_path / pixels).read_bytes())
+    (tmp_path / pixels).write_bytes(bytes(voxels[::-1]))
     assert build.main(command) == 2
     assert "built from other files" in capsys.readouterr().err
 

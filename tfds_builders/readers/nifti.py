@@ -57,6 +57,11 @@ def is_pair(path: Path) -> bool:
     return other is not None and other.is_file()
 
 
+def halves(path: Path) -> list[Path]:
+    """Both files of a .hdr/.img pair, whichever is given and whether or not they exist; else the path alone."""
+    return [path, *filter(None, (_other(path, ".hdr", ".img"), _other(path, ".img", ".hdr")))]
+
+
 def _checked_header(path: Path | str, limits: Limits) -> tuple[nib.AnalyzeHeader, Path]:
     """The header, and the file that holds the voxels."""
     header_file = _sibling(path, ".img", ".hdr")
