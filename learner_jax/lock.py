@@ -27,8 +27,8 @@ def only_trainer(workdir: Path) -> Iterator[None]:
     of a run holds it for all, and the others wait until it does.
 
     Raises:
-      InputError: another process holds it (named in the message), the folder cannot be written, or the processes of the
-        run do not write to the same one.
+      InputError: another process holds it (named in the message), the folder cannot be written or its file system has
+        no locks, or the processes of the run do not write to the same one.
     """
     with _held(workdir) if first() else contextlib.nullcontext():
         _check_shared(workdir)
@@ -79,6 +79,11 @@ def _held(workdir: Path) -> Iterator[None]:
             raise InputError(
                 f"another trainer works in {workdir} ({file.read().strip() or 'it has just begun'}). Wait for it, stop "
                 "it, or use another --workdir"
+            ) from fault
+        except OSError as fault:  # Lustre has locks only where it is mounted with flock
+            raise InputError(
+                f"{workdir} lies on a file system without locks (flock: {fault.strerror}), where a second trainer could "
+                "not be refused; have it mounted with them, or use another --workdir"
             ) from fault
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")

@@ -1,10 +1,13 @@
 """One trainer in a workdir: a second one is refused, and a dead one holds nothing."""
 
+import errno
+import os
 import subprocess
 import sys
 
 import pytest
 
+from learner_jax import lock
 from learner_jax.lock import only_trainer
 from tfds_builders.errors import InputError
 
@@ -33,6 +36,16 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path, place):
     (tmp_path / "link").symlink_to(tmp_path / "nothing" / "there")
     refused = pytest.raises(InputError, match=rf"{tmp_path / place} cannot be written .*; see --workdir")
     with refused, only_trainer(tmp_path / place):
+        pass
+
+
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
+    def lacks(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))  # as on Lustre, mounted without flock
+
+    monkeypatch.setattr(lock.fcntl, "flock", lacks)
+    refused = pytest.raises(InputError, match=r"run lies on a file system without locks \(flock: Function not impl")
+    with refused, only_trainer(tmp_path / "run"):
         pass
 
 

@@ -98,8 +98,13 @@ def work_folder(data_dir: Path) -> Iterator[Work]:
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise InputError(f"{data_dir} is being built by another process; wait for it, or stop it first") from error
+        except OSError as error:  # Lustre has locks only where it is mounted with flock
+            raise InputError(
+                f"{data_dir} lies on a file system without locks (flock: {error.strerror}); have it mounted with them, "
+                "or build elsewhere and move the dataset"
+            ) from error
         if not os.fstat(lock.fileno()).st_nlink:
             raise InputError(
                 f"{data_dir} was being built by another process, which has just ended; run the same command again"
