@@ -82,8 +82,8 @@ def _held(workdir: Path) -> Iterator[None]:
             ) from fault
         except OSError as fault:  # Lustre has locks only where it is mounted with flock
             raise InputError(
-                f"{workdir} lies on a file system without locks (flock: {fault.strerror}), where a second trainer could "
-                "not be refused; have it mounted with them, or use another --workdir"
+                f"{workdir} lies on a file system without locks (flock: {fault.strerror}), where a second trainer "
+                "could not be refused; have it mounted with them, or use another --workdir"
             ) from fault
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
