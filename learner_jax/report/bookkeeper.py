@@ -34,7 +34,10 @@ class Bookkeeper:
         self._began = time.time() - sum(ledger.seconds().values())
         self._life: Life | None = None
         self._first: tuple[int, dict[str, float]] | None = None  # step and ledger when the first step was seen finished
-        self._now: tuple[int, dict[str, float]] | None = None
+        # The same of the newest step but one. A CPU computes step 2 before step 1 is seen finished, but nothing after
+        # the last, so that a run of two steps would have taken no time.
+        self._until: tuple[int, dict[str, float]] | None = None
+        self._newest: tuple[int, dict[str, float]] | None = None
         self._written = -math.inf
         self._peaks = _peaks()  # from earlier in this process, such as another run of a sweep
 
@@ -52,8 +55,8 @@ class Bookkeeper:
 
     def finished(self, step: int, loss: float, skipped: int) -> None:
         """A step is finished: its metrics are on the host."""
-        self._now = step, self._ledger.seconds()
-        self._first = self._first or self._now
+        self._until, self._newest = self._newest, (step, self._ledger.seconds())
+        self._first = self._first or self._newest
         self._life.step, self._life.skipped = step, skipped
         self._life.loss = loss if math.isfinite(loss) else None
 
@@ -77,7 +80,7 @@ class Bookkeeper:
         life.input_wait = self.input_wait
         spent = self._since_first()
         if spent and spent["input"] + spent["steps"] > 0:
-            step = (spent["input"] + spent["steps"]) / (self._now[0] - self._first[0])
+            step = (spent["input"] + spent["steps"]) / (self._until[0] - self._first[0])
             life.examples_per_second = self._batch_size / step
             reached = self._efficiency(step)
             life.mfu, life.of_bound = reached.get("mfu"), reached.get("of_bound")
@@ -93,9 +96,9 @@ class Bookkeeper:
         return goodput.table([*self._before, self._life])
 
     def _since_first(self) -> dict[str, float]:
-        if self._first is None or self._now[0] == self._first[0]:
+        if self._until is None or self._until[0] == self._first[0]:
             return {}
-        return {account: self._now[1][account] - before for account, before in self._first[1].items()}
+        return {account: self._until[1][account] - before for account, before in self._first[1].items()}
 
 
 def _peaks() -> tuple[int, int | None]:

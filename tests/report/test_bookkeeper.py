@@ -36,13 +36,29 @@ def test_speed_and_input_wait_are_of_what_came_after_the_first_step(tmp_path):
     assert books.input_wait == pytest.approx(0.25)
     with ledger.on("evaluation"):
         clock.now += 2
-    steps(books, ledger, clock, [5])
+    steps(books, ledger, clock, [5, 6])  # the newest does not count yet
     books.write()
     (life,) = goodput.read(tmp_path)
     assert life.examples_per_second == pytest.approx(32 / 2), "evaluations do not count as slow steps"
     assert life.input_wait == pytest.approx(4 * 0.5 / (4 * 2 + 2)), "but they are time"
     assert (life.mfu, life.of_bound) == (pytest.approx(0.2), 0.5)
-    assert (life.start, life.step, life.ended, life.wall) == (0, 5, "", clock.now)
+    assert (life.start, life.step, life.ended, life.wall) == (0, 6, "", clock.now)
+
+
+def test_a_run_of_two_steps_has_no_speed(tmp_path):
+    """A CPU computes step 2 before the metrics of step 1 are read."""
+    clock = Clock()
+    ledger = Ledger(clock=clock)
+    books = Bookkeeper(tmp_path, ledger, 32, lambda seconds: {})
+    books.begin(0)
+    steps(books, ledger, clock, [1, 2], computing=0)
+    books.write()
+    (life,) = goodput.read(tmp_path)
+    assert (life.examples_per_second, life.input_wait) == (None, None)
+    steps(books, ledger, clock, [3], computing=9)
+    books.write()
+    (life,) = goodput.read(tmp_path)
+    assert life.examples_per_second == pytest.approx(32 / 0.5)  # of step 2, for which only the input took time
 
 
 @pytest.mark.parametrize(("now", "told"), [((900, 80), (900, 80)), ((700, 50), (0, None)), ((700, 51), (0, 51))])
