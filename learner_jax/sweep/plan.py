@@ -32,6 +32,11 @@ _NAME = re.compile(
 )  # of a study, setting or arm: names a folder, and is listed between commas
 _CHOICES = [name for name in TITLES if name not in (*IN_SCORE_UNITS, "brier")]  # scores that are better when higher
 _BUDGETS = ("steps", "examples", "flops", "seconds")
+_KINDS = {  # fields of a study -> what they are
+    **dict.fromkeys(("name", "config", "reference", "choose_by"), (str, "a text")),
+    **dict.fromkeys(("arms", "settings", "fields"), (Mapping, "a dictionary")),
+    **dict.fromkeys(("seeds", "learning_rates", "also"), ((list, tuple, range), "a tuple or list")),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,8 +149,13 @@ def check(sweep: Sweep) -> None:
     Raises:
       InputError: the message names the study and what is wrong with it.
     """
+    if not isinstance(sweep.studies, list | tuple) or not all(isinstance(study, Study) for study in sweep.studies):
+        raise InputError(f"the studies of the sweep are {sweep.studies!r}; they are a list of Study(…)")
     if not sweep.studies:
         raise InputError("the sweep has no studies")
+    for name, commands in sweep.datasets.items():
+        if not isinstance(commands, list | tuple):
+            raise InputError(f"dataset {name!r} is {commands!r}; it is a list of the commands that build it")
     for study in sweep.studies:
         _check(study)
     _unlike("two studies", [folder(study.name) for study in sweep.studies])
@@ -153,6 +163,14 @@ def check(sweep: Sweep) -> None:
 
 def _check(study: Study) -> None:
     where = f"study {study.name!r}"
+    for what, (kind, words) in _KINDS.items():
+        if not isinstance(getattr(study, what), kind):
+            raise InputError(f"{where}: {what} is {getattr(study, what)!r}; it is {words}")
+    for name, fields in (*study.arms.items(), *study.settings.items()):
+        if not isinstance(fields, Mapping):
+            raise InputError(f"{where}: {name!r} is {fields!r}; it is a dictionary from fields of the config to values")
+    if not isinstance(study.budget, Budget):
+        raise InputError(f"{where}: budget is {study.budget!r}; it is a Budget, such as Budget(steps=500)")
     for name in (study.name, *study.arms, *study.settings):
         if not _NAME.fullmatch(name):
             raise InputError(

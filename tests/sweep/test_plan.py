@@ -1,6 +1,8 @@
 """What a sweep file may say, and the sentence where it may not."""
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,25 @@ def test_a_file_that_is_no_sweep_is_a_sentence(tmp_path):
         check(Sweep([STUDY, STUDY]))
     with pytest.raises(InputError, match="two studies are called 'a_b'"):
         check(Sweep([dataclasses.replace(STUDY, name=name) for name in ("a b", "a_b")]))
+
+
+def test_fields_of_a_wrong_kind_are_named():
+    """In a process without the type checks of these tests, which would come first."""
+    study = "Study(name='a', config='b', arms={'mse': {}}, budget=Budget(steps=3))"
+    told = {
+        f"Sweep([replace({study}, seeds=3)])": "study 'a': seeds is 3; it is a tuple or list",
+        f"Sweep([replace({study}, learning_rates=1e-3)])": "study 'a': learning_rates is 0.001; it is a tuple or list",
+        f"Sweep([replace({study}, also='tau')])": "study 'a': also is 'tau'; it is a tuple or list",
+        f"Sweep([replace({study}, arms=['mse'])])": "study 'a': arms is ['mse']; it is a dictionary",
+        f"Sweep([replace({study}, arms=dict(mse='mse'))])": (
+            "study 'a': 'mse' is 'mse'; it is a dictionary from fields of the config to values"
+        ),
+        f"Sweep([replace({study}, budget=5)])": "study 'a': budget is 5; it is a Budget, such as Budget(steps=500)",
+        "Sweep([3])": "the studies of the sweep are [3]; they are a list of Study(…)",
+        f"Sweep([{study}], dict(lus='build'))": "dataset 'lus' is 'build'; it is a list of the commands that build it",
+    }
+    script = "from dataclasses import replace\nfrom learner_jax.sweep.plan import Budget, Study, Sweep, check\n"
+    for sweep in told:
+        script += f"try: check({sweep})\nexcept Exception as fault: print(fault)\n"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == list(told.values())
