@@ -14,6 +14,7 @@ Exit codes: 0 the run is finished; 2 the input is at fault, and the message says
 checkpoint, so start the same command again; 1 anything else.
 """
 
+import contextlib
 import dataclasses
 import logging as stdlib_logging
 import os
@@ -103,8 +104,9 @@ def run() -> None:
         print(_STOPPED, file=sys.stderr)
         code = 130
     if code == 2:  # at once: on a full disk, TensorBoard's writer would end with tracebacks after the sentence
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # where nobody reads any more
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
