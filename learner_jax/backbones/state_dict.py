@@ -235,7 +235,7 @@ def _make(function: Any, arguments: Any) -> Any:
             return {}
         case "collections.OrderedDict", (list(pairs),):  # as Python 2 wrote them
             return dict(_entries(pairs))
-        case "torch.Size", (tuple(sizes) | list(sizes),):
+        case "torch.Size", (tuple(sizes) | list(sizes),) if len(sizes) <= _AXES:
             return tuple(sizes)
         case "torch._utils._rebuild_parameter", (Tensor() as tensor, *_):
             return tensor

@@ -139,7 +139,7 @@ def _from_legacy(stream: Stream, size: int) -> dict[str, np.ndarray]:
             refuse(f"it ends within storage {key!r:.80}: it is truncated")
     _check_total(tensors, roots, size)
     for key, (root, offset) in views.items():
-        raw[key] = raw[root][offset * itemsize(roots[root].dtype) :]
+        raw[key] = memoryview(raw[root])[offset * itemsize(roots[root].dtype) :]  # a slice of bytes would be a copy
     return _arrays(tensors, raw)
 
 
@@ -213,7 +213,7 @@ def _check_total(tensors: Mapping[str, Tensor], storages: Mapping[str, Storage],
         refuse(f"its tensors would take {asked:,} bytes out of {there:,} in a file of {size:,}")
 
 
-def _arrays(tensors: Mapping[str, Tensor], raw: Mapping[str, bytes]) -> dict[str, np.ndarray]:
+def _arrays(tensors: Mapping[str, Tensor], raw: Mapping[str, bytes | memoryview]) -> dict[str, np.ndarray]:
     found = {}
     for name, tensor in tensors.items():
         storage = tensor.storage
