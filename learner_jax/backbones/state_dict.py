@@ -127,12 +127,12 @@ class _Reader:
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
+        self._left = _OPERATIONS
 
     def read(self, stream: Stream) -> Any:
         push, pop = self._stack.append, self._stack.pop
-        for count, (operation, argument, _) in enumerate(genops(stream)):
-            if count == _OPERATIONS:
-                refuse(f"its pickle has more than {_OPERATIONS:,} operations; a state dict has a few thousand")
+        for operation, argument, _ in genops(stream):
+            self._spend(1)
             match operation.name:
                 case "PROTO" | "FRAME":
                     pass
@@ -180,6 +180,7 @@ class _Reader:
                     push(self._persistent(pop()) if self._persistent else refuse("it refers to what is not there"))
                 case "REDUCE":
                     arguments, function = pop(), pop()
+                    self._spend(sum(len(given) for given in arguments if isinstance(given, list | tuple)))
                     push(_make(function, arguments))
                 case "NEWOBJ":
                     arguments, kind = pop(), pop()
@@ -189,10 +190,17 @@ class _Reader:
                 case "BUILD":  # sets attributes; in those of an OrderedDict PyTorch keeps the versions of modules
                     attributes, value = pop(), self._top(dict)
                     if isinstance(value, Namespace) and isinstance(attributes, dict):
+                        self._spend(len(attributes))
                         value.update(attributes)
                 case other:
                     refuse(f"its pickle uses the operation {other}, which no state dict needs")
         raise EOFError
+
+    def _spend(self, operations: int) -> None:
+        """Copying an entry counts as an operation: one list can be copied again and again."""
+        self._left -= operations
+        if self._left < 0:
+            refuse(f"its pickle has more than {_OPERATIONS:,} operations; a state dict has a few thousand")
 
     def _since_mark(self) -> list[Any]:
         at = self._marks.pop()

@@ -367,3 +367,29 @@ def test_the_converter_needs_no_torch():
     if importlib.util.find_spec("torch"):
         pytest.skip("PyTorch is installed here")
     assert "torch" not in sys.modules
+
+
+@pytest.mark.parametrize("kind", ["list of pairs", "arguments", "sizes"])
+def test_one_list_copied_again_and_again_takes_no_memory(tmp_path, kind):
+    """A few bytes ask for each copy."""
+    n = 20_000
+    numbers = [b"J" + i.to_bytes(4, "little") for i in range(n)]
+    pickles = {
+        "list of pairs": b"ccollections\nOrderedDict\nq\x00]q\x01("
+        + b"".join(number + b"N\x86" for number in numbers)
+        + b"e"
+        + b"h\x00h\x01\x85R" * 1000,
+        "arguments": b"cargparse\nNamespace\nq\x00}q\x01("
+        + b"".join(number + b"N" for number in numbers)
+        + b"u"
+        + b"h\x00)\x81h\x01b" * 1000,
+        "sizes": b"ctorch\nSize\nq\x00]q\x01(" + b"".join(numbers) + b"e" + b"h\x00h\x01\x85R" * 1000,
+    }
+    with zipfile.ZipFile(tmp_path / "w.pth", "w") as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02" + pickles[kind] + b".")
+    tracemalloc.start()
+    with pytest.raises(InputError):
+        weight_file.read(tmp_path / "w.pth")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 300 << 20  # all copies: 800 MiB and more for the first two
