@@ -50,9 +50,9 @@ def group(runs: Sequence[Path]) -> list[Arm]:
     for run in runs:
         if (step := places.newest(run)) is not None:
             config = from_dict(Config, json.loads((run / "config.json").read_text()))
-            recipe = tuple((path, value) for path, _, value in walk(config) if _of_the_recipe(path))
             marks = artifacts.read_scores(run, step)["fingerprints"]
-            recipe = (marks["data"], marks["split"], *recipe)
+            fields = ((path, value) for path, _, value in walk(config) if _of_the_recipe(path))
+            recipe = (marks["data"], marks["split"], *fields)
             again = (config.seed, config.data.draw, *recipe)
             found.setdefault((times[again], *recipe), []).append((config.seed, run))
             times[again] += 1

@@ -153,6 +153,8 @@ def check(sweep: Sweep) -> None:
         raise InputError(f"the studies of the sweep are {sweep.studies!r}; they are a list of Study(…)")
     if not sweep.studies:
         raise InputError("the sweep has no studies")
+    if not isinstance(sweep.datasets, Mapping):
+        raise InputError(f"the datasets of the sweep are {sweep.datasets!r}; they are a dictionary")
     for name, commands in sweep.datasets.items():
         if not isinstance(commands, list | tuple):
             raise InputError(f"dataset {name!r} is {commands!r}; it is a list of the commands that build it")

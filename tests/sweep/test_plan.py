@@ -126,6 +126,7 @@ def test_fields_of_a_wrong_kind_are_named():
             "study 'a': 'mse' is 'mse'; it is a dictionary from fields of the config to values"
         ),
         f"Sweep([replace({study}, budget=5)])": "study 'a': budget is 5; it is a Budget, such as Budget(steps=500)",
+        f"Sweep([{study}], ['lus'])": "the datasets of the sweep are ['lus']; they are a dictionary",
         "Sweep([3])": "the studies of the sweep are [3]; they are a list of Study(…)",
         f"Sweep([{study}], dict(lus='build'))": "dataset 'lus' is 'build'; it is a list of the commands that build it",
     }
