@@ -25,6 +25,8 @@ def sentence(fault: Exception) -> str:
         return str(fault)
     if isinstance(fault, OSError) and fault.filename and fault.errno in _CLOSED:
         return f"{fault.filename} is closed to you ({fault.strerror}); choose another place, or have it opened"
+    if isinstance(fault, OSError) and fault.filename and fault.errno == errno.ENAMETOOLONG:
+        return f"{fault.filename} is too long a name; choose a shorter one"
     if isinstance(fault, OSError) and fault.filename and fault.errno in _IN_THE_WAY:
         return f"{fault.filename2 or fault.filename} is in the way ({fault.strerror}); move it, or choose another place"
     # TensorStore wraps the system's message in an error of another type.

@@ -43,6 +43,8 @@ def convert(source: Path, target: Path, published: weights.Weights | None = None
     about = {weights.SOURCE_SHA256: digest} | ({weights.PUBLISHED_AS: published.name} if published else {})
     print(f"sha256 {digest}  {source}", flush=True)
     tensors = read(source)
+    if "__metadata__" in tensors:
+        raise InputError(f"{source} has a tensor called '__metadata__', a name that safetensors keeps for itself")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as building:

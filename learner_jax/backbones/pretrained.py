@@ -107,13 +107,19 @@ def differences(tensors: Tensors, backbone: Backbone, spec: BatchSpec, names: Na
             lines.append(f"  missing     {', '.join(absent)}  ->  {path} {_text(shape)}")
             continue
         try:
-            found = names.take(path.partition("/")[2], tensors, shape).shape
+            tensor = names.take(path.partition("/")[2], tensors, shape)
         except (IndexError, TypeError, ValueError):  # of joining, cutting or resizing what has none of the right shapes
             theirs = ", ".join(f"{source} {_text(tensors[source].shape)}" for source in sources)
             lines.append(f"  other shape {theirs}  ->  {path} {_text(shape)}")
             continue
+        found = tensor.shape
         if found != shape and not (path in stems and _is_foldable(found, shape)):
             lines.append(f"  other shape {', '.join(sources)} {_text(found)}  ->  {path} {_text(shape)}")
+        elif tensor.dtype.kind != "f":
+            lines.append(f"  no weights  {', '.join(sources)} is of type {tensor.dtype}  ->  {path}")
+        elif not np.isfinite(tensor).all() or (path.endswith("/var") and tensor.min() < 0):
+            wrong = "negative variances" if np.isfinite(tensor).all() else "numbers that are not finite"
+            lines.append(f"  no weights  {', '.join(sources)} has {wrong}  ->  {path}")
     for name in tensors:
         if name not in used and not names.is_unused(name):
             lines.append(f"  unexpected  {name} {_text(tensors[name].shape)}")

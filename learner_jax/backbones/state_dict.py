@@ -224,6 +224,13 @@ def _entries(pairs: Iterable) -> Iterator[tuple[Any, Any]]:
 
 def _known(name: str) -> Name:
     if name not in _NAMES:
+        if name.startswith(
+            ("torch._utils._rebuild", "torch.Complex", "torch.Q", "torch.complex", "torch.float", "torch.uint")
+        ):
+            refuse(
+                f"it asks for {name!r:.100}: it holds tensors that are quantised, sparse, complex or of another kind "
+                "that is not read here. Save them as plain tensors of float32"
+            )
         refuse(
             f"it asks for {name!r:.100}, which is no part of a state dict. Opening it with PyTorch would run code of "
             "the file's author; where you trust them, save its state_dict() alone"
@@ -243,7 +250,7 @@ def _make(function: Any, arguments: Any) -> Any:
             return {}
         case "collections.OrderedDict", (list(pairs),):  # as Python 2 wrote them
             return dict(_entries(pairs))
-        case "torch.Size", (tuple(sizes) | list(sizes),) if len(sizes) <= _AXES:
+        case "torch.Size", (tuple(sizes) | list(sizes),):
             return tuple(sizes)
         case "torch._utils._rebuild_parameter", (Tensor() as tensor, *_):
             return tensor

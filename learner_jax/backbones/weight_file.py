@@ -6,6 +6,7 @@ It may be a file of ``torch.save`` (its zip format, or the stream of PyTorch bef
 """
 
 import mmap
+import sys
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -75,6 +76,8 @@ def _from_zip(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
             refuse(f"it has {len(entries):,} entries; at most {2 * _ENTRIES:,} are read")
         if any(name.endswith(".npy") for name in entries):
             return _from_npz(file, entries.values(), size)
+        if any(name.endswith("/constants.pkl") for name in entries):
+            refuse("it is a TorchScript module, which is a program; save its state_dict()")
         for entry in entries.values():
             if entry.compress_type != zipfile.ZIP_STORED:
                 refuse(f"its entry {entry.filename!r} is compressed, which PyTorch never does")
@@ -172,14 +175,18 @@ def _state_dict(value: Any) -> dict[str, Tensor]:
     for _ in range(_DEPTH):
         if not isinstance(value, dict):
             refuse(f"it holds {in_words(value)} and no state dict")
-        inner = next((value[key] for key in _WRAPPERS if isinstance(value.get(key), dict)), None)
-        if inner is None:
+        key = next((key for key in _WRAPPERS if key in value and _dicts_of_tensors({key: value[key]})), None)
+        if key is None:
             break
-        value = inner
+        if others := _dicts_of_tensors({other: held for other, held in value.items() if other != key}):
+            print(f"taken are the tensors in {key!r}, not those in {_listed(others)}", file=sys.stderr)
+        value = value[key]
     tensors = {key: tensor for key, tensor in value.items() if isinstance(key, str) and isinstance(tensor, Tensor)}
+    others = _dicts_of_tensors(value)
     if not tensors:
-        refuse(f"it holds no tensors by name: {_listed(value)}")
-    if others := _dicts_of_tensors(value):
+        where = f"; there are some in {_listed(others)}. Save the state dict that is meant alone" if others else ""
+        refuse(f"it holds no tensors by name: {_listed(value)}{where}")
+    if others:
         refuse(f"it holds {_listed(tensors)} and, in dicts, more tensors: {_listed(others)}. Save alone what is meant")
     if len(tensors) > _ENTRIES:
         refuse(f"it has {len(tensors):,} tensors; at most {_ENTRIES:,} are read")

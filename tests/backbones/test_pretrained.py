@@ -72,3 +72,28 @@ def test_a_file_with_fewer_keys_than_queries_is_refused_with_their_shapes(tmp_pa
     )
     with pytest.raises(InputError, match=sentence):
         pretrained.load(tmp_path / "w.safetensors", backbone, spec, (0.5,) * 3, (0.5,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("conv1.weight", lambda x: x.astype(np.int8), "is of type int8"),
+        ("conv1.weight", lambda x: x > 0, "is of type bool"),
+        ("conv1.weight", lambda x: np.where(x > 0, np.nan, x), "has numbers that are not finite"),
+        ("bn1.bias", lambda x: x + np.inf, "has numbers that are not finite"),
+        ("bn1.running_var", lambda x: x - 2, "has negative variances"),
+    ],
+)
+def test_numbers_that_cannot_be_weights_are_refused(tmp_path, name, change, said):
+    backbone, spec = backbones.create("tsn_resnet18-test"), BatchSpec(1, 2, 32, 32, 3)
+    names, tensors = backbone.names["torchvision"], {}
+    for path, leaf in flatten_dict(backbone.shapes(spec), sep="/").items():
+        (source,), _ = names.of(path.partition("/")[2])
+        axes = {4: (3, 2, 0, 1), 2: (1, 0)}.get(len(leaf.shape), range(len(leaf.shape)))
+        tensors[source] = np.ones([leaf.shape[axis] for axis in axes], np.float32)
+    save_file(tensors, tmp_path / "w.safetensors")
+    pretrained.load(tmp_path / "w.safetensors", backbone, spec, (0.5,) * 3, (0.5,) * 3)
+    tensors[name] = change(tensors[name])
+    save_file(tensors, tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match=f"  no weights  {name} {said}  ->  "):
+        pretrained.load(tmp_path / "w.safetensors", backbone, spec, (0.5,) * 3, (0.5,) * 3)

@@ -26,6 +26,10 @@ from tfds_builders.errors import InputError, exit_code, sentence
         (OSError(errno.EISDIR, os.strerror(errno.EISDIR), "/runs/a"), "/runs/a is in the way (Is a directory); move"),
         (OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), "/runs/a"), "/runs/a is in the way (Not a directory);"),
         (OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), "/runs/a.new", None, "/runs/a"), "/runs/a is in the way ("),
+        (
+            OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), "/a"),
+            "/a is too long a name; choose a shorter one",
+        ),
         (OSError(errno.ENOENT, os.strerror(errno.ENOENT), "/runs/a"), ""),
         (ValueError("no such thing"), ""),
     ],
